@@ -1,0 +1,66 @@
+# Needs Python >= 3.11 with pip, and make. Nothing has to be activated: everything is
+# installed into .venv and run from there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Two processes of one thread each: faster on two cores than one process of two threads.
+PYTEST ?= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+ARGS ?=
+
+SPELLED := $(wildcard *.md .ci/run Makefile benchmarks cli data/*.md examples pyg_advinfonce tests)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install dev demo test lint clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile
+
+install: $(VENV)/.test  ## make .venv and install the library and its test tools there
+	@echo "installed: $(BIN)/advnce"
+
+dev: $(VENV)/.dev  ## the same, with linters and type checker
+
+demo: $(VENV)/.test  ## train LightGCN with AdvInfoNCE on simulated data (a minute or two)
+	$(BIN)/advnce train lightgcn --loss adv --data simulated --epochs 300 --out runs/demo --overwrite
+
+test: $(VENV)/.test  ## run the tests; ARGS="-k hardness" passes options to pytest
+	$(PYTEST) $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff, mypy and codespell
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/codespell $(SPELLED)
+
+clean:  ## remove .venv, caches and build folders, never runs/ or data/
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps are written last, so an install that was interrupted starts over in a new .venv.
+$(VENV)/.test: EXTRAS := test
+$(VENV)/.dev: EXTRAS := test,dev
+$(VENV)/.test $(VENV)/.dev: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: '$(PYTHON)' is not Python >= 3.11; name one: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	@if test -e $(VENV)/.unfinished || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  rm -rf $(VENV) && mkdir $(VENV) && touch $(VENV)/.unfinished && { $(CREATE_VENV); }; \
+	fi
+	@touch $(VENV)/.unfinished
+	$(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]'
+	@rm $(VENV)/.unfinished
+	@touch $(VENV)/.test $@
+
+# Debian's Python has no ensurepip unless python3-venv is installed: then borrow its pip.
+define CREATE_VENV
+$(PYTHON) -m venv $(VENV) \
+|| { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+     && $(PYTHON) -m pip --python $(BIN)/python install pip; } \
+|| { rm -rf $(VENV); \
+     echo "error: '$(PYTHON) -m venv' failed; on Debian or Ubuntu install python3-venv," \
+          "or name another Python: make PYTHON=python3.12 ..." >&2; \
+     exit 1; }
+endef

@@ -1,0 +1,43 @@
+"""``advnce doctor``: what this machine has."""
+
+import platform
+from importlib import metadata
+
+import typer
+
+PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "pandas")
+OPTIONAL = ("pyg-lib", "torch-sparse", "torch-scatter")
+
+
+def doctor() -> None:
+    """Show versions, devices and which fused kernels work here."""
+    import torch
+
+    from pyg_advinfonce import __version__
+    from pyg_advinfonce.ops.edge_scores import default_backend as scores_backend
+    from pyg_advinfonce.ops.propagate import default_backend as product_backend
+
+    _row("pyg-advinfonce", __version__)
+    _row("python", platform.python_version())
+    for name in PACKAGES + OPTIONAL:
+        _row(name, _version(name))
+    _row("cpu threads", str(torch.get_num_threads()))
+    devices = ["cpu"]
+    for index in range(torch.cuda.device_count()):
+        devices.append(f"cuda:{index}")
+        _row(f"cuda:{index}", torch.cuda.get_device_name(index))
+    for name in devices:
+        device = torch.device(name)
+        _row(f"propagation on {name}", product_backend(device))
+        _row(f"edge scores on {name}", scores_backend(device))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed" + (" (optional)" if package in OPTIONAL else "")
+
+
+def _row(name: str, value: str) -> None:
+    typer.echo(f"{name:<24}{value}")

@@ -1,0 +1,126 @@
+"""One call of ``advnce train``: its seeds, its folder, what it prints."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from pyg_advinfonce.cli.progress import Progress
+from pyg_advinfonce.cli.table import metrics_table
+
+from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.experiment import Result, check, train
+from pyg_advinfonce.run_folder import create_run_folder
+from pyg_advinfonce.summary import summarize
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train."""
+
+    model: str
+    loss: str | None
+    data: str
+    layers: list[Sections]
+    seeds: list[int] | None
+    data_root: Path
+    cache_dir: Path | None
+
+
+def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
+    """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
+
+    Raises:
+        ConfigError: If both were given, or the text has another form.
+    """
+    if seed is not None and seeds is not None:
+        raise ConfigError("--seed and --seeds were both given: use one of them")
+    if seeds is None:
+        return None if seed is None else [seed]
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", seeds):
+        raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
+    found: list[int] = []
+    for part in seeds.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    if not found or len(set(found)) < len(found) or len(found) > 1000:
+        raise ConfigError(f"--seeds wants 1 to 1000 different seeds (got '{seeds}')")
+    return found
+
+
+def layers(
+    file: Path | None,
+    assignments: list[str],
+    epochs: int | None,
+    valid_fraction: float | None,
+) -> list[Sections]:
+    """Return the settings of a file and of the flags, the strongest last."""
+    found: list[Sections] = [read_toml(file)] if file else []
+    found += [parse_assignment(text) for text in assignments]
+    if epochs is not None:
+        found.append({"train": {"epochs": epochs}})
+    if valid_fraction is not None:
+        found.append({"data": {"valid_fraction": valid_fraction}})
+    return found
+
+
+def run(
+    plan: Plan,
+    *,
+    device: str,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train every seed and print the summary."""
+    config = _config(plan)
+    dataset = load_dataset(
+        config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
+    )
+    check(config, dataset)
+    seeds = plan.seeds or [config.train.seed]
+    name = f"{config.dataset}-{config.model}-{config.criterion}"
+    folder = create_run_folder(out, name, overwrite=overwrite)
+    _say(f"data: {dataset.fingerprint}", quiet)
+    _say(f"config: {_one_line(config)}", quiet)
+    results: list[Result] = []
+    for seed in seeds:
+        seeded = _config(plan, {"train": {"seed": seed}})
+        progress = [] if quiet else [Progress(seeded.train.epochs, f"seed {seed}")]
+        path = folder / f"seed-{seed}"
+        results.append(
+            train(seeded, dataset, device=device, out=path, callbacks=progress)
+        )
+        for bar in progress:
+            bar.close()
+    summary = summarize(config, seeds, results, folder)
+    text = json.dumps(summary)
+    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    typer.echo(text if as_json else metrics_table(summary, dataset.fingerprint))
+
+
+def _config(plan: Plan, *more: Sections) -> Config:
+    return Config.resolve(
+        plan.model, plan.loss, plan.data, layers=[*plan.layers, *more]
+    )
+
+
+def _one_line(config: Config) -> str:
+    sections = config.model_dump(mode="json", exclude_none=True)
+    parts = [
+        f"{section}.{key}={value}"
+        for section, keys in sections.items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    ]
+    return f"{config.model} + {config.criterion}: {' '.join(parts)}"
+
+
+def _say(text: str, quiet: bool) -> None:
+    if not quiet:
+        print(text, file=sys.stderr)

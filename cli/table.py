@@ -1,0 +1,65 @@
+"""A run's summary as a table for a person."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyg_advinfonce.config import published
+
+
+def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
+    """Return the metrics by split, the paper's beside them, and where the run lies."""
+    metrics = summary["metrics"]
+    splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
+    columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
+    ordered = sorted(splits, key=lambda s: s == "valid")
+    rows = [["split", *columns]]
+    for split in ordered:
+        rows.append([split, *(_cell(metrics[f"{split}/{c}"]) for c in columns)])
+    paper = published(summary["data"], summary["model"], summary["loss"])
+    for split in ordered:
+        known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
+        if known:
+            cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
+            rows.append([f"{split}, paper", *cells])
+    return "\n".join(
+        [*_head(summary, fingerprint), "", *_aligned(rows), "", _foot(summary)]
+    )
+
+
+def _cell(value: Mapping[str, Any]) -> str:
+    mean, std = value["mean"], value["std"]
+    if mean is None:
+        return "nan"
+    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
+    seeds = ", ".join(map(str, summary["seeds"]))
+    epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
+    best = ", ".join(f"{best} of {total}" for best, total in epochs)
+    return [
+        f"{summary['model']} + {summary['loss']} on {summary['device']}",
+        f"data        {fingerprint}",
+        f"seeds       {seeds}",
+        f"best epoch  {best} (by valid recall@20)",
+    ]
+
+
+def _foot(summary: Mapping[str, Any]) -> str:
+    seconds = summary["seconds_per_epoch"]
+    speed = "" if seconds is None else f"{seconds:.4f} s an epoch, "
+    return (
+        f"{speed}{summary['wall_seconds']:.1f} s in all, "
+        f"{summary['peak_rss_mb']:.0f} MB at most\nrun         {summary['run_dir']}"
+    )

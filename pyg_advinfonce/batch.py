@@ -1,0 +1,120 @@
+"""The batch that every edge-level function reads."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.utils import coalesce
+
+from pyg_advinfonce.errors import GraphError
+
+
+@dataclass(frozen=True)
+class EdgeBatch:
+    """Positive edges and their negatives, named as ``LinkNeighborLoader`` names them.
+
+    Indices are rows of the embedding tables at hand. In a sampled batch these are local
+    rows; ``src_n_id`` and ``dst_n_id`` translate them into global ids, which hardness
+    tables need.
+
+    Attributes:
+        src_index: ``[B]`` rows of ``z_user``.
+        dst_pos_index: ``[B]`` rows of ``z_item``.
+        dst_neg_index: ``[B, K]`` rows of ``z_item``; ``[B, 0]`` without negatives.
+        src_n_id: Global user id of each row of ``z_user``; None means the whole graph.
+        dst_n_id: Global item id of each row of ``z_item``; None means the whole graph.
+        neg_mask: ``[B, K]`` True keeps a negative, False leaves it out.
+        neg_log_q: ``[B, K]`` log sampling probability, subtracted from the scores.
+    """
+
+    src_index: Tensor
+    dst_pos_index: Tensor
+    dst_neg_index: Tensor
+    src_n_id: Tensor | None = None
+    dst_n_id: Tensor | None = None
+    neg_mask: Tensor | None = None
+    neg_log_q: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        size = self.src_index.numel()
+        shapes = tuple(self.src_index.shape), tuple(self.dst_pos_index.shape)
+        if shapes != ((size,), (size,)):
+            raise ValueError(
+                "src_index and dst_pos_index must both be [B] "
+                f"(got {shapes[0]} and {shapes[1]})"
+            )
+        if self.dst_neg_index.dim() != 2 or self.dst_neg_index.size(0) != size:
+            raise ValueError(
+                f"dst_neg_index must be [{size}, K] "
+                f"(got {tuple(self.dst_neg_index.shape)}): one negative is [B, 1]"
+            )
+
+    @property
+    def user_id(self) -> Tensor:
+        """Global user ids ``[B]``."""
+        return _global(self.src_index, self.src_n_id)
+
+    @property
+    def pos_id(self) -> Tensor:
+        """Global ids of the positives ``[B]``."""
+        return _global(self.dst_pos_index, self.dst_n_id)
+
+    @property
+    def neg_id(self) -> Tensor:
+        """Global ids of the negatives ``[B, K]``."""
+        return _global(self.dst_neg_index, self.dst_n_id)
+
+    @classmethod
+    def from_hetero(
+        cls,
+        batch: HeteroData,
+        *,
+        exclude: Tensor | None = None,
+        user: str = "user",
+        item: str = "item",
+    ) -> "EdgeBatch":
+        """Read a batch of ``LinkNeighborLoader`` in triplet mode.
+
+        Args:
+            batch: The sampled batch.
+            exclude: Global user-item pairs ``[2, E]``: negatives among them are masked
+                (PyG's sampler does not avoid observed positives).
+            user: The node type of the sources.
+            item: The node type of the destinations.
+
+        Raises:
+            GraphError: If the batch was not sampled in triplet mode.
+        """
+        if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
+            raise GraphError(
+                f"the batch needs src_index of '{user}' and dst_neg_index of '{item}': "
+                "sample with neg_sampling=dict(mode='triplet', amount=K)"
+            )
+        negatives = batch[item].dst_neg_index  # [B, K], or [B]: PyG squeezes K = 1
+        edges = cls(
+            src_index=batch[user].src_index,
+            dst_pos_index=batch[item].dst_pos_index,
+            dst_neg_index=negatives.view(batch[user].src_index.numel(), -1),
+            src_n_id=batch[user].get("n_id"),
+            dst_n_id=batch[item].get("n_id"),
+        )
+        return edges if exclude is None else edges.mask_pairs(exclude)
+
+    def mask_pairs(self, pairs: Tensor) -> "EdgeBatch":
+        """Mask the negatives that are among the global user-item ``pairs [2, E]``."""
+        if pairs.size(1) == 0 or self.dst_neg_index.numel() == 0:
+            return self
+        width = int(torch.maximum(pairs[1].max(), self.neg_id.max())) + 1
+        user, item = coalesce(pairs)
+        known = user * width + item  # [E], sorted
+        asked = self.user_id.unsqueeze(-1) * width + self.neg_id  # [B, K]
+        place = torch.searchsorted(known, asked).clamp(max=known.numel() - 1)
+        keep = known[place] != asked
+        return replace(
+            self, neg_mask=keep if self.neg_mask is None else keep & self.neg_mask
+        )
+
+
+def _global(index: Tensor, n_id: Tensor | None) -> Tensor:
+    return index if n_id is None else n_id[index]

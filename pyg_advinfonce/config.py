@@ -1,0 +1,234 @@
+"""The configuration of a run: where each value comes from, and whether it is legal."""
+
+import inspect
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+
+Sections = dict[str, dict[str, Any]]
+Model = TypeVar("Model", bound=BaseModel)
+SECTIONS = ("data", "encoder", "loss", "hardness", "method", "train")
+MAX_BYTES = 1_000_000
+
+
+class Train(BaseModel):
+    """The section ``[train]``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(default=2000, ge=1)
+    batch_size: int = Field(default=1024, ge=1)
+    num_negatives: int = Field(default=64, ge=0)
+    lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
+    eval_every: int = Field(default=5, ge=1)
+    patience: int = Field(default=20, ge=1)
+    sampling: Literal["user", "interaction"] = "user"
+    seed: int = Field(default=0, ge=0)
+
+
+class Config(BaseModel):
+    """All that determines a run. A key of a section is a constructor's argument.
+
+    Attributes:
+        model: A name of :data:`pyg_advinfonce.registry.MODELS`.
+        criterion: A name of :data:`pyg_advinfonce.registry.LOSSES`.
+        dataset: A data set's name, or a folder.
+        data: Arguments of the data set.
+        encoder: Arguments of the encoder.
+        loss: Arguments of the criterion.
+        hardness: Arguments of :func:`pyg_advinfonce.hardness.build_hardness`.
+        method: Further arguments of the model's builder.
+        train: The optimisation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    criterion: str
+    dataset: str
+    data: dict[str, Any] = {}
+    encoder: dict[str, Any] = {}
+    loss: dict[str, Any] = {}
+    hardness: dict[str, Any] = {}
+    method: dict[str, Any] = {}
+    train: Train = Train()
+
+    @classmethod
+    def resolve(
+        cls,
+        model: str,
+        criterion: str | None = None,
+        dataset: str = "simulated",
+        *,
+        layers: Iterable[Sections] = (),
+    ) -> Self:
+        """Put a configuration together; later layers win.
+
+        The first layers are the loss's own options and the file
+        ``configs/<data>/<model>-<loss>.toml`` of this package, if there is one.
+
+        Args:
+            model: The model's name.
+            criterion: The loss's name (default: ``adv``).
+            dataset: The data set's name, or a folder.
+            layers: Sections from files and flags.
+
+        Raises:
+            ConfigError: If a name, key or value is wrong.
+        """
+        criterion = criterion or "adv"
+        if model not in MODELS:
+            raise unknown("model", model, MODELS)
+        if criterion not in LOSSES:
+            raise unknown("loss", criterion, LOSSES)
+        merged: Sections = {name: {} for name in SECTIONS}
+        own = {name: dict(keys) for name, keys in LOSSES[criterion].options.items()}
+        for layer in (own, packaged(dataset, model, criterion), *layers):
+            for name, keys in layer.items():
+                if name not in merged:
+                    raise unknown("section", name, SECTIONS)
+                merged[name] |= keys
+        return cls._checked(model, criterion, dataset, merged)
+
+    @classmethod
+    def _checked(
+        cls, model: str, criterion: str, dataset: str, sections: Sections
+    ) -> Self:
+        train = validate("train", Train, sections.pop("train"))
+        names = {"model": model, "criterion": criterion, "dataset": dataset}
+        return cls(**names, train=train, **sections)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a saved configuration.
+
+        Raises:
+            ConfigError: If the file is not one.
+        """
+        try:
+            return cls(**read_toml(path))
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {_first_line(error)}") from error
+
+
+def packaged(dataset: str, model: str, criterion: str) -> Sections:
+    """Return the settings that come with this package, without published numbers."""
+    found = _packaged_text(dataset, model, criterion)
+    return {k: v for k, v in tomllib.loads(found).items() if k != "published"}
+
+
+def published(dataset: str, model: str, criterion: str) -> dict[str, Any]:
+    """Return the paper's numbers and their source, empty if it has none."""
+    found = tomllib.loads(_packaged_text(dataset, model, criterion))
+    numbers: dict[str, Any] = found.get("published", {})
+    return numbers
+
+
+def _packaged_text(dataset: str, model: str, criterion: str) -> str:
+    folder = dataset.split(":")[0]
+    if not re.fullmatch(r"\w+", folder):
+        return ""
+    root = resources.files("pyg_advinfonce") / "configs" / folder
+    file = root / f"{model}-{criterion}.toml"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of moderate size.
+
+    Raises:
+        ConfigError: If it is missing, too large or malformed.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes, not a config")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+def parse_assignment(text: str) -> Sections:
+    """Turn ``section.key=value`` into a layer; a value is TOML, else a string.
+
+    Raises:
+        ConfigError: If the text has another form.
+    """
+    match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", text, re.DOTALL)
+    if match is None:
+        raise ConfigError(f"--set wants section.key=value (got '{text}')")
+    section, key, value = match.groups()
+    if section not in SECTIONS:
+        raise unknown("section", section, SECTIONS)
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        parsed = value
+    return {section: {key: parsed}}
+
+
+def check_options(
+    section: str, target: Callable[..., Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check a section against the keyword arguments of what it configures.
+
+    Args:
+        section: The section's name, for the message.
+        target: A class or function with annotated arguments.
+        options: The section.
+
+    Returns:
+        The options, converted to the annotated types.
+
+    Raises:
+        ConfigError: If a key is unknown or a value has the wrong type.
+    """
+    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    hints = inspect.get_annotations(function, eval_str=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], None)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not parameter.empty and name in hints
+    }
+    model = create_model(section, __config__=ConfigDict(extra="forbid"), **fields)
+    found = validate(section, model, dict(options))
+    return {name: getattr(found, name) for name in options}
+
+
+def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:
+    """Make a model of a section's values.
+
+    Raises:
+        ConfigError: If a key is unknown or a value illegal; the message names the key.
+    """
+    for key in values:
+        if key not in model.model_fields:
+            raise _unknown_key(section, key, model.model_fields)
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(f"{section}.{_first_line(error)}") from error
+
+
+def _unknown_key(section: str, key: str, known: Iterable[str]) -> ConfigError:
+    names = list(known)
+    close = get_close_matches(key, names, n=1, cutoff=0.5)
+    hint = f", did you mean '{section}.{close[0]}'?" if close else ";"
+    return ConfigError(f"unknown key '{section}.{key}'{hint} there are {names}")
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg'].lower()} (got {first['input']!r})"

@@ -1,0 +1,227 @@
+"""A folder of split files as a PyG data set of one user-item graph."""
+
+import warnings
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import torch
+from torch_geometric.data import HeteroData, InMemoryDataset
+
+from pyg_advinfonce.datasets.cache import (
+    FORMAT_VERSION,
+    Processed,
+    default_cache_dir,
+    load_cached,
+    save_cached,
+)
+from pyg_advinfonce.datasets.data_warning import DataWarning
+from pyg_advinfonce.datasets.description import (
+    Summary,
+    content_hash,
+    describe,
+    summarize,
+)
+from pyg_advinfonce.datasets.published import Published
+from pyg_advinfonce.datasets.split_files import (
+    SPLIT_OF_FILE,
+    RawFile,
+    parse_files,
+    read_files,
+)
+from pyg_advinfonce.datasets.valid_split import split_off_valid
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+from pyg_advinfonce.graph import build_graph
+
+__all__ = ["DataWarning", "Dataset", "InteractionDataset", "Summary"]
+
+
+class Dataset(Protocol):
+    """What a run needs of its data."""
+
+    @property
+    def graph(self) -> HeteroData:
+        """The user-item graph, as :mod:`pyg_advinfonce.graph` describes it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Counts and a hash of the content, in one line."""
+
+    def summary(self) -> Summary:
+        """Counts by name."""
+
+
+class InteractionDataset(InMemoryDataset):
+    """Implicit feedback from a folder of split files ``user item item ...``.
+
+    The folder is ``<root>/<name>/raw``, ``<root>/<name>`` or, for a published data
+    set, the folder's published name under ``root``. Nothing is written there: the
+    processed graph is cached elsewhere, under the hash of what it was made from.
+
+    Args:
+        root: The folder that holds the data sets' folders.
+        name: The data set's name.
+        cache_dir: Where processed data is kept (default: in the user's cache folder).
+        valid_fraction: The share of the train pairs that becomes the split ``valid``
+            where the folder has no ``valid.txt``.
+        seed: Decides which pairs those are.
+
+    Raises:
+        DatasetNotFoundError: If a file is missing.
+        DatasetIntegrityError: If a published file has another content.
+        DataError: If a file's content is wrong.
+        ConfigError: If there is neither ``valid.txt`` nor ``valid_fraction``.
+    """
+
+    published: ClassVar[Published | None] = None
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        cache_dir: Path | None = None,
+        valid_fraction: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not name or Path(name).name != name:
+            raise ConfigError(f"expected a folder's name without slashes, got '{name}'")
+        super().__init__(str(root))
+        self.name, self.valid_fraction, self.seed = name, valid_fraction, seed
+        self.cache_dir = cache_dir
+        self.folder = self._find_folder(Path(root))
+        files = read_files(self.folder)
+        self._require(files)
+        if self.published is not None:
+            self.published.check_files(files)
+        self._processed = self._load_or_build(files)
+        self._data = self._processed.graph
+        self._warn_of_oddities()
+
+    @property
+    def graph(self) -> HeteroData:
+        """The user-item graph."""
+        return self._processed.graph
+
+    @property
+    def fingerprint(self) -> str:
+        """Counts and the start of the content's sha256, in one line."""
+        return describe(self.graph, self.name, self._processed.digest)
+
+    def summary(self) -> Summary:
+        """Return counts of users, items and pairs, and of what is odd about them."""
+        return dict(self._processed.summary)
+
+    @property
+    def raw_dir(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.fingerprint})"
+
+    def _find_folder(self, root: Path) -> Path:
+        """Return the first folder with a train file, else the first with any split."""
+        choices = [root / self.name / "raw", root / self.name]
+        if self.published is not None:
+            choices.append(root / self.published.folder)
+        for names in (("train.txt",), tuple(SPLIT_OF_FILE)):
+            for folder in choices:
+                if any((folder / name).is_file() for name in names):
+                    return folder
+        raise self._missing("train.txt", *choices)
+
+    def _require(self, files: Mapping[str, RawFile]) -> None:
+        if "train.txt" not in files:
+            raise self._missing("train.txt", self.folder)
+        if "valid.txt" not in files and self.valid_fraction is None:
+            if self.published is not None:
+                raise self._missing("valid.txt", self.folder)
+            raise ConfigError(
+                f"{self.folder} has no valid.txt: add one, or split it off the train "
+                "pairs by --valid-fraction 0.1"
+            )
+        if "valid.txt" in files and self.valid_fraction is not None:
+            self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
+        if not files.keys() - {"train.txt", "valid.txt", "not_candidate.txt"}:
+            raise self._missing("test.txt or test_ood.txt", self.folder)
+
+    def _missing(self, file: str, *folders: Path) -> DatasetNotFoundError:
+        looked = ", ".join(str(folder) for folder in folders)
+        advice = "put the split files there (one user a line: user item item ...)"
+        if self.published is not None:
+            advice = f"put the split files there, published at {self.published.url}"
+        return DatasetNotFoundError(
+            f"data set '{self.name}' needs {file}, not found in {looked}: {advice}"
+        )
+
+    def _load_or_build(self, files: Mapping[str, RawFile]) -> Processed:
+        key = self._cache_key(files)
+        folder = self._cache_folder()
+        if folder is None:
+            return self._build(files)
+        path = folder / f"{key[:32]}.pt"
+        cached = load_cached(path, key)
+        if cached is not None:
+            return cached
+        processed = self._build(files)
+        save_cached(path, key, processed)
+        return processed
+
+    def _cache_folder(self) -> Path | None:
+        try:
+            return self.cache_dir or default_cache_dir()
+        except RuntimeError as error:
+            self._warn(f"no cache folder ({error}): choose one by --cache-dir")
+            return None
+
+    def _cache_key(self, files: Mapping[str, RawFile]) -> str:
+        split_off = None if "valid.txt" in files else (self.valid_fraction, self.seed)
+        known = self.published and (self.published.num_users, self.published.num_items)
+        hashes = sorted((name, file.sha256) for name, file in files.items())
+        options = (FORMAT_VERSION, split_off, known, hashes)
+        return sha256(repr(options).encode()).hexdigest()
+
+    def _build(self, files: Mapping[str, RawFile]) -> Processed:
+        known = self.published
+        raw = parse_files(
+            files,
+            num_users=known.num_users if known else None,
+            num_items=known.num_items if known else None,
+        )
+        pairs = dict(raw.pairs)
+        if "valid" not in pairs and self.valid_fraction is not None:
+            train, valid = split_off_valid(
+                pairs["train"], self.valid_fraction, self.seed
+            )
+            tests = {n: p for n, p in pairs.items() if n != "train"}
+            pairs = {"train": train, "valid": valid, **tests}
+        splits = {name: torch.from_numpy(p) for name, p in pairs.items()}
+        mask = raw.candidate_mask
+        graph = build_graph(
+            splits.pop("train"),
+            num_users=raw.num_users,
+            num_items=raw.num_items,
+            splits=splits,
+            candidate_mask=None if mask is None else torch.from_numpy(mask),
+        )
+        summary = summarize(graph, raw.duplicates)
+        return Processed(graph, summary, content_hash(graph))
+
+    def _warn_of_oddities(self) -> None:
+        summary = self._processed.summary
+        known_overlaps: Mapping[str, int] = {}
+        if self.published is not None:
+            known_overlaps = self.published.overlaps
+            num_pairs = summary["pairs"]
+            assert isinstance(num_pairs, dict)
+            self.published.check_counts(num_pairs, self.name)
+        overlaps = summary["overlaps"]
+        assert isinstance(overlaps, dict)
+        for splits, count in overlaps.items():
+            if count not in (0, known_overlaps.get(splits)):
+                one, other = splits.split("/")
+                self._warn(f"{self.name}: {count:,} pairs are in {one} and in {other}")
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(message, DataWarning, stacklevel=4)

@@ -1,0 +1,119 @@
+"""The cache of processed data: plain tensors in a file, never pickled objects."""
+
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.datasets.data_warning import DataWarning
+from pyg_advinfonce.datasets.description import Summary, content_hash
+from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.graph import ITEM, build_graph, num_nodes, split_edges, split_names
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A graph, with what took time to find out about it."""
+
+    graph: HeteroData
+    summary: Summary
+    digest: str
+
+
+def default_cache_dir() -> Path:
+    """Return this library's folder in the user's cache folder."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        base = Path("~/.cache").expanduser()
+    return base / "pyg_advinfonce"
+
+
+def load_cached(path: Path, key: str) -> Processed | None:
+    """Return what was saved, or None if there is nothing that can be used.
+
+    Pickled objects are refused, so a foreign file cannot run code. A file that is
+    damaged or from another version is warned about.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return _unpack(torch.load(path, map_location="cpu", weights_only=True), key)
+    except Exception as error:  # a damaged file can fail in any way
+        reason = str(error).splitlines()[0][:80] if str(error) else repr(error)
+        warnings.warn(
+            f"{path}: the cached data is damaged or stale and is rebuilt ({reason})",
+            DataWarning,
+            stacklevel=4,
+        )
+        return None
+
+
+def save_cached(path: Path, key: str, processed: Processed) -> None:
+    """Save for the next time; a folder that cannot be written to is warned about."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, _pack(processed, key))
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        warnings.warn(
+            f"{path.parent}: the processed data cannot be cached ({reason}); choose "
+            "another folder by --cache-dir",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _write_whole(path: Path, payload: dict[str, object]) -> None:
+    """Write to a file beside it first: a reader sees all or nothing."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        unfinished = Path(file.name)
+        try:
+            torch.save(payload, file)
+            file.close()
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _pack(processed: Processed, key: str) -> dict[str, object]:
+    graph = processed.graph
+    num_users, num_items = num_nodes(graph)
+    return {
+        "format": FORMAT_VERSION,
+        "key": key,
+        "num_users": num_users,
+        "num_items": num_items,
+        "pairs": {n: split_edges(graph, n).int() for n in _all_splits(graph)},
+        "candidate_mask": graph[ITEM].get("candidate_mask"),
+        "summary": processed.summary,
+        "digest": processed.digest,
+    }
+
+
+def _all_splits(graph: HeteroData) -> list[str]:
+    return ["train", *split_names(graph)]
+
+
+def _unpack(payload: dict[str, object], key: str) -> Processed:
+    if payload["format"] != FORMAT_VERSION or payload["key"] != key:
+        raise DataError(f"expected format {FORMAT_VERSION}, got {payload['format']}")
+    pairs = dict(cast("dict[str, Tensor]", payload["pairs"]))
+    graph = build_graph(
+        pairs.pop("train"),
+        num_users=cast("int", payload["num_users"]),
+        num_items=cast("int", payload["num_items"]),
+        splits=pairs,
+        candidate_mask=cast("Tensor | None", payload["candidate_mask"]),
+    )
+    digest = content_hash(graph)
+    if digest != payload["digest"]:
+        raise DataError("its content has changed")
+    return Processed(graph, cast("Summary", payload["summary"]), digest)

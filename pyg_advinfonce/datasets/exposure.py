@@ -1,0 +1,127 @@
+"""The simulator's two ways to show items to users: by popularity and uniformly."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyg_advinfonce.datasets.pair_text import Ids
+from pyg_advinfonce.datasets.split_files import distinct_pairs, pair_keys
+
+Judge = Callable[[Ids, Ids], NDArray[np.bool_]]
+
+_MAX_VIEWS = 3.0
+_MAX_DRAWS = 2**21
+_SLOTS_PER_USER = 8
+
+
+def popularity_log(
+    likes: Judge,
+    log_weight: NDArray[np.float64],
+    activity: NDArray[np.float64],
+    *,
+    num_clicks: int,
+    like_rate: float,
+    rng: np.random.Generator,
+) -> Ids:
+    """Show items by popularity until there are enough clicks.
+
+    An item is shown to a user a Poisson-distributed number of times, in proportion to
+    the item's weight and to the user's activity, and clicked if it is liked. No item
+    is shown more than three times a user on average.
+
+    Args:
+        likes: Says of pairs of ids whether the user likes the item.
+        log_weight: ``[I]``, the log of the items' weights.
+        activity: ``[U]``, positive.
+        num_clicks: The least number of clicks.
+        like_rate: About which share of the pairs is liked.
+        rng: Where the draws come from.
+
+    Returns:
+        Distinct clicked pairs ``[2, E]``, sorted, ``E >= num_clicks``.
+    """
+    slots = np.repeat(
+        np.arange(len(activity)),
+        np.rint(_SLOTS_PER_USER * activity / activity.mean()).clip(1).astype(np.int64),
+    )
+    shown = 1.05 * num_clicks / (like_rate * len(activity))  # distinct items a user
+    while True:
+        views = _views(log_weight, shown)
+        draws = rng.poisson(views * len(activity))
+        clicked = [_click(likes, p) for p in _show(draws, slots, rng)]
+        clicks = distinct_pairs(np.concatenate(clicked, axis=1))
+        if clicks.shape[1] >= num_clicks:
+            return clicks
+        shown *= min(1.1 * num_clicks / max(clicks.shape[1], 1), 4.0)
+
+
+def _views(log_weight: NDArray[np.float64], shown: float) -> NDArray[np.float64]:
+    """Return the mean views of items by which a user sees so many distinct ones."""
+    low, high = -log_weight.max() - 50.0, -log_weight.min() + 50.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        views = _capped(log_weight + middle)
+        if -np.expm1(-views).sum() < shown:
+            low = middle
+        else:
+            high = middle
+    return _capped(log_weight + high)
+
+
+def _capped(log_views: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(np.minimum(log_views, np.log(_MAX_VIEWS)))
+
+
+def _show(draws: Ids, slots: Ids, rng: np.random.Generator) -> Iterator[Ids]:
+    """Yield the distinct pairs ``[2, E]`` shown, in portions of whole items."""
+    portion = np.cumsum(draws) // _MAX_DRAWS
+    for items in np.split(
+        np.arange(len(draws)), np.flatnonzero(np.diff(portion, prepend=portion[0]))
+    ):
+        item = np.repeat(items, draws[items])
+        user = slots[rng.integers(len(slots), size=len(item))]
+        yield distinct_pairs(np.stack([user, item]))
+
+
+def _click(likes: Judge, pairs: Ids) -> Ids:
+    return pairs[:, likes(pairs[0], pairs[1])]
+
+
+def uniform_exposure(
+    users: Ids,
+    items: Ids,
+    accept: Judge,
+    *,
+    num_accepted: int,
+    rng: np.random.Generator,
+) -> tuple[Ids, Ids]:
+    """Show uniformly random pairs, each once, until so many are accepted.
+
+    Returns:
+        The pairs that were shown, ``[2, E]``, in the order they were shown, and the
+        accepted ones among them, ``[2, num_accepted]``.
+    """
+    shown = np.empty((2, 0), dtype=np.int64)
+    accepted = np.empty(0, dtype=np.bool_)
+    while accepted.sum() < num_accepted:
+        fresh = _draw_pairs(users, items, 4 * num_accepted, rng)
+        shown = _in_order_once(np.concatenate([shown, fresh], axis=1))
+        fresh = shown[:, len(accepted) :]
+        accepted = np.concatenate([accepted, accept(fresh[0], fresh[1])])
+    last = np.flatnonzero(accepted)[num_accepted - 1] + 1
+    shown, accepted = shown[:, :last], accepted[:last]
+    return shown, shown[:, accepted]
+
+
+def _draw_pairs(users: Ids, items: Ids, size: int, rng: np.random.Generator) -> Ids:
+    return np.stack(
+        [users[rng.integers(len(users), size=size)], rng.choice(items, size=size)]
+    )
+
+
+def _in_order_once(pairs: Ids) -> Ids:
+    """Drop repeated pairs, keep the order of their first appearance."""
+    _, first = np.unique(pair_keys(pairs), return_index=True)
+    first.sort()
+    return pairs[:, first]

@@ -1,0 +1,94 @@
+"""From what a user types after ``--data`` to a data set."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.datasets.base import InteractionDataset
+from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
+from pyg_advinfonce.registry import DATASETS, resolve, unknown
+
+_SIMULATED = "simulated"
+
+
+def load_dataset(
+    data: str,
+    *,
+    root: Path = Path("data"),
+    cache_dir: Path | None = None,
+    valid_fraction: float | None = None,
+    **options: object,
+) -> InteractionDataset | Simulated:
+    """Load a data set by its name, by its folder's name under ``root`` or by a path.
+
+    Args:
+        data: ``coat``, ``simulated``, ``simulated:yahoo``, ``my_folder``,
+            ``path/to/folder``, ...
+        root: The folder that holds the data sets' folders.
+        cache_dir: Where processed data is kept (default: in the user's cache folder).
+        valid_fraction: The share of train pairs that becomes ``valid`` where a folder
+            has no ``valid.txt``.
+        options: Further arguments of the data set's constructor.
+
+    Raises:
+        UnknownNameError: If it is neither a name nor a folder.
+        ConfigError: If it is a file, or an option is unknown or of a wrong type.
+        DataError: If the files are missing or wrong.
+    """
+    name, colon, size = data.partition(":")
+    if name == _SIMULATED:
+        return _make(Simulated, {"size": size} if colon else {}, options)
+    files = {"cache_dir": cache_dir, "valid_fraction": valid_fraction}
+    if data in DATASETS:
+        return _make(resolve("dataset", data), {"root": root, **files}, options)
+    folder = _find_folder(data, root)
+    generic = {"root": folder.parent, "name": folder.name, **files}
+    return _make(InteractionDataset, generic, options)
+
+
+def _find_folder(data: str, root: Path) -> Path:
+    """Return the folder under root, or at the path, that the text names."""
+    is_bare = bool(data) and Path(data).name == data
+    if is_bare and _is_folder(root / data):
+        return root / data
+    if data and _is_folder(Path(data)):
+        return Path(data).resolve()
+    if data and _is_file(Path(data)):
+        raise ConfigError(
+            f"{data} is a file: expected a data set's name or a folder that holds "
+            "train.txt, valid.txt and test.txt"
+        )
+    known = unknown("data set", data, DATASETS)
+    raise UnknownNameError(
+        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt"
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name too long for the system, a null byte
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _make(
+    dataset: Any,  # noqa: ANN401
+    given: Mapping[str, object],
+    options: Mapping[str, object],
+) -> Any:  # noqa: ANN401
+    """Construct a data set; options are the arguments that are not given already."""
+    fixed = {"root", "name", "size", "cache_dir", "valid_fraction"}
+    valid = sorted(inspect.signature(dataset).parameters.keys() - fixed)
+    wrong = sorted(options.keys() - set(valid))
+    if wrong:
+        raise unknown("option of the data set", wrong[0], valid)
+    return dataset(**given, **options)

@@ -1,0 +1,6 @@
+"""Encoders: from a user-item graph to embeddings."""
+
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
+from pyg_advinfonce.encoders.lightgcn import LightGCN
+
+__all__ = ["Embeddings", "Encoder", "LightGCN"]

@@ -1,0 +1,46 @@
+"""What every encoder shares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What an encoder makes of a graph.
+
+    Attributes:
+        user: ``[U, D]``.
+        item: ``[I, D]``.
+        layers: ``([U, D], [I, D])`` a layer; the first is the table before any message.
+        aux: Further tensors by name, e.g. ``mu``.
+    """
+
+    user: Tensor
+    item: Tensor
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    aux: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Encoder(nn.Module):
+    """Turns a user-item graph into one embedding a node."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the parameters."""
+        return next(self.parameters()).device
+
+    def forward(
+        self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
+    ) -> Embeddings:
+        """Encode a graph.
+
+        Args:
+            graph: One graph, or one for each layer.
+            perturb: Whether to add noise or drop messages; by default as the module's
+                mode says (in training only).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward")

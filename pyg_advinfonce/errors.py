@@ -1,0 +1,53 @@
+"""The exceptions of this library.
+
+.. code-block:: text
+
+    AdvInfoNCEError
+    ├── GraphError (ValueError)         a malformed user-item graph
+    ├── ConfigError (ValueError)        a run that cannot be what was asked for
+    │   └── UnknownNameError            a name that no table knows
+    ├── DataError (ValueError)          a file whose content is wrong
+    │   ├── DatasetNotFoundError        a file that is not there
+    │   └── DatasetIntegrityError       a known file with another content
+    ├── CheckpointError (ValueError)    a run folder that cannot be loaded
+    └── NonFiniteLossError (ArithmeticError)    training left the real numbers
+
+The command line prints the message of any of them as one line. All but
+:class:`NonFiniteLossError` (exit code 1) are bad input (exit code 2).
+"""
+
+
+class AdvInfoNCEError(Exception):
+    """Any error that this library raises on purpose."""
+
+
+class GraphError(AdvInfoNCEError, ValueError):
+    """A user-item graph breaks the contract of :mod:`pyg_advinfonce.graph`."""
+
+
+class ConfigError(AdvInfoNCEError, ValueError):
+    """A run's configuration is invalid."""
+
+
+class UnknownNameError(ConfigError):
+    """A model, loss, data set or key is not one of the known names."""
+
+
+class DataError(AdvInfoNCEError, ValueError):
+    """A data file cannot be understood; the message names file and line."""
+
+
+class DatasetNotFoundError(DataError):
+    """A data set's file is missing; the message says what to put where."""
+
+
+class DatasetIntegrityError(DataError):
+    """A published file has another content than the one that was published."""
+
+
+class CheckpointError(AdvInfoNCEError, ValueError):
+    """A run folder is incomplete, corrupt or from another format."""
+
+
+class NonFiniteLossError(AdvInfoNCEError, ArithmeticError):
+    """A loss or a gradient became infinite or NaN during training."""

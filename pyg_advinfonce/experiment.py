@@ -1,0 +1,288 @@
+"""From a configuration to a result; the one module that knows all the others."""
+
+import json
+import math
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.allocator import keep_freed_memory
+from pyg_advinfonce.config import Config, check_options
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.graph import split_names
+from pyg_advinfonce.hardness import KINDS
+from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
+from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+from pyg_advinfonce.training.callbacks import (
+    Callback,
+    Diagnostics,
+    FalseNegatives,
+    HistoryFile,
+    Record,
+)
+from pyg_advinfonce.training.checkpoint import load_weights, save_weights
+from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.training.sampler import EdgeSampler
+from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trained seed.
+
+    Attributes:
+        method: The method with the weights of the best validation epoch.
+        metrics: Every split's metrics at that epoch, ``test/recall@20`` and so on.
+        best_epoch: That epoch, counted from 0.
+        history: One record an epoch.
+        seconds_per_epoch: Mean training time, the first epoch and evaluation excluded.
+        wall_seconds: The whole run, data set loading excluded.
+        device: What it ran on.
+    """
+
+    method: Method
+    metrics: dict[str, float]
+    best_epoch: int
+    history: list[Record]
+    seconds_per_epoch: float | None
+    wall_seconds: float
+    device: str
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    *,
+    device: torch.device | str = "auto",
+    out: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Train one seed of a configuration and evaluate its best epoch on every split.
+
+    Args:
+        config: The configuration.
+        dataset: The data, e.g. of :func:`~pyg_advinfonce.datasets.load.load_dataset`.
+        device: ``auto``, ``cpu``, ``cuda`` or any other of torch's devices.
+        out: A folder for configuration, history, metrics and weights.
+        callbacks: Told of every epoch's end, after the built-in diagnostics.
+
+    Raises:
+        ConfigError: If an option is wrong.
+        NonFiniteLossError: If training leaves the real numbers.
+    """
+    keep_freed_memory()
+    started, place = time.perf_counter(), find_device(device)
+    graph = prepare(dataset, place)
+    torch.manual_seed(config.train.seed)
+    method = build_method(config, graph).to(place)
+    told: list[Callback] = [Diagnostics(), *callbacks]
+    if hasattr(dataset, "likes"):
+        told.insert(1, FalseNegatives(dataset.likes))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        save_config(config, out)
+        told.append(HistoryFile(out / "history.jsonl"))
+    trainer = make_trainer(config, method, graph, told)
+    best_epoch = trainer.fit()
+    result = Result(
+        method,
+        evaluate(method, graph, trainer.evaluator),
+        best_epoch,
+        trainer.history,
+        trainer.seconds_per_epoch,
+        time.perf_counter() - started,
+        str(place),
+    )
+    if out is not None:
+        save_result(result, dataset.fingerprint, out)
+    return result
+
+
+def check(config: Config, dataset: Dataset) -> None:
+    """Raise what :func:`train` would raise before its first step.
+
+    Raises:
+        ConfigError: If an option is wrong.
+    """
+    method = build_method(config, dataset.graph)
+    make_trainer(config, method, dataset.graph, ())
+
+
+def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
+    """Return a normalised copy of a data set's graph on a device."""
+    graph: HeteroData = BipartiteNorm()(dataset.graph.clone()).to(device)
+    return graph
+
+
+def build_method(config: Config, graph: HeteroData) -> Method:
+    """Build the method that a configuration names, with checked options."""
+    entry = MODELS[config.model]
+    encoder = check_options("encoder", entry.load_encoder(), config.encoder)
+    builder = entry.load()
+    method = check_options("method", builder, config.method)
+    settings = {"lr": config.train.lr, "l2": config.train.l2} | method | encoder
+    found: Method = builder(graph, build_criterion(config, graph), **settings)
+    return found
+
+
+def build_criterion(config: Config, graph: HeteroData) -> Criterion:
+    """Build the criterion that a configuration names, with checked options."""
+    kind = LOSSES[config.criterion].load()
+    options = check_options("loss", kind, config.loss)
+    try:
+        if kind is AdvInfoNCE:
+            options["hardness"] = _hardness_options(config)
+        elif config.hardness:
+            raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
+        found: Criterion = kind.from_graph(graph, **options)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return found
+
+
+def _hardness_options(config: Config) -> dict[str, Any]:
+    options = {"kind": "embedding"} | config.hardness
+    kind = options.pop("kind")
+    if kind not in KINDS:
+        raise unknown("hardness", str(kind), KINDS)
+    if kind in ("embedding", "mlp"):
+        options = {"dim": config.encoder.get("dim", 64)} | options
+    return {"kind": kind} | check_options("hardness", KINDS[kind], options)
+
+
+def make_trainer(
+    config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
+) -> Trainer:
+    """Put a trainer together as the section ``[train]`` says."""
+    sampled = method.criterion.negatives == "sampled"
+    if sampled and config.train.num_negatives == 0:
+        raise ConfigError(
+            f"loss '{config.criterion}' needs negatives: train.num_negatives must be "
+            "at least 1 (got 0)"
+        )
+    sampler = EdgeSampler(
+        graph,
+        batch_size=config.train.batch_size,
+        num_negatives=config.train.num_negatives if sampled else 0,
+        sampling=config.train.sampling,
+    )
+    return Trainer(
+        method,
+        graph,
+        sampler,
+        Evaluator(graph),
+        epochs=config.train.epochs,
+        seed=config.train.seed,
+        eval_every=config.train.eval_every,
+        patience=config.train.patience,
+        callbacks=callbacks,
+    )
+
+
+def evaluate(
+    method: Method, graph: HeteroData, evaluator: Evaluator
+) -> dict[str, float]:
+    """Rank every split of a graph."""
+    z_user, z_item = method.embed(graph)
+    metrics: dict[str, float] = {}
+    for split in split_names(graph):
+        metrics |= evaluator(z_user, z_item, split)
+    return metrics
+
+
+def find_device(name: torch.device | str) -> torch.device:
+    """Turn ``auto`` into CUDA where it is, and check that a named device exists.
+
+    Raises:
+        ConfigError: If it does not exist.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        count = torch.cuda.device_count()
+        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
+        raise ConfigError(
+            f"device '{name}' is not there: choose from {there}"
+        ) from error
+    return device
+
+
+def save_config(config: Config, folder: Path) -> None:
+    """Write a configuration as TOML."""
+    text = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+    (folder / "config.toml").write_text(text, encoding="utf-8")
+
+
+def save_result(result: Result, fingerprint: str, folder: Path) -> None:
+    """Write a run's weights and metrics."""
+    save_weights(result.method, folder / "weights.safetensors")
+    summary = {
+        "metrics": finite(result.metrics),
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "seconds_per_epoch": result.seconds_per_epoch,
+        "wall_seconds": result.wall_seconds,
+        "peak_rss_mb": peak_rss_mb(),
+        "device": result.device,
+        "data": fingerprint,
+    }
+    text = json.dumps(summary, indent=2) + "\n"
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+def load_run(
+    folder: Path, *, root: Path, cache_dir: Path | None = None, device: str = "auto"
+) -> tuple[Config, Method, HeteroData]:
+    """Load a trained seed: its configuration, method and graph.
+
+    Args:
+        folder: The folder of one seed, or of a run of a single seed.
+        root: Where the data sets lie.
+        cache_dir: Where processed data is kept.
+        device: As for :func:`train`.
+
+    Raises:
+        CheckpointError: If the folder holds no run.
+    """
+    seeds = sorted(folder.glob("seed-*"))
+    if not (folder / "config.toml").is_file() and len(seeds) == 1:
+        folder = seeds[0]
+    for name in ("config.toml", "weights.safetensors"):
+        if not (folder / name).is_file():
+            inside = f": choose one of {[s.name for s in seeds]}" if seeds else ""
+            raise CheckpointError(f"{folder} holds no finished run, no {name}{inside}")
+    config, place = Config.load(folder / "config.toml"), find_device(device)
+    dataset = load_dataset(
+        config.dataset, root=root, cache_dir=cache_dir, **config.data
+    )
+    graph = prepare(dataset, place)
+    method = build_method(config, graph)
+    load_weights(method, folder / "weights.safetensors")
+    return config, method.to(place), graph
+
+
+def finite(values: dict[str, float]) -> dict[str, float | None]:
+    """Replace what JSON cannot say by None."""
+    return {k: v if math.isfinite(v) else None for k, v in values.items()}
+
+
+def peak_rss_mb() -> float:
+    """Return the largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,111 @@
+"""The formulas, over tensors only.
+
+Scores are already divided by the temperature. Log-sum-exps run in single precision or
+better, and no score is ever exponentiated on its own.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize, pdist, softplus
+
+EPS = 1e-12
+MASKED = -1e30  # a score that no sum notices; finite, so that gradients stay finite
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Widen half precision; leave single and double as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def unit_rows(x: Tensor) -> Tensor:
+    r"""Divide each row by :math:`\max(|x|, 10^{-12})`, in float32 or better."""
+    return normalize(at_least_float32(x), dim=-1, eps=EPS)
+
+
+def bpr(pos: Tensor, neg: Tensor) -> Tensor:
+    r"""Bayesian personalised ranking, :math:`\mathrm{softplus}(s_j - s_i)`, averaged.
+
+    Args:
+        pos: ``[B]`` scores of the positives.
+        neg: ``[B, K]`` scores of the negatives.
+    """
+    return softplus(at_least_float32(neg) - at_least_float32(pos).unsqueeze(-1)).mean()
+
+
+def info_nce(
+    pos: Tensor, neg: Tensor, delta: Tensor | None = None, negative_weight: float = 1.0
+) -> Tensor:
+    r"""Contrast each positive with its negatives, each of its own hardness.
+
+    .. math::
+        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log w + \log \sum_j
+        e^{s_{bj} + \delta_{bj}} - s_{bi}\Big)
+        = -\frac{1}{B} \sum_b \log \frac{e^{s_{bi}}}
+        {e^{s_{bi}} + w \sum_j e^{\delta_{bj}} e^{s_{bj}}}
+
+    Args:
+        pos: ``[B]`` scores of the positives.
+        neg: ``[B, K]`` scores of the negatives; ``-inf`` leaves one out.
+        delta: ``[B, K]`` hardness of the negatives (default: 0).
+        negative_weight: ``w``, the weight of all negatives.
+    """
+    logits = at_least_float32(neg) if delta is None else at_least_float32(neg) + delta
+    mass = math.log(negative_weight) + logits.logsumexp(-1)  # [B]
+    return softplus(mass - at_least_float32(pos)).mean()
+
+
+def view_info_nce(anchor: Tensor, positive: Tensor, tau: float) -> Tensor:
+    r"""Contrast two views: row ``t`` of one with all rows of the other, by cosine.
+
+    .. math::
+        \frac{1}{N} \sum_t \Big[\log \sum_k e^{c(a_t, p_k)/\tau}
+        - c(a_t, p_t)/\tau\Big]
+
+    Args:
+        anchor: ``[N, D]`` rows of the first view.
+        positive: ``[N, D]`` the same nodes' rows in the second view.
+        tau: The temperature.
+    """
+    scores = unit_rows(anchor) @ unit_rows(positive).t() / tau  # [N, N]
+    return (scores.logsumexp(-1) - scores.diagonal()).mean()
+
+
+def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Measure how far hardness :math:`\delta = \log(K p)` is from uniform, both ways.
+
+    Args:
+        delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` in every row.
+
+    Returns:
+        :math:`KL(P_0 \| P) = -\overline{\delta}` (the paper's Theorem 3.1) and
+        :math:`KL(P \| P_0) = \overline{e^{\delta} \delta}`, each averaged over rows.
+    """
+    return -delta.mean(), (delta.exp() * delta).mean()
+
+
+def align(z_user: Tensor, z_item: Tensor) -> Tensor:
+    r"""Mean squared distance of positive pairs on the unit sphere.
+
+    Args:
+        z_user: ``[B, D]``, normalised here.
+        z_item: ``[B, D]`` the positives of the users, normalised here.
+    """
+    return (unit_rows(z_user) - unit_rows(z_item)).square().sum(-1).mean()
+
+
+def uniform(z: Tensor, t: float = 2.0) -> Tensor:
+    r"""Log mean Gaussian potential of all pairs, :math:`\log \overline{e^{-t d^2}}`.
+
+    Args:
+        z: ``[B, D]`` with at least two rows, normalised here.
+        t: The width of the potential.
+
+    Raises:
+        ValueError: If there are fewer than two rows.
+    """
+    if z.size(0) < 2:
+        raise ValueError(f"uniform needs at least two rows (got {z.size(0)})")
+    distance = pdist(unit_rows(z)).square()  # [B (B - 1) / 2]
+    return (-t * distance).logsumexp(0) - math.log(distance.numel())

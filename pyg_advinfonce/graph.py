@@ -1,0 +1,171 @@
+"""The user-item graph: relation names, construction, checks and views of it.
+
+A graph is a :class:`~torch_geometric.data.HeteroData` with the node types ``user`` and
+``item``. Train edges are messages and live in both directions; evaluation splits are
+edge types that carry only ``edge_label_index``, so no message can travel over them.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.utils import coalesce
+
+from pyg_advinfonce.errors import GraphError
+
+USER, ITEM = "user", "item"
+INTERACTS = (USER, "interacts", ITEM)
+REV_INTERACTS = (ITEM, "rev_interacts", USER)
+
+RawIds = Tensor | Sequence[str]
+
+
+def build_graph(
+    train: Tensor,
+    *,
+    num_users: int,
+    num_items: int,
+    splits: Mapping[str, Tensor] | None = None,
+    candidate_mask: Tensor | None = None,
+    user_ids: RawIds | None = None,
+    item_ids: RawIds | None = None,
+) -> HeteroData:
+    """Build a user-item graph from train pairs and held-out pairs.
+
+    Args:
+        train: Train pairs ``[2, E]``, user rows first. Duplicates are merged.
+        num_users: The number of users.
+        num_items: The number of items.
+        splits: Held-out pairs ``[2, E_split]`` by split name, e.g. ``valid``, ``test``.
+        candidate_mask: ``[I]`` bool, the items that may be ranked (default: all).
+        user_ids: The users' ids in the input: an int64 tensor or strings.
+        item_ids: The items' ids in the input: an int64 tensor or strings.
+
+    Raises:
+        GraphError: If an index is out of range or a shape is wrong.
+    """
+    graph = HeteroData()
+    graph[USER].num_nodes, graph[ITEM].num_nodes = num_users, num_items
+    edge_index = coalesce(train.long())
+    graph[INTERACTS].edge_index = edge_index
+    graph[REV_INTERACTS].edge_index = edge_index.flip(0)
+    for name, pairs in (splits or {}).items():
+        graph[split_type(name)].edge_label_index = coalesce(pairs.long())
+    if candidate_mask is not None:
+        graph[ITEM].candidate_mask = candidate_mask.bool()
+    for node_type, ids in ((USER, user_ids), (ITEM, item_ids)):
+        if ids is not None:
+            graph[node_type].raw_id = ids if isinstance(ids, Tensor) else list(ids)
+    check_graph(graph)
+    return graph
+
+
+def split_type(name: str) -> tuple[str, str, str]:
+    """Return the edge type of a held-out split."""
+    return (USER, name, ITEM)
+
+
+def split_names(graph: HeteroData) -> list[str]:
+    """Return the names of the held-out splits, in the graph's order."""
+    return [t[1] for t in graph.edge_types if "edge_label_index" in graph[t]]
+
+
+def split_edges(graph: HeteroData, name: str) -> Tensor:
+    """Return a split's user-item pairs ``[2, E_split]``; ``train`` names the messages.
+
+    Raises:
+        GraphError: If the graph has no such split.
+    """
+    if name == "train":
+        edges: Tensor = graph[INTERACTS].edge_index
+        return edges
+    names = split_names(graph)
+    if name not in names:
+        raise GraphError(f"no split '{name}': this graph has train, {', '.join(names)}")
+    pairs: Tensor = graph[split_type(name)].edge_label_index
+    return pairs
+
+
+def message_graph(graph: HeteroData) -> HeteroData:
+    """Return a shallow copy without the held-out splits.
+
+    Everything of PyG's that walks over edge types (``metadata()``, ``to_hetero``, the
+    neighbour loader) needs this view: a split has labels but no ``edge_index``.
+    """
+    view = copy(graph)
+    for name in split_names(graph):
+        del view[split_type(name)]
+    return view
+
+
+def num_nodes(graph: HeteroData) -> tuple[int, int]:
+    """Return the numbers of users and of items."""
+    return int(graph[USER].num_nodes), int(graph[ITEM].num_nodes)
+
+
+def check_graph(graph: HeteroData) -> None:
+    """Check the contract of this module.
+
+    Raises:
+        GraphError: If a node type or direction is missing, the two directions hold
+            different edges, or an index is out of range.
+    """
+    for node_type in (USER, ITEM):
+        if graph[node_type].num_nodes is None:
+            raise GraphError(f"the graph needs num_nodes of node type '{node_type}'")
+    for edge_type in (INTERACTS, REV_INTERACTS):
+        if edge_type not in graph.edge_types or "edge_index" not in graph[edge_type]:
+            raise GraphError(
+                f"the graph has no edges {edge_type}: messages must run both ways, "
+                "apply torch_geometric.transforms.ToUndirected()"
+            )
+    for name in ["train", *split_names(graph)]:
+        _check_pairs(graph, name, split_edges(graph, name))
+    _check_reverse(graph)
+    _check_candidates(graph)
+
+
+def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:
+    if pairs.dim() != 2 or pairs.size(0) != 2:
+        raise GraphError(
+            f"split '{name}' must have shape [2, E] (got {tuple(pairs.shape)})"
+        )
+    if pairs.is_floating_point() or pairs.dtype == torch.bool:
+        raise GraphError(f"split '{name}' must hold integers (got {pairs.dtype})")
+    for row, (label, size) in enumerate(
+        zip((USER, ITEM), num_nodes(graph), strict=True)
+    ):
+        if pairs.size(1) and not 0 <= int(pairs[row].min()) <= int(pairs[row].max()):
+            raise GraphError(f"split '{name}' has a negative {label} index")
+        if pairs.size(1) and int(pairs[row].max()) >= size:
+            raise GraphError(
+                f"split '{name}' has {label} index {int(pairs[row].max())}, "
+                f"but there are {size} {label}s"
+            )
+
+
+def _check_reverse(graph: HeteroData) -> None:
+    forward = graph[INTERACTS].edge_index
+    backward = graph[REV_INTERACTS].edge_index.flip(0)
+    if forward.shape == backward.shape and torch.equal(forward, backward):
+        return
+    if not torch.equal(coalesce(forward), coalesce(backward)):
+        raise GraphError(
+            f"{REV_INTERACTS} must hold the edges of {INTERACTS}, flipped: "
+            "apply torch_geometric.transforms.ToUndirected()"
+        )
+
+
+def _check_candidates(graph: HeteroData) -> None:
+    mask = graph[ITEM].get("candidate_mask")
+    if mask is None:
+        return
+    if mask.dtype != torch.bool or mask.shape != (num_nodes(graph)[1],):
+        raise GraphError(
+            f"candidate_mask must be bool of shape [{num_nodes(graph)[1]}] "
+            f"(got {mask.dtype}, {tuple(mask.shape)})"
+        )
+    if not mask.any():
+        raise GraphError("candidate_mask is empty: no item may be ranked")

@@ -1,0 +1,236 @@
+r"""Hardness: how hard each sampled negative counts.
+
+A hardness turns logits :math:`G` of a row's ``K`` negatives into
+:math:`\delta_j = \log(K p_j)` with :math:`p = \mathrm{softmax}(G)`, so that the mean
+of :math:`e^{\delta}` over a row is one whatever the logits are.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import EPS, MASKED, at_least_float32
+from pyg_advinfonce.graph import num_nodes
+from pyg_advinfonce.ops import edge_scores
+from pyg_advinfonce.registry import unknown
+
+
+class Hardness(nn.Module):
+    r"""Base of all hardness modules; a subclass writes :meth:`logits` only.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
+        - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
+        - **output:** ``[B, K]`` hardness, zero where the batch masks a negative
+    """
+
+    def logits(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        """Return unnormalised log hardness ``[B, K]``."""
+        raise NotImplementedError(f"{type(self).__name__} has no logits")
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        logits = self.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        return _log_mean_one(at_least_float32(logits), batch.neg_mask)
+
+
+def _log_mean_one(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Shift each row ``[B, K]`` so that exp has mean one over the kept entries."""
+    if mask is None:
+        return logits.log_softmax(-1) + math.log(logits.size(-1))
+    kept = mask.sum(-1, keepdim=True).clamp(min=1).to(logits.dtype)  # [B, 1]
+    delta = logits.masked_fill(~mask, MASKED).log_softmax(-1) + kept.log()
+    return delta.masked_fill(~mask, 0.0)
+
+
+class UniformHardness(Hardness):
+    """All negatives are equally hard: delta is zero."""
+
+    def logits(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        return z_user.new_zeros(batch.dst_neg_index.shape)
+
+
+class EmbeddingHardness(Hardness):
+    r"""Hardness from the adversary's own embeddings of users and items.
+
+    .. math::
+        G_{uj} = \langle \psi_u, \phi_j \rangle
+
+    Args:
+        num_users: The number of users.
+        num_items: The number of items.
+        dim: The width of the adversary's tables.
+    """
+
+    def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
+        super().__init__()
+        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
+        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw both tables anew, each by Xavier's normal rule."""
+        nn.init.xavier_normal_(self.user)
+        nn.init.xavier_normal_(self.item)
+
+    def logits(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        psi = self.user.index_select(0, batch.user_id)  # [B, D]
+        return edge_scores(psi, self.item, batch.neg_id)
+
+
+class MLPHardness(Hardness):
+    r"""Hardness from small networks over the recommender's own, detached embeddings.
+
+    .. math::
+        G_{uj} = \langle f(x_u), g(x_j) \rangle
+
+    The paper's text speaks of a linear layer on final embeddings; the authors' code,
+    which is the default here, feeds layer-0 rows through a ReLU (methods.md 2.6b).
+
+    Args:
+        dim: The width of the embeddings.
+        hidden: The width of both networks' output.
+        input: ``ego`` reads layer-0 rows, ``final`` the encoder's output.
+        activation: ``relu`` or ``none``.
+    """
+
+    def __init__(
+        self,
+        dim: int = 64,
+        hidden: int = 4,
+        input: Literal["ego", "final"] = "ego",
+        activation: Literal["relu", "none"] = "relu",
+    ) -> None:
+        super().__init__()
+        if input not in ("ego", "final") or activation not in ("relu", "none"):
+            raise ValueError(
+                "input must be 'ego' or 'final', activation 'relu' or 'none' "
+                f"(got '{input}', '{activation}')"
+            )
+        self.input = input
+        self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
+        self.user = nn.Linear(dim, hidden, device="cpu")
+        self.item = nn.Linear(dim, hidden, device="cpu")
+
+    def logits(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        if self.input == "ego":
+            z_user = z_user if x_user is None else x_user
+            z_item = z_item if x_item is None else x_item
+        rows = z_user.detach().index_select(0, batch.src_index)  # [B, D]
+        user = self.activation(self.user(rows))
+        item = self.activation(self.item(z_item.detach()))
+        return edge_scores(user, item, batch.dst_neg_index)
+
+
+class RandomHardness(Hardness):
+    r"""Hardness drawn anew at every call, :math:`\delta = \log(2 r)`, r uniform.
+
+    The mean of :math:`e^{\delta}` is one in expectation only (methods.md 2.7).
+
+    Args:
+        normalized: Divide each row by its own mean instead of by 1/2.
+    """
+
+    def __init__(self, normalized: bool = False) -> None:
+        super().__init__()
+        self.normalized = normalized
+
+    def logits(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        shape = batch.dst_neg_index.shape
+        draw = torch.rand(shape, device=z_user.device, dtype=torch.float32)
+        return draw.clamp(min=EPS).log()
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        if self.normalized:
+            return super().forward(z_user, z_item, batch)
+        return self.logits(z_user, z_item, batch) + math.log(2.0)
+
+
+KINDS: Mapping[str, type[Hardness]] = {
+    "uniform": UniformHardness,
+    "embedding": EmbeddingHardness,
+    "mlp": MLPHardness,
+    "random": RandomHardness,
+}
+
+
+def build_hardness(
+    graph: HeteroData,
+    kind: str = "embedding",
+    **options: Any,  # noqa: ANN401
+) -> Hardness:
+    """Build a hardness by name.
+
+    Args:
+        graph: The user-item graph, for the numbers of users and items.
+        kind: ``uniform``, ``embedding``, ``mlp`` or ``random``.
+        **options: Arguments of the hardness, but for the numbers of nodes.
+
+    Raises:
+        UnknownNameError: If the kind is none of these.
+    """
+    if kind not in KINDS:
+        raise unknown("hardness", kind, KINDS)
+    if kind == "embedding":
+        return EmbeddingHardness(*num_nodes(graph), **options)
+    return KINDS[kind](**options)

@@ -1,0 +1,151 @@
+"""AdvInfoNCE."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import info_nce, kl_to_uniform
+from pyg_advinfonce.hardness import Hardness, build_hardness
+from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+from pyg_advinfonce.schedule import Phase, every
+
+
+class AdvInfoNCE(Criterion):
+    r"""Contrastive loss whose negatives have adversarially learned hardness, of
+    `"Empowering Collaborative Filtering with Principled Adversarial Contrastive Loss"
+    <https://arxiv.org/abs/2310.18700>`_.
+
+    .. math::
+        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log w + \log \sum_j
+        e^{c(u, j) / \tau + \delta_j} - c(u, i) / \tau\Big),
+        \quad \delta_j = \log(K p_j)
+
+    The recommender lowers the loss, the adversary, which owns the hardness, raises it
+    in some epochs (:meth:`phases`). Uniform hardness gives InfoNCE of equal weight.
+
+    Args:
+        hardness: The module that gives each negative its hardness.
+        tau: The temperature.
+        negative_weight: ``w``, the weight of all negatives (the paper's ``K``).
+        adversary_lr: The adversary's learning rate.
+        adversary_every: An adversarial epoch comes once in so many epochs.
+        adversary_epochs: How many adversarial epochs there are.
+        adversary_first: The first adversarial epoch, counted from 0; by default the
+            schedule's own.
+        schedule: ``official`` runs the adversary before the recommender in epochs with
+            ``(epoch + 3) % every == 0`` but 0, as the authors' code does;
+            ``algorithm1`` after it in every ``every``-th epoch, as the paper prints
+            (methods.md 4.1).
+        reverse: The adversary lowers the loss as well (an ablation).
+        l2_negatives: Count negatives in the batch's L2 penalty. Off, as the authors'
+            code has it in effect (methods.md D1).
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
+        - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
+        - **output:** a scalar
+    """  # noqa: D205
+
+    def __init__(
+        self,
+        hardness: Hardness,
+        tau: float = 0.2,
+        negative_weight: float = 64.0,
+        *,
+        adversary_lr: float = 1e-4,
+        adversary_every: int = 5,
+        adversary_epochs: int = 10,
+        adversary_first: int | None = None,
+        schedule: Literal["official", "algorithm1"] = "official",
+        reverse: bool = False,
+        l2_negatives: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 < negative_weight < float("inf"):
+            raise ValueError(
+                f"negative_weight must be positive (got {negative_weight})"
+            )
+        if schedule not in ("official", "algorithm1"):
+            raise ValueError(
+                f"schedule must be 'official' or 'algorithm1' (got '{schedule}')"
+            )
+        self.hardness = hardness
+        self.tau, self.negative_weight = check_tau(tau), negative_weight
+        self.adversary_lr, self.reverse = adversary_lr, reverse
+        self.schedule, self.l2_negatives = schedule, l2_negatives
+        first = _first(schedule, adversary_every, adversary_first)
+        self.is_adversarial = every(
+            adversary_every, first=first, times=adversary_epochs
+        )
+
+    @classmethod
+    def from_graph(
+        cls,
+        graph: HeteroData,
+        *,
+        hardness: Mapping[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> Self:
+        """Build from the graph's counts and the options of a hardness, e.g. kind."""
+        return cls(build_hardness(graph, **(hardness or {})), **options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
+        delta = self.hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        return info_nce(pos, neg, delta, self.negative_weight)
+
+    def diagnostics(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return both KL divergences from uniform, and the extremes of the hardness."""
+        delta = self.hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        forward, backward = kl_to_uniform(delta)
+        return {
+            "kl_uniform_p": forward,
+            "kl_p_uniform": backward,
+            "delta_min": delta.min(),
+            "delta_max": delta.max(),
+        }
+
+    def phases(self, main: Phase) -> tuple[Phase, ...]:
+        """Put the adversary's phase beside the recommender's, if there is one."""
+        params = tuple(self.hardness.parameters())
+        if not params:
+            return (main,)
+        adversary = replace(
+            main,
+            name="adversary",
+            objective=main.objective.only("rec"),
+            params=params,
+            lr=self.adversary_lr,
+            maximize=not self.reverse,
+            active=self.is_adversarial,
+        )
+        official = self.schedule == "official"
+        return (adversary, main) if official else (main, adversary)
+
+
+def _first(schedule: str, period: int, first: int | None) -> int:
+    if first is not None:
+        return first
+    if period < 1:
+        raise ValueError(f"adversary_every must be positive (got {period})")
+    return period - 1 if schedule == "algorithm1" else (-4) % period + 1

@@ -1,0 +1,109 @@
+"""What every criterion shares."""
+
+from typing import Any, Literal, Self
+
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows
+from pyg_advinfonce.ops import edge_scores
+from pyg_advinfonce.schedule import Phase
+
+
+class Criterion(nn.Module):
+    """A loss over a batch of edges: tensors only, usable in anyone's training loop.
+
+    Attributes:
+        cosine: Whether scores are cosines, in training and in ranking.
+        l2_negatives: Whether the batch's L2 penalty counts negatives as well.
+        negatives: What the criterion wants of a sampler.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
+        - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
+        - **output:** a scalar
+    """
+
+    cosine: bool = True
+    l2_negatives: bool = False
+    negatives: Literal["sampled", "in_batch", "none"] = "sampled"
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build a criterion that may need counts or degrees of the graph."""
+        return cls(**options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss, averaged over the batch."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def diagnostics(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return scalars worth logging."""
+        return {}
+
+    def phases(self, main: Phase) -> tuple[Phase, ...]:
+        """Return the phases of an epoch, in order."""
+        return (main,)
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        """Update state that lasts an epoch."""
+
+
+def batch_scores(
+    z_user: Tensor,
+    z_item: Tensor,
+    batch: EdgeBatch,
+    *,
+    cosine: bool = True,
+    tau: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Score a batch's positives ``[B]`` and negatives ``[B, K]``, divided by tau.
+
+    A masked negative gets a score that no log-sum-exp notices.
+
+    Raises:
+        ValueError: If the batch has no negatives.
+    """
+    if batch.dst_neg_index.size(1) == 0:
+        raise ValueError(
+            "this loss needs at least one negative a positive (got K = 0): "
+            "set train.num_negatives, or amount of the loader's neg_sampling"
+        )
+    user = z_user.index_select(0, batch.src_index)  # [B, D]
+    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
+    item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
+    pos = (user * item.index_select(0, batch.dst_pos_index)).sum(-1)
+    neg = edge_scores(user, item, batch.dst_neg_index)
+    if batch.neg_log_q is not None:
+        neg = neg - batch.neg_log_q
+    if batch.neg_mask is not None:
+        neg = neg.masked_fill(~batch.neg_mask, MASKED)
+    return pos, neg
+
+
+def check_tau(tau: float) -> float:
+    """Return tau if it is a temperature.
+
+    Raises:
+        ValueError: If it is not positive and finite.
+    """
+    if not 0 < tau < float("inf"):
+        raise ValueError(f"tau must be positive (got {tau})")
+    return tau

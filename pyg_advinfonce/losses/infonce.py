@@ -1,0 +1,75 @@
+"""InfoNCE, also known as sampled softmax."""
+
+from dataclasses import replace
+from typing import Literal
+
+from torch import Tensor
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import info_nce
+from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+
+
+class InfoNCE(Criterion):
+    r"""Sampled softmax on cosine scores, as in `"On the Effectiveness of Sampled
+    Softmax Loss for Item Recommendation" <https://arxiv.org/abs/2201.02327>`_.
+
+    .. math::
+        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log w + \log \sum_j
+        e^{c(u, j) / \tau} - c(u, i) / \tau\Big)
+
+    Args:
+        tau: The temperature.
+        negative_weight: ``w``, the weight of all negatives together.
+        negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
+            with the other positives of the batch (equal items are left out).
+        l2_negatives: Count negatives in the batch's L2 penalty. Off, as the authors'
+            code has it in effect (methods.md D1).
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    def __init__(
+        self,
+        tau: float = 0.2,
+        negative_weight: float = 1.0,
+        negatives: Literal["sampled", "in_batch"] = "sampled",
+        l2_negatives: bool = False,
+    ) -> None:
+        super().__init__()
+        if negatives not in ("sampled", "in_batch"):
+            raise ValueError(
+                f"negatives must be 'sampled' or 'in_batch' (got '{negatives}')"
+            )
+        if not 0 < negative_weight < float("inf"):
+            raise ValueError(
+                f"negative_weight must be positive (got {negative_weight})"
+            )
+        self.tau, self.negative_weight = check_tau(tau), negative_weight
+        self.negatives, self.l2_negatives = negatives, l2_negatives
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        if self.negatives == "in_batch":
+            batch = _with_batch_negatives(batch)
+        pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
+        return info_nce(pos, neg, negative_weight=self.negative_weight)
+
+
+def _with_batch_negatives(batch: EdgeBatch) -> EdgeBatch:
+    size = batch.dst_pos_index.numel()
+    others = batch.dst_pos_index.expand(size, size)  # [B, B]
+    return replace(
+        batch,
+        dst_neg_index=others,
+        neg_mask=others != batch.dst_pos_index.unsqueeze(-1),
+        neg_log_q=None,
+    )

@@ -1,0 +1,27 @@
+"""Matrix factorisation with any criterion."""
+
+from typing import Any
+
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.methods import lightgcn
+from pyg_advinfonce.methods.base import Method
+
+
+def build(graph: HeteroData, criterion: Criterion, **options: Any) -> Method:  # noqa: ANN401
+    """Build matrix factorisation: LightGCN without layers.
+
+    Args:
+        graph: The user-item graph.
+        criterion: The ranking loss.
+        **options: Those of :func:`pyg_advinfonce.methods.lightgcn.build` but
+            ``num_layers``.
+
+    Raises:
+        ConfigError: If layers are asked for.
+    """
+    if options.get("num_layers", 0) != 0:
+        raise ConfigError("mf has no layers: use the model lightgcn for num_layers > 0")
+    return lightgcn.build(graph, criterion, **(options | {"num_layers": 0}))

@@ -1,0 +1,7 @@
+"""The two computations that cost time, each with its backends behind one function."""
+
+from pyg_advinfonce.ops.adjacency import Adjacency
+from pyg_advinfonce.ops.edge_scores import edge_scores
+from pyg_advinfonce.ops.propagate import propagate
+
+__all__ = ["Adjacency", "edge_scores", "propagate"]

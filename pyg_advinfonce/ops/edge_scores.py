@@ -1,0 +1,162 @@
+"""Dot products of sampled pairs (SDDMM), with a choice of kernels."""
+
+from functools import cache
+from typing import Any
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag
+
+from pyg_advinfonce.ops.adjacency import silence_sparse_beta
+
+BACKENDS = ("fused", "gather")
+
+
+def edge_scores(
+    x_src: Tensor, x_dst: Tensor, index: Tensor, *, backend: str | None = None
+) -> Tensor:
+    r"""Score each source row against its own sampled destination rows.
+
+    .. math::
+        s_{bk} = \langle x_b, y_{\mathrm{index}[b, k]} \rangle
+
+    The ``fused`` backend never holds the gathered rows ``[B, K, D]``: scores are one
+    sampled dense-dense product, and their gradients are weighted sums over bags.
+
+    Args:
+        x_src: ``[B, D]`` source rows.
+        x_dst: ``[I, D]`` all destination rows.
+        index: ``[B, K]`` integer rows of ``x_dst``.
+        backend: ``fused`` (default where its self-check passes) or ``gather``.
+
+    Returns:
+        ``[B, K]`` scores.
+
+    Raises:
+        ValueError: If the shapes do not fit or the backend is unknown.
+    """
+    _check_shapes(x_src, x_dst, index)
+    name = backend or default_backend(x_src.device)
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
+    if name == "gather" or index.numel() == 0:
+        return _gather(x_src, x_dst, index)
+    scores: Tensor = _EdgeScores.apply(x_src, x_dst, index)
+    return scores
+
+
+def default_backend(device: torch.device) -> str:
+    """Return the backend that is used on a device."""
+    return "fused" if _fused_works(device.type) else "gather"
+
+
+def _check_shapes(x_src: Tensor, x_dst: Tensor, index: Tensor) -> None:
+    if x_src.dim() != 2 or x_dst.dim() != 2 or x_src.size(1) != x_dst.size(1):
+        raise ValueError(
+            "x_src [B, D] and x_dst [I, D] must agree in D "
+            f"(got {tuple(x_src.shape)} and {tuple(x_dst.shape)})"
+        )
+    if index.dim() != 2 or index.size(0) != x_src.size(0):
+        raise ValueError(
+            f"index must be [{x_src.size(0)}, K] (got {tuple(index.shape)})"
+        )
+
+
+def _gather(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
+    return torch.einsum("bd,bkd->bk", x_src, x_dst[index])
+
+
+class _EdgeScores(Function):
+    @staticmethod
+    def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:  # noqa: ANN401
+        index = index.contiguous()
+        ctx.save_for_backward(x_src, x_dst, index)
+        return _fused(x_src, x_dst, index)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        grad: Tensor,
+    ) -> tuple[Tensor | None, Tensor | None, None]:
+        x_src, x_dst, index = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_src = grad_dst = None
+        if ctx.needs_input_grad[0]:
+            grad_src = _weighted_rows(index, grad, x_dst)
+        if ctx.needs_input_grad[1]:
+            rowptr, row, weight = _transpose(index, grad, x_dst.size(0))
+            grad_dst = _weighted_rows(row, weight, x_src, rowptr)
+        return grad_src, grad_dst, None
+
+
+def _fused(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
+    (num_src, num_neg), device = index.shape, index.device
+    rowptr = torch.arange(
+        0, index.numel() + 1, num_neg, dtype=index.dtype, device=device
+    )
+    silence_sparse_beta()
+    pattern = torch.sparse_csr_tensor(
+        rowptr,
+        index.view(-1),
+        x_src.new_zeros(index.numel()),
+        (num_src, x_dst.size(0)),
+        check_invariants=False,  # a row may hold an item twice, in any order
+    )
+    scores = torch.sparse.sampled_addmm(pattern, x_src, x_dst.t(), beta=0.0)
+    return scores.values().view(num_src, num_neg)
+
+
+def _weighted_rows(
+    index: Tensor, weight: Tensor, x: Tensor, offsets: Tensor | None = None
+) -> Tensor:
+    return embedding_bag(
+        index,
+        x,
+        offsets,
+        mode="sum",
+        per_sample_weights=weight,
+        include_last_offset=offsets is not None,
+    )
+
+
+def _transpose(
+    index: Tensor, grad: Tensor, num_dst: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort sampled pairs by destination: ``rowptr [I + 1]``, ``row``, ``grad [BK]``."""
+    num_src, num_neg = index.shape
+    if index.device.type == "cpu" and grad.dtype in (torch.float32, torch.float64):
+        indptr = torch.arange(
+            0, index.numel() + 1, num_neg, dtype=torch.int32, device=index.device
+        )
+        parts = (grad.view(-1).numpy(), index.view(-1).int().numpy(), indptr.numpy())
+        csc = csr_array(parts, shape=(num_src, num_dst)).tocsc()
+        rowptr, row, weight = map(torch.from_numpy, (csc.indptr, csc.indices, csc.data))
+        return rowptr, row, weight
+    dst, order = index.view(-1).sort(stable=True)
+    rowptr = torch.zeros(num_dst + 1, dtype=torch.long, device=index.device)
+    rowptr[1:] = torch.bincount(dst, minlength=num_dst).cumsum(0)
+    return rowptr, order // num_neg, grad.view(-1)[order]
+
+
+@cache
+def _fused_works(device_type: str) -> bool:
+    """Compare the fused kernels with plain ones on rows with repeated columns."""
+    device = torch.device(device_type)
+    x_src = torch.arange(6.0, device=device).view(2, 3).requires_grad_()
+    x_dst = (torch.arange(12.0, device=device).view(4, 3) - 5).requires_grad_()
+    index = torch.tensor([[3, 0], [1, 1]], device=device)
+    try:
+        with torch.enable_grad():
+            fused = _EdgeScores.apply(x_src, x_dst, index)
+            plain = _gather(x_src, x_dst, index)
+            seed = torch.tensor([[1.0, 2.0], [3.0, 4.0]], device=device)
+            found = torch.autograd.grad(fused, (x_src, x_dst), seed)
+            wanted = torch.autograd.grad(plain, (x_src, x_dst), seed)
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+    pairs = zip((fused, *found), (plain, *wanted), strict=True)
+    return all(torch.allclose(a, b) for a, b in pairs)

@@ -1,0 +1,89 @@
+"""Sparse adjacency times dense rows (SpMM), with a choice of kernels."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag
+
+from pyg_advinfonce.ops.adjacency import CSR, Adjacency
+
+
+def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) -> Tensor:
+    r"""Send weighted messages along a relation and sum them up.
+
+    .. math::
+        y_i = \sum_{j \in \mathcal{N}(i)} w_{ij} x_j
+
+    Args:
+        adjacency: The relation, ``[N, M]``.
+        x: ``[M, D]`` rows of the sources.
+        backend: ``embedding_bag`` (the fused kernel; default on CPU), ``csr``
+            (torch's sparse product; default on CUDA) or ``gather`` (plain indexing).
+
+    Returns:
+        ``[N, D]``; a destination without messages gets zeros.
+
+    Raises:
+        ValueError: If ``x`` has not ``M`` rows or the backend is unknown.
+    """
+    if x.dim() != 2 or x.size(0) != adjacency.matrix.num_cols:
+        raise ValueError(
+            f"x must be [{adjacency.matrix.num_cols}, D] (got {tuple(x.shape)})"
+        )
+    name = backend or default_backend(x.device)
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
+    product: Tensor = _Propagate.apply(adjacency, x, name)
+    return product
+
+
+def default_backend(device: torch.device) -> str:
+    """Return the backend that is used on a device."""
+    return "embedding_bag" if device.type == "cpu" else "csr"
+
+
+class _Propagate(Function):
+    @staticmethod
+    def forward(ctx: Any, adjacency: Adjacency, x: Tensor, backend: str) -> Tensor:  # noqa: ANN401
+        ctx.adjacency, ctx.backend = adjacency, backend
+        return BACKENDS[backend](adjacency.matrix, x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:  # noqa: ANN401
+        product = BACKENDS[ctx.backend](ctx.adjacency.transpose, grad.contiguous())
+        return None, product, None
+
+
+def _embedding_bag(matrix: CSR, x: Tensor) -> Tensor:
+    if matrix.num_rows == 0 or matrix.col.numel() == 0:
+        return x.new_zeros(matrix.num_rows, x.size(1))
+    return embedding_bag(
+        matrix.col,
+        x,
+        matrix.rowptr,
+        mode="sum",
+        per_sample_weights=matrix.value.to(x.dtype),
+        include_last_offset=True,
+    )
+
+
+def _csr(matrix: CSR, x: Tensor) -> Tensor:
+    return matrix.to_torch().to(x.dtype) @ x
+
+
+def _gather(matrix: CSR, x: Tensor) -> Tensor:
+    row = torch.repeat_interleave(matrix.rowptr.diff())  # [E]
+    messages = x[matrix.col] * matrix.value.to(x.dtype).unsqueeze(-1)  # [E, D]
+    return x.new_zeros(matrix.num_rows, x.size(1)).index_add_(0, row, messages)
+
+
+BACKENDS: Mapping[str, Callable[[CSR, Tensor], Tensor]] = {
+    "embedding_bag": _embedding_bag,
+    "csr": _csr,
+    "gather": _gather,
+}

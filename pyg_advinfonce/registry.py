@@ -1,0 +1,123 @@
+"""The tables of names: what ``advnce`` can train, by which loss, on which data.
+
+An entry says where a class or function lives and what it is, so that the command line
+can list and complete names without importing torch.
+"""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from pyg_advinfonce.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a table.
+
+    Attributes:
+        target: ``module:attribute`` below this package.
+        help: One line for a person.
+        options: Settings by section that make this name what it is.
+        encoder: A model's encoder, whose arguments are the section ``[encoder]``.
+    """
+
+    target: str
+    help: str
+    options: Mapping[str, Mapping[str, str | bool | int]] = field(default_factory=dict)
+    encoder: str = ""
+
+    def load(self) -> Any:  # noqa: ANN401
+        """Import the module and return what the entry names."""
+        return _load(self.target)
+
+    def load_encoder(self) -> Any:  # noqa: ANN401
+        """Import a model's encoder."""
+        return _load(self.encoder)
+
+
+def _load(target: str) -> Any:  # noqa: ANN401
+    module, attribute = target.split(":")
+    return getattr(importlib.import_module(f"pyg_advinfonce.{module}"), attribute)
+
+
+MODELS: Mapping[str, Entry] = {
+    "mf": Entry(
+        "methods.mf:build",
+        "Matrix factorisation: LightGCN without layers",
+        encoder="encoders.lightgcn:LightGCN",
+    ),
+    "lightgcn": Entry(
+        "methods.lightgcn:build",
+        "LightGCN (He et al., SIGIR 2020)",
+        encoder="encoders.lightgcn:LightGCN",
+    ),
+}
+
+LOSSES: Mapping[str, Entry] = {
+    "bpr": Entry(
+        "losses.bpr:BPR",
+        "Bayesian personalised ranking, one negative",
+        {"train": {"num_negatives": 1}},
+    ),
+    "infonce": Entry("losses.infonce:InfoNCE", "Sampled softmax on cosine scores"),
+    "adv": Entry(
+        "losses.adv_infonce:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"
+    ),
+    "adv-mlp": Entry(
+        "losses.adv_infonce:AdvInfoNCE",
+        "AdvInfoNCE, hardness from an MLP over the embeddings",
+        {"hardness": {"kind": "mlp"}},
+    ),
+    "rand": Entry(
+        "losses.adv_infonce:AdvInfoNCE",
+        "InfoNCE with random hardness (ablation)",
+        {"hardness": {"kind": "random"}},
+    ),
+    "adv-reverse": Entry(
+        "losses.adv_infonce:AdvInfoNCE",
+        "AdvInfoNCE whose hardness lowers the loss (ablation)",
+        {"loss": {"reverse": True}},
+    ),
+}
+
+DATASETS: Mapping[str, Entry] = {
+    "coat": Entry("datasets.coat:Coat", "290 users, 295 coats; unbiased test"),
+    "yahoo": Entry("datasets.yahoo:Yahoo", "Yahoo!R3: 14,382 users, 1,000 songs"),
+    "kuairec": Entry("datasets.kuairec:KuaiRec", "7,176 users, 10,728 videos"),
+    "tencent": Entry("datasets.tencent:Tencent", "95,709 users, 41,602 videos"),
+    "simulated": Entry(
+        "datasets.simulated:Simulated",
+        "Missing not at random, made on the spot; simulated:coat|yahoo|kuairec|tencent",
+    ),
+}
+
+METRICS: Mapping[str, str] = {
+    "recall": "hits among the top k / held-out items of the user",
+    "ndcg": "discounted gain of the hits / the best that is possible",
+    "hr": "1 if any held-out item is among the top k",
+    "precision": "hits among the top k / k",
+    "mrr": "1 / rank of the first hit among the top k, 0 without",
+}
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
+    """Return the error that says which names of this kind there are."""
+    known = list(choices)
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f", did you mean '{close[0]}'?" if close else ";"
+    return UnknownNameError(f"unknown {kind} '{name}'{hint} choose from {known}")
+
+
+def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
+    """Return the class or builder of a ``model``, ``loss`` or ``dataset``.
+
+    Raises:
+        UnknownNameError: If the table has no such name.
+    """
+    table = {"model": MODELS, "loss": LOSSES, "dataset": DATASETS}[kind]
+    if name not in table:
+        raise unknown(kind, name, table)
+    return table[name].load()

@@ -1,0 +1,60 @@
+"""Where a run is written."""
+
+import re
+import shutil
+from itertools import count
+from pathlib import Path
+
+from pyg_advinfonce.errors import ConfigError
+
+MARK = ".advnce"
+
+
+def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Path:
+    """Make a new folder for a run.
+
+    Args:
+        out: The folder that was asked for, or None for ``runs/<name>``, numbered if
+            that exists.
+        name: The run's name; what no folder may be called becomes a dash.
+        overwrite: Replace ``out`` if it is an earlier run's folder.
+
+    Raises:
+        ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
+    """
+    if out is None:
+        stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100]
+        names = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
+        return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
+    if out.exists():
+        _clear(out, overwrite)
+    made = _make(out)
+    if made is None:
+        raise ConfigError(
+            f"{out} was made by another run just now: choose another --out"
+        )
+    return made
+
+
+def _make(folder: Path) -> Path | None:
+    """Make a folder that is not there yet; None if it is."""
+    try:
+        folder.mkdir(parents=True)
+        (folder / MARK).write_text("a run of advnce\n", encoding="utf-8")
+    except FileExistsError:
+        return None
+    except OSError as error:
+        reason = f"cannot write the run folder {folder}: {error.strerror}"
+        raise ConfigError(f"{reason}; choose another --out") from error
+    return folder
+
+
+def _clear(folder: Path, overwrite: bool) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        return
+    if not overwrite:
+        raise ConfigError(f"{folder} exists: choose another --out, or --overwrite")
+    if not (folder / MARK).is_file():
+        raise ConfigError(f"{folder} is no run of advnce: it is not overwritten")
+    shutil.rmtree(folder)

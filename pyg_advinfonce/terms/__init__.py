@@ -1,0 +1,1 @@
+"""Terms: the parts of an objective."""

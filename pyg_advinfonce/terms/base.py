@@ -1,0 +1,60 @@
+"""An objective: named, weighted terms."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.step import Step
+
+
+class Term(nn.Module):
+    """One part of an objective; it may look at all that a step may look at."""
+
+    def forward(self, step: Step) -> Tensor:
+        """Return a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        """Update state that lasts an epoch."""
+
+
+class Objective(nn.Module):
+    """A weighted sum of named terms, the ranking loss among them as ``rec``.
+
+    Args:
+        terms: The terms by name.
+        weights: Their weights by name (default: 1). A term of weight 0 is left out.
+    """
+
+    def __init__(
+        self, terms: Mapping[str, Term], weights: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__()
+        self.weights = {name: (weights or {}).get(name, 1.0) for name in terms}
+        self.terms = nn.ModuleDict({n: t for n, t in terms.items() if self.weights[n]})
+
+    def forward(self, step: Step) -> dict[str, Tensor]:
+        """Return each term's weighted value."""
+        return {n: self.weights[n] * term(step) for n, term in self._terms().items()}
+
+    def only(self, *names: str) -> "Objective":
+        """Return an objective of some of the terms, shared with this one.
+
+        Raises:
+            ConfigError: If a name is not among the terms.
+        """
+        missing = [name for name in names if name not in self.terms]
+        if missing:
+            raise ConfigError(f"no term {missing}: there are {list(self.terms)}")
+        terms = self._terms()
+        return Objective({n: terms[n] for n in names}, self.weights)
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        """Let every term update state that lasts an epoch."""
+        for term in self._terms().values():
+            term.on_epoch_start(encoder, graph, epoch)
+
+    def _terms(self) -> dict[str, Term]:
+        return dict(self.terms.items())  # type: ignore[arg-type]

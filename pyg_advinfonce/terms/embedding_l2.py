@@ -1,0 +1,36 @@
+"""L2 penalty on the layer-0 rows of a batch."""
+
+from torch import Tensor
+
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.terms.base import Term
+
+
+class EmbeddingL2(Term):
+    r"""Half the squared norms of the batch's layer-0 rows, a positive edge.
+
+    .. math::
+        \frac{1}{2 B} \sum_b \Big(|e_u|^2 + |e_i|^2 + \sum_j |e_j|^2\Big)
+
+    A row counts once for each time it occurs in the batch.
+
+    Args:
+        negatives: Whether the last sum is counted.
+    """
+
+    def __init__(self, negatives: bool = False) -> None:
+        super().__init__()
+        self.negatives = negatives
+
+    def forward(self, step: Step) -> Tensor:
+        user, item = step.embeddings.layers[0]
+        batch = step.batch
+        penalty = _squares(user, batch.src_index) + _squares(item, batch.dst_pos_index)
+        if self.negatives:
+            norms = item.square().sum(-1)  # [I]
+            penalty = penalty + norms[batch.dst_neg_index].sum()
+        return penalty / (2 * batch.src_index.numel())
+
+
+def _squares(table: Tensor, index: Tensor) -> Tensor:
+    return table.index_select(0, index).square().sum()

@@ -1,0 +1,144 @@
+"""What is told of every epoch's end: diagnostics, the history file."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders.base import Embeddings
+from pyg_advinfonce.functional import align, uniform
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.training.trainer import Trainer
+
+
+@dataclass
+class Record:
+    """One epoch of the history.
+
+    Attributes:
+        epoch: Counted from 0.
+        losses: Mean of each term by ``phase/term``.
+        metrics: The validation's metrics, where one took place.
+        diagnostics: Further scalars.
+        seconds: Training time, evaluation excluded.
+    """
+
+    epoch: int
+    losses: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def flat(self) -> dict[str, float | int | None]:
+        """Return one flat object for JSON; what is not finite becomes null."""
+        values = {"seconds": self.seconds, **self.losses, **self.metrics}
+        values |= self.diagnostics
+        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
+        return {"epoch": self.epoch, **finite}
+
+
+class Callback:
+    """Told of every epoch's end; may add to its record."""
+
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        """React to a finished epoch."""
+
+
+class Diagnostics(Callback):
+    """Records the adversary's state, align and uniform on the epoch's last batch.
+
+    Works in adversarial epochs and in epochs with a validation (methods.md 4.4).
+    """
+
+    @torch.no_grad()
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        if trainer.last_batch is None or not is_diagnosed(record):
+            return
+        graph, batch = trainer.last_batch
+        z = encode(trainer, graph)
+        x_user, x_item = z.layers[0]
+        found = trainer.method.criterion.diagnostics(
+            z.user, z.item, batch, x_user=x_user, x_item=x_item
+        )
+        user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
+        found["align"] = align(user, item)
+        if user.size(0) > 1:
+            found["uniform"] = uniform(user) + uniform(item)
+        record.diagnostics |= {name: float(value) for name, value in found.items()}
+
+
+class FalseNegatives(Callback):
+    """Records which share of the true false negatives the adversary softens.
+
+    A sampled negative that its user truly likes is a false negative. Recorded are the
+    share of all negatives and of the false ones whose hardness is below zero, and the
+    difference, which alone is evidence (methods.md 4.4.3).
+
+    Args:
+        likes: Tells of users ``[B, 1]`` and items ``[B, K]`` whether they like them.
+    """
+
+    def __init__(self, likes: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.likes = likes
+
+    @torch.no_grad()
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        hardness = getattr(trainer.method.criterion, "hardness", None)
+        if hardness is None or not is_diagnosed(record):
+            return
+        counts = torch.zeros(4, dtype=torch.long, device="cpu")
+        for graph, batch in trainer.sampler:
+            z = encode(trainer, graph)
+            x_user, x_item = z.layers[0]
+            delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+            counts += self._count(delta < 0, batch).cpu()
+        negatives, soft, false, soft_false = counts.tolist()
+        record.diagnostics["soft_negatives"] = soft / max(negatives, 1)
+        if false:
+            record.diagnostics["soft_false_negatives"] = soft_false / false
+            record.diagnostics["false_negatives_identified"] = (
+                soft_false / false - soft / negatives
+            )
+
+    def _count(self, soft: Tensor, batch: EdgeBatch) -> Tensor:
+        user = batch.user_id.unsqueeze(-1).expand_as(batch.neg_id)  # [B, K]
+        false = self.likes(user, batch.neg_id)
+        total = torch.full_like(soft, True).sum()
+        return torch.stack([total, soft.sum(), false.sum(), (soft & false).sum()])
+
+
+class HistoryFile(Callback):
+    """Appends each epoch's record to a JSON-lines file.
+
+    Args:
+        path: The file; an existing one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.write_text("", encoding="utf-8")
+
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record.flat()) + "\n")
+
+
+def is_diagnosed(record: Record) -> bool:
+    """Whether an epoch had a validation or an adversarial pass."""
+    return bool(record.metrics) or any(
+        name.startswith("adversary/") for name in record.losses
+    )
+
+
+def encode(trainer: "Trainer", graph: object) -> Embeddings:
+    """Return the unperturbed embeddings, in evaluation mode."""
+    trainer.method.eval()
+    found: Embeddings = trainer.method.encoder(graph, perturb=False)
+    return found

@@ -1,0 +1,201 @@
+"""Ranking the candidates of a held-out split: masks, chunked scores, exact ties."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.errors import NonFiniteLossError
+from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
+
+# On a CPU a fresh block of 32 MB costs more page faults than scores, but products for
+# few users at a time waste the item table: 8 MB, or up to 32 MB to have 256 users.
+_FEW_SCORES, _MOST_SCORES, _ENOUGH_USERS = 2**21, 2**23, 256
+
+_Chunk = tuple[Tensor, Tensor]  # users [n]; masked positions in their scores [n * C]
+
+
+class SplitRanking:
+    """One split of a graph, ready to be ranked on one device.
+
+    The rules are those of :class:`~pyg_advinfonce.training.evaluator.Evaluator`. All
+    that does not depend on embeddings is computed here, once.
+
+    Args:
+        graph: The user-item graph with its splits.
+        split: The split to rank.
+        strict: Also mask pairs of other splits that are positives of this one.
+        chunk_size: Users scored at once; None means at most 32 MB of scores.
+        device: Where the embeddings live.
+    """
+
+    user: Tensor  # [N] users with a positive to find, ascending
+    label_index: Tensor  # [2, P] row of `user`, item
+    counts: dict[str, int]
+
+    def __init__(
+        self,
+        graph: HeteroData,
+        split: str,
+        *,
+        strict: bool,
+        chunk_size: int | None,
+        device: torch.device,
+    ) -> None:
+        self.split = split
+        self.num_users, self.num_items = num_nodes(graph)
+        is_candidate = _candidate_mask(graph).to(device)  # [I]
+        self._candidates = is_candidate.nonzero().view(-1)  # [C]
+        given = _pair_keys(graph, [split], device)
+        hidden = _pair_keys(graph, _hidden_splits(graph, split), device)
+        labels = given[~torch.isin(given, hidden)] if strict else given
+        labels = labels[is_candidate[labels % self.num_items]]
+        self._set_labels(given, labels)
+        hidden = hidden[~torch.isin(hidden, labels)]
+        self._set_mask(hidden[is_candidate[hidden % self.num_items]])
+        self._chunk_size = chunk_size or _default_chunk_size(len(self._candidates))
+        self._own_chunks = list(self._chunks(self.user))
+
+    def _set_labels(self, given: Tensor, labels: Tensor) -> None:
+        self.user, row = torch.unique(labels // self.num_items, return_inverse=True)
+        self.label_index = torch.stack([row, labels % self.num_items])  # [2, P]
+        num_given = len(torch.unique(given // self.num_items))
+        self.counts = {
+            "users": len(self.user),
+            "positives": len(labels),
+            "skipped_users": num_given - len(self.user),
+            "dropped_positives": len(given) - len(labels),
+        }
+
+    def _set_mask(self, hidden: Tensor) -> None:
+        bounds = torch.arange(self.num_users + 1, device=hidden.device)
+        self._mask_ptr = torch.searchsorted(hidden, bounds * self.num_items)  # [U + 1]
+        self._mask_column = torch.searchsorted(
+            self._candidates, hidden % self.num_items
+        )  # [M] in 0..C-1
+
+    def _chunks(self, user: Tensor) -> Iterator[_Chunk]:
+        for part in torch.split(user, self._chunk_size):
+            start, end = self._mask_ptr[part], self._mask_ptr[part + 1]  # [n]
+            count = end - start
+            row = torch.arange(len(part), device=user.device)
+            row = row.repeat_interleave(count)  # [M_part]
+            shift = start - count.cumsum(0) + count  # [n]
+            place = torch.arange(len(row), device=user.device) + shift[row]
+            yield part, row * len(self._candidates) + self._mask_column[place]
+
+    def rank(
+        self, z_user: Tensor, z_item: Tensor, k: int, user: Tensor | None = None
+    ) -> Tensor:
+        """Return the best item ids ``[N, k]`` of some users (default: all evaluated).
+
+        Raises:
+            NonFiniteLossError: If a score is NaN.
+        """
+        chunks = self._own_chunks if user is None else self._chunks(user)
+        value, column = self._best(z_user, z_item, k, chunks)  # [N, k]
+        num_nan = int(value[:, 0].isnan().sum())
+        if num_nan > 0:
+            raise NonFiniteLossError(
+                f"scores of {num_nan} users are NaN while ranking split '{self.split}'"
+            )
+        item = self._candidates[column.clamp(min=0)]  # [N, k]
+        return item.masked_fill(column < 0, -1)
+
+    def _best(
+        self, z_user: Tensor, z_item: Tensor, k: int, chunks: Iterable[_Chunk]
+    ) -> tuple[Tensor, Tensor]:
+        z_candidate = z_item[self._candidates].float()  # [C, D]
+        buffer = z_candidate.new_empty(0, len(z_candidate))
+        best = []
+        for user, masked in chunks:
+            if len(buffer) < len(user):
+                buffer = z_candidate.new_empty(len(user), len(z_candidate))  # [n, C]
+            scores = buffer[: len(user)]
+            torch.mm(z_user[user].float(), z_candidate.T, out=scores)
+            # From here on -inf means masked, and nothing else.
+            scores.clamp_(min=torch.finfo(scores.dtype).min)
+            scores.view(-1).index_fill_(0, masked, -torch.inf)
+            best.append(top_items(scores, k))
+        return torch.cat([v for v, _ in best]), torch.cat([c for _, c in best])
+
+
+def _default_chunk_size(num_candidates: int) -> int:
+    width = max(1, num_candidates)
+    return max(1, _FEW_SCORES // width, min(_ENOUGH_USERS, _MOST_SCORES // width))
+
+
+def _candidate_mask(graph: HeteroData) -> Tensor:
+    mask: Tensor | None = graph[ITEM].get("candidate_mask")
+    if mask is not None:
+        return mask
+    device = split_edges(graph, "train").device
+    return torch.ones(num_nodes(graph)[1], dtype=torch.bool, device=device)
+
+
+def _hidden_splits(graph: HeteroData, split: str) -> list[str]:
+    if split == "train":
+        return []
+    others = [name for name in split_names(graph) if name != split]
+    return ["train"] if split == "valid" else ["train", *others]
+
+
+def _pair_keys(
+    graph: HeteroData, splits: Sequence[str], device: torch.device
+) -> Tensor:
+    """Return the splits' pairs as sorted, distinct numbers ``user * I + item``."""
+    num_items = num_nodes(graph)[1]
+    keys = [torch.empty(0, dtype=torch.long, device=device)]
+    for name in splits:
+        user, item = split_edges(graph, name).to(device, torch.long)
+        keys.append(user * num_items + item)
+    unique: Tensor = torch.unique(torch.cat(keys))
+    return unique
+
+
+def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the ``k`` best columns of every row: by score, then the lower index first.
+
+    :func:`torch.topk` promises no order among equal scores, neither inside its result
+    nor at its end. One score more than asked shows which rows hold a tie; only those
+    are selected again.
+
+    Args:
+        scores: One row a user; ``-inf`` marks an item that must not be listed.
+        k: How many items to list, at least one.
+
+    Returns:
+        Scores and column indices. A row with fewer than ``k`` items that may be listed
+        ends in ``-inf`` and ``-1``. A row that holds a NaN starts with NaN and is
+        otherwise meaningless.
+
+    Shapes:
+        - **input:** scores :math:`(N, I)`
+        - **output:** scores :math:`(N, k)`, columns :math:`(N, k)`
+    """
+    width = min(k, scores.size(1))
+    value, item = scores.topk(min(k + 1, scores.size(1)), dim=1)  # [N, width (+ 1)]
+    rows = _rows_with_ties(value)
+    value, item = value[:, :width], item[:, :width]  # [N, width]
+    if len(rows) > 0:
+        value[rows], item[rows] = _select_again(scores[rows], value[rows, -1:], width)
+    item = item.masked_fill(value == -torch.inf, -1)
+    padding = (0, k - width)
+    return pad(value, padding, value=-torch.inf), pad(item, padding, value=-1)
+
+
+def _rows_with_ties(value: Tensor) -> Tensor:
+    tied = (value[:, 1:] == value[:, :-1]) & (value[:, 1:] > -torch.inf)
+    return (tied.any(dim=1) & ~value[:, 0].isnan()).nonzero().view(-1)
+
+
+def _select_again(scores: Tensor, last: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Select, lower index first, given the lowest score ``last`` ``[N, 1]`` to take."""
+    above, level = scores > last, scores == last  # [N, I]
+    room = width - above.sum(dim=1, keepdim=True)  # [N, 1]
+    kept = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
+    item = kept.nonzero()[:, 1].view(-1, width)  # [N, width], ascending
+    value, order = scores.gather(1, item).sort(dim=1, descending=True, stable=True)
+    return value, item.gather(1, order)

@@ -1,0 +1,113 @@
+"""Batches of train edges with exact uniform negatives."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.graph import INTERACTS, num_nodes
+
+
+class EdgeSampler:
+    r"""Draw batches of train edges and, for each, items that its user has not seen.
+
+    An epoch has as many samples as there are train pairs; an incomplete last batch is
+    dropped. With ``user`` sampling, sample ``k`` of the shuffled epoch belongs to user
+    ``k % U``, so users occur equally often whatever their activity, and the positive is
+    one of the user's items, uniformly. With ``interaction`` sampling each train pair
+    occurs once.
+
+    Negatives are uniform over the items outside the user's train items, with
+    replacement and without rejection: with sorted positives :math:`p_0 < p_1 < \dots`
+    and a uniform rank ``r`` the negative is :math:`r + \#\{k : p_k - k \le r\}`.
+    Users who have seen every item have no negative and are left out.
+
+    Args:
+        graph: The user-item graph; batches lie on its device.
+        batch_size: ``B``.
+        num_negatives: ``K``, 0 for criteria that draw none.
+        sampling: ``user`` or ``interaction``.
+
+    Raises:
+        ConfigError: If there is not one full batch.
+    """
+
+    def __init__(
+        self,
+        graph: HeteroData,
+        *,
+        batch_size: int = 1024,
+        num_negatives: int = 64,
+        sampling: Literal["user", "interaction"] = "user",
+    ) -> None:
+        if sampling not in ("user", "interaction"):
+            raise ConfigError(
+                f"train.sampling must be 'user' or 'interaction' (got '{sampling}')"
+            )
+        if batch_size < 1 or num_negatives < 0:
+            raise ConfigError(
+                "train.batch_size must be positive, train.num_negatives not negative "
+                f"(got {batch_size}, {num_negatives})"
+            )
+        self.graph, self.sampling = graph, sampling
+        self.batch_size, self.num_negatives = batch_size, num_negatives
+        self._index_positives(graph[INTERACTS].edge_index, *num_nodes(graph))
+        if len(self) == 0:
+            raise ConfigError(
+                f"train.batch_size {batch_size} exceeds the {self.num_samples} train "
+                "pairs: there is no full batch; lower train.batch_size"
+            )
+
+    def __len__(self) -> int:
+        return self.num_samples // self.batch_size
+
+    def __iter__(self) -> Iterator[tuple[HeteroData, EdgeBatch]]:
+        order = torch.randperm(self.num_samples, device=self._item.device)
+        for sample in order.split(self.batch_size)[: len(self)]:
+            user, pos = self._positives(sample)
+            yield self.graph, EdgeBatch(user, pos, self._negatives(user))
+
+    def _index_positives(self, edges: Tensor, num_users: int, num_items: int) -> None:
+        """Keep the pairs by user, and the ranks of each user's first unseen items."""
+        device = edges.device
+        order = (edges[0] * num_items + edges[1]).argsort()
+        user, item = edges[:, order]  # [E], sorted by user, then by item
+        degree = torch.bincount(user, minlength=num_users)  # [U]
+        usable = degree[user] < num_items if self.num_negatives else degree[user] > 0
+        self._user, self._item = user[usable], item[usable]
+        self.num_samples = self._user.numel()
+        self._degree = torch.bincount(self._user, minlength=num_users)
+        self._start = self._degree.cumsum(0) - self._degree  # [U]
+        self._active = self._degree.nonzero().view(-1)  # users with a usable pair
+        place = torch.arange(self.num_samples, device=device) - self._start[self._user]
+        self._width, self._num_items = num_items + 1, num_items
+        small = num_users * self._width < torch.iinfo(torch.int32).max
+        self._key_type = torch.int32 if small else torch.int64
+        keys = self._user * self._width + self._item - place
+        self._keys = keys.to(self._key_type)  # [E], sorted
+
+    def _positives(self, sample: Tensor) -> tuple[Tensor, Tensor]:
+        if self.sampling == "interaction":
+            return self._user[sample], self._item[sample]
+        user = self._active[sample % self._active.numel()]  # [B]
+        place = _below(self._degree[user])
+        return user, self._item[self._start[user] + place]
+
+    def _negatives(self, user: Tensor) -> Tensor:
+        if self.num_negatives == 0:
+            return user.new_empty(user.numel(), 0)
+        unseen = (self._num_items - self._degree[user]).unsqueeze(-1)  # [B, 1]
+        rank = _below(unseen.expand(-1, self.num_negatives))  # [B, K]
+        asked = (rank + (user * self._width).unsqueeze(-1)).to(self._key_type)
+        passed = torch.searchsorted(self._keys, asked, right=True)
+        return rank + passed - self._start[user].unsqueeze(-1)
+
+
+def _below(limit: Tensor) -> Tensor:
+    """Draw an integer uniformly from 0 to ``limit - 1``, elementwise."""
+    draw = torch.rand(limit.shape, dtype=torch.float64, device=limit.device)
+    return (draw * limit).long()

@@ -1,0 +1,191 @@
+"""The training loop: a small closed loop over phases."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.optim import Adam
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders.base import Embeddings
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.schedule import Phase
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.training.callbacks import Callback, Record
+from pyg_advinfonce.training.early_stopping import EarlyStopping
+from pyg_advinfonce.training.evaluator import Evaluator
+
+
+class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
+    """Yields the graph that a batch's rows refer to, and the batch."""
+
+
+@dataclass
+class Trainer:
+    """Trains a method in epochs of phases, selects on a validation metric.
+
+    Each phase has its own Adam, built once. An epoch's randomness depends on the seed,
+    the epoch and the phase alone. At the end the method holds the weights of the best
+    validation, and :attr:`history` one record an epoch.
+
+    Args:
+        method: What is trained.
+        graph: The user-item graph, on the method's device.
+        sampler: Yields batches.
+        evaluator: Ranks the monitored split.
+        epochs: The most epochs to run.
+        seed: The seed of all that is drawn.
+        eval_every: Validate once in so many epochs, and after the last one.
+        patience: Stop after so many validations without a better one.
+        monitor: The metric that selects; it may only name the validation split.
+        callbacks: Told of every epoch's end.
+
+    Raises:
+        ConfigError: If the monitored metric is not of the validation split.
+    """
+
+    method: Method
+    graph: HeteroData
+    sampler: Sampler
+    evaluator: Evaluator
+    epochs: int = 2000
+    seed: int = 0
+    eval_every: int = 5
+    patience: int = 20
+    monitor: str = "valid/recall@20"
+    callbacks: Sequence[Callback] = ()
+    history: list[Record] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.monitor.startswith("valid/"):
+            raise ConfigError(
+                "models are selected on the validation split: monitor must start "
+                f"with 'valid/' (got '{self.monitor}')"
+            )
+        self.stopping = EarlyStopping(self.patience)
+        self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
+        self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
+
+    def fit(self) -> int:
+        """Train, restore the best weights and return their epoch."""
+        for epoch in range(self.epochs):
+            started, record = time.perf_counter(), Record(epoch=epoch)
+            for index, (phase, optimizer) in enumerate(self.phases):
+                if phase.active(epoch):
+                    seed_everything(self.seed, epoch, index)
+                    record.losses |= self._run_phase(phase, optimizer, epoch)
+            self._wait()
+            record.seconds = time.perf_counter() - started
+            self._finish_epoch(record)
+            if self.stopping.should_stop:
+                break
+        self.stopping.restore(self.method)
+        return self.stopping.best_epoch
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Mean training time of an epoch; the first, which warms up, is left out."""
+        seconds = [record.seconds for record in self.history[1:]]
+        return sum(seconds) / len(seconds) if seconds else None
+
+    def _optimizer(self, phase: Phase) -> Adam:
+        params = self.method.params_of(phase)
+        return Adam(params, lr=phase.lr, maximize=phase.maximize, fused=True)
+
+    def _run_phase(self, phase: Phase, optimizer: Adam, epoch: int) -> dict[str, float]:
+        """Run one pass over the batches; return the terms' means."""
+        params = self.method.params_of(phase)
+        phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
+        constant = self._constant_embeddings(params)
+        totals: dict[str, Tensor] = {}
+        self.method.train()
+        with train_only(self.method, params):
+            for index, (graph, batch) in enumerate(self.sampler):
+                step = Step(self.method.encoder, graph, batch, epoch, index, constant)
+                parts = phase.objective(step)
+                optimizer.zero_grad(set_to_none=True)
+                torch.stack(list(parts.values())).sum().backward()
+                _check_finite(phase, step, parts, params)
+                optimizer.step()
+                for name, part in parts.items():
+                    totals[name] = totals.get(name, 0.0) + part.detach()
+        optimizer.zero_grad(set_to_none=True)
+        self.last_batch = (graph, batch)
+        return {
+            f"{phase.name}/{name}": float(total) / len(self.sampler)
+            for name, total in totals.items()
+        }
+
+    def _constant_embeddings(self, params: Sequence[nn.Parameter]) -> Embeddings | None:
+        """Encode once for a phase that trains nothing of the encoder."""
+        trained = {id(p) for p in params}
+        if any(id(p) in trained for p in self.method.encoder.parameters()):
+            return None
+        self.method.eval()
+        with torch.no_grad():
+            found: Embeddings = self.method.encoder(self.graph, perturb=False)
+        return found
+
+    def _finish_epoch(self, record: Record) -> None:
+        self.history.append(record)
+        done = record.epoch + 1
+        trained = any(name.startswith("main/") for name in record.losses)
+        if trained and (done % self.eval_every == 0 or done == self.epochs):
+            self._validate(record)
+        for callback in self.callbacks:
+            callback.on_epoch_end(self, record)
+
+    def _validate(self, record: Record) -> None:
+        split = self.monitor.split("/")[0]
+        try:
+            record.metrics = self.evaluator(*self.method.embed(self.graph), split)
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(f"epoch {record.epoch}: {error}") from error
+        self.stopping.update(record.metrics[self.monitor], record.epoch, self.method)
+
+    def _wait(self) -> None:
+        if self.method.encoder.device.type == "cuda":
+            torch.cuda.synchronize(self.method.encoder.device)
+
+
+def seed_everything(seed: int, epoch: int, phase: int) -> None:
+    """Seed torch's generators from a run's seed, an epoch and a phase."""
+    state = np.random.SeedSequence([seed, epoch, phase]).generate_state(1, np.uint64)
+    torch.manual_seed(int(state[0]) >> 1)
+
+
+@contextmanager
+def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Let gradients reach these parameters of a module and no others."""
+    chosen = {id(p) for p in params}
+    before = [(p, p.requires_grad) for p in module.parameters()]
+    try:
+        for p, _ in before:
+            p.requires_grad_(id(p) in chosen)
+        yield
+    finally:
+        for p, flag in before:
+            p.requires_grad_(flag)
+
+
+def _check_finite(
+    phase: Phase, step: Step, parts: dict[str, Tensor], params: Sequence[nn.Parameter]
+) -> None:
+    norm = get_total_norm([p.grad for p in params if p.grad is not None])
+    losses = torch.stack([part.detach() for part in parts.values()])
+    if bool((losses.sum() + norm).isfinite()):
+        return
+    values = ", ".join(f"{n} = {float(v)}" for n, v in parts.items())
+    raise NonFiniteLossError(
+        f"training left the real numbers in phase '{phase.name}', epoch {step.epoch}, "
+        f"step {step.index}: {values}, gradient norm {float(norm)}; "
+        "lower train.lr or raise loss.tau"
+    )
