@@ -22,6 +22,7 @@ install: $(VENV)/.test  ## make .venv and install the library and its test tools
 	@echo "installed: $(BIN)/advnce"
 
 dev: $(VENV)/.dev  ## the same, with linters and type checker
+	@echo "installed, with linters: $(BIN)"
 
 demo: $(VENV)/.test  ## train LightGCN with AdvInfoNCE on simulated data (a minute or two)
 	$(BIN)/advnce train lightgcn --loss adv --data simulated --epochs 300 --out runs/demo --overwrite

@@ -106,7 +106,7 @@ class Config(BaseModel):
     ) -> Self:
         train = validate("train", Train, sections.pop("train"))
         names = {"model": model, "criterion": criterion, "dataset": dataset}
-        return cls(**names, train=train, **sections)  # type: ignore[arg-type]
+        return cls(**names, train=train, **sections)
 
     @classmethod
     def load(cls, path: Path) -> Self:

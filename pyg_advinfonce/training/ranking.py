@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
+from pyg_advinfonce.training.top_items import top_items
 
 # On a CPU a fresh block of 32 MB costs more page faults than scores, but products for
 # few users at a time waste the item table: 8 MB, or up to 32 MB to have 256 users.
@@ -153,49 +153,3 @@ def _pair_keys(
         keys.append(user * num_items + item)
     unique: Tensor = torch.unique(torch.cat(keys))
     return unique
-
-
-def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the ``k`` best columns of every row: by score, then the lower index first.
-
-    :func:`torch.topk` promises no order among equal scores, neither inside its result
-    nor at its end. One score more than asked shows which rows hold a tie; only those
-    are selected again.
-
-    Args:
-        scores: One row a user; ``-inf`` marks an item that must not be listed.
-        k: How many items to list, at least one.
-
-    Returns:
-        Scores and column indices. A row with fewer than ``k`` items that may be listed
-        ends in ``-inf`` and ``-1``. A row that holds a NaN starts with NaN and is
-        otherwise meaningless.
-
-    Shapes:
-        - **input:** scores :math:`(N, I)`
-        - **output:** scores :math:`(N, k)`, columns :math:`(N, k)`
-    """
-    width = min(k, scores.size(1))
-    value, item = scores.topk(min(k + 1, scores.size(1)), dim=1)  # [N, width (+ 1)]
-    rows = _rows_with_ties(value)
-    value, item = value[:, :width], item[:, :width]  # [N, width]
-    if len(rows) > 0:
-        value[rows], item[rows] = _select_again(scores[rows], value[rows, -1:], width)
-    item = item.masked_fill(value == -torch.inf, -1)
-    padding = (0, k - width)
-    return pad(value, padding, value=-torch.inf), pad(item, padding, value=-1)
-
-
-def _rows_with_ties(value: Tensor) -> Tensor:
-    tied = (value[:, 1:] == value[:, :-1]) & (value[:, 1:] > -torch.inf)
-    return (tied.any(dim=1) & ~value[:, 0].isnan()).nonzero().view(-1)
-
-
-def _select_again(scores: Tensor, last: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Select, lower index first, given the lowest score ``last`` ``[N, 1]`` to take."""
-    above, level = scores > last, scores == last  # [N, I]
-    room = width - above.sum(dim=1, keepdim=True)  # [N, 1]
-    kept = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
-    item = kept.nonzero()[:, 1].view(-1, width)  # [N, width], ascending
-    value, order = scores.gather(1, item).sort(dim=1, descending=True, stable=True)
-    return value, item.gather(1, order)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_advinfonce.training.ranking import top_items
+from pyg_advinfonce.training.top_items import top_items
 
 
 def naive_top(row, k):

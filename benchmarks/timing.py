@@ -1,0 +1,41 @@
+"""Medians of repeated calls, and a table of them."""
+
+import platform
+import resource
+import time
+from collections.abc import Callable
+
+import torch
+
+
+def median_ms(call: Callable[[], object], *, seconds: float = 2.0) -> float:
+    """Call for some time, at least five times after a warm-up; return the median."""
+    call()
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - begun < seconds:
+        started = time.perf_counter()
+        call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return 1e3 * sorted(times)[len(times) // 2]
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a Markdown table."""
+    for row in [head, ["---"] * len(head), *rows]:
+        print("| " + " | ".join(row) + " |")
+
+
+def machine(device: torch.device) -> str:
+    """Name what the timings were taken on."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    threads = torch.get_num_threads()
+    return f"{platform.machine()} CPU, {threads} threads, torch {torch.__version__}"
+
+
+def peak_mb() -> float:
+    """Return the process's largest resident memory so far, in MB (Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
