@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Two processes of one thread each: faster on two cores than one process of two threads.
-PYTEST ?= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 ARGS ?=
 
 SPELLED := $(wildcard *.md .ci/run Makefile benchmarks cli data/*.md examples pyg_advinfonce tests)

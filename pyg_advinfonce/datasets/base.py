@@ -24,14 +24,10 @@ from pyg_advinfonce.datasets.description import (
     summarize,
 )
 from pyg_advinfonce.datasets.published import Published
-from pyg_advinfonce.datasets.split_files import (
-    SPLIT_OF_FILE,
-    RawFile,
-    parse_files,
-    read_files,
-)
+from pyg_advinfonce.datasets.raw_folder import RawFolder
+from pyg_advinfonce.datasets.split_files import RawFile, parse_files
 from pyg_advinfonce.datasets.valid_split import split_off_valid
-from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import build_graph
 
 __all__ = ["DataWarning", "Dataset", "InteractionDataset", "Summary"]
@@ -90,9 +86,11 @@ class InteractionDataset(InMemoryDataset):
         super().__init__(str(root))
         self.name, self.valid_fraction, self.seed = name, valid_fraction, seed
         self.cache_dir = cache_dir
-        self.folder = self._find_folder(Path(root))
-        files = read_files(self.folder)
-        self._require(files)
+        folder = RawFolder(Path(root), name, self.published)
+        files = folder.read(needs_valid=valid_fraction is None)
+        self.folder = files["train.txt"].path.parent
+        if "valid.txt" in files and valid_fraction is not None:
+            self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
         if self.published is not None:
             self.published.check_files(files)
         self._processed = self._load_or_build(files)
@@ -111,7 +109,7 @@ class InteractionDataset(InMemoryDataset):
 
     def summary(self) -> Summary:
         """Return counts of users, items and pairs, and of what is odd about them."""
-        return dict(self._processed.summary)
+        return self._processed.summary.copy()
 
     @property
     def raw_dir(self) -> str:
@@ -119,41 +117,6 @@ class InteractionDataset(InMemoryDataset):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fingerprint})"
-
-    def _find_folder(self, root: Path) -> Path:
-        """Return the first folder with a train file, else the first with any split."""
-        choices = [root / self.name / "raw", root / self.name]
-        if self.published is not None:
-            choices.append(root / self.published.folder)
-        for names in (("train.txt",), tuple(SPLIT_OF_FILE)):
-            for folder in choices:
-                if any((folder / name).is_file() for name in names):
-                    return folder
-        raise self._missing("train.txt", *choices)
-
-    def _require(self, files: Mapping[str, RawFile]) -> None:
-        if "train.txt" not in files:
-            raise self._missing("train.txt", self.folder)
-        if "valid.txt" not in files and self.valid_fraction is None:
-            if self.published is not None:
-                raise self._missing("valid.txt", self.folder)
-            raise ConfigError(
-                f"{self.folder} has no valid.txt: add one, or split it off the train "
-                "pairs by --valid-fraction 0.1"
-            )
-        if "valid.txt" in files and self.valid_fraction is not None:
-            self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
-        if not files.keys() - {"train.txt", "valid.txt", "not_candidate.txt"}:
-            raise self._missing("test.txt or test_ood.txt", self.folder)
-
-    def _missing(self, file: str, *folders: Path) -> DatasetNotFoundError:
-        looked = ", ".join(str(folder) for folder in folders)
-        advice = "put the split files there (one user a line: user item item ...)"
-        if self.published is not None:
-            advice = f"put the split files there, published at {self.published.url}"
-        return DatasetNotFoundError(
-            f"data set '{self.name}' needs {file}, not found in {looked}: {advice}"
-        )
 
     def _load_or_build(self, files: Mapping[str, RawFile]) -> Processed:
         key = self._cache_key(files)
@@ -213,12 +176,8 @@ class InteractionDataset(InMemoryDataset):
         known_overlaps: Mapping[str, int] = {}
         if self.published is not None:
             known_overlaps = self.published.overlaps
-            num_pairs = summary["pairs"]
-            assert isinstance(num_pairs, dict)
-            self.published.check_counts(num_pairs, self.name)
-        overlaps = summary["overlaps"]
-        assert isinstance(overlaps, dict)
-        for splits, count in overlaps.items():
+            self.published.check_counts(summary["pairs"], self.name)
+        for splits, count in summary["overlaps"].items():
             if count not in (0, known_overlaps.get(splits)):
                 one, other = splits.split("/")
                 self._warn(f"{self.name}: {count:,} pairs are in {one} and in {other}")

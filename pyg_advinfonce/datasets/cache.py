@@ -45,7 +45,7 @@ def load_cached(path: Path, key: str) -> Processed | None:
     if not path.is_file():
         return None
     try:
-        return _unpack(torch.load(path, map_location="cpu", weights_only=True), key)
+        return _unpack(_read(path), key)
     except Exception as error:  # a damaged file can fail in any way
         reason = str(error).splitlines()[0][:80] if str(error) else repr(error)
         warnings.warn(
@@ -54,6 +54,13 @@ def load_cached(path: Path, key: str) -> Processed | None:
             stacklevel=4,
         )
         return None
+
+
+def _read(path: Path) -> dict[str, object]:
+    with warnings.catch_warnings():  # what torch says of foreign files: we say more
+        warnings.simplefilter("ignore")
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    return cast("dict[str, object]", payload)
 
 
 def save_cached(path: Path, key: str, processed: Processed) -> None:

@@ -1,6 +1,7 @@
 """What is said about a data set beside every result: counts, oddities and a hash."""
 
 from hashlib import sha256
+from typing import TypedDict
 
 import numpy as np
 from torch_geometric.data import HeteroData
@@ -9,7 +10,19 @@ from pyg_advinfonce.datasets.pair_text import Ids
 from pyg_advinfonce.datasets.split_files import pair_keys
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
 
-Summary = dict[str, int | dict[str, int]]
+
+class Summary(TypedDict):
+    """Counts; ``overlaps`` counts the pairs that two splits share."""
+
+    users: int
+    items: int
+    candidate_items: int
+    pairs: dict[str, int]
+    users_without_train: int
+    items_without_train: int
+    users_with_all_items: int
+    overlaps: dict[str, int]
+    duplicates_merged: dict[str, int]
 
 
 def content_hash(graph: HeteroData) -> str:

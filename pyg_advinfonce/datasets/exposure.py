@@ -105,7 +105,7 @@ def uniform_exposure(
     shown = np.empty((2, 0), dtype=np.int64)
     accepted = np.empty(0, dtype=np.bool_)
     while accepted.sum() < num_accepted:
-        fresh = _draw_pairs(users, items, 4 * num_accepted, rng)
+        fresh = _draw_pairs(users, items, 9 * num_accepted, rng)
         shown = _in_order_once(np.concatenate([shown, fresh], axis=1))
         fresh = shown[:, len(accepted) :]
         accepted = np.concatenate([accepted, accept(fresh[0], fresh[1])])

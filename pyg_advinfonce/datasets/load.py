@@ -1,16 +1,19 @@
 """From what a user types after ``--data`` to a data set."""
 
 import inspect
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from pyg_advinfonce.datasets.base import InteractionDataset
+from pyg_advinfonce.datasets.base import DataWarning, InteractionDataset
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.registry import DATASETS, resolve, unknown
 
 _SIMULATED = "simulated"
+
+T = TypeVar("T")
 
 
 def load_dataset(
@@ -34,15 +37,19 @@ def load_dataset(
 
     Raises:
         UnknownNameError: If it is neither a name nor a folder.
-        ConfigError: If it is a file, or an option is unknown or of a wrong type.
+        ConfigError: If it is a file, or an option is unknown.
         DataError: If the files are missing or wrong.
     """
     name, colon, size = data.partition(":")
     if name == _SIMULATED:
+        if valid_fraction is not None:
+            message = "simulated data has a valid split: valid_fraction is not used"
+            warnings.warn(message, DataWarning, stacklevel=2)
         return _make(Simulated, {"size": size} if colon else {}, options)
     files = {"cache_dir": cache_dir, "valid_fraction": valid_fraction}
     if data in DATASETS:
-        return _make(resolve("dataset", data), {"root": root, **files}, options)
+        named: type[InteractionDataset] = resolve("dataset", data)
+        return _make(named, {"root": root, **files}, options)
     folder = _find_folder(data, root)
     generic = {"root": folder.parent, "name": folder.name, **files}
     return _make(InteractionDataset, generic, options)
@@ -81,10 +88,10 @@ def _is_file(path: Path) -> bool:
 
 
 def _make(
-    dataset: Any,  # noqa: ANN401
+    dataset: Callable[..., T],
     given: Mapping[str, object],
     options: Mapping[str, object],
-) -> Any:  # noqa: ANN401
+) -> T:
     """Construct a data set; options are the arguments that are not given already."""
     fixed = {"root", "name", "size", "cache_dir", "valid_fraction"}
     valid = sorted(inspect.signature(dataset).parameters.keys() - fixed)

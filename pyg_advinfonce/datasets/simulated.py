@@ -1,7 +1,5 @@
 """A missing-not-at-random data set whose truth is known, made on the spot."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,59 +8,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.datasets.clicks import draw_clicks
 from pyg_advinfonce.datasets.description import (
     Summary,
     content_hash,
     describe,
     summarize,
 )
-from pyg_advinfonce.datasets.exposure import popularity_log, uniform_exposure
+from pyg_advinfonce.datasets.exposure import uniform_exposure
 from pyg_advinfonce.datasets.pair_text import Ids
 from pyg_advinfonce.datasets.preference import Preference
+from pyg_advinfonce.datasets.simulated_size import SIZES, Size
 from pyg_advinfonce.datasets.split_files import pair_keys
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.registry import unknown
-
-
-@dataclass(frozen=True)
-class Size:
-    """The shape of a simulated data set.
-
-    Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        num_train: The number of train pairs.
-        num_valid: The number of valid pairs.
-        num_test: The number of test pairs.
-        like_rate: About which share of all pairs is liked.
-        dim: The rank of the preferences.
-        panel: How many users and items the unbiased part covers (default: all). With
-            a panel, valid is unbiased too and other items are not ranked.
-    """
-
-    num_users: int
-    num_items: int
-    num_train: int
-    num_valid: int
-    num_test: int
-    like_rate: float
-    dim: int
-    panel: tuple[int, int] | None = None
-
-
-SIZES: Mapping[str, Size] = {
-    "coat": Size(290, 295, 1363, 553, 860, 0.12, 8),
-    "yahoo": Size(14_382, 1000, 88_684, 36_393, 4671, 0.0865, 8),
-    "kuairec": Size(
-        7176, 10_728, 1_087_278, 72_392, 144_783, 0.12, 16, panel=(1411, 3327)
-    ),
-    "tencent": Size(95_709, 41_602, 1_771_533, 295_505, 290_308, 0.12, 16),
-}
-
-_ACTIVITY_SCALE = 0.6
-_QUALITY_SHOWS = 0.3
-_USERS_AT_ONCE = 64
 
 
 class Simulated:
@@ -106,7 +66,7 @@ class Simulated:
             like_rate=shape.like_rate,
             rng=truth,
         )
-        clicks = _draw_log(shape, self.preference, popularity_bias, log)
+        clicks = draw_clicks(shape, self.preference, popularity_bias, log)
         self._graph, self._exposure = _assemble(shape, self.preference, clicks, chance)
         self._digest = content_hash(self._graph)
 
@@ -139,14 +99,12 @@ class Simulated:
         Returns:
             Booleans of the broadcast shape, on the device of ``user_id``.
         """
-        shape = SIZES[self.size]
-        _check_ids("user_id", user_id, shape.num_users)
-        _check_ids("item_id", item_id, shape.num_items)
-        user, item = torch.broadcast_tensors(user_id.cpu(), item_id.cpu())
-        liked = self.preference.likes(
-            user.reshape(-1).numpy(), item.reshape(-1).numpy()
-        )
-        return torch.from_numpy(liked).view(user.shape).to(user_id.device)
+        _check_ids("user_id", user_id, SIZES[self.size].num_users)
+        _check_ids("item_id", item_id, SIZES[self.size].num_items)
+        shape = np.broadcast_shapes(user_id.shape, item_id.shape)
+        user, item = (ids.cpu().expand(shape).flatten() for ids in (user_id, item_id))
+        liked = self.preference.likes(user.numpy(), item.numpy())
+        return torch.from_numpy(liked).view(shape).to(user_id.device)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fingerprint})"
@@ -166,60 +124,6 @@ def _check_ids(name: str, ids: Tensor, limit: int) -> None:
             f"{name} must lie between 0 and {limit - 1} "
             f"(got {int(ids.min())} to {int(ids.max())})"
         )
-
-
-def _draw_log(
-    shape: Size, truth: Preference, popularity_bias: float, rng: np.random.Generator
-) -> tuple[Ids, Ids]:
-    """Return the clicked pairs of train and of valid (none with a panel)."""
-    log_weight = -popularity_bias * np.log(_popularity_rank(truth.quality, rng))
-    activity = np.exp(_ACTIVITY_SCALE * rng.standard_normal(shape.num_users))
-    num_valid = 0 if shape.panel else shape.num_valid
-    num_clicks = shape.num_train + num_valid
-    clicks = popularity_log(
-        truth.likes,
-        log_weight,
-        activity,
-        num_clicks=num_clicks,
-        like_rate=shape.like_rate,
-        rng=rng,
-    )
-    order = rng.permutation(clicks.shape[1])
-    users, first_of_user = np.unique(clicks[0, order], return_index=True)
-    missing = np.setdiff1d(np.arange(shape.num_users), users)
-    forced = _most_shown(truth, missing, log_weight, rng)
-    rest = np.delete(order, first_of_user)[: num_clicks - shape.num_users]
-    valid, train = np.split(rest, [num_valid])
-    kept = np.concatenate([order[first_of_user], train])
-    return np.concatenate([clicks[:, kept], forced], axis=1), clicks[:, valid]
-
-
-def _popularity_rank(
-    quality: NDArray[np.float32], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return ranks from 1 ``[I]`` that weakly follow the items' quality."""
-    noise = rng.standard_normal(len(quality))
-    shown = _QUALITY_SHOWS * quality / quality.std()
-    rank = np.empty(len(quality))
-    rank[np.argsort(-shown - np.sqrt(1 - _QUALITY_SHOWS**2) * noise)] = np.arange(
-        1, len(quality) + 1
-    )
-    return rank
-
-
-def _most_shown(
-    truth: Preference,
-    users: Ids,
-    log_weight: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> Ids:
-    """Return for each user one liked item ``[2, N]``, drawn by popularity."""
-    chosen = [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(users), _USERS_AT_ONCE):
-        liked = truth.likes_of(users[start : start + _USERS_AT_ONCE])  # [B, I]
-        luck = log_weight + rng.gumbel(size=liked.shape)
-        chosen.append(np.where(liked, luck, -np.inf).argmax(axis=1))
-    return np.stack([users, np.concatenate(chosen)])
 
 
 def _assemble(
@@ -260,6 +164,8 @@ def _likes_unseen(
     truth: Preference, seen: Ids, user_id: Ids, item_id: Ids
 ) -> NDArray[np.bool_]:
     """Judge pairs: liked, and not among the sorted keys of the log."""
-    keys = pair_keys(np.stack([user_id, item_id]))
+    liked = truth.likes(user_id, item_id)
+    keys = pair_keys(np.stack([user_id[liked], item_id[liked]]))
     place = np.searchsorted(seen, keys).clip(max=len(seen) - 1)
-    return truth.likes(user_id, item_id) & (seen[place] != keys)
+    liked[liked] = seen[place] != keys
+    return liked

@@ -1,0 +1,82 @@
+"""Where a data set's files lie, and what to say if they are not there."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyg_advinfonce.datasets.published import Published
+from pyg_advinfonce.datasets.split_files import (
+    NOT_CANDIDATE,
+    SPLIT_OF_FILE,
+    RawFile,
+    read_files,
+)
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+
+
+@dataclass(frozen=True)
+class RawFolder:
+    """The folder of a data set: the first of several places that has its files.
+
+    Args:
+        root: The folder that holds the data sets' folders.
+        name: The data set's name: ``<root>/<name>/raw`` and ``<root>/<name>``.
+        published: What is known of it; its folder's name is the last place.
+    """
+
+    root: Path
+    name: str
+    published: Published | None = None
+
+    def find(self) -> Path:
+        """Return the first place with a train file, else the first with any split.
+
+        Raises:
+            DatasetNotFoundError: If there is none.
+        """
+        places = [self.root / self.name / "raw", self.root / self.name]
+        if self.published is not None:
+            places.append(self.root / self.published.folder)
+        for names in (("train.txt",), tuple(SPLIT_OF_FILE)):
+            for place in places:
+                if any((place / name).is_file() for name in names):
+                    return place
+        raise self._missing("train.txt", *places)
+
+    def read(self, *, needs_valid: bool) -> dict[str, RawFile]:
+        """Read the files by name; train, a test and, if it is needed, valid are there.
+
+        Raises:
+            DatasetNotFoundError: If a file is missing.
+            ConfigError: If ``valid.txt`` is missing in a folder of unknown origin.
+        """
+        folder = self.find()
+        files = read_files(folder)
+        if "train.txt" not in files:
+            raise self._missing("train.txt", folder)
+        if needs_valid and "valid.txt" not in files:
+            raise self._without_valid(folder)
+        if not _has_test(files):
+            raise self._missing("test.txt or test_ood.txt", folder)
+        return files
+
+    def _without_valid(self, folder: Path) -> Exception:
+        if self.published is not None:
+            return self._missing("valid.txt", folder)
+        return ConfigError(
+            f"{folder} has no valid.txt: add one, or split it off the train pairs by "
+            "--valid-fraction 0.1"
+        )
+
+    def _missing(self, file: str, *places: Path) -> DatasetNotFoundError:
+        looked = ", ".join(str(place) for place in places)
+        advice = "put the split files there (one user a line: user item item ...)"
+        if self.published is not None:
+            advice = f"put the split files there, published at {self.published.url}"
+        return DatasetNotFoundError(
+            f"data set '{self.name}' needs {file}, not found in {looked}: {advice}"
+        )
+
+
+def _has_test(names: Collection[str]) -> bool:
+    return bool(set(names) - {"train.txt", "valid.txt", NOT_CANDIDATE})

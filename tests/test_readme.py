@@ -1,0 +1,128 @@
+"""The README's code runs as it is printed."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torch_geometric.transforms as T
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import HeteroConv, SAGEConv
+from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
+
+import pyg_advinfonce
+from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.graph import INTERACTS, num_nodes
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+class Model(torch.nn.Module):
+    """An encoder over features, as anyone may have one."""
+
+    def __init__(self, num_users, num_items):
+        super().__init__()
+        self.user = torch.nn.Embedding(num_users, 16)
+        self.item = torch.nn.Embedding(num_items, 16)
+        self.conv = HeteroConv(
+            {
+                ("user", "interacts", "item"): SAGEConv((16, 16), 16),
+                ("item", "rev_interacts", "user"): SAGEConv((16, 16), 16),
+            }
+        )
+
+    def forward(self, batch):
+        x = {
+            "user": self.user(batch["user"].n_id),
+            "item": self.item(batch["item"].n_id),
+        }
+        return self.conv(x, batch.edge_index_dict)
+
+
+class WholeGraphLoader:
+    """Yields hand-made triplet batches whose rows are all nodes, shuffled."""
+
+    def __init__(self, data, num_neighbors, batch_size, neg_sampling, **_):
+        self.data, self.batch_size = data, batch_size
+        self.amount = neg_sampling["amount"]
+
+    def __iter__(self):
+        num_users, num_items = num_nodes(self.data)
+        edges = self.data[INTERACTS].edge_index
+        order = torch.randperm(edges.size(1))[: 2 * self.batch_size]
+        for chosen in order.split(self.batch_size):
+            yield self.batch(num_users, num_items, edges, edges[:, chosen])
+
+    def batch(self, num_users, num_items, edges, positives):
+        user, item = torch.randperm(num_users), torch.randperm(num_items)
+        local_user, local_item = user.argsort(), item.argsort()
+        local = torch.stack([local_user[edges[0]], local_item[edges[1]]])
+        batch = HeteroData()
+        batch["user"].n_id, batch["item"].n_id = user, item
+        batch[INTERACTS].edge_index = local
+        batch["item", "rev_interacts", "user"].edge_index = local.flip(0)
+        batch["user"].src_index = local_user[positives[0]]
+        batch["item"].dst_pos_index = local_item[positives[1]]
+        size = (positives.size(1), self.amount)
+        batch["item"].dst_neg_index = torch.randint(num_items, size)
+        return batch
+
+
+def blocks():
+    return re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def namespace():
+    torch.manual_seed(0)
+    data = T.ToUndirected()(Simulated("coat").graph)
+    num_users, num_items = num_nodes(data)
+    return {
+        "data": data,
+        "model": Model(num_users, num_items),
+        "num_users": num_users,
+        "num_items": num_items,
+        "device": torch.device("cpu"),
+    }
+
+
+def test_pyg_loop_learns_and_attacks(namespace):
+    code = next(block for block in blocks() if "LinkNeighborLoader" in block)
+    code = code.replace("range(100)", "range(4)")
+    if not (WITH_PYG_LIB or WITH_TORCH_SPARSE):
+        namespace["LinkNeighborLoader"] = WholeGraphLoader
+        code = code.replace(
+            "from torch_geometric.loader import LinkNeighborLoader\n", ""
+        )
+    before = [p.clone() for p in namespace["model"].parameters()]
+    exec(compile(code, str(README), "exec"), namespace)
+    after = list(namespace["model"].parameters())
+    assert torch.isfinite(namespace["loss"])
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert namespace["attack"].state, "no adversarial epoch ran"
+    assert namespace["fit"].state, "no epoch of the recommender ran"
+
+
+def test_pyg_loop_is_ten_lines_of_code_or_so():
+    code = next(block for block in blocks() if "LinkNeighborLoader" in block)
+    lines = [x for x in code.splitlines() if x.strip() and "import" not in x]
+    assert len(lines) <= 20
+
+
+def test_python_example_trains(namespace, monkeypatch, tmp_path):
+    code = next(block for block in blocks() if "load_dataset" in block)
+    monkeypatch.chdir(tmp_path)
+    code = code.replace('"epochs": 300', '"epochs": 2')
+    exec(compile(code, str(README), "exec"), namespace)
+    assert 0 <= namespace["result"].metrics["test/recall@20"] <= 1
+
+
+@pytest.mark.parametrize("name", pyg_advinfonce.__all__)
+def test_public_name_is_there(name):
+    assert getattr(pyg_advinfonce, name) is not None
+    assert name in dir(pyg_advinfonce)
+
+
+def test_unknown_public_name():
+    with pytest.raises(AttributeError, match="has no attribute 'AdvInfoNCF'"):
+        _ = pyg_advinfonce.AdvInfoNCF
