@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import typer
-from pyg_advinfonce.cli.options import CacheDir, DataRoot, Device
+
+from .options import CacheDir, DataRoot, Device
 
 
 def evaluate(
@@ -13,14 +14,16 @@ def evaluate(
     cache_dir: Path | None = CacheDir,
     device: str = Device,
     k: list[int] = typer.Option(
-        [20], "-k", help="Length of the list; may be repeated."
+        [20], "-k", metavar="INTEGER", help="Length of the list; may be repeated."
     ),
     strict: bool = typer.Option(
-        False, help="Also mask pairs that are in train or valid and in the test split."
+        False,
+        "--strict",
+        help="Also mask pairs that are in train or valid and in the test split.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Rank every held-out split with the weights of a trained run."""
+    """Rank every held-out split by a trained run's weights."""
     from pyg_advinfonce import experiment
     from pyg_advinfonce.errors import ConfigError
     from pyg_advinfonce.training.evaluator import Evaluator
@@ -33,7 +36,8 @@ def evaluate(
     evaluator = Evaluator(graph, k=k, strict=strict)
     metrics = experiment.evaluate(method, graph, evaluator)
     if as_json:
-        typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
+        found = {"run_dir": str(run), "metrics": experiment.finite(metrics)}
+        typer.echo(json.dumps(found))
         return
     for name, value in metrics.items():
         typer.echo(f"{name:<28}{value:.4f}")

@@ -1,38 +1,30 @@
 """``advnce ls``: what there is."""
 
-from enum import StrEnum
+from collections.abc import Mapping
 
 import typer
 
-from pyg_advinfonce import registry
+from pyg_advinfonce.registry import DATASETS, LOSSES, METRICS, MODELS, Entry, unknown
 
-
-class Kind(StrEnum):
-    """The tables of names."""
-
-    models = "models"
-    losses = "losses"
-    datasets = "datasets"
-    metrics = "metrics"
+TABLES: Mapping[str, Mapping[str, Entry | str]] = {
+    "models": MODELS,
+    "losses": LOSSES,
+    "datasets": DATASETS,
+    "metrics": METRICS,
+}
 
 
 def ls(
-    kind: Kind | None = typer.Argument(None, help="Which table (default: all)."),
+    table: str | None = typer.Argument(
+        None, help="One of models, losses, datasets and metrics (default: all)."
+    ),
 ) -> None:
     """List models, losses, datasets and metrics."""
-    for table in [kind] if kind else list(Kind):
-        if kind is None:
-            typer.echo(f"{table.value}:")
-        for name, text in _rows(table).items():
+    if table is not None and table not in TABLES:
+        raise unknown("table", table, TABLES)
+    for title in TABLES if table is None else [table]:
+        if table is None:
+            typer.echo(f"{title}:")
+        for name, row in TABLES[title].items():
+            text = row if isinstance(row, str) else row.help
             typer.echo(f"  {name:<13}{text}")
-
-
-def _rows(kind: Kind) -> dict[str, str]:
-    if kind is Kind.metrics:
-        return dict(registry.METRICS)
-    tables = {
-        Kind.models: registry.MODELS,
-        Kind.losses: registry.LOSSES,
-        Kind.datasets: registry.DATASETS,
-    }
-    return {name: entry.help for name, entry in tables[kind].items()}

@@ -3,17 +3,21 @@
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 
 import typer
-from pyg_advinfonce.cli import doctor, evaluate, ls, train
 
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import AdvInfoNCEError, NonFiniteLossError
 
+from . import doctor, evaluate, ls, train
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
 app = typer.Typer(
     name="advnce",
     help="Contrastive collaborative filtering around the AdvInfoNCE loss.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -26,32 +30,79 @@ app.command("doctor")(doctor.doctor)
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version."),
 ) -> None:
     """Contrastive collaborative filtering around the AdvInfoNCE loss."""
     if version:
         typer.echo(f"advnce {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
 
 
 def main() -> None:
     """Run the command line; an expected error is one line and exit code 2, or 1."""
     warnings.showwarning = _print_warning
+    # Threads that spin while they wait slow training tenfold where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     try:
-        app()
-    except AdvInfoNCEError as error:
-        print(f"advnce: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(1 if isinstance(error, NonFiniteLossError) else 2)
-    except KeyboardInterrupt:
-        print("advnce: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
+        code = app(prog_name="advnce", standalone_mode=False) or 0
+        print(end="", flush=True)  # a closed pipe or a full disk shows itself here
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        code = _report(error)
+    if code == INTERRUPTED:  # Typer makes this code of Ctrl-C
+        _say("interrupted")
+    if code:
+        sys.exit(code)
+
+
+def _report(error: Exception) -> int:
+    """Say in one line what went wrong and return the exit code; raise what is a bug."""
+    usage: Callable[[], str] | None = getattr(error, "format_message", None)
+    if usage is not None:
+        _say(f"{usage()} (see {_command(error)} --help)")
+        return USAGE
+    if isinstance(error, AdvInfoNCEError):
+        _say(str(error))
+        return FAILED if isinstance(error, NonFiniteLossError) else USAGE
+    if isinstance(error, OSError):
+        _abandon_stdout()
+        if not isinstance(error, BrokenPipeError):
+            _say(f"{error.filename or 'standard output'}: {error.strerror}")
+        return FAILED
+    if _is_out_of_memory(error):
+        _say("out of memory: lower train.batch_size, num_negatives or encoder.dim")
+        return FAILED
+    raise error
+
+
+def _command(error: Exception) -> str:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    return context.command_path if context else "advnce"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Recognise what Python, CUDA and torch's allocator for the CPU raise."""
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(w in str(error) for w in words)
+
+
+def _abandon_stdout() -> None:
+    """Let the interpreter's last flush go nowhere instead of failing again."""
+    with suppress(OSError, ValueError):  # not a real file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
-def _print_warning(message: Warning | str, *_: object) -> None:
-    print(f"advnce: warning: {message}", file=sys.stderr)
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    _say(f"warning: {message}")
+
+
+def _say(text: str) -> None:
+    print(f"advnce: {' '.join(text.split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

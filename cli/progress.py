@@ -12,23 +12,24 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(Callback):
-    """Shows on standard error how far a seed has come.
+    """Shows on standard error how far a seed has come; to be closed.
 
     Args:
         epochs: The most epochs that the seed may run.
         label: What is shown before the numbers.
+        quiet: Show nothing.
     """
 
-    def __init__(self, epochs: int, label: str) -> None:
-        self.label, self._said = label, time.monotonic()
-        terminal = sys.stderr.isatty()
+    def __init__(self, epochs: int, label: str, *, quiet: bool = False) -> None:
+        self.label, self.quiet, self._said = label, quiet, time.monotonic()
+        hidden = quiet or not sys.stderr.isatty()
         self._bar = tqdm(
-            total=epochs, desc=label, unit="epoch", disable=not terminal, leave=False
+            total=epochs, desc=label, unit="epoch", disable=hidden, leave=False
         )
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self._bar.update()
-        if not record.metrics:
+        if self.quiet or not record.metrics:
             return
         stopping = trainer.stopping
         text = (

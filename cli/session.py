@@ -3,19 +3,25 @@
 import json
 import re
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import typer
-from pyg_advinfonce.cli.progress import Progress
-from pyg_advinfonce.cli.table import metrics_table
 
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
+from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import Result, check, train
+from pyg_advinfonce.experiment import Result, check, find_device, train
 from pyg_advinfonce.run_folder import create_run_folder
 from pyg_advinfonce.summary import summarize
+
+from .progress import Progress
+from .table import metrics_table
+
+MAX_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,21 @@ def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
         raise ConfigError("--seed and --seeds were both given: use one of them")
     if seeds is None:
         return None if seed is None else [seed]
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", seeds):
+    part = r"\d{1,18}(-\d{1,18})?"
+    if not re.fullmatch(f"{part}(,{part})*", seeds):
         raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
-    found: list[int] = []
-    for part in seeds.split(","):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    if not found or len(set(found)) < len(found) or len(found) > 1000:
-        raise ConfigError(f"--seeds wants 1 to 1000 different seeds (got '{seeds}')")
-    return found
+    spans = [_span(part) for part in seeds.split(",")]
+    number = sum(map(len, spans))
+    if not 1 <= number <= MAX_SEEDS or len(set().union(*spans)) < number:
+        raise ConfigError(
+            f"--seeds wants 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
+        )
+    return [seed for span in spans for seed in span]
+
+
+def _span(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 def layers(
@@ -78,36 +90,40 @@ def run(
     quiet: bool,
 ) -> None:
     """Train every seed and print the summary."""
-    config = _config(plan)
+    configs, place = _configs(plan), find_device(device)
+    config = configs[0]
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
     check(config, dataset)
-    seeds = plan.seeds or [config.train.seed]
-    name = f"{config.dataset}-{config.model}-{config.criterion}"
+    name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
     folder = create_run_folder(out, name, overwrite=overwrite)
     _say(f"data: {dataset.fingerprint}", quiet)
     _say(f"config: {_one_line(config)}", quiet)
-    results: list[Result] = []
-    for seed in seeds:
-        seeded = _config(plan, {"train": {"seed": seed}})
-        progress = [] if quiet else [Progress(seeded.train.epochs, f"seed {seed}")]
-        path = folder / f"seed-{seed}"
-        results.append(
-            train(seeded, dataset, device=device, out=path, callbacks=progress)
-        )
-        for bar in progress:
-            bar.close()
+    results = [_train(c, dataset, place, folder, quiet) for c in configs]
+    seeds = [c.train.seed for c in configs]
     summary = summarize(config, seeds, results, folder)
     text = json.dumps(summary)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
     typer.echo(text if as_json else metrics_table(summary, dataset.fingerprint))
 
 
-def _config(plan: Plan, *more: Sections) -> Config:
-    return Config.resolve(
-        plan.model, plan.loss, plan.data, layers=[*plan.layers, *more]
-    )
+def _configs(plan: Plan) -> list[Config]:
+    """Return a configuration a seed."""
+    seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
+    return [
+        Config.resolve(plan.model, plan.loss, plan.data, layers=[*plan.layers, last])
+        for last in seeded or [{}]
+    ]
+
+
+def _train(
+    config: Config, dataset: Dataset, device: torch.device, folder: Path, quiet: bool
+) -> Result:
+    seed = config.train.seed
+    with closing(Progress(config.train.epochs, f"seed {seed}", quiet=quiet)) as bar:
+        path = folder / f"seed-{seed}"
+        return train(config, dataset, device=device, out=path, callbacks=[bar])
 
 
 def _one_line(config: Config) -> str:

@@ -3,33 +3,47 @@
 from pathlib import Path
 
 import typer
-from pyg_advinfonce.cli.options import CacheDir, DataRoot, Device
+
+from .options import CacheDir, DataRoot, Device
 
 
 def train(
     model: str = typer.Argument(help="A model; see `advnce ls models`."),
-    loss: str | None = typer.Option(None, help="A loss; see `advnce ls losses`."),
-    data: str = typer.Option("simulated", help="A data set's name, or a folder."),
+    loss: str | None = typer.Option(
+        None, help="A loss; see `advnce ls losses` (default: adv)."
+    ),
+    data: str = typer.Option(
+        "simulated", help="A data set, see `advnce ls datasets`, or a folder's path."
+    ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
     config: Path | None = typer.Option(None, help="A TOML file with settings."),
     assignments: list[str] = typer.Option(
-        [], "--set", help="section.key=value, e.g. loss.tau=0.28; may be repeated."
+        [],
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting, e.g. loss.tau=0.28; may be repeated.",
     ),
-    epochs: int | None = typer.Option(None, help="The most epochs to run."),
-    seed: int | None = typer.Option(None, help="The seed of a single run."),
+    epochs: int | None = typer.Option(
+        None, help="The most epochs to run, train.epochs."
+    ),
+    seed: int | None = typer.Option(
+        None, help="The seed of a single run, train.seed (default: 0)."
+    ),
     seeds: str | None = typer.Option(None, help="Several seeds: 0-4 or 1,3,5."),
     device: str = Device,
     valid_fraction: float | None = typer.Option(
         None, help="Share of train that becomes valid, where a folder has none."
     ),
     out: Path | None = typer.Option(None, help="The run's folder (default: runs/...)."),
-    overwrite: bool = typer.Option(False, help="Replace an existing run folder."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the run that is in --out."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
-    quiet: bool = typer.Option(False, help="No progress."),
+    quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
-    """Train a model and evaluate its best epoch on every held-out split."""
-    from pyg_advinfonce.cli import session
+    """Train a model and evaluate it on every held-out split."""
+    from . import session
 
     layers = session.layers(config, assignments, epochs, valid_fraction)
     plan = session.Plan(

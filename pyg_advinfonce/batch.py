@@ -106,7 +106,7 @@ class EdgeBatch:
         if pairs.size(1) == 0 or self.dst_neg_index.numel() == 0:
             return self
         width = int(torch.maximum(pairs[1].max(), self.neg_id.max())) + 1
-        user, item = coalesce(pairs)
+        user, item = coalesce(pairs.long())
         known = user * width + item  # [E], sorted
         asked = self.user_id.unsqueeze(-1) * width + self.neg_id  # [B, K]
         place = torch.searchsorted(known, asked).clamp(max=known.numel() - 1)

@@ -3,7 +3,8 @@
 import inspect
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -11,19 +12,21 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
 
 Sections = dict[str, dict[str, Any]]
 Model = TypeVar("Model", bound=BaseModel)
 SECTIONS = ("data", "encoder", "loss", "hardness", "method", "train")
+NAMES = ("model", "criterion", "dataset")
 MAX_BYTES = 1_000_000
+MAX_SEED = 2**63 - 1
 
 
 class Train(BaseModel):
     """The section ``[train]``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     epochs: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=1024, ge=1)
@@ -33,7 +36,7 @@ class Train(BaseModel):
     eval_every: int = Field(default=5, ge=1)
     patience: int = Field(default=20, ge=1)
     sampling: Literal["user", "interaction"] = "user"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
 
 
 class Config(BaseModel):
@@ -81,32 +84,30 @@ class Config(BaseModel):
             model: The model's name.
             criterion: The loss's name (default: ``adv``).
             dataset: The data set's name, or a folder.
-            layers: Sections from files and flags.
+            layers: Sections from files and flags. A file may also name its model,
+                criterion and dataset, as a saved configuration does: the same ones.
 
         Raises:
             ConfigError: If a name, key or value is wrong.
         """
         criterion = criterion or "adv"
-        if model not in MODELS:
-            raise unknown("model", model, MODELS)
-        if criterion not in LOSSES:
-            raise unknown("loss", criterion, LOSSES)
-        merged: Sections = {name: {} for name in SECTIONS}
+        _check_names(model, criterion)
+        names = {"model": model, "criterion": criterion, "dataset": dataset}
         own = {name: dict(keys) for name, keys in LOSSES[criterion].options.items()}
-        for layer in (own, packaged(dataset, model, criterion), *layers):
-            for name, keys in layer.items():
-                if name not in merged:
-                    raise unknown("section", name, SECTIONS)
-                merged[name] |= keys
-        return cls._checked(model, criterion, dataset, merged)
+        return cls._merged(names, own, packaged(dataset, model, criterion), *layers)
 
     @classmethod
-    def _checked(
-        cls, model: str, criterion: str, dataset: str, sections: Sections
-    ) -> Self:
-        train = validate("train", Train, sections.pop("train"))
-        names = {"model": model, "criterion": criterion, "dataset": dataset}
-        return cls(**names, train=train, **sections)
+    def _merged(cls, names: Mapping[str, Any], *layers: Mapping[str, Any]) -> Self:
+        merged: Sections = {name: {} for name in SECTIONS}
+        for layer in layers:
+            for name, keys in layer.items():
+                if name in names:
+                    _check_same(name, names[name], keys)
+                elif name != "published":
+                    _check_section(name, keys)
+                    merged[name] |= keys
+        train = validate("train", Train, merged.pop("train"))
+        return cls.model_validate({**names, **merged, "train": train})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -115,23 +116,45 @@ class Config(BaseModel):
         Raises:
             ConfigError: If the file is not one.
         """
+        saved = read_toml(path)
+        names: dict[str, Any] = {key: saved.get(key) for key in NAMES}
+        for key, name in names.items():
+            if not isinstance(name, str):
+                raise ConfigError(f"{path}: expected a run's configuration, no {key}")
         try:
-            return cls(**read_toml(path))
-        except ValidationError as error:
-            raise ConfigError(f"{path}: {_first_line(error)}") from error
+            _check_names(names["model"], names["criterion"])
+            return cls._merged(names, saved)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+
+def _check_names(model: str, criterion: str) -> None:
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    if criterion not in LOSSES:
+        raise unknown("loss", criterion, LOSSES)
+
+
+def _check_same(key: str, name: str, other: object) -> None:
+    if other != name:
+        raise ConfigError(f"the settings are for the {key} '{other}', not for '{name}'")
+
+
+def _check_section(name: str, keys: object) -> None:
+    if name not in SECTIONS:
+        raise unknown("section", name, SECTIONS)
+    if not isinstance(keys, dict):
+        raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
 
 
 def packaged(dataset: str, model: str, criterion: str) -> Sections:
-    """Return the settings that come with this package, without published numbers."""
-    found = _packaged_text(dataset, model, criterion)
-    return {k: v for k, v in tomllib.loads(found).items() if k != "published"}
+    """Return the settings that come with this package, published numbers included."""
+    return tomllib.loads(_packaged_text(dataset, model, criterion))
 
 
 def published(dataset: str, model: str, criterion: str) -> dict[str, Any]:
     """Return the paper's numbers and their source, empty if it has none."""
-    found = tomllib.loads(_packaged_text(dataset, model, criterion))
-    numbers: dict[str, Any] = found.get("published", {})
-    return numbers
+    return packaged(dataset, model, criterion).get("published", {})
 
 
 def _packaged_text(dataset: str, model: str, criterion: str) -> str:
@@ -150,12 +173,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: If it is missing, too large or malformed.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes, not a config")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:  # some files have no size before they are read
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes, not a config")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
@@ -171,15 +197,25 @@ def parse_assignment(text: str) -> Sections:
     section, key, value = match.groups()
     if section not in SECTIONS:
         raise unknown("section", section, SECTIONS)
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        parsed = value
-    return {section: {key: parsed}}
+    return {section: {key: _parse_value(value)}}
+
+
+def _parse_value(text: str) -> object:
+    with suppress(ValueError, RecursionError):
+        found = tomllib.loads(f"value = {text}")
+        if list(found) == ["value"]:
+            return found["value"]
+    with suppress(ValueError):  # what TOML does not take for a number: .5
+        return float(text)
+    return {"True": True, "False": False}.get(text, text)
 
 
 def check_options(
-    section: str, target: Callable[..., Any], options: Mapping[str, Any]
+    section: str,
+    target: Callable[..., Any],
+    options: Mapping[str, Any],
+    *,
+    given: Collection[str] = (),
 ) -> dict[str, Any]:
     """Check a section against the keyword arguments of what it configures.
 
@@ -187,6 +223,7 @@ def check_options(
         section: The section's name, for the message.
         target: A class or function with annotated arguments.
         options: The section.
+        given: Arguments that are no keys of the section, as they are given elsewhere.
 
     Returns:
         The options, converted to the annotated types.
@@ -194,16 +231,36 @@ def check_options(
     Raises:
         ConfigError: If a key is unknown or a value has the wrong type.
     """
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     hints = inspect.get_annotations(function, eval_str=True)
     fields: dict[str, Any] = {
         name: (hints[name], None)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not parameter.empty and name in hints
+        if name not in given
     }
-    model = create_model(section, __config__=ConfigDict(extra="forbid"), **fields)
+    settings = ConfigDict(extra="forbid", strict=True)
+    model = create_model(section, __config__=settings, **fields)
     found = validate(section, model, dict(options))
     return {name: getattr(found, name) for name in options}
+
+
+@contextmanager
+def naming(section: str, target: Callable[..., Any]) -> Iterator[None]:
+    """Let what a constructor says of its argument ``tau`` speak of ``loss.tau``.
+
+    Raises:
+        ConfigError: If the constructor raises a ``ValueError`` that is not ours.
+    """
+    try:
+        yield
+    except AdvInfoNCEError:
+        raise
+    except ValueError as error:
+        message = str(error)
+        is_key = message.split(" ")[0] in inspect.signature(target).parameters
+        between = "." if is_key else ": "
+        raise ConfigError(f"{section}{between}{message}") from error
 
 
 def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:
@@ -225,10 +282,11 @@ def _unknown_key(section: str, key: str, known: Iterable[str]) -> ConfigError:
     names = list(known)
     close = get_close_matches(key, names, n=1, cutoff=0.5)
     hint = f", did you mean '{section}.{close[0]}'?" if close else ";"
-    return ConfigError(f"unknown key '{section}.{key}'{hint} there are {names}")
+    keys = ", ".join(names) or "no keys in this run"
+    return ConfigError(f"unknown key '{section}.{key}'{hint} [{section}] has {keys}")
 
 
 def _first_line(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg'].lower()} (got {first['input']!r})"
+    return f"{where}: {first['msg'].lower()} (got {first['input']!r:.80})"

@@ -8,19 +8,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 import torch
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.allocator import keep_freed_memory
-from pyg_advinfonce.config import Config, check_options
+from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.graph import split_names
-from pyg_advinfonce.hardness import KINDS
+from pyg_advinfonce.hardness import KINDS, Hardness, build_hardness
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
@@ -117,8 +116,9 @@ def check(config: Config, dataset: Dataset) -> None:
     Raises:
         ConfigError: If an option is wrong.
     """
-    method = build_method(config, dataset.graph)
-    make_trainer(config, method, dataset.graph, ())
+    with naming("settings", train):
+        method = build_method(config, dataset.graph)
+        make_trainer(config, method, dataset.graph, ())
 
 
 def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
@@ -130,11 +130,13 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
 def build_method(config: Config, graph: HeteroData) -> Method:
     """Build the method that a configuration names, with checked options."""
     entry = MODELS[config.model]
-    encoder = check_options("encoder", entry.load_encoder(), config.encoder)
-    builder = entry.load()
-    method = check_options("method", builder, config.method)
-    settings = {"lr": config.train.lr, "l2": config.train.l2} | method | encoder
-    found: Method = builder(graph, build_criterion(config, graph), **settings)
+    builder, encoder = entry.load(), entry.load_encoder()
+    settings = check_options("encoder", encoder, config.encoder)
+    settings |= {"lr": config.train.lr, "l2": config.train.l2}
+    settings |= check_options("method", builder, config.method, given=settings)
+    criterion = build_criterion(config, graph)
+    with naming("encoder", encoder):
+        found: Method = builder(graph, criterion, **settings)
     return found
 
 
@@ -142,25 +144,27 @@ def build_criterion(config: Config, graph: HeteroData) -> Criterion:
     """Build the criterion that a configuration names, with checked options."""
     kind = LOSSES[config.criterion].load()
     options = check_options("loss", kind, config.loss)
-    try:
-        if kind is AdvInfoNCE:
-            options["hardness"] = _hardness_options(config)
-        elif config.hardness:
-            raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
+    if kind is AdvInfoNCE:
+        hardness = _build_hardness(config, graph)
+        with naming("loss", kind):
+            return AdvInfoNCE(hardness, **options)
+    if config.hardness:
+        raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
+    with naming("loss", kind):
         found: Criterion = kind.from_graph(graph, **options)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
     return found
 
 
-def _hardness_options(config: Config) -> dict[str, Any]:
+def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
     options = {"kind": "embedding"} | config.hardness
-    kind = options.pop("kind")
+    kind = str(options.pop("kind"))
     if kind not in KINDS:
-        raise unknown("hardness", str(kind), KINDS)
+        raise unknown("hardness.kind", kind, KINDS)
     if kind in ("embedding", "mlp"):
         options = {"dim": config.encoder.get("dim", 64)} | options
-    return {"kind": kind} | check_options("hardness", KINDS[kind], options)
+    options = check_options("hardness", KINDS[kind], options)
+    with naming("hardness", KINDS[kind]):
+        return build_hardness(graph, kind, **options)
 
 
 def make_trainer(
@@ -213,8 +217,8 @@ def find_device(name: torch.device | str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).cpu()  # a meta tensor cannot be copied
+    except (RuntimeError, AssertionError) as error:
         count = torch.cuda.device_count()
         there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
         raise ConfigError(
@@ -265,7 +269,8 @@ def load_run(
         folder = seeds[0]
     for name in ("config.toml", "weights.safetensors"):
         if not (folder / name).is_file():
-            inside = f": choose one of {[s.name for s in seeds]}" if seeds else ""
+            names = ", ".join(seed.name for seed in seeds)
+            inside = f": choose one of {names}" if seeds else ""
             raise CheckpointError(f"{folder} holds no finished run, no {name}{inside}")
     config, place = Config.load(folder / "config.toml"), find_device(device)
     dataset = load_dataset(

@@ -76,7 +76,8 @@ def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
     r"""Measure how far hardness :math:`\delta = \log(K p)` is from uniform, both ways.
 
     Args:
-        delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` in every row.
+        delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` in every row, or the
+            entries of such rows that a mask keeps.
 
     Returns:
         :math:`KL(P_0 \| P) = -\overline{\delta}` (the paper's Theorem 3.1) and

@@ -147,8 +147,12 @@ def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:
 
 
 def _check_reverse(graph: HeteroData) -> None:
-    forward = graph[INTERACTS].edge_index
-    backward = graph[REV_INTERACTS].edge_index.flip(0)
+    forward = graph[INTERACTS].edge_index.long()
+    backward = graph[REV_INTERACTS].edge_index.long().flip(0)
+    if coalesce(forward).size(1) < forward.size(1):
+        raise GraphError(
+            f"{INTERACTS} holds an edge twice: apply torch_geometric.utils.coalesce()"
+        )
     if forward.shape == backward.shape and torch.equal(forward, backward):
         return
     if not torch.equal(coalesce(forward), coalesce(backward)):

@@ -161,8 +161,8 @@ class MLPHardness(Hardness):
             z_user = z_user if x_user is None else x_user
             z_item = z_item if x_item is None else x_item
         rows = z_user.detach().index_select(0, batch.src_index)  # [B, D]
-        user = self.activation(self.user(rows))
-        item = self.activation(self.item(z_item.detach()))
+        user = self.activation(self.user(rows.to(self.user.weight.dtype)))
+        item = self.activation(self.item(z_item.detach().to(self.item.weight.dtype)))
         return edge_scores(user, item, batch.dst_neg_index)
 
 
@@ -203,7 +203,10 @@ class RandomHardness(Hardness):
     ) -> Tensor:
         if self.normalized:
             return super().forward(z_user, z_item, batch)
-        return self.logits(z_user, z_item, batch) + math.log(2.0)
+        delta = self.logits(z_user, z_item, batch) + math.log(2.0)
+        if batch.neg_mask is None:
+            return delta
+        return delta.masked_fill(~batch.neg_mask, 0.0)
 
 
 KINDS: Mapping[str, type[Hardness]] = {

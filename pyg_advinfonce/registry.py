@@ -108,7 +108,9 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
     known = list(choices)
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f", did you mean '{close[0]}'?" if close else ";"
-    return UnknownNameError(f"unknown {kind} '{name}'{hint} choose from {known}")
+    return UnknownNameError(
+        f"unknown {kind} '{name}'{hint} choose from {', '.join(known)}"
+    )
 
 
 def resolve(kind: str, name: str) -> Any:  # noqa: ANN401

@@ -8,6 +8,7 @@ from pathlib import Path
 from pyg_advinfonce.errors import ConfigError
 
 MARK = ".advnce"
+MAX_NAME = 100
 
 
 def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Path:
@@ -22,17 +23,26 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
     Raises:
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
     """
-    if out is None:
-        stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:100]
-        names = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
-        return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
+    try:
+        return _numbered(name) if out is None else _named(out, overwrite)
+    except OSError as error:
+        reason = f"cannot write {error.filename or out}: {error.strerror or error}"
+        raise ConfigError(f"{reason}; choose another --out") from error
+
+
+def _numbered(name: str) -> Path:
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    stem = stem.encode()[:MAX_NAME].decode(errors="ignore")
+    names = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
+    return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
+
+
+def _named(out: Path, overwrite: bool) -> Path:
     if out.exists():
         _clear(out, overwrite)
     made = _make(out)
     if made is None:
-        raise ConfigError(
-            f"{out} was made by another run just now: choose another --out"
-        )
+        raise ConfigError(f"{out} is there already: choose another --out")
     return made
 
 
@@ -40,12 +50,9 @@ def _make(folder: Path) -> Path | None:
     """Make a folder that is not there yet; None if it is."""
     try:
         folder.mkdir(parents=True)
-        (folder / MARK).write_text("a run of advnce\n", encoding="utf-8")
     except FileExistsError:
         return None
-    except OSError as error:
-        reason = f"cannot write the run folder {folder}: {error.strerror}"
-        raise ConfigError(f"{reason}; choose another --out") from error
+    (folder / MARK).write_text("a run of advnce\n", encoding="utf-8")
     return folder
 
 

@@ -115,13 +115,15 @@ class LightGCN(Encoder):
         edges = graph[edge_type]
         if "edge_weight" not in edges:
             raise GraphError(f"edges {edge_type} lack weights: apply BipartiteNorm()")
-        key = edges.edge_weight
-        if key not in self._adjacency:
+        # By edge type too: both directions may share one tensor of weights.
+        kept = self._adjacency.setdefault(edges.edge_weight, {})
+        edge_index, found = kept.get(edge_type, (None, None))
+        if edge_index is not edges.edge_index:
             sizes = (tables[0].size(0), tables[1].size(0))
-            self._adjacency[key] = Adjacency.from_edge_index(
+            found = Adjacency.from_edge_index(
                 edges.edge_index, edges.edge_weight, *sizes
             )
-        found: Adjacency = self._adjacency[key]
+            kept[edge_type] = (edges.edge_index, found)
         return found
 
     def _mean(self, tables: Sequence[Tensor]) -> Tensor:
@@ -131,4 +133,4 @@ class LightGCN(Encoder):
         total = tables[0]
         for table in tables[1:]:
             total = total + table
-        return total if len(tables) == 1 else total / len(tables)
+        return total if len(tables) == 1 else total * (1 / len(tables))

@@ -65,6 +65,8 @@ class AdvInfoNCE(Criterion):
         l2_negatives: bool = False,
     ) -> None:
         super().__init__()
+        if not 0 < adversary_lr < float("inf"):
+            raise ValueError(f"adversary_lr must be positive (got {adversary_lr})")
         if not 0 < negative_weight < float("inf"):
             raise ValueError(
                 f"negative_weight must be positive (got {negative_weight})"
@@ -117,6 +119,8 @@ class AdvInfoNCE(Criterion):
     ) -> dict[str, Tensor]:
         """Return both KL divergences from uniform, and the extremes of the hardness."""
         delta = self.hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        if batch.neg_mask is not None:
+            delta = delta[batch.neg_mask]
         forward, backward = kl_to_uniform(delta)
         return {
             "kl_uniform_p": forward,

@@ -65,9 +65,8 @@ class Method(nn.Module):
         with torch.no_grad():
             z = self.encoder(graph, perturb=False)
         self.train(was_training)
-        if self.cosine:
-            return unit_rows(z.user), unit_rows(z.item)
-        return z.user, z.item
+        user, item = z.user.detach(), z.item.detach()
+        return (unit_rows(user), unit_rows(item)) if self.cosine else (user, item)
 
     def _check_owners(self) -> None:
         names = {id(p): name for name, p in self.named_parameters()}

@@ -34,7 +34,12 @@ class CSR:
         silence_sparse_beta()
         size = (self.num_rows, self.num_cols)
         return torch.sparse_csr_tensor(
-            self.rowptr, self.col, self.value, size, check_invariants=False
+            self.rowptr,
+            self.col,
+            self.value,
+            size,
+            device=self.value.device,
+            check_invariants=False,
         )
 
     @classmethod
@@ -90,4 +95,5 @@ def silence_sparse_beta() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         index = torch.zeros(2, dtype=torch.long, device="cpu")
-        torch.sparse_csr_tensor(index, index[:0], index[:0].float(), (1, 1))
+        values = index[:0].float()
+        torch.sparse_csr_tensor(index, index[:0], values, (1, 1), device="cpu")

@@ -42,7 +42,10 @@ def edge_scores(
     name = backend or default_backend(x_src.device)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
-    if name == "gather" or index.numel() == 0:
+    if index.size(1) > x_dst.size(0):  # the fused kernel takes no fuller row
+        return (x_src @ x_dst.t()).gather(1, index.long())
+    half = x_src.dtype in (torch.float16, torch.bfloat16)
+    if name == "gather" or index.numel() == 0 or half:
         return _gather(x_src, x_dst, index)
     scores: Tensor = _EdgeScores.apply(x_src, x_dst, index)
     return scores
@@ -104,6 +107,7 @@ def _fused(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
         index.view(-1),
         x_src.new_zeros(index.numel()),
         (num_src, x_dst.size(0)),
+        device=device,
         check_invariants=False,  # a row may hold an item twice, in any order
     )
     scores = torch.sparse.sampled_addmm(pattern, x_src, x_dst.t(), beta=0.0)

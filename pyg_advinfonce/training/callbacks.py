@@ -98,7 +98,7 @@ class FalseNegatives(Callback):
             z = encode(trainer, graph)
             x_user, x_item = z.layers[0]
             delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
-            counts += self._count(delta < 0, batch).cpu()
+            counts += self._count((delta < 0).cpu(), batch)
         negatives, soft, false, soft_false = counts.tolist()
         record.diagnostics["soft_negatives"] = soft / max(negatives, 1)
         if false:
@@ -108,9 +108,9 @@ class FalseNegatives(Callback):
             )
 
     def _count(self, soft: Tensor, batch: EdgeBatch) -> Tensor:
-        user = batch.user_id.unsqueeze(-1).expand_as(batch.neg_id)  # [B, K]
-        false = self.likes(user, batch.neg_id)
-        total = torch.full_like(soft, True).sum()
+        user, item = batch.user_id.cpu().unsqueeze(-1), batch.neg_id.cpu()
+        false = self.likes(user.expand_as(item), item)  # [B, K]
+        total = torch.ones_like(soft).sum()
         return torch.stack([total, soft.sum(), false.sum(), (soft & false).sum()])
 
 

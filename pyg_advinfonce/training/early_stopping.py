@@ -25,7 +25,7 @@ class EarlyStopping:
 
     def update(self, score: float, epoch: int, module: nn.Module) -> None:
         """Take note of a score and, if it is the best, of the weights."""
-        if score <= self.best_score:
+        if not score > self.best_score:
             self.num_bad += 1
             return
         self.best_score, self.best_epoch, self.num_bad = score, epoch, 0

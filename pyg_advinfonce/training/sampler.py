@@ -55,7 +55,7 @@ class EdgeSampler:
             )
         self.graph, self.sampling = graph, sampling
         self.batch_size, self.num_negatives = batch_size, num_negatives
-        self._index_positives(graph[INTERACTS].edge_index, *num_nodes(graph))
+        self._index_positives(graph[INTERACTS].edge_index.long(), *num_nodes(graph))
         if len(self) == 0:
             raise ConfigError(
                 f"train.batch_size {batch_size} exceeds the {self.num_samples} train "

@@ -149,6 +149,10 @@ class Trainer:
             record.metrics = self.evaluator(*self.method.embed(self.graph), split)
         except NonFiniteLossError as error:
             raise NonFiniteLossError(f"epoch {record.epoch}: {error}") from error
+        if self.monitor not in record.metrics:
+            raise ConfigError(
+                f"monitor '{self.monitor}' is not among {list(record.metrics)}"
+            )
         self.stopping.update(record.metrics[self.monitor], record.epoch, self.method)
 
     def _wait(self) -> None:
@@ -183,7 +187,7 @@ def _check_finite(
     losses = torch.stack([part.detach() for part in parts.values()])
     if bool((losses.sum() + norm).isfinite()):
         return
-    values = ", ".join(f"{n} = {float(v)}" for n, v in parts.items())
+    values = ", ".join(f"{n} = {float(v.detach())}" for n, v in parts.items())
     raise NonFiniteLossError(
         f"training left the real numbers in phase '{phase.name}', epoch {step.epoch}, "
         f"step {step.index}: {values}, gradient norm {float(norm)}; "

@@ -1,0 +1,198 @@
+"""One row for each way to build a loss; the rows drive the contract tests."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.graph import build_graph, num_nodes, split_edges
+from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.transforms import BipartiteNorm
+from tests import reference
+
+DIM = 6
+NUM_USERS, NUM_ITEMS = 9, 12  # the last user and the last item are isolated
+TRAIN = (
+    *((0, 0), (0, 3), (0, 4), (1, 0), (1, 1), (1, 5), (2, 2), (2, 6)),
+    *((3, 0), (3, 2), (3, 7), (3, 8), (4, 1), (4, 9), (5, 4), (5, 5), (5, 10)),
+    *((6, 3), (6, 6), (7, 0), (7, 7), (7, 9), (7, 10), (7, 1)),
+)
+VALID = ((0, 1), (1, 2), (2, 0), (3, 5), (4, 3), (5, 8), (6, 0), (7, 2))
+TEST = ((0, 9), (1, 3), (2, 4), (3, 10), (5, 0), (7, 11))
+
+
+def pairs(*edges):
+    """Return ``[2, E]`` from pairs."""
+    return torch.tensor(edges, dtype=torch.long).view(-1, 2).t()
+
+
+def toy_graph():
+    """Return a new small graph with both splits and normalised weights."""
+    graph = build_graph(
+        pairs(*TRAIN),
+        num_users=NUM_USERS,
+        num_items=NUM_ITEMS,
+        splits={"valid": pairs(*VALID), "test": pairs(*TEST)},
+    )
+    return BipartiteNorm()(graph)
+
+
+def toy_batch(size=5, num_negatives=4, seed=0):
+    """Return a batch of toy train pairs; negatives are any items, also twice."""
+    generator = torch.Generator().manual_seed(seed)
+    train = pairs(*TRAIN)
+    chosen = torch.randperm(train.size(1), generator=generator)[:size]
+    user, item = train[:, chosen]
+    shape = (size, num_negatives)
+    negatives = torch.randint(NUM_ITEMS, shape, generator=generator)
+    return EdgeBatch(user, item, negatives)
+
+
+def toy_tables(dtype=torch.float64, seed=0, *, users=NUM_USERS, items=NUM_ITEMS):
+    """Return embeddings of the toy graph's nodes that want a gradient."""
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        torch.randn(n, DIM, generator=generator, dtype=torch.float64)
+        .to(dtype)
+        .requires_grad_()
+        for n in (users, items)
+    )
+
+
+Naive = Callable[..., torch.Tensor]  # (criterion, z_user, z_item, batch) -> []
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss of the registry and options of it.
+
+    Attributes:
+        loss: The name in the registry.
+        naive: The formula by loops; for random hardness, drawn from the same seed.
+        options: Arguments of the criterion.
+        hardness: Arguments of its hardness.
+    """
+
+    loss: str
+    naive: Naive
+    options: Mapping[str, Any] = field(default_factory=dict)
+    hardness: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self):
+        options = {**self.options, **self.hardness}
+        words = [f"{k}={v}" for k, v in options.items() if k != "dim"]
+        return "-".join([self.loss, *words])
+
+    @property
+    def has_adversary(self):
+        return self.loss in ("adv", "adv-mlp", "adv-reverse")
+
+    @property
+    def takes_tau(self):
+        return self.loss != "bpr"
+
+    def build(self, graph=None, **options):
+        """Build the criterion for a graph (default: the toy graph)."""
+        entry = LOSSES[self.loss]
+        keys = {**entry.options.get("loss", {}), **self.options, **options}
+        hardness = {**entry.options.get("hardness", {}), **self.hardness}
+        if hardness:
+            keys["hardness"] = hardness
+        torch.manual_seed(7)
+        return entry.load().from_graph(graph or toy_graph(), **keys)
+
+    def method(self, model="lightgcn", graph=None, *, lr=0.01, options=None, **builder):
+        """Build a model with this loss."""
+        graph = toy_graph() if graph is None else graph
+        criterion = self.build(graph, **(options or {}))
+        torch.manual_seed(11)
+        return MODELS[model].load()(graph, criterion, lr=lr, dim=DIM, **builder)
+
+
+def by_bpr(criterion, z_user, z_item, batch):
+    return reference.bpr(
+        *reference.scores(z_user, z_item, batch, cosines=criterion.cosine)
+    )
+
+
+def by_info_nce(criterion, z_user, z_item, batch, delta=None):
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=True, tau=criterion.tau)
+    return reference.info_nce(pos, neg, delta, criterion.negative_weight)
+
+
+def by_in_batch(criterion, z_user, z_item, batch):
+    items = batch.dst_pos_index
+    others = replace(batch, dst_neg_index=items.expand(len(items), -1))
+    pos, rows = reference.scores(
+        z_user, z_item, others, cosines=True, tau=criterion.tau
+    )
+    return reference.in_batch_info_nce(pos, rows, items, criterion.negative_weight)
+
+
+def by_embedding(criterion, z_user, z_item, batch):
+    psi, phi = criterion.hardness.user.double(), criterion.hardness.item.double()
+    delta = reference.hardness(reference.embedding_logits(psi, phi, batch))
+    return by_info_nce(criterion, z_user, z_item, batch, delta)
+
+
+def by_mlp(criterion, z_user, z_item, batch):
+    hardness = criterion.hardness
+    logits = reference.mlp_logits(
+        hardness.user,
+        hardness.item,
+        z_user.detach(),
+        z_item.detach(),
+        batch,
+        relu=isinstance(hardness.activation, torch.nn.ReLU),
+    )
+    return by_info_nce(criterion, z_user, z_item, batch, reference.hardness(logits))
+
+
+def by_chance(criterion, z_user, z_item, batch):
+    shape = batch.dst_neg_index.shape
+    draw = torch.rand(shape, device="cpu", dtype=torch.float32).double()
+    if criterion.hardness.normalized:  # 2.7, option: delta = log(N r / sum r)
+        delta = (draw.size(1) * draw / draw.sum(1, keepdim=True)).log()
+    else:  # 2.7: delta = log(2 r)
+        delta = (2 * draw).log()
+    return by_info_nce(criterion, z_user, z_item, batch, delta)
+
+
+CASES = (
+    Case("bpr", by_bpr),
+    Case("bpr", by_bpr, {"cosine": True}),
+    Case("infonce", by_info_nce),
+    Case("infonce", by_info_nce, {"tau": 0.75, "negative_weight": 64.0}),
+    Case("infonce", by_in_batch, {"negatives": "in_batch"}),
+    Case("adv", by_embedding, hardness={"dim": 3}),
+    Case("adv", by_embedding, {"tau": 0.5, "negative_weight": 1.0}, {"dim": 3}),
+    Case("adv", by_info_nce, hardness={"kind": "uniform"}),
+    Case("adv-mlp", by_mlp, hardness={"dim": DIM}),
+    Case(
+        "adv-mlp",
+        by_mlp,
+        {"tau": 0.5},
+        {"dim": DIM, "input": "final", "activation": "none", "hidden": 2},
+    ),
+    Case("rand", by_chance),
+    Case("rand", by_chance, hardness={"normalized": True}),
+    Case("adv-reverse", by_embedding, hardness={"dim": 3}),
+)
+FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
+ADVERSARIAL = tuple(case for case in FIRST if case.has_adversary)
+
+
+def find(loss):
+    """Return the first row of a loss."""
+    return next(case for case in CASES if case.loss == loss)
+
+
+def train_pairs(graph):
+    """Return each user's set of train items."""
+    known = {u: set() for u in range(num_nodes(graph)[0])}
+    for user, item in split_edges(graph, "train").t().tolist():
+        known[user].add(item)
+    return known

@@ -1,0 +1,138 @@
+import json
+import pickle
+
+import pytest
+
+WORDS = ["train", "mf", "--epochs", "2", "--set", "encoder.dim=8"]
+
+
+@pytest.fixture
+def run(advnce, folder):
+    """A trained run of one seed."""
+    assert advnce(*WORDS, "--out", "run").code == 0
+    return folder / "run"
+
+
+def saved(run):
+    return json.loads(run.joinpath("seed-0/metrics.json").read_text())["metrics"]
+
+
+@pytest.mark.parametrize(
+    "words", [["mf", "adv"], ["lightgcn", "adv-mlp"], ["mf", "bpr"]]
+)
+def test_a_run_evaluates_to_what_it_has_saved(advnce, folder, words):
+    model, loss = words
+    advnce("train", model, "--loss", loss, "--epochs", 2, "--out", "run")
+    for path in ("run", "run/seed-0"):
+        found = advnce("evaluate", path, "--json")
+        assert (found.code, found.err) == (0, "")
+        evaluated = json.loads(found.out)
+        assert evaluated == {"run_dir": path, "metrics": saved(folder / "run")}
+
+
+def test_a_table_for_a_person(advnce, run):
+    lines = advnce("evaluate", run).out.splitlines()
+    expected = {name: f"{value:.4f}" for name, value in saved(run).items()}
+    assert dict(line.split() for line in lines) == expected
+
+
+def test_other_lengths(advnce, run):
+    found = json.loads(advnce("evaluate", run, "-k", 5, "-k", 20, "--json").out)
+    assert {k: v for k, v in found["metrics"].items() if "@20" in k} == saved(run)
+    assert found["metrics"]["test/recall@5"] <= found["metrics"]["test/recall@20"]
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_a_list_has_a_length(advnce, run, k):
+    found = advnce("evaluate", run, "-k", k)
+    assert (found.code, found.line) == (2, f"-k must be positive (got {k})")
+
+
+@pytest.mark.parametrize("path", ["nowhere", "."])
+def test_no_run(advnce, path):
+    found = advnce("evaluate", path)
+    assert found.code == 2
+    assert found.line == f"{path} holds no finished run, no config.toml"
+
+
+def test_one_of_several_seeds_is_chosen(advnce):
+    advnce(
+        "train", "mf", "--loss", "bpr", "--epochs", 1, "--seeds", "0-1", "--out", "run"
+    )
+    assert advnce("evaluate", "run").line.endswith(": choose one of seed-0, seed-1")
+    assert advnce("evaluate", "run/seed-1").code == 0
+
+
+class Payload:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return type(self.path).touch, (self.path,)
+
+
+def test_the_payload_would_run(tmp_path):
+    pickle.loads(pickle.dumps(Payload(tmp_path / "pwned")))
+    assert tmp_path.joinpath("pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content, _: b"",
+        lambda content, _: content[: len(content) // 2],
+        lambda content, _: b"\xff" * 64 + content,
+        lambda content, _: content + b"\0",
+        lambda content, folder: pickle.dumps(Payload(folder / "pwned")),
+    ],
+    ids=["empty", "truncated", "garbage", "longer", "pickle"],
+)
+def test_damaged_weights(advnce, run, folder, damage):
+    file = run / "seed-0" / "weights.safetensors"
+    file.write_bytes(damage(file.read_bytes(), folder))
+    found = advnce("evaluate", run)
+    assert found.code == 2
+    assert "weights.safetensors: not a safetensors file" in found.line
+    assert [path.name for path in folder.iterdir()] == ["run"]
+
+
+def test_weights_of_another_model(advnce, run):
+    file = run / "seed-0" / "config.toml"
+    file.write_text(file.read_text().replace("dim = 8", "dim = 9"), encoding="utf-8")
+    found = advnce("evaluate", run)
+    assert found.code == 2
+    assert "weights of another model" in found.line
+
+
+@pytest.mark.parametrize("name", ["config.toml", "weights.safetensors"])
+def test_an_unfinished_run(advnce, run, name):
+    run.joinpath("seed-0", name).unlink()
+    found = advnce("evaluate", run / "seed-0")
+    assert found.code == 2
+    assert found.line.endswith(f"holds no finished run, no {name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model = 'mf'\ncriterion = 'adv'\n", "no dataset"),
+        ("model = 3\ncriterion = 'adv'\ndataset = 'simulated'\n", "no model"),
+        (
+            "model = 'fm'\ncriterion = 'adv'\ndataset = 'simulated'\n",
+            "did you mean 'mf'",
+        ),
+        (
+            "model = 'mf'\ncriterion = 'adv'\ndataset = 'x'\ntrain = 3\n",
+            "[train] must be",
+        ),
+        ("model = ", "not TOML"),
+    ],
+)
+def test_a_damaged_configuration(advnce, run, text, said):
+    run.joinpath("seed-0/config.toml").write_text(text, encoding="utf-8")
+    found = advnce("evaluate", run)
+    assert found.code == 2
+    assert "config.toml: " in found.line
+    assert said in found.line

@@ -1,0 +1,163 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from pyg_advinfonce.cli import doctor as doctor_verb
+
+import pyg_advinfonce
+
+COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
+VERBS = ["train", "evaluate", "ls", "doctor"]
+MAX_SECONDS = 0.7
+
+
+def start(*words, stdout=subprocess.PIPE):
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_version(advnce):
+    found = advnce("--version")
+    assert (found.code, found.err) == (0, "")
+    assert found.out == f"advnce {pyg_advinfonce.__version__}\n"
+
+
+def test_without_a_verb_the_help_is_shown_as_an_error(advnce):
+    found = advnce()
+    assert (found.code, found.out) == (2, "")
+    assert all(verb in found.err for verb in VERBS)
+
+
+def test_help_names_every_verb_in_full(advnce):
+    found = advnce("--help")
+    assert (found.code, found.err) == (0, "")
+    assert all(f"\n  {verb} " in found.out for verb in VERBS)
+    assert "..." not in found.out.split("Commands:")[1]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_is_complete_and_without_noise(advnce, verb):
+    found = advnce(verb, "--help")
+    assert (found.code, found.err) == (0, "")
+    assert "Traceback" not in found.out
+    assert "--no-" not in found.out
+    assert "list[" not in found.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "'trian'"),
+        (["train"], "Missing argument 'model'"),
+        (["train", "mf", "--lss", "adv"], "--loss"),
+        (["train", "mf", "--epochs", "many"], "'--epochs'"),
+        (["train", "mf", "--loss"], "'--loss'"),
+        (["train", "mf", "lightgcn"], "lightgcn"),
+        (["--verbose"], "--verbose"),
+        (["evaluate"], "Missing argument 'run'"),
+        (["evaluate", "run", "-k", "ten"], "'-k'"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_points_to_the_help(advnce, words, said):
+    found = advnce(*words)
+    assert found.code == 2
+    assert said in found.line
+    assert "--help)" in found.line
+
+
+def test_a_mistyped_verb_gets_a_suggestion(advnce):
+    assert "'train'" in advnce("trian").line
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "out of memory: lower"),
+        (RuntimeError("CUDA out of memory. Tried 3 GiB"), 1, "out of memory: lower"),
+        (OSError(28, "No space left on device", "a.json"), 1, "a.json: No space"),
+    ],
+)
+def test_trouble_of_the_machine_is_one_line(advnce, monkeypatch, error, code, said):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(doctor_verb, "_row", fail)
+    found = advnce("doctor")
+    assert (found.code, found.line[: len(said)]) == (code, said)
+
+
+def test_a_bug_is_not_hidden(advnce, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(doctor_verb, "_row", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        advnce("doctor")
+
+
+@pytest.mark.filterwarnings("always:odd data")
+def test_a_warning_is_one_line(advnce, monkeypatch):
+    monkeypatch.setattr(
+        doctor_verb, "_row", lambda *_: warnings.warn("odd data\nhere", stacklevel=1)
+    )
+    found = advnce("doctor")
+    assert found.code == 0
+    assert set(found.err.splitlines()) == {"advnce: warning: odd data here"}
+
+
+def test_doctor_shows_versions_and_devices(advnce):
+    found = advnce("doctor")
+    assert (found.code, found.err) == (0, "")
+    rows = {line[:24].strip(): line[24:] for line in found.out.splitlines()}
+    assert rows["pyg-advinfonce"] == pyg_advinfonce.__version__
+    assert {"torch", "python", "propagation on cpu", "edge scores on cpu"} <= set(rows)
+
+
+def test_a_closed_pipe_is_no_one_s_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with start("ls", stdout=writer) as process:
+        os.close(writer)
+        assert process.communicate()[1] == ""
+    assert process.returncode == 1
+
+
+def test_output_that_does_not_fit_is_one_line():
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("w") as file, start("ls", stdout=file) as process:
+        said = process.communicate()[1]
+    assert process.returncode == 1
+    assert said == "advnce: standard output: No space left on device\n"
+
+
+def test_ctrl_c_ends_training_in_one_line(folder):
+    with start("train", "mf", "--loss", "bpr", "--epochs", "99999999") as process:
+        while not process.stderr.readline().startswith("config:"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert said == "advnce: interrupted\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ls"]])
+def test_what_only_prints_answers_at_once(words):
+    def seconds():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        subprocess.run([*COMMAND, *words], check=True, capture_output=True)
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+    assert any(seconds() < MAX_SECONDS for _ in range(3))

@@ -1,0 +1,367 @@
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import torch
+
+from pyg_advinfonce import experiment
+from pyg_advinfonce.config import Config
+
+KEYS = [
+    *("model", "loss", "data", "seeds", "metrics", "best_epoch", "epochs"),
+    *("seconds_per_epoch", "wall_seconds", "peak_rss_mb", "device", "config"),
+    "run_dir",
+]
+METRICS = {
+    f"{split}/{name}@20"
+    for split in ("valid", "test")
+    for name in ("recall", "ndcg", "hr", "precision", "mrr")
+}
+SMALL = ["--set", "train.batch_size=4", "--set", "train.num_negatives=2"]
+QUICK = ["train", "mf", "--epochs", "2", "--set", "train.eval_every=1"]
+
+
+def test_json_is_one_object_and_all_else_is_standard_error(folder):
+    run = subprocess.run(
+        [sys.executable, "-m", "pyg_advinfonce.cli.main", *QUICK, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.count("\n") == 1
+    assert list(json.loads(run.stdout)) == KEYS
+    assert re.fullmatch(
+        r"data: simulated:coat: .*\nconfig: mf \+ adv: .*\n", run.stderr
+    )
+
+
+def test_json_of_one_seed(advnce):
+    found = advnce(*QUICK, "--seed", 3, "--out", "run", "--json", "--device", "cpu")
+    assert found.code == 0
+    summary = json.loads(found.out)
+    assert list(summary) == KEYS
+    named = [summary[key] for key in ("model", "loss", "data", "seeds", "run_dir")]
+    assert named == ["mf", "adv", "simulated", [3], "run"]
+    assert summary["metrics"].keys() == METRICS
+    for value in summary["metrics"].values():
+        assert value == {"mean": value["mean"], "std": None, "values": [value["mean"]]}
+        assert 0 <= value["mean"] <= 1
+    assert summary["best_epoch"] in ([0], [1])
+    assert summary["epochs"] == [2]
+    assert 0 < summary["seconds_per_epoch"] < summary["wall_seconds"]
+    assert summary["peak_rss_mb"] > 10
+    assert summary["device"] == "cpu"
+    assert summary["config"]["train"]["seed"] == 3
+
+
+def test_json_of_two_seeds(advnce, folder):
+    found = advnce(*QUICK, "--seeds", "4,9", "--out", "run", "--json", "--quiet")
+    summary = json.loads(found.out)
+    assert (summary["seeds"], found.err) == ([4, 9], "")
+    for value in summary["metrics"].values():
+        one, other = value["values"]
+        assert value["mean"] == pytest.approx((one + other) / 2)
+        assert value["std"] == pytest.approx(abs(one - other) / 2**0.5)
+    one, other = summary["metrics"]["valid/recall@20"]["values"]
+    assert one != other
+    assert [len(summary[key]) for key in ("best_epoch", "epochs")] == [2, 2]
+    assert {p.name for p in folder.joinpath("run").iterdir()} == {
+        *(".advnce", "seed-4", "seed-9", "summary.json"),
+    }
+    assert json.loads(folder.joinpath("run/summary.json").read_text()) == summary
+
+
+def test_one_epoch_has_no_steady_speed(advnce):
+    found = advnce("train", "mf", "--loss", "bpr", "--epochs", 1, "--json")
+    assert json.loads(found.out)["seconds_per_epoch"] is None
+
+
+def test_run_folder(advnce, folder):
+    summary = json.loads(advnce(*QUICK, "--out", "run", "--json").out)
+    seed = folder / "run" / "seed-0"
+    assert {p.name for p in seed.iterdir()} == {
+        *("config.toml", "history.jsonl", "metrics.json", "weights.safetensors"),
+    }
+    saved = json.loads(seed.joinpath("metrics.json").read_text())
+    means = {name: value["mean"] for name, value in summary["metrics"].items()}
+    assert saved["metrics"] == means
+    assert saved["data"].startswith("simulated:coat: 290 users, 295 items")
+    history = [
+        json.loads(line)
+        for line in seed.joinpath("history.jsonl").read_text().splitlines()
+    ]
+    assert [record["epoch"] for record in history] == [0, 1]
+    best = max(record["valid/recall@20"] for record in history)
+    assert best == means["valid/recall@20"]
+    config = Config.load(seed / "config.toml")
+    assert config.model_dump(mode="json", exclude_none=True) == summary["config"]
+
+
+def test_the_table_for_a_person(advnce):
+    found = advnce(*QUICK, "--out", "run", "--device", "cpu")
+    assert found.out.startswith(
+        "mf + adv on cpu\ndata        simulated:coat: 290 users"
+    )
+    assert re.search(r"^test +0\.\d{4}", found.out, re.MULTILINE)
+    assert found.out.endswith("run         run\n")
+
+
+def test_the_same_seed_gives_the_same_bits(advnce, folder):
+    for out in ("one", "two"):
+        advnce(*QUICK, "--seed", 5, "--out", out)
+    one, two = (folder / out / "seed-5" for out in ("one", "two"))
+    files = [path / "weights.safetensors" for path in (one, two)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    saved = [
+        json.loads(path.joinpath("metrics.json").read_text()) for path in (one, two)
+    ]
+    assert saved[0]["metrics"] == saved[1]["metrics"]
+
+
+def test_runs_without_out_are_numbered(advnce, folder):
+    for _ in range(2):
+        assert advnce("train", "mf", "--loss", "bpr", "--epochs", 1).code == 0
+    names = sorted(path.name for path in folder.joinpath("runs").iterdir())
+    assert names == ["simulated-mf-bpr", "simulated-mf-bpr-2"]
+
+
+def test_later_settings_win(advnce, folder):
+    folder.joinpath("my.toml").write_text(
+        "[train]\nepochs = 9\nlr = 0.5\nl2 = 0.25\n", encoding="utf-8"
+    )
+    words = [
+        "--config",
+        "my.toml",
+        "--set",
+        "train.lr=0.125",
+        "--set",
+        "train.epochs=7",
+    ]
+    advnce(
+        *("train", "mf", "--loss", "bpr", *words, "--epochs", 1, "--seed", 2),
+        *("--set", "train.seed=3", "--out", "run"),
+    )
+    train = tomllib.loads(folder.joinpath("run/seed-2/config.toml").read_text())[
+        "train"
+    ]
+    assert (train["l2"], train["lr"], train["epochs"]) == (0.25, 0.125, 1)
+    assert (train["seed"], train["num_negatives"]) == (2, 1)
+
+
+def test_a_saved_configuration_trains_again(advnce, folder):
+    first = json.loads(advnce(*QUICK, "--out", "one", "--json").out)
+    file = folder / "one" / "seed-0" / "config.toml"
+    again = json.loads(
+        advnce("train", "mf", "--config", file, "--out", "two", "--json").out
+    )
+    assert again["metrics"] == first["metrics"]
+    found = advnce("train", "lightgcn", "--config", file)
+    assert found.code == 2
+    assert found.line == "the settings are for the model 'mf', not for 'lightgcn'"
+
+
+UNKNOWN = [
+    (["lightgnc"], "unknown model 'lightgnc', did you mean 'lightgcn'?"),
+    (["mf", "--loss", "advv"], "unknown loss 'advv', did you mean 'adv'?"),
+    (["mf", "--data", "cota"], "unknown data set 'cota', did you mean 'coat'?"),
+    (["mf", "--data", "../../x"], "unknown data set '../../x'"),
+    (["mf", "--data", "simulated:caot"], "did you mean 'coat'?"),
+    (["mf", "--set", "los.tau=1"], "unknown section 'los', did you mean 'loss'?"),
+    (["mf", "--set", "loss.tua=1"], "'loss.tua', did you mean 'loss.tau'?"),
+    (["mf", "--set", "encoder.dims=1"], "did you mean 'encoder.dim'?"),
+    (["mf", "--set", "train.epoch=1"], "did you mean 'train.epochs'?"),
+    (["mf", "--set", "data.popularity_bais=1"], "did you mean"),
+    (["mf", "--set", "method.lr=1"], "unknown key 'method.lr'"),
+    (["lightgcn", "--set", "method.lr=1"], "unknown key 'method.lr'"),
+    (["mf", "--set", "hardness.kind='mpl'"], "hardness.kind 'mpl', did you mean 'mlp'"),
+    (["mf", "--set", "hardness.kind=[1]"], "unknown hardness.kind '[1]'"),
+    (["mf", "--set", "hardness.kind=mlp", "--set", "hardness.dmi=1"], "'hardness.dim'"),
+]
+WRONG = [
+    (["mf", "--set", "loss=1"], "--set wants section.key=value"),
+    (["mf", "--set", "train.lr=abc"], "train.lr: "),
+    (["mf", "--set", "train.lr=-1"], "train.lr: "),
+    (["mf", "--set", 'train.lr="1e-3"'], "train.lr: "),
+    (["mf", "--set", "train.lr=nan"], "train.lr: "),
+    (["mf", "--set", "train.epochs=1.5"], "train.epochs: "),
+    (["mf", "--set", "train.epochs=true"], "train.epochs: "),
+    (["mf", "--set", "train.sampling=random"], "train.sampling: "),
+    (["mf", "--set", f"train.seed={2**63}"], "train.seed: "),
+    (["mf", "--seed", "-1"], "train.seed: "),
+    (["mf", "--epochs", "0"], "train.epochs: "),
+    (["mf", "--seeds", "4-1"], "--seeds wants"),
+    (["mf", "--seed", "1", "--seeds", "1-2"], "--seed and --seeds"),
+    (["mf", "--set", "loss.tau=0"], "loss.tau must be positive"),
+    (["mf", "--set", "loss.tau=nan"], "loss.tau must be positive"),
+    (["mf", "--set", "loss.schedule=daily"], "loss.schedule: "),
+    (["mf", "--set", "loss.reverse=2"], "loss.reverse: "),
+    (["mf", "--set", "loss.adversary_every=0"], "loss.adversary_every must be"),
+    (["mf", "--set", "loss.adversary_epochs=-1"], "loss"),
+    (["mf", "--set", "loss.adversary_lr=-1"], "-1"),
+    (["mf", "--loss", "bpr", "--set", "hardness.kind=mlp"], "no [hardness]"),
+    (["mf", "--set", "encoder.dim=0"], "encoder.dim must be positive"),
+    (["mf", "--set", "encoder.dim=wide"], "encoder.dim: "),
+    (["mf", "--set", "encoder.alpha=[1, 2]"], "encoder.alpha needs 1"),
+    (["mf", "--set", "encoder.num_layers=2"], "mf has no layers"),
+    (["mf", "--set", "train.num_negatives=0"], "train.num_negatives"),
+    (["mf", "--set", "train.batch_size=9999"], "train.batch_size 9999 exceeds"),
+    (["mf", "--set", "data.popularity_bias=-1"], "popularity_bias"),
+    (["mf", "--device", "warp"], "device 'warp' is not there: choose from cpu"),
+    (["mf", "--device", "meta"], "device 'meta' is not there: choose from cpu"),
+    (["mf", "--device", "cuda:99"], "device 'cuda:99' is not there"),
+    (["mf", "--config", "my.toml"], "my.toml: No such file"),
+    (["mf", "--config", "."], "Is a directory"),
+    (["mf", "--out", "x" * 300], "File name too long; choose another --out"),
+    (["mf", "--out", "/dev/null/run"], "Not a directory; choose another --out"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), UNKNOWN + WRONG)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(advnce, folder, words, said):
+    found = advnce("train", *words)
+    assert found.code == 2
+    assert said in found.line
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [words for words, _ in UNKNOWN[:7]])
+def test_an_unknown_name_comes_with_the_known_ones(advnce, words):
+    line = advnce("train", *words).line
+    assert re.search(r"(choose from|\] has) \w+, \w+", line)
+
+
+def test_cuda_that_is_not_there(advnce):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    found = advnce("train", "mf", "--device", "cuda")
+    assert found.code == 2
+    assert found.line == "device 'cuda' is not there: choose from cpu"
+
+
+CODE = "__import__('pathlib').Path('pwned').touch()"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["mf", "--set", f"encoder.dim={CODE}"],
+        ["mf", "--set", f'encoder.dim="{CODE}"'],
+        ["mf", "--set", f"loss.schedule={CODE}"],
+        ["mf", "--set", f"hardness.kind={CODE}"],
+        ["mf", "--set", f"data.seed={CODE}"],
+        ["mf", "--set", f"{CODE}=1"],
+        ["mf", "--data", CODE],
+        ["mf", "--loss", CODE],
+        ["mf", "--seeds", CODE],
+        ["mf", "--device", CODE],
+        [CODE],
+    ],
+)
+def test_words_are_never_run_as_code(advnce, folder, words):
+    found = advnce("train", *words)
+    assert found.code == 2
+    assert found.line
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+@pytest.mark.parametrize("setting", ["train.lr=1e30", "loss.tau=1e-30"])
+def test_leaving_the_real_numbers_is_a_failure(advnce, setting):
+    found = advnce("train", "mf", "--set", setting, "--epochs", 3, "--quiet")
+    assert found.code == 1
+    assert "training left the real numbers in phase 'main', epoch" in found.line
+
+
+def test_out_that_exists(advnce, folder):
+    words = ["train", "mf", "--loss", "bpr", "--epochs", 1, "--out", "run"]
+    folder.joinpath("run").mkdir()
+    assert advnce(*words).code == 0  # an empty folder is as good as none
+    before = folder.joinpath("run/summary.json").read_bytes()
+    found = advnce(*words)
+    assert (found.code, found.line[:10]) == (2, "run exists")
+    assert folder.joinpath("run/summary.json").read_bytes() == before
+    assert advnce(*words, "--overwrite", "--seed", 1).code == 0
+    assert not folder.joinpath("run/seed-0").exists()
+
+
+def test_bad_input_does_not_cost_the_earlier_run(advnce, folder):
+    words = [
+        "train",
+        "mf",
+        "--loss",
+        "bpr",
+        "--epochs",
+        1,
+        "--out",
+        "run",
+        "--overwrite",
+    ]
+    advnce(*words)
+    assert advnce(*words, "--set", "train.batch_size=9999").code == 2
+    assert folder.joinpath("run/summary.json").is_file()
+
+
+def test_foreign_folders_are_never_overwritten(advnce, folder):
+    folder.joinpath("mine").mkdir()
+    folder.joinpath("mine/thesis.tex").touch()
+    found = advnce("train", "mf", "--out", "mine", "--overwrite")
+    assert found.code == 2
+    assert found.line == "mine is no run of advnce: it is not overwritten"
+    assert folder.joinpath("mine/thesis.tex").is_file()
+
+
+def test_a_folder_of_one_s_own_with_an_odd_name(advnce, folder, split_folder):
+    data, out = split_folder("données à moi " + "ü" * 80), "mes essais/été"
+    words = ["mf", "--data", data, "--epochs", 1, *SMALL]
+    assert advnce("train", *words, "--out", out).code == 0
+    assert advnce("train", *words).code == 0
+    assert folder.joinpath(out, "seed-0", "weights.safetensors").is_file()
+    assert advnce("evaluate", out).code == 0
+
+
+def test_data_without_valid(advnce, split_folder):
+    data = split_folder()
+    data.joinpath("valid.txt").unlink()
+    words = ["train", "mf", "--data", data, *SMALL]
+    assert "--valid-fraction 0.1" in advnce(*words, "--epochs", 1).line
+    assert advnce(*words, "--epochs", 1, "--valid-fraction", 0.3).code == 0
+
+
+def test_a_file_is_no_data_set(advnce, split_folder):
+    found = advnce("train", "mf", "--data", split_folder() / "train.txt")
+    assert found.code == 2
+    assert "is a file: expected" in found.line
+
+
+def test_malformed_data_is_named_by_file_and_line(advnce, split_folder):
+    data = split_folder()
+    data.joinpath("train.txt").write_text("0 1\n1 2 x\n", encoding="utf-8")
+    found = advnce("train", "mf", "--data", data)
+    assert found.code == 2
+    assert re.search(r"train\.txt:?.*\b2\b.*'x'", found.line)
+
+
+@pytest.mark.parametrize("name", ["coat", "yahoo", "kuairec", "tencent"])
+def test_data_that_is_not_there(advnce, folder, name):
+    found = advnce("train", "lightgcn", "--data", name, "--data-root", "my data")
+    assert found.code == 2
+    assert f"'{name}' needs train.txt, not found in my data/{name}/raw" in found.line
+    assert "put the split files there" in found.line
+    assert "published at https://" in found.line
+    assert list(folder.iterdir()) == []
+
+
+def test_seeds_are_trained_one_by_one(advnce, monkeypatch):
+    trained = []
+    monkeypatch.setattr(
+        "pyg_advinfonce.cli.session.train",
+        lambda config, *args, **more: (
+            trained.append((config.train.seed, more["out"].name))
+            or experiment.train(config, *args, **more)
+        ),
+    )
+    advnce("train", "mf", "--loss", "bpr", "--epochs", 1, "--seeds", "2,0")
+    assert trained == [(2, "seed-2"), (0, "seed-0")]

@@ -1,0 +1,325 @@
+import copy
+import math
+
+import pytest
+import torch
+import torch_geometric.nn as pyg
+import torch_geometric.transforms as T  # noqa: N812
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.graph import INTERACTS, ITEM, REV_INTERACTS, USER, build_graph
+from pyg_advinfonce.transforms import BipartiteNorm
+from tests import cases, reference
+from tests.cases import DIM, NUM_ITEMS, NUM_USERS, TRAIN, pairs
+
+DIRECTIONS = (INTERACTS, REV_INTERACTS)
+
+
+def light_gcn(num_layers=2, alpha=None, seed=0, dim=DIM):
+    torch.manual_seed(seed)
+    return LightGCN(NUM_USERS, NUM_ITEMS, dim, num_layers, alpha).double()
+
+
+def double(graph):
+    for edge_type in DIRECTIONS:
+        graph[edge_type].edge_weight = graph[edge_type].edge_weight.double()
+    return graph
+
+
+def joint(z):
+    return torch.cat([z.user, z.item])
+
+
+def table_of(encoder):
+    return torch.cat([encoder.user, encoder.item]).detach()
+
+
+def test_g5():
+    graph = build_graph(pairs((0, 0), (0, 1), (1, 1)), num_users=2, num_items=3)
+    encoder = LightGCN(2, 3, dim=1).double()
+    with torch.no_grad():
+        encoder.user.copy_(torch.tensor([[1.0], [2.0]]))
+        encoder.item.copy_(torch.tensor([[3.0], [4.0], [5.0]]))
+    z = encoder(double_norm(graph))
+    layers = [torch.cat(tables)[:, 0].tolist() for tables in z.layers]
+    assert layers[0] == [1, 2, 3, 4, 5]
+    first = [4.12132034, 2.82842712, 0.70710678, 1.91421356, 0]
+    second = [1.45710678, 1.35355339, 2.91421356, 4.06066017, 0]
+    mean = [2.19280904, 2.06066017, 2.20710678, 3.32495791, 1.66666667]
+    assert layers[1] == pytest.approx(first, abs=5e-9)
+    assert layers[2] == pytest.approx(second, abs=5e-9)
+    assert joint(z)[:, 0].tolist() == pytest.approx(mean, abs=5e-9)
+
+
+def double_norm(graph):
+    """Normalise in double precision: PyG's degrees are single."""
+    user, item = graph[INTERACTS].edge_index
+    num_users, num_items = graph[USER].num_nodes, graph[ITEM].num_nodes
+    scale = [
+        torch.bincount(index, minlength=num).double().rsqrt()
+        for index, num in ((user, num_users), (item, num_items))
+    ]
+    weight = scale[0][user] * scale[1][item]
+    for edge_type in DIRECTIONS:
+        graph[edge_type].edge_weight = weight.clone()
+    return graph
+
+
+@pytest.mark.parametrize("alpha", [None, (0.5, 0.25, 0.25, 0.0)])
+def test_is_the_naive_formula_and_so_are_its_gradients(graph, alpha):
+    encoder = light_gcn(3, alpha)
+    adjacency = reference.normalized_adjacency(pairs(*TRAIN), NUM_USERS, NUM_ITEMS)
+    table = table_of(encoder).requires_grad_()
+    expected, layers = reference.light_gcn(adjacency, table, 3, alpha)
+    z = encoder(double_norm(graph))
+    torch.testing.assert_close(joint(z), expected)
+    for found, wanted in zip(z.layers, layers, strict=True):
+        torch.testing.assert_close(torch.cat(found), wanted)
+    joint(z).square().sum().backward()
+    expected.square().sum().backward()
+    found = torch.cat([encoder.user.grad, encoder.item.grad])
+    torch.testing.assert_close(found, table.grad)
+
+
+@pytest.mark.parametrize("num_layers", [0, 1, 3])
+def test_equals_pygs_light_gcn_of_the_same_tables(graph, num_layers):
+    encoder = light_gcn(num_layers)
+    other = pyg.LightGCN(NUM_USERS + NUM_ITEMS, DIM, num_layers).double()
+    with torch.no_grad():
+        other.embedding.weight.copy_(table_of(encoder))
+    edges = graph[INTERACTS].edge_index + torch.tensor([[0], [NUM_USERS]])
+    expected = other.get_embedding(torch.cat([edges, edges.flip(0)], 1))
+    z = encoder(double_norm(graph))
+    torch.testing.assert_close(joint(z), expected)
+
+
+def test_equals_pygs_layer_on_the_joint_graph(graph):
+    encoder = light_gcn(1)
+    edges = graph[INTERACTS].edge_index + torch.tensor([[0], [NUM_USERS]])
+    both = torch.cat([edges, edges.flip(0)], 1)
+    index, weight = pyg.conv.gcn_conv.gcn_norm(
+        both, None, NUM_USERS + NUM_ITEMS, add_self_loops=False, dtype=torch.float64
+    )
+    by_hand = pyg.LGConv(normalize=False)(table_of(encoder), index, weight)
+    by_pyg = pyg.LGConv()(table_of(encoder), both)
+    z = encoder(double_norm(graph))
+    torch.testing.assert_close(torch.cat(z.layers[1]), by_hand)
+    torch.testing.assert_close(torch.cat(z.layers[1]), by_pyg)
+
+
+def test_renaming_nodes_renames_embeddings(graph):
+    encoder = light_gcn()
+    expected = encoder(double_norm(graph))
+    users = torch.randperm(NUM_USERS, generator=torch.Generator().manual_seed(1))
+    items = torch.randperm(NUM_ITEMS, generator=torch.Generator().manual_seed(2))
+    user, item = pairs(*TRAIN)
+    renamed = build_graph(
+        torch.stack([users[user], items[item]]),
+        num_users=NUM_USERS,
+        num_items=NUM_ITEMS,
+    )
+    other = copy.deepcopy(encoder)
+    with torch.no_grad():
+        other.user[users] = encoder.user
+        other.item[items] = encoder.item
+    z = other(double_norm(renamed))
+    torch.testing.assert_close(z.user[users], expected.user)
+    torch.testing.assert_close(z.item[items], expected.item)
+
+
+def test_the_first_layer_alone_is_matrix_factorisation(graph):
+    z = light_gcn(2, (1, 0, 0))(double(graph))
+    flat = light_gcn(0)(double(graph))
+    assert torch.equal(joint(z), joint(flat))
+    assert torch.equal(flat.user, flat.layers[0][0])
+    assert len(flat.layers) == 1
+
+
+def test_equal_weights_are_the_default(graph):
+    graph = double(graph)
+    z = light_gcn(2, (1 / 3, 1 / 3, 1 / 3))(graph)
+    torch.testing.assert_close(joint(light_gcn(2)(graph)), joint(z))
+
+
+def test_isolated_nodes_keep_their_layer_0_share(graph):
+    encoder = light_gcn(2)
+    z = encoder(double(graph))
+    assert joint(z).isfinite().all()
+    torch.testing.assert_close(z.user[-1], encoder.user[-1] / 3)
+    torch.testing.assert_close(z.item[-1], encoder.item[-1] / 3)
+
+
+def test_a_graph_without_edges():
+    graph = build_graph(pairs(), num_users=NUM_USERS, num_items=NUM_ITEMS)
+    encoder = light_gcn(2)
+    z = encoder(double(BipartiteNorm()(graph)))
+    torch.testing.assert_close(joint(z), table_of(encoder) / 3)
+
+
+@pytest.mark.parametrize("missing", DIRECTIONS)
+def test_a_graph_of_one_direction_is_refused_by_name(graph, missing):
+    del graph[missing]
+    with pytest.raises(GraphError, match=f"no edges .*{missing[1]}.* both ways"):
+        light_gcn()(graph)
+
+
+def test_missing_weights_are_refused(graph):
+    del graph[REV_INTERACTS]["edge_weight"]
+    with pytest.raises(GraphError, match=r"rev_interacts.* apply BipartiteNorm\(\)"):
+        light_gcn()(graph)
+
+
+def test_without_layers_nothing_of_the_graph_is_needed():
+    assert light_gcn(0)(HeteroData()).user.shape == (NUM_USERS, DIM)
+
+
+def test_any_index_type_layout_and_order_give_the_same(graph):
+    encoder = light_gcn()
+    expected = joint(encoder(double(graph)))
+
+    def with_edges(change):
+        view = double(cases.toy_graph())
+        for edge_type in DIRECTIONS:
+            change(view[edge_type])
+        return joint(encoder(view))
+
+    def narrow(edges):
+        edges.edge_index = edges.edge_index.int()
+
+    def stride(edges):
+        edges.edge_index = edges.edge_index.t().contiguous().t()
+
+    def require(edges):
+        edges.edge_weight.requires_grad_()
+
+    def shuffle(edges):
+        order = torch.randperm(len(TRAIN))
+        edges.edge_index = edges.edge_index[:, order]
+        edges.edge_weight = edges.edge_weight[order]
+
+    for change in (narrow, stride, require, shuffle):
+        torch.testing.assert_close(with_edges(change), expected)
+
+
+def test_one_weight_for_both_directions(graph):
+    """ToUndirected hands the same tensor to the reverse edges."""
+    encoder = light_gcn(1)
+    expected = joint(encoder(double_norm(graph)))
+    del graph[REV_INTERACTS]
+    graph = T.ToUndirected()(graph)
+    torch.testing.assert_close(joint(encoder(graph)), expected)
+
+
+def test_as_many_users_as_items_do_not_confuse_the_directions():
+    edges = pairs((0, 0), (0, 1), (1, 2))
+    graph = build_graph(edges, num_users=3, num_items=3)
+    for edge_type in DIRECTIONS:
+        graph[edge_type].edge_weight = torch.tensor([1.0, 2.0, 3.0])
+    encoder = LightGCN(3, 3, dim=2, num_layers=1)
+    dense = torch.zeros(3, 3)
+    dense[edges[0], edges[1]] = torch.tensor([1.0, 2.0, 3.0])
+    z = encoder(graph)
+    torch.testing.assert_close(z.layers[1][0], dense @ encoder.item)
+    torch.testing.assert_close(z.layers[1][1], dense.t() @ encoder.user)
+
+
+def test_a_list_has_one_graph_a_layer(graph):
+    encoder = light_gcn(2)
+    part = build_graph(pairs(*TRAIN[:9]), num_users=NUM_USERS, num_items=NUM_ITEMS)
+    first, second = double_norm(graph), double_norm(part)
+    z = encoder([first, second])
+    table = table_of(encoder)
+    layers = [table]
+    for edges in (TRAIN, TRAIN[:9]):
+        adjacency = reference.normalized_adjacency(pairs(*edges), NUM_USERS, NUM_ITEMS)
+        layers.append(adjacency @ layers[-1])
+    torch.testing.assert_close(joint(z), sum(layers) / 3)
+    same = encoder([first, first])
+    assert torch.equal(joint(same), joint(encoder(first)))
+
+
+@pytest.mark.parametrize("num_graphs", [1, 3])
+def test_a_list_of_another_length(graph, num_graphs):
+    message = rf"one graph for each of 2 layers \(got {num_graphs}\)"
+    with pytest.raises(ValueError, match=message):
+        light_gcn(2)([graph] * num_graphs)
+
+
+def test_a_new_graph_is_never_mistaken_for_an_old_one():
+    encoder = light_gcn(1)
+    for size in range(1, len(TRAIN)):
+        part = build_graph(
+            pairs(*TRAIN[:size]), num_users=NUM_USERS, num_items=NUM_ITEMS
+        )
+        adjacency = reference.normalized_adjacency(
+            pairs(*TRAIN[:size]), NUM_USERS, NUM_ITEMS
+        )
+        expected, _ = reference.light_gcn(adjacency, table_of(encoder), 1)
+        torch.testing.assert_close(joint(encoder(double_norm(part))), expected)
+
+
+def test_a_sampled_graph_reads_the_rows_of_its_nodes(graph):
+    """All nodes in another order, as a loader may return them."""
+    encoder = light_gcn()
+    expected = encoder(double_norm(graph))
+    users, items = torch.randperm(NUM_USERS), torch.randperm(NUM_ITEMS)
+    user, item = pairs(*TRAIN)
+    local = HeteroData()
+    local[USER].n_id, local[ITEM].n_id = users, items
+    edges = torch.stack([users.argsort()[user], items.argsort()[item]])
+    lookup = {tuple(e): w for e, w in zip(*edges_and_weights(graph), strict=True)}
+    local[INTERACTS].edge_index = edges
+    local[INTERACTS].edge_weight = torch.tensor(
+        [lookup[edge] for edge in TRAIN], dtype=torch.float64
+    )
+    local[REV_INTERACTS].edge_index = edges.flip(0)
+    local[REV_INTERACTS].edge_weight = local[INTERACTS].edge_weight.clone()
+    z = encoder(local)
+    torch.testing.assert_close(z.user, expected.user[users])
+    torch.testing.assert_close(z.item, expected.item[items])
+
+
+def edges_and_weights(graph):
+    edges = graph[INTERACTS]
+    return edges.edge_index.t().tolist(), edges.edge_weight.tolist()
+
+
+def test_a_copy_and_a_state_dict_hold_the_tables_alone(graph):
+    encoder = light_gcn()
+    expected = joint(encoder(double(graph)))
+    assert torch.equal(joint(copy.deepcopy(encoder)(graph)), expected)
+    assert list(encoder.state_dict()) == ["user", "item"]
+    other = light_gcn(seed=1)
+    other.load_state_dict(encoder.state_dict())
+    assert torch.equal(joint(other(graph)), expected)
+
+
+def test_tables_start_by_xaviers_normal_rule_each_on_its_own():
+    torch.manual_seed(0)
+    encoder = LightGCN(2000, 500, dim=64)
+    for table in (encoder.user, encoder.item):
+        expected = math.sqrt(2 / sum(table.shape))
+        assert table.std().item() == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dim": 0}, r"dim must be positive, num_layers not negative \(got 0, 2\)"),
+        ({"num_layers": -1}, r"\(got 64, -1\)"),
+        ({"alpha": (1.0, 2.0)}, r"alpha needs 3 weights, one a layer \(got 2\)"),
+    ],
+)
+def test_impossible_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        LightGCN(3, 4, **options)
+
+
+def test_the_mode_changes_nothing(graph):
+    encoder = light_gcn()
+    double(graph)
+    expected = joint(encoder(graph))
+    assert torch.equal(joint(encoder.eval()(graph, perturb=False)), expected)
+    assert torch.equal(joint(encoder(graph, perturb=True)), expected)

@@ -1,0 +1,162 @@
+import pytest
+import torch
+
+from pyg_advinfonce.hardness import (
+    EmbeddingHardness,
+    MLPHardness,
+    RandomHardness,
+    UniformHardness,
+)
+from pyg_advinfonce.losses import AdvInfoNCE
+from pyg_advinfonce.schedule import Phase
+from pyg_advinfonce.terms.base import Objective
+from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
+from pyg_advinfonce.terms.supervised import Supervised
+from tests import cases
+from tests.cases import ADVERSARIAL, find, toy_batch, toy_tables
+
+
+def phases_of(criterion):
+    objective = Objective({"rec": Supervised(criterion), "l2": EmbeddingL2()})
+    return criterion.phases(Phase("main", objective, lr=0.5))
+
+
+def ascend(criterion, tables, batch, steps=1, lr=1e-3):
+    """Let the adversary act on fixed embeddings, in the direction of its phase."""
+    adversary = next(p for p in phases_of(criterion) if p.name == "adversary")
+    optimizer = torch.optim.Adam(
+        adversary.params, lr=lr, maximize=adversary.maximize, fused=True
+    )
+    constant = [z.detach() for z in tables]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        criterion(*constant, batch).backward()
+        optimizer.step()
+
+
+def test_the_adversary_comes_first_and_ascends_on_the_ranking_loss_alone():
+    criterion = find("adv").build(adversary_lr=0.25)
+    adversary, main = phases_of(criterion)
+    assert (adversary.name, main.name) == ("adversary", "main")
+    assert adversary.params == tuple(criterion.hardness.parameters())
+    assert adversary.maximize
+    assert adversary.lr == 0.25
+    assert list(adversary.objective.terms) == ["rec"]
+    assert adversary.active is criterion.is_adversarial
+    assert not main.maximize
+    assert main.lr == 0.5
+    assert main.params is None
+    assert list(main.objective.terms) == ["rec", "l2"]
+    assert main.active(0)
+
+
+def test_algorithm_1_runs_the_adversary_last():
+    criterion = find("adv").build(schedule="algorithm1")
+    assert [p.name for p in phases_of(criterion)] == ["main", "adversary"]
+
+
+def test_the_reverse_adversary_descends():
+    adversary, _ = phases_of(find("adv-reverse").build())
+    assert adversary.name == "adversary"
+    assert not adversary.maximize
+
+
+@pytest.mark.parametrize("hardness", [UniformHardness(), RandomHardness()])
+def test_hardness_without_parameters_has_no_adversary(hardness):
+    assert [p.name for p in phases_of(AdvInfoNCE(hardness))] == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind"),
+    [
+        ("adv", EmbeddingHardness),
+        ("adv-mlp", MLPHardness),
+        ("rand", RandomHardness),
+        ("adv-reverse", EmbeddingHardness),
+    ],
+)
+def test_the_registry_names_kinds_of_hardness(loss, kind):
+    criterion = find(loss).build()
+    assert type(criterion.hardness) is kind
+    assert criterion.reverse is (loss == "adv-reverse")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"schedule": "paper"}, r"'official' or 'algorithm1' \(got 'paper'\)"),
+        ({"adversary_every": 0}, "adversary_every must be positive"),
+        ({"adversary_every": 0, "adversary_first": 2}, "period must be positive"),
+        ({"adversary_epochs": -1}, "times not negative"),
+        ({"adversary_first": -1}, "first and times not negative"),
+    ],
+)
+def test_impossible_schedules(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        AdvInfoNCE(UniformHardness(), **wrong)
+
+
+@pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
+def test_a_small_adversarial_step_moves_the_loss_the_right_way(case):
+    criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch(20, 8)
+    criterion.double()
+    tables = [z.double() for z in tables]
+    before = criterion(*tables, batch)
+    ascend(criterion, tables, batch)
+    after = criterion(*tables, batch)
+    assert (after < before) if case.loss == "adv-reverse" else (after > before)
+
+
+def test_one_reverse_step_is_the_opposite_of_one_adversarial_step():
+    moved = []
+    for loss in ("adv", "adv-reverse"):
+        criterion, tables = find(loss).build().double(), toy_tables()
+        before = criterion.hardness.item.clone()
+        ascend(criterion, tables, toy_batch())
+        moved.append((criterion.hardness.item - before).detach())
+    assert moved[0].any()
+    torch.testing.assert_close(moved[0], -moved[1])
+
+
+def test_several_passes_raise_the_divergence_and_harden_what_scores_high():
+    criterion = find("adv").build(tau=0.5)
+    tables, batch = toy_tables(torch.float32, seed=4), toy_batch(20, 8)
+    constant = [z.detach() for z in tables]
+    before = criterion.diagnostics(*constant, batch)
+    ascend(criterion, tables, batch, steps=300, lr=1e-2)
+    after = criterion.diagnostics(*constant, batch)
+    for name in ("kl_uniform_p", "kl_p_uniform"):
+        assert after[name] > 5 * before[name]
+        assert after[name] > 0.1
+    delta = criterion.hardness(*constant, batch)
+    user, item = (torch.nn.functional.normalize(z) for z in constant)
+    scores = (user[batch.src_index, None] * item[batch.dst_neg_index]).sum(-1)
+    rows = torch.arange(20)
+    assert (delta[rows, scores.argmax(1)] > 0).float().mean() >= 0.9
+    assert (delta[rows, scores.argmin(1)] < 0).float().mean() >= 0.9
+
+
+def test_a_fixed_hardness_gets_no_gradient_and_fixed_embeddings_neither():
+    criterion, tables, batch = find("adv").build(), toy_tables(), toy_batch()
+    criterion.double().requires_grad_(False)
+    criterion(*tables, batch).backward()
+    assert all(p.grad is None for p in criterion.parameters())
+    assert all(z.grad is not None for z in tables)
+
+
+def test_equal_scores_leave_nothing_to_the_adversary():
+    criterion, batch = find("adv").build(), toy_batch()
+    user, item = (torch.ones(n, 3) for n in (cases.NUM_USERS, cases.NUM_ITEMS))
+    criterion(user, item, batch).backward()
+    for p in criterion.hardness.parameters():
+        torch.testing.assert_close(p.grad, torch.zeros_like(p))
+
+
+def test_the_layer_0_rows_are_handed_on():
+    criterion, batch = find("adv-mlp").build(), toy_batch()
+    tables, ego = toy_tables(torch.float32), toy_tables(torch.float32, seed=1)
+    plain = criterion(*tables, batch)
+    other = criterion(*tables, batch, x_user=ego[0], x_item=ego[1])
+    assert plain.item() != other.item()
+    found = criterion.diagnostics(*tables, batch, x_user=ego[0], x_item=ego[1])
+    assert found != criterion.diagnostics(*tables, batch)

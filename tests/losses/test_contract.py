@@ -1,0 +1,272 @@
+"""What every loss of the registry promises, one row of ``tests/cases.py`` at a time."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.registry import LOSSES
+from pyg_advinfonce.schedule import Phase
+from pyg_advinfonce.terms.base import Objective
+from pyg_advinfonce.terms.supervised import Supervised
+from tests import cases
+from tests.cases import CASES, FIRST, toy_batch, toy_tables
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+every_loss = pytest.mark.parametrize("case", FIRST, ids=lambda case: case.loss)
+
+
+def some_cases(keep):
+    return pytest.mark.parametrize(
+        "case", [c for c in CASES if keep(c)], ids=lambda case: case.id
+    )
+
+
+samples = some_cases(lambda case: case.build().negatives == "sampled")
+tempered = some_cases(lambda case: case.takes_tau)
+draws_nothing = some_cases(lambda case: case.loss != "rand")
+sums_over_sampled = some_cases(
+    lambda case: (
+        case.loss not in ("bpr", "rand") and case.build().negatives == "sampled"
+    )
+)
+
+
+def test_every_loss_of_the_registry_has_a_row():
+    assert {case.loss for case in CASES} == set(LOSSES)
+
+
+def loss_of(criterion, tables, batch, seed=0):
+    torch.manual_seed(seed)
+    return criterion(*tables, batch)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_finite_scalar_of_the_embeddings_type(case, dtype):
+    criterion, tables = case.build().to(dtype), toy_tables(dtype)
+    assert isinstance(criterion, Criterion)
+    loss = loss_of(criterion, tables, toy_batch())
+    assert loss.shape == ()
+    assert loss.isfinite()
+    assert loss.dtype == dtype
+    assert loss.device == tables[0].device
+
+
+@every_case
+@pytest.mark.parametrize("shape", [(5, 4), (4, 1), (1, 1)])
+def test_loss_and_gradients_are_those_of_the_naive_formula(case, shape):
+    criterion, batch = case.build().double(), toy_batch(*shape)
+    tables = toy_tables()
+    loss = loss_of(criterion, tables, batch)
+    torch.manual_seed(0)
+    expected = case.naive(criterion, *tables, batch)
+    # random hardness is drawn in single precision
+    tolerance = 1e-6 if case.loss == "rand" else 1e-9
+    assert loss.item() == pytest.approx(expected.item(), rel=tolerance, abs=1e-12)
+    if shape[0] == 1 and criterion.negatives == "in_batch":
+        return  # no other positive: the naive loss is a constant 0
+    leaves = (*tables, *criterion.parameters())
+    found = torch.autograd.grad(loss, leaves)
+    wanted = torch.autograd.grad(expected, leaves)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=10 * tolerance, atol=tolerance)
+
+
+@every_case
+def test_single_precision_keeps_six_digits(case):
+    criterion, batch = case.build(), toy_batch(10, 8)
+    single = loss_of(criterion, toy_tables(torch.float32), batch)
+    double = loss_of(copy.deepcopy(criterion).double(), toy_tables(), batch)
+    # tau divides the rounding of a cosine as well
+    assert single.item() == pytest.approx(double.item(), rel=1e-6, abs=1e-6)
+
+
+@every_case
+def test_gradients_reach_both_tables(case):
+    tables, batch = toy_tables(torch.float32), toy_batch()
+    loss_of(case.build(), tables, batch).backward()
+    for table, used in zip(tables, (batch.src_index, batch.dst_pos_index), strict=True):
+        assert table.grad.isfinite().all()
+        assert table.grad[used].abs().sum(-1).all()
+
+
+@draws_nothing
+def test_the_order_of_negatives_does_not_matter(case):
+    criterion, tables, batch = case.build().double(), toy_tables(), toy_batch()
+    order = torch.tensor([2, 0, 3, 1])
+    shuffled = replace(batch, dst_neg_index=batch.dst_neg_index[:, order])
+    expected = loss_of(criterion, tables, batch)
+    torch.testing.assert_close(loss_of(criterion, tables, shuffled), expected)
+
+
+@draws_nothing
+def test_the_order_of_the_batch_does_not_matter(case):
+    criterion, tables, batch = case.build().double(), toy_tables(), toy_batch()
+    order = torch.tensor([3, 1, 4, 0, 2])
+    shuffled = EdgeBatch(
+        batch.src_index[order], batch.dst_pos_index[order], batch.dst_neg_index[order]
+    )
+    expected = loss_of(criterion, tables, batch)
+    torch.testing.assert_close(loss_of(criterion, tables, shuffled), expected)
+
+
+@sums_over_sampled
+def test_a_masked_negative_counts_as_if_it_were_not_there(case):
+    criterion, tables, batch = case.build().double(), toy_tables(), toy_batch()
+    mask = torch.tensor([[True, False, True, True]] * 5)
+    kept = replace(batch, dst_neg_index=batch.dst_neg_index[:, [0, 2, 3]])
+    loss = loss_of(criterion, tables, replace(batch, neg_mask=mask))
+    torch.testing.assert_close(loss, loss_of(criterion, tables, kept))
+
+
+@sums_over_sampled
+def test_log_q_is_subtracted_from_the_scores(case):
+    criterion, tables, batch = case.build().double(), toy_tables(), toy_batch()
+    log_q = torch.full((5, 4), 0.25).double().log()
+    corrected = loss_of(criterion, tables, replace(batch, neg_log_q=log_q))
+    weighted = case.build(negative_weight=4 * criterion.negative_weight).double()
+    torch.testing.assert_close(corrected, loss_of(weighted, tables, batch))
+
+
+@every_case
+def test_state_dict_round_trip(case):
+    criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch()
+    expected = loss_of(criterion, tables, batch)
+    other = case.build()
+    with torch.no_grad():
+        for p in other.parameters():
+            p.add_(1.0)
+    other.load_state_dict(criterion.state_dict())
+    assert torch.equal(loss_of(other, tables, batch), expected)
+
+
+@every_case
+@pytest.mark.parametrize(("size", "num_negatives"), [(1, 1), (1, 4), (5, 1)])
+def test_one_row_and_one_negative_stay_finite(case, size, num_negatives):
+    tables, batch = toy_tables(torch.float32), toy_batch(size, num_negatives)
+    loss = loss_of(case.build(), tables, batch)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(table.grad.isfinite().all() for table in tables)
+
+
+@every_case
+@pytest.mark.parametrize("num_items", [1, 2])
+def test_more_negatives_than_items(case, num_items):
+    graph = cases.build_graph(
+        cases.pairs((0, 0), (1, num_items - 1)), num_users=2, num_items=num_items
+    )
+    tables = toy_tables(torch.float32, users=2, items=num_items)
+    index = torch.tensor([0, 1, 0])
+    batch = EdgeBatch(index, index.clamp(max=num_items - 1), torch.zeros(3, 5).long())
+    loss = loss_of(case.build(graph), tables, batch)
+    loss.backward()
+    assert loss.isfinite()
+
+
+@tempered
+@pytest.mark.parametrize("tau", [0.01, 1e-3])
+def test_a_low_temperature_stays_finite(case, tau):
+    tables = toy_tables(torch.float32)
+    loss = loss_of(case.build(tau=tau), tables, toy_batch(10, 8))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(table.grad.isfinite().all() for table in tables)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_embeddings_stay_finite(case, dtype):
+    tables = toy_tables(dtype)
+    loss = loss_of(case.build(), tables, toy_batch())
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    for table in tables:
+        assert table.grad.dtype == dtype
+        assert table.grad.isfinite().all()
+
+
+@every_case
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_zero_and_huge_vectors_stay_finite(case, dtype):
+    batch = toy_batch()
+    for scale in (0.0, 1e4):
+        tables = [z.detach().mul(scale).requires_grad_() for z in toy_tables(dtype)]
+        loss = loss_of(case.build(), tables, batch)
+        loss.backward()
+        assert loss.isfinite()
+        assert all(table.grad.isfinite().all() for table in tables)
+
+
+@tempered
+@pytest.mark.parametrize("tau", [0, -0.1, float("nan"), float("inf")])
+def test_an_impossible_temperature(case, tau):
+    with pytest.raises(ValueError, match=rf"tau must be positive \(got {tau}\)"):
+        case.build(tau=tau)
+
+
+@tempered
+@pytest.mark.parametrize("weight", [0, -1.0, float("nan"), float("inf")])
+def test_an_impossible_weight(case, weight):
+    with pytest.raises(ValueError, match="negative_weight must be positive"):
+        case.build(negative_weight=weight)
+
+
+@every_case
+def test_a_batch_without_negatives_is_an_error_that_says_what_to_do(case):
+    criterion, batch = case.build(), toy_batch(5, 0)
+    if criterion.negatives != "sampled":
+        assert loss_of(criterion, toy_tables(torch.float32), batch).isfinite()
+        return
+    with pytest.raises(ValueError, match=r"at least one negative .*num_negatives"):
+        loss_of(criterion, toy_tables(torch.float32), batch)
+
+
+@every_case
+def test_an_eval_forward_is_pure(case):
+    criterion, tables, batch = case.build().eval(), toy_tables(), toy_batch()
+    criterion.double()
+    before = copy.deepcopy(criterion.state_dict())
+    loss_of(criterion, tables, batch)
+    criterion.diagnostics(*tables, batch)
+    for name, value in criterion.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@every_case
+def test_diagnostics_are_finite_scalars(case):
+    found = case.build().diagnostics(*toy_tables(torch.float32), toy_batch())
+    assert all(value.shape == () and value.isfinite() for value in found.values())
+    expected = {"kl_uniform_p", "kl_p_uniform", "delta_min", "delta_max"}
+    contrastive_alone = case.loss in ("bpr", "infonce")
+    assert set(found) == (set() if contrastive_alone else expected)
+
+
+@every_case
+def test_phases_own_disjoint_parameters(case):
+    criterion = case.build()
+    main = Phase("main", Objective({"rec": Supervised(criterion)}), lr=0.5)
+    phases = criterion.phases(main)
+    owned = [id(p) for phase in phases for p in phase.params or ()]
+    assert len(owned) == len(set(owned))
+    assert set(owned) == {id(p) for p in criterion.parameters()}
+    assert [p for p in phases if p.params is None] == [main]
+
+
+@every_loss
+def test_some_steps_on_one_batch_lower_the_loss(case):
+    criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch(20, 8)
+    optimizer = torch.optim.Adam(tables, lr=0.05)
+    losses = []
+    for _ in range(30):
+        loss = loss_of(criterion, tables, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]

@@ -1,0 +1,106 @@
+"""No tensor is made on a device left to chance: checked for all without a GPU."""
+
+from importlib import import_module
+
+import pytest
+import torch
+
+from pyg_advinfonce.ops import adjacency
+from pyg_advinfonce.registry import MODELS
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.training import EdgeSampler, Evaluator
+from pyg_advinfonce.training.callbacks import Diagnostics, Record
+from tests import cases
+from tests.cases import CASES, find
+from tests.device_mode import DeviceIsNamed
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached():
+    """What is computed once a process shall be computed under watch."""
+    adjacency.silence_sparse_beta.cache_clear()
+    import_module("pyg_advinfonce.ops.edge_scores")._fused_works.cache_clear()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_tensor_of_a_step_is_made_on_a_named_device(graph, model, case):
+    method = case.method(model, graph)
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives=4)
+    with DeviceIsNamed():
+        for phase in method.phases:
+            phase.objective.on_epoch_start(method.encoder, graph, 0)
+            for index, (view, batch) in enumerate(sampler):
+                parts = phase.objective(Step(method.encoder, view, batch, 0, index))
+                torch.stack(list(parts.values())).sum().backward()
+    assert all(p.grad is not None for p in method.parameters())
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_tensor_of_an_evaluation_is_made_on_a_named_device(graph, model, case):
+    method, evaluator = case.method(model, graph), Evaluator(graph, k=[2, 20])
+    trainer = Watched(method, (graph, cases.toy_batch()))
+    record = Record(epoch=0, metrics={"valid/recall@20": 0.0})
+    with DeviceIsNamed():
+        z_user, z_item = method.embed(graph)
+        for split in ("valid", "test", "train"):
+            evaluator(z_user, z_item, split)
+        Diagnostics().on_epoch_end(trainer, record)
+    assert "align" in record.diagnostics
+
+
+class Watched:
+    def __init__(self, method, last_batch):
+        self.method, self.last_batch = method, last_batch
+
+
+@pytest.mark.parametrize("sampling", ["user", "interaction"])
+@pytest.mark.parametrize("num_negatives", [0, 1, 4])
+def test_every_tensor_of_a_sampler_is_made_on_a_named_device(
+    graph, sampling, num_negatives
+):
+    with DeviceIsNamed():
+        sampler = EdgeSampler(
+            graph, batch_size=6, num_negatives=num_negatives, sampling=sampling
+        )
+        for _, batch in sampler:
+            batch.mask_pairs(graph["user", "interacts", "item"].edge_index)
+
+
+def test_every_tensor_of_the_normalisation_is_made_on_a_named_device(graph):
+    with DeviceIsNamed():
+        cases.BipartiteNorm()(graph)
+
+
+def leak_in_encoder(method, monkeypatch):
+    forward = type(method.encoder).forward
+    monkeypatch.setattr(
+        type(method.encoder),
+        "forward",
+        lambda *args, **keys: (torch.zeros(1), forward(*args, **keys))[1],
+    )
+
+
+def leak_in_loss(method, monkeypatch):
+    forward = type(method.criterion).forward
+    monkeypatch.setattr(
+        type(method.criterion),
+        "forward",
+        lambda *args, **keys: (torch.arange(3), forward(*args, **keys))[1],
+    )
+
+
+@pytest.mark.parametrize("leak", [leak_in_encoder, leak_in_loss])
+def test_a_planted_violation_is_caught(graph, batch, monkeypatch, leak):
+    method = find("adv").method("lightgcn", graph)
+    leak(method, monkeypatch)
+    step = Step(method.encoder, graph, batch, 0, 0)
+    with DeviceIsNamed(), pytest.raises(AssertionError, match="without device="):
+        method.objective(step)
+
+
+def test_only_makers_are_watched():
+    with DeviceIsNamed():
+        x = torch.ones(2, device="cpu")
+        x.new_zeros(3), torch.zeros_like(x), x + 1

@@ -1,0 +1,135 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.methods import lightgcn, mf
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.registry import MODELS
+from pyg_advinfonce.schedule import Phase
+from pyg_advinfonce.terms.base import Objective
+from pyg_advinfonce.terms.supervised import Supervised
+from tests import cases
+from tests.cases import DIM, FIRST, find
+
+every_pair = pytest.mark.parametrize(
+    ("model", "case"),
+    [(model, case) for model in MODELS for case in FIRST],
+    ids=lambda value: getattr(value, "loss", value),
+)
+
+
+def parts():
+    criterion = find("adv").build()
+    objective = Objective({"rec": Supervised(criterion)})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    return encoder, objective, criterion.phases(Phase("main", objective))
+
+
+@every_pair
+def test_every_parameter_has_exactly_one_owner(model, case):
+    method = case.method(model)
+    owned = [id(p) for phase in method.phases for p in method.params_of(phase)]
+    assert sorted(owned) == sorted(id(p) for p in method.parameters())
+    main = next(phase for phase in method.phases if phase.name == "main")
+    expected = {id(p) for p in method.encoder.parameters()}
+    assert {id(p) for p in method.params_of(main)} == expected
+
+
+@every_pair
+def test_embeddings_rank_as_the_criterion_scores(model, case, graph):
+    method = case.method(model)
+    user, item = method.embed(graph)
+    assert user.shape == (cases.NUM_USERS, DIM)
+    assert item.shape == (cases.NUM_ITEMS, DIM)
+    assert not user.requires_grad
+    z = method.encoder(graph)
+    if method.criterion.cosine:
+        torch.testing.assert_close(user.norm(dim=1), torch.ones(cases.NUM_USERS))
+        z_user, z_item = (nn.functional.normalize(x) for x in (z.user, z.item))
+    else:
+        z_user, z_item = z.user, z.item
+    torch.testing.assert_close(user @ item.t(), z_user @ z_item.t())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_embedding_restores_the_mode_and_runs_in_the_other(graph, training):
+    method = find("bpr").method().train(training)
+    seen = []
+    hook = lambda module, *_: seen.append(module.training)  # noqa: E731
+    method.encoder.register_forward_hook(hook)
+    method.embed(graph)
+    assert seen == [False]
+    assert method.training is training
+    assert method.encoder.training is training
+
+
+def test_a_parameter_with_two_owners():
+    encoder, objective, (adversary, main) = parts()
+    thief = replace(adversary, name="thief")
+    message = r"'objective.*hardness.user' must belong .* \(it belongs to 2\)"
+    with pytest.raises(ConfigError, match=message):
+        Method(encoder, objective, (adversary, thief, main), cosine=True)
+
+
+def test_two_phases_that_take_the_rest():
+    encoder, objective, (adversary, main) = parts()
+    with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 2\)"):
+        Method(encoder, objective, (adversary, main, main), cosine=True)
+
+
+def test_a_parameter_without_an_owner():
+    encoder, objective, (adversary, _) = parts()
+    with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 0\)"):
+        Method(encoder, objective, (adversary,), cosine=True)
+
+
+def test_a_parameter_of_somebody_else():
+    encoder, objective, (adversary, main) = parts()
+    stranger = Phase("stranger", objective, params=(nn.Parameter(torch.ones(1)),))
+    with pytest.raises(ConfigError, match="that the method does not hold"):
+        Method(encoder, objective, (adversary, stranger, main), cosine=True)
+
+
+def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
+    batch = cases.toy_batch()
+    losses = []
+    for model, options in (("mf", {}), ("lightgcn", {"num_layers": 0})):
+        method = find("infonce").method(model, **options)
+        z = method.encoder(graph)
+        loss = method.criterion(z.user, z.item, batch)
+        loss.backward()
+        losses.append((z.user, z.item, loss, method.encoder.user.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*losses, strict=True))
+
+
+def test_mf_refuses_layers(graph):
+    with pytest.raises(ConfigError, match="mf has no layers: use the model lightgcn"):
+        mf.build(graph, find("bpr").build(), num_layers=2)
+    assert len(mf.build(graph, find("bpr").build(), num_layers=0).encoder.convs) == 0
+
+
+def test_light_gcn_takes_its_options(graph):
+    criterion = find("infonce").build(l2_negatives=True)
+    method = lightgcn.build(
+        graph, criterion, lr=0.5, l2=0.25, dim=3, num_layers=1, alpha=[0.5, 0.5]
+    )
+    assert tuple(method.encoder.user.shape) == (cases.NUM_USERS, 3)
+    assert method.encoder.alpha == (0.5, 0.5)
+    assert method.objective.weights == {"rec": 1.0, "l2": 0.25}
+    assert method.objective.terms["l2"].negatives
+    assert [(p.name, p.lr) for p in method.phases] == [("main", 0.5)]
+    assert method.criterion is criterion
+
+
+def test_two_layers_are_the_default(graph):
+    method = lightgcn.build(graph, find("bpr").build())
+    assert len(method.encoder.convs) == 2
+    assert not method.cosine
+
+
+def test_without_a_penalty_there_is_no_such_term(graph):
+    assert list(find("bpr").method(l2=0.0).objective.terms) == ["rec"]

@@ -1,0 +1,156 @@
+import pytest
+import torch
+from torch import nn
+
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.losses import BPR, Criterion
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.terms.base import Objective, Term
+from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
+from pyg_advinfonce.terms.supervised import Supervised
+from tests import reference
+from tests.cases import DIM, NUM_ITEMS, NUM_USERS, toy_batch
+
+
+def step_of(graph, batch=None, **options):
+    torch.manual_seed(0)
+    encoder = LightGCN(NUM_USERS, NUM_ITEMS, DIM)
+    return Step(
+        encoder, graph, toy_batch() if batch is None else batch, 3, 1, **options
+    )
+
+
+class Constant(Term):
+    """A term of a given value that remembers its epochs."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(float(value)))
+        self.epochs = []
+
+    def forward(self, step):
+        return self.value * 1
+
+    def on_epoch_start(self, encoder, graph, epoch):
+        self.epochs.append((encoder, graph, epoch))
+
+
+def objective():
+    return Objective(
+        {"rec": Constant(3), "l2": Constant(5), "off": Constant(7)},
+        weights={"l2": 0.5, "off": 0.0},
+    )
+
+
+def values(parts):
+    return {name: part.item() for name, part in parts.items()}
+
+
+def test_terms_are_weighted_and_named(graph):
+    assert values(objective()(step_of(graph))) == {"rec": 3, "l2": 2.5}
+
+
+def test_a_term_of_weight_zero_is_left_out():
+    assert [name for name, _ in objective().named_parameters()] == [
+        "terms.rec.value",
+        "terms.l2.value",
+    ]
+
+
+def test_only_shares_terms_and_weights(graph):
+    whole = objective()
+    part = whole.only("l2")
+    assert values(part(step_of(graph))) == {"l2": 2.5}
+    assert part.terms["l2"] is whole.terms["l2"]
+
+
+def test_only_of_an_unknown_term():
+    with pytest.raises(ConfigError, match=r"no term \['kl'\]: there are \['rec', 'l2'"):
+        objective().only("rec", "kl")
+
+
+def test_every_term_hears_of_an_epoch(graph):
+    whole, encoder = objective(), nn.Identity()
+    whole.on_epoch_start(encoder, graph, 4)
+    for term in whole.terms.values():
+        assert term.epochs == [(encoder, graph, 4)]
+
+
+def test_the_base_has_no_forward(graph):
+    with pytest.raises(NotImplementedError, match="Term has no forward"):
+        Term()(step_of(graph))
+
+
+@pytest.mark.parametrize("negatives", [False, True])
+def test_l2_is_the_naive_formula_on_layer_0(graph, negatives):
+    step = step_of(graph)
+    encoder = step.encoder.double()
+    for edges in graph.edge_stores[:2]:
+        edges.edge_weight = edges.edge_weight.double()
+    penalty = EmbeddingL2(negatives)(step)
+    tables = encoder.user, encoder.item
+    expected = reference.embedding_l2(*tables, step.batch, negatives=negatives)
+    torch.testing.assert_close(penalty, expected)
+    found = torch.autograd.grad(penalty, tables)
+    wanted = torch.autograd.grad(expected, tables)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_l2_without_negatives_to_count(graph):
+    step = step_of(graph, toy_batch(5, 0))
+    expected = EmbeddingL2(negatives=False)(step)
+    torch.testing.assert_close(EmbeddingL2(negatives=True)(step), expected)
+
+
+class Spy(Criterion):
+    """A criterion that keeps what it was given."""
+
+    def forward(self, z_user, z_item, batch, *, x_user=None, x_item=None):
+        self.seen = (z_user, z_item, batch, x_user, x_item)
+        return z_user.sum()
+
+    def on_epoch_start(self, encoder, graph, epoch):
+        self.epoch = epoch
+
+
+def test_supervised_hands_everything_to_the_criterion(graph):
+    spy = Spy()
+    term, step = Supervised(spy), step_of(graph)
+    loss = term(step)
+    z = step.embeddings
+    assert torch.equal(loss, z.user.sum())
+    expected = (z.user, z.item, step.batch, *z.layers[0])
+    assert all(a is b for a, b in zip(spy.seen, expected, strict=True))
+    assert spy.seen[3] is step.encoder.user
+    term.on_epoch_start(step.encoder, graph, 6)
+    assert spy.epoch == 6
+
+
+def test_the_default_criterion_does_nothing_but_say_so(graph):
+    criterion = Criterion()
+    with pytest.raises(NotImplementedError, match="Criterion has no forward"):
+        criterion(torch.zeros(1, 2), torch.zeros(1, 2), toy_batch())
+    assert (
+        criterion.diagnostics(torch.zeros(1, 2), torch.zeros(1, 2), toy_batch()) == {}
+    )
+    assert criterion.on_epoch_start(nn.Identity(), graph, 0) is None
+    assert criterion.phases("main") == ("main",)
+    assert isinstance(BPR.from_graph(graph, cosine=True), BPR)
+
+
+def test_a_step_encodes_once_and_again_when_asked(graph):
+    step = step_of(graph)
+    assert step.embeddings is step.embeddings
+    again = step.encode()
+    assert again is not step.embeddings
+    assert torch.equal(again.user, step.embeddings.user)
+    assert (step.epoch, step.index) == (3, 1)
+
+
+def test_a_step_may_be_given_its_embeddings(graph):
+    given = step_of(graph).embeddings
+    step = step_of(graph, embeddings=given)
+    assert step.embeddings is given
+    assert step.encode([graph, graph]) is not given

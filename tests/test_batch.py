@@ -1,0 +1,139 @@
+import pytest
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import GraphError
+from tests import cases
+from tests.cases import pairs
+
+
+def loader_batch(negatives, *, with_ids=True):
+    """A batch as the neighbour loader makes them, of users 5, 3 and items 7, 1, 4."""
+    batch = HeteroData()
+    batch["user"].src_index = torch.tensor([1, 0])
+    batch["item"].dst_pos_index = torch.tensor([2, 0])
+    batch["item"].dst_neg_index = torch.tensor(negatives)
+    if with_ids:
+        batch["user"].n_id = torch.tensor([5, 3])
+        batch["item"].n_id = torch.tensor([7, 1, 4])
+    return batch
+
+
+def test_global_ids_go_through_the_loaders_node_ids():
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]))
+    assert batch.src_index.tolist() == [1, 0]
+    assert batch.dst_pos_index.tolist() == [2, 0]
+    assert batch.user_id.tolist() == [3, 5]
+    assert batch.pos_id.tolist() == [4, 7]
+    assert batch.neg_id.tolist() == [[7, 1], [1, 4]]
+
+
+def test_without_node_ids_rows_are_global():
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]], with_ids=False))
+    assert batch.src_n_id is None
+    assert batch.user_id.tolist() == [1, 0]
+    assert batch.neg_id.tolist() == [[0, 1], [1, 2]]
+
+
+def test_a_squeezed_single_negative_is_restored():
+    batch = EdgeBatch.from_hetero(loader_batch([0, 1]))
+    assert batch.dst_neg_index.tolist() == [[0], [1]]
+
+
+def test_other_node_types():
+    batch = loader_batch([[0, 1], [1, 2]]).rename("user", "reader")
+    found = EdgeBatch.from_hetero(
+        batch.rename("item", "book"), user="reader", item="book"
+    )
+    assert found.user_id.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("node", "key"), [("user", "src_index"), ("item", "dst_neg_index")]
+)
+def test_a_batch_of_another_mode_is_refused(node, key):
+    batch = loader_batch([[0, 1], [1, 2]])
+    del batch[node][key]
+    with pytest.raises(GraphError, match="mode='triplet'"):
+        EdgeBatch.from_hetero(batch)
+
+
+def test_excluded_pairs_are_masked_by_global_id():
+    known = pairs((3, 7), (5, 4), (3, 4), (0, 0))  # in any order
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), exclude=known)
+    assert batch.neg_mask.tolist() == [[False, True], [True, False]]
+
+
+def test_masks_are_combined():
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), exclude=pairs((3, 7)))
+    again = batch.mask_pairs(pairs((5, 1)))
+    assert again.neg_mask.tolist() == [[False, True], [False, True]]
+
+
+def test_no_known_pairs_mask_nothing():
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), exclude=pairs())
+    assert batch.neg_mask is None
+
+
+def test_without_negatives_there_is_nothing_to_mask():
+    batch = EdgeBatch(*torch.tensor([[0, 1], [1, 0]]), torch.empty(2, 0).long())
+    assert batch.mask_pairs(pairs((0, 1))).neg_mask is None
+
+
+def test_exactly_the_known_pairs_are_masked():
+    batch = cases.toy_batch(size=20, num_negatives=9)
+    known = cases.train_pairs(cases.toy_graph())
+    masked = batch.mask_pairs(pairs(*cases.TRAIN)).neg_mask
+    for user, row, kept in zip(batch.user_id, batch.neg_id, masked, strict=True):
+        expected = [j not in known[user.item()] for j in row.tolist()]
+        assert kept.tolist() == expected
+    assert not masked.all()
+
+
+def test_known_pairs_may_be_32_bit_and_large():
+    batch = EdgeBatch(
+        torch.tensor([59_999]), torch.tensor([0]), torch.tensor([[59_999, 3]])
+    )
+    known = torch.tensor([[59_999], [59_999]])
+    assert batch.mask_pairs(known).neg_mask.tolist() == [[False, True]]
+    assert batch.mask_pairs(known.int()).neg_mask.tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(
+    ("src", "pos", "neg", "message"),
+    [
+        ((2,), (3,), (2, 1), r"must both be \[B\] \(got \(2,\) and \(3,\)\)"),
+        ((2, 1), (2,), (2, 1), "src_index and dst_pos_index must both be"),
+        ((2,), (2,), (2,), r"must be \[2, K\] \(got \(2,\)\): one negative is"),
+        ((2,), (2,), (3, 1), r"must be \[2, K\] \(got \(3, 1\)\)"),
+    ],
+)
+def test_wrong_shapes(src, pos, neg, message):
+    tensors = [torch.zeros(shape, dtype=torch.long) for shape in (src, pos, neg)]
+    with pytest.raises(ValueError, match=message):
+        EdgeBatch(*tensors)
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.id)
+def test_a_relabelled_local_batch_gives_the_same_loss(case):
+    """What a neighbour loader does: some nodes, in another order, under new rows."""
+    criterion, batch = case.build(), cases.toy_batch()
+    z_user, z_item = cases.toy_tables()
+    users = torch.tensor([6, 7, 0, 5, 4, 3, 2, 1])  # all but the isolated user
+    items = torch.tensor([3, 11, 0, 1, 10, 9, 8, 2, 7, 6, 5, 4])
+    row_of_user, row_of_item = users.argsort(), items.argsort()
+    local = EdgeBatch(
+        row_of_user[batch.src_index],
+        row_of_item[batch.dst_pos_index],
+        row_of_item[batch.dst_neg_index],
+        src_n_id=users,
+        dst_n_id=items,
+    )
+    x_user, x_item = z_user.float(), z_item.float()
+    torch.manual_seed(0)
+    expected = criterion(x_user, x_item, batch)
+    torch.manual_seed(0)
+    found = criterion(x_user[users], x_item[items], local)
+    torch.testing.assert_close(found, expected)
+    assert local.user_id.tolist() == batch.user_id.tolist()

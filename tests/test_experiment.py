@@ -1,0 +1,193 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import pyg_advinfonce
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.experiment import (
+    build_method,
+    check,
+    find_device,
+    load_run,
+    make_trainer,
+    prepare,
+    save_config,
+    train,
+)
+from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
+from pyg_advinfonce.registry import LOSSES, MODELS
+
+CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
+PACKAGED = [
+    (file.parent.name, *file.stem.split("-", 1))
+    for file in sorted(CONFIGS.glob("*/*.toml"))
+]
+SMALL = {"encoder": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
+HARDNESS = {
+    "adv": EmbeddingHardness,
+    "adv-reverse": EmbeddingHardness,
+    "adv-mlp": MLPHardness,
+    "rand": RandomHardness,
+}
+
+
+@pytest.fixture
+def dataset(graph):
+    """The toy graph as a data set."""
+    return SimpleNamespace(graph=graph, fingerprint="toy", summary=dict)
+
+
+def resolve(model, loss, /, **sections):
+    layers = [SMALL, {"train": {"epochs": 2, "eval_every": 1}}, sections]
+    return Config.resolve(model, loss, "none", layers=layers)
+
+
+@pytest.mark.parametrize(("data", "model", "loss"), PACKAGED)
+def test_every_packaged_configuration_builds_what_it_says(data, model, loss, graph):
+    small = {"train": {"batch_size": 8}}
+    config = Config.resolve(model, loss, data, layers=[small])
+    method = build_method(config, graph)
+    trainer = make_trainer(config, method, graph, ())
+    criterion, encoder = method.criterion, method.encoder
+    assert type(criterion) is LOSSES[loss].load()
+    assert type(encoder) is MODELS[model].load_encoder()
+    assert encoder.user.size(1) == config.encoder.get("dim", 64)
+    assert len(encoder.convs) == config.encoder.get("num_layers", 0)
+    for key in ("tau", "negative_weight", "reverse"):
+        assert key not in config.loss or getattr(criterion, key) == config.loss[key]
+    assert trainer.sampler.num_negatives == config.train.num_negatives
+    phases = {phase.name: phase for phase in method.phases}
+    assert phases["main"].lr == config.train.lr
+    assert ("adversary" in phases) == loss.startswith("adv")
+    if loss in HARDNESS:
+        assert type(criterion.hardness) is HARDNESS[loss]
+    if "adversary" in phases:
+        adversary = phases["adversary"]
+        epochs = [epoch for epoch in range(1000) if adversary.active(epoch)]
+        assert adversary.lr == config.loss["adversary_lr"]
+        assert adversary.maximize == (loss != "adv-reverse")
+        assert len(epochs) == config.loss["adversary_epochs"]
+        assert epochs[1] - epochs[0] == config.loss["adversary_every"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_pair_trains_on_the_toy_graph(model, loss, dataset, tmp_path):
+    found = train(resolve(model, loss), dataset, device="cpu", out=tmp_path / "run")
+    assert len(found.history) == 2
+    assert all(0 <= value <= 1 for value in found.metrics.values())
+    assert {name.split("/")[0] for name in found.metrics} == {"valid", "test"}
+    assert (found.device, found.best_epoch in (0, 1)) == ("cpu", True)
+
+
+def test_nothing_is_written_unless_asked(dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(resolve("mf", "adv"), dataset, device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_data_set_s_graph_is_not_changed(dataset):
+    before = dataset.graph.clone()
+    train(resolve("lightgcn", "adv"), dataset, device="cpu")
+    assert dataset.graph.to_dict().keys() == before.to_dict().keys()
+    for old, new in zip(before.stores, dataset.graph.stores, strict=True):
+        assert list(old.keys()) == list(new.keys())
+        assert all(torch.equal(old[k], new[k]) for k in old if torch.is_tensor(old[k]))
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_seeds_decide(seed, dataset):
+    def weights(chosen):
+        config = resolve("mf", "adv", train={"seed": chosen})
+        return train(config, dataset, device="cpu").method.encoder.user
+
+    assert torch.equal(weights(seed), weights(seed))
+    assert not torch.equal(weights(seed), weights(1))
+
+
+def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
+    wide = build_method(resolve("mf", "adv", encoder={"dim": 7}), graph)
+    assert wide.criterion.hardness.user.size(1) == 7
+    own = {"encoder": {"dim": 7}, "hardness": {"dim": 3}}
+    narrow = build_method(resolve("mf", "adv", **own), graph)
+    assert narrow.criterion.hardness.user.size(1) == 3
+
+
+def test_a_hardness_may_be_chosen(graph):
+    config = resolve("mf", "adv", hardness={"kind": "mlp", "hidden": 2})
+    assert build_method(config, graph).criterion.hardness.user.out_features == 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "sections", "said"),
+    [
+        ("adv", {"loss": {"tau": 0.0}}, r"^loss\.tau must be positive \(got 0\.0\)$"),
+        ("adv", {"loss": {"tau": "0.1"}}, r"^loss\.tau: "),
+        ("adv", {"loss": {"negative_weight": -1}}, r"^loss\.negative_weight must be"),
+        ("adv", {"loss": {"hardness": 1}}, r"^unknown key 'loss\.hardness'"),
+        ("adv", {"loss": {"adversary_lr": -1.0}}, "-1.0"),
+        ("bpr", {"loss": {"tau": 0.1}}, r"^unknown key 'loss\.tau'"),
+        ("bpr", {"hardness": {"kind": "mlp"}}, r"^loss 'bpr' has no \[hardness\]$"),
+        ("adv", {"hardness": {"kind": "mpl"}}, r"^unknown hardness\.kind 'mpl', did"),
+        ("adv", {"hardness": {"hidden": 1}}, r"^unknown key 'hardness\.hidden'"),
+        ("adv", {"hardness": {"num_users": 1}}, r"^unknown key 'hardness\.num_users'"),
+        ("adv", {"encoder": {"dim": 0}}, r"^encoder\.dim must be positive"),
+        ("adv", {"encoder": {"num_users": 5}}, r"^unknown key 'encoder\.num_users'"),
+        ("adv", {"encoder": {"alpha": [1.0]}}, r"^encoder\.alpha needs 3 weights"),
+        ("adv", {"method": {"l2": 0.1}}, r"^unknown key 'method\.l2'"),
+        ("adv", {"train": {"num_negatives": 0}}, r"train\.num_negatives must be at"),
+        ("adv", {"train": {"batch_size": 99}}, r"^train\.batch_size 99 exceeds"),
+    ],
+)
+def test_check_names_section_and_key(loss, sections, said, dataset):
+    with pytest.raises(ConfigError, match=said):
+        check(resolve("lightgcn", loss, **sections), dataset)
+
+
+def test_a_loss_without_negatives_draws_none(graph):
+    config = resolve("mf", "infonce", loss={"negatives": "in_batch"})
+    trainer = make_trainer(config, build_method(config, graph), graph, ())
+    assert trainer.sampler.num_negatives == 0
+
+
+def test_auto_is_a_device_that_is_there():
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert find_device("auto") == torch.device(expected)
+
+
+@pytest.mark.parametrize("name", ["cpu", torch.device("cpu")])
+def test_a_device_may_be_named(name):
+    assert find_device(name) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "meta", "cuda:99", "cuda:x", "cpu cpu"])
+def test_a_device_that_is_not_there(name):
+    with pytest.raises(ConfigError, match=f"'{name}' is not there: choose from cpu"):
+        find_device(name)
+
+
+def test_prepare_copies(dataset):
+    prepared = prepare(dataset, torch.device("cpu"))
+    assert prepared is not dataset.graph
+
+
+def test_a_folder_without_a_run(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no finished run, no config\.toml$"):
+        load_run(tmp_path, root=tmp_path)
+
+
+def test_a_folder_of_several_seeds(tmp_path):
+    for seed in (1, 0):
+        tmp_path.joinpath(f"seed-{seed}").mkdir()
+    with pytest.raises(CheckpointError, match=r": choose one of seed-0, seed-1$"):
+        load_run(tmp_path, root=tmp_path)
+
+
+def test_a_run_that_was_interrupted(tmp_path):
+    tmp_path.joinpath("seed-0").mkdir()
+    save_config(resolve("mf", "adv"), tmp_path / "seed-0")
+    with pytest.raises(CheckpointError, match=r"no weights\.safetensors"):
+        load_run(tmp_path, root=tmp_path)

@@ -1,0 +1,346 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyg_advinfonce.functional import (
+    MASKED,
+    align,
+    bpr,
+    info_nce,
+    kl_to_uniform,
+    uniform,
+    unit_rows,
+    view_info_nce,
+)
+from tests import reference
+
+# Fixture G1 of the method notes: one row, cosines and the adversary's logits.
+TAU = 0.2
+POS, NEG = (0.6,), ((0.5, 0.1, -0.2),)
+LOGITS = ((0.3, -0.1, 0.2),)
+
+
+def f64(values, *, grad=False):
+    return torch.tensor(values, dtype=torch.float64, requires_grad=grad)
+
+
+def g1_scores():
+    return f64(POS).div(TAU).requires_grad_(), f64(NEG).div(TAU).requires_grad_()
+
+
+def g1_delta(logits):
+    return logits.log_softmax(-1) + math.log(3)
+
+
+def close(tensor, values, tol=5e-9):
+    return torch.allclose(tensor.detach(), f64(values), rtol=0, atol=tol)
+
+
+UP_TO_4, UP_TO_6 = st.integers(1, 4), st.integers(1, 6)
+
+
+@st.composite
+def rows(draw, *, num_rows=UP_TO_4, size=UP_TO_6, scale=3.0):
+    """Draw positives' scores, negatives' scores and a row of logits for each."""
+    shape = draw(num_rows), draw(size)
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
+
+    def normal(*size):
+        return scale * torch.randn(*size, generator=generator, dtype=torch.float64)
+
+    return normal(shape[0]), normal(*shape), normal(*shape)
+
+
+def delta_of(logits):
+    return logits.log_softmax(-1) + math.log(logits.size(-1))
+
+
+@pytest.mark.parametrize(
+    ("delta", "weight", "value"),
+    [
+        (False, 1.0, 0.53469720),
+        (True, 1.0, 0.58221676),
+        (True, 64.0, 3.94274872),
+        (False, 64.0, 3.83392314),
+    ],
+)
+def test_g1_values(delta, weight, value):
+    hard = g1_delta(f64(LOGITS)) if delta else None
+    loss = info_nce(*g1_scores(), hard, weight)
+    assert loss.item() == pytest.approx(value, abs=5e-9)
+
+
+def test_g1_gradients():
+    pos, neg = g1_scores()
+    logits = f64(LOGITS, grad=True)
+    info_nce(pos, neg, g1_delta(logits), 64.0).backward()
+    assert close(pos.grad, [-0.98060517])
+    assert close(neg.grad, [[0.87707390, 0.07956635, 0.02396492]])
+    assert close(neg.grad.sum(), 0.98060517)
+    assert close(logits.grad, [[0.49627964, -0.17568767, -0.32059197]])
+    assert close(neg.grad / neg.grad.sum(), [[0.89442104, 0.08114005, 0.02443891]])
+
+
+def test_g1_bpr():
+    assert close(bpr(f64([0.6]), f64([[0.5]])), 0.64439666)
+
+
+def test_g1_kl():
+    delta = g1_delta(f64(LOGITS))
+    assert close(delta, [[0.15270161, -0.24729839, 0.05270161]])
+    forward, backward = kl_to_uniform(delta)
+    assert close(forward, 0.01396506)
+    assert close(backward, 0.01344342)
+
+
+def test_g3():
+    users = f64([[1, 0], [0, 1], [-1, 0]])
+    positives = f64([[0, 1], [0, 1], [1, 0]])
+    assert close(align(users, positives), 2.0)
+    assert close(uniform(users), -4.39634897)
+    assert close(uniform(positives), -1.06263599)
+    assert close(uniform(users) + uniform(positives), -5.45898496)
+
+
+@given(rows(scale=1.0), st.floats(0.5, 3.0))
+@settings(deadline=None, max_examples=40)
+def test_align_and_uniform_are_the_naive_formulas(row, t):
+    _, x, y = row
+    torch.testing.assert_close(align(x, y), reference.align(x, y))
+    if len(x) > 1:
+        torch.testing.assert_close(uniform(x, t), reference.uniform(x, t))
+
+
+@given(rows(num_rows=st.integers(1, 4), size=st.integers(2, 4), scale=1.0))
+@settings(deadline=None, max_examples=40)
+def test_views_are_contrasted_as_in_the_naive_formula(row):
+    _, x, y = row
+    expected = reference.view_info_nce(x, y, 0.3)
+    torch.testing.assert_close(view_info_nce(x, y, 0.3), expected)
+
+
+def test_identical_rows_are_uniform_to_degree_zero_and_finite():
+    x = torch.ones(3, 2, requires_grad=True)
+    value = uniform(x)
+    value.backward()
+    assert value.item() == pytest.approx(0.0, abs=1e-6)
+    assert x.grad.isfinite().all()
+
+
+def test_uniform_of_one_row_is_an_error():
+    with pytest.raises(ValueError, match=r"at least two rows \(got 1\)"):
+        uniform(torch.ones(1, 4))
+
+
+@given(rows())
+@settings(deadline=None, max_examples=50)
+def test_bpr_is_the_naive_formula(row):
+    pos, neg, _ = row
+    torch.testing.assert_close(bpr(pos, neg), reference.bpr(pos, neg))
+
+
+def test_bpr_of_equal_scores_is_log_two():
+    assert close(bpr(f64([3.0, 3.0]), f64([[3.0], [3.0]])), math.log(2))
+
+
+def test_bpr_ignores_a_users_constant_and_its_gradients_are_opposite():
+    pos, neg = f64([0.3, -1.0], grad=True), f64([[0.7], [0.2]], grad=True)
+    shift = f64([5.0, -2.0])
+    loss = bpr(pos, neg)
+    torch.testing.assert_close(bpr(pos + shift, neg + shift[:, None]), loss)
+    loss.backward()
+    torch.testing.assert_close(pos.grad, -neg.grad[:, 0])
+
+
+@given(rows())
+@settings(deadline=None, max_examples=50)
+def test_t1_mean_delta_is_minus_kl(row):
+    delta = delta_of(row[2])
+    torch.testing.assert_close(
+        delta.exp().sum(-1), torch.full_like(row[0], delta.size(1))
+    )
+    wanted = [reference.kl_to_uniform(reference.softmax(g)) for g in row[2]]
+    forward, backward = kl_to_uniform(delta)
+    expected = [sum(column) / len(wanted) for column in zip(*wanted, strict=True)]
+    torch.testing.assert_close(forward, expected[0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(backward, expected[1], rtol=1e-9, atol=1e-9)
+    assert forward >= -1e-12
+    assert (delta.mean(-1) <= 1e-12).all()
+
+
+def test_t1_equality_holds_for_uniform_hardness_alone():
+    assert kl_to_uniform(torch.zeros(2, 3))[0] == 0
+    assert kl_to_uniform(delta_of(f64([[0.0, 0.1]])))[0] > 0
+
+
+@given(rows(), st.sampled_from([0.25, 1.0, 64.0]))
+@settings(deadline=None, max_examples=50)
+def test_t2_is_the_ratio_form(row, weight):
+    pos, neg, logits = row
+    delta = delta_of(logits)
+    expected = reference.info_nce(pos, neg, reference.hardness(logits), weight)
+    torch.testing.assert_close(info_nce(pos, neg, delta, weight), expected)
+
+
+@given(rows(num_rows=st.just(1)))
+@settings(deadline=None, max_examples=50)
+def test_t2_bounds_the_largest_violation(row):
+    pos, neg, logits = row
+    delta, loss = delta_of(logits), info_nce(row[0], row[1], delta_of(logits))
+    largest = max(0.0, (neg - pos[:, None] + delta).max().item())
+    assert largest - 1e-9 <= loss.item()
+    assert loss.item() <= largest + math.log(1 + neg.size(1)) + 1e-9
+
+
+@given(rows(num_rows=st.just(1)), st.sampled_from([1.0, 64.0]))
+@settings(deadline=None, max_examples=50)
+def test_t3_gradients_of_the_scores(row, weight):
+    pos, neg, logits = row
+    pos.requires_grad_(), neg.requires_grad_()
+    delta = delta_of(logits)
+    info_nce(pos, neg, delta, weight).backward()
+    mass = weight * (delta + neg).exp()  # [1, K]
+    total = pos.exp() + mass.sum(-1)
+    torch.testing.assert_close(pos.grad, -(1 - pos.exp() / total).detach())
+    torch.testing.assert_close(neg.grad, (mass / total[:, None]).detach())
+    assert (neg.grad > 0).all()
+    torch.testing.assert_close(-pos.grad, neg.grad.sum(-1))
+
+
+@given(rows())
+@settings(deadline=None, max_examples=30)
+def test_t4_no_hardness_is_info_nce_with_shifted_logits(row):
+    pos, neg, _ = row
+    none = torch.zeros_like(neg)
+    torch.testing.assert_close(info_nce(pos, neg, none), info_nce(pos, neg))
+    shifted = info_nce(pos, neg + math.log(64))
+    torch.testing.assert_close(info_nce(pos, neg, none, 64.0), shifted)
+
+
+@given(rows(num_rows=st.just(1)), st.sampled_from([1.0, 64.0]))
+@settings(deadline=None, max_examples=50)
+def test_t5_gradient_of_the_logits(row, weight):
+    pos, neg, logits = row
+    logits.requires_grad_()
+    info_nce(pos, neg, delta_of(logits), weight).backward()
+    p = logits.detach().softmax(-1)
+    q = (logits.detach() + neg).softmax(-1)
+    mass = weight * (delta_of(logits.detach()) + neg).exp().sum(-1)
+    share = mass / (pos.exp() + mass)
+    torch.testing.assert_close(logits.grad, share[:, None] * (q - p))
+    assert logits.grad.sum().item() == pytest.approx(0.0, abs=1e-12)
+
+
+@given(rows(), st.floats(-2, 2))
+@settings(deadline=None, max_examples=30)
+def test_t6_equal_scores_make_hardness_irrelevant(row, score):
+    pos, neg, logits = row
+    equal = torch.full_like(neg, score)
+    expected = info_nce(pos, equal, None, 64.0)
+    torch.testing.assert_close(info_nce(pos, equal, delta_of(logits), 64.0), expected)
+
+
+@given(rows(), st.floats(-50, 50))
+@settings(deadline=None, max_examples=30)
+def test_a_rows_constant_changes_nothing(row, shift):
+    pos, neg, _ = row
+    torch.testing.assert_close(info_nce(pos + shift, neg + shift), info_nce(pos, neg))
+
+
+@given(rows())
+@settings(deadline=None, max_examples=30)
+def test_info_nce_is_cross_entropy(row):
+    pos, neg, _ = row
+    logits = torch.cat([pos[:, None], neg], 1)
+    target = torch.zeros(len(pos), dtype=torch.long)
+    expected = torch.nn.functional.cross_entropy(logits, target)
+    torch.testing.assert_close(info_nce(pos, neg), expected)
+
+
+def test_equal_scores_give_log_of_the_number_of_candidates():
+    assert close(info_nce(f64([1.0]), f64([[1.0, 1.0, 1.0]])), math.log(4))
+
+
+def test_gradcheck():
+    pos, neg = f64([0.3, -0.2], grad=True), f64([[0.1, 0.9], [0.5, -2.0]], grad=True)
+    logits = f64([[0.2, -0.4], [1.0, 0.3]], grad=True)
+
+    def loss(pos, neg, logits):
+        return info_nce(pos, neg, delta_of(logits), 64.0)
+
+    assert torch.autograd.gradcheck(loss, (pos, neg, logits))
+    assert torch.autograd.gradcheck(bpr, (pos, neg))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_extreme_scores_keep_loss_and_gradient_finite(dtype, scale, sign):
+    pos = torch.tensor([sign * scale, 0.0]).to(dtype).requires_grad_()
+    neg = torch.tensor([[-sign * scale, 0.5 * scale]] * 2).to(dtype).requires_grad_()
+    for loss in (info_nce(pos, neg), info_nce(pos, neg, None, 64.0), bpr(pos, neg)):
+        pos.grad = neg.grad = None
+        loss.backward()
+        assert loss.dtype == torch.float32
+        assert loss.isfinite()
+        assert pos.grad.isfinite().all()
+        assert neg.grad.isfinite().all()
+
+
+def test_extreme_scores_give_the_linear_part():
+    loss = info_nce(torch.tensor([-1e4]), torch.tensor([[1e4]]))
+    assert loss.item() == pytest.approx(2e4)
+    assert info_nce(torch.tensor([1e4]), torch.tensor([[-1e4]])).item() == 0.0
+
+
+@pytest.mark.parametrize("weight", [1.0, 64.0])
+def test_single_precision_keeps_six_digits(weight):
+    generator = torch.Generator().manual_seed(3)
+    pos, neg, logits = (
+        torch.randn(*size, generator=generator, dtype=torch.float64)
+        for size in ((32,), (32, 16), (32, 16))
+    )
+    exact = info_nce(pos, neg, delta_of(logits), weight)
+    single = info_nce(pos.float(), neg.float(), delta_of(logits.float()), weight)
+    assert single.item() == pytest.approx(exact.item(), rel=1e-6)
+
+
+def test_masked_scores_do_not_count():
+    pos, neg = f64([0.4], grad=True), f64([[0.1, 0.7, MASKED]], grad=True)
+    loss = info_nce(pos, neg)
+    torch.testing.assert_close(loss, info_nce(pos, neg[:, :2]))
+    loss.backward()
+    assert neg.grad[0, 2] == 0
+
+
+def test_minus_infinity_leaves_a_negative_out():
+    pos, neg = f64([0.4], grad=True), f64([[0.1, 0.7, -torch.inf]], grad=True)
+    loss = info_nce(pos, neg)
+    torch.testing.assert_close(loss, info_nce(pos, neg[:, :2]))
+    loss.backward()
+    assert neg.grad.isfinite().all()
+
+
+def test_a_row_without_negatives_costs_nothing():
+    pos, neg = f64([0.4], grad=True), f64([[MASKED, MASKED]], grad=True)
+    loss = info_nce(pos, neg)
+    loss.backward()
+    assert loss.item() == 0
+    assert pos.grad.item() == 0
+    assert neg.grad.tolist() == [[0, 0]]
+
+
+def test_unit_rows():
+    rows = unit_rows(f64([[3.0, 4.0], [0.0, 0.0]]))
+    assert rows.tolist() == [[0.6, 0.8], [0.0, 0.0]]
+    assert unit_rows(torch.ones(1, 4, dtype=torch.float16)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_a_zero_row_has_a_finite_gradient(dtype):
+    x = torch.zeros(2, 3, dtype=dtype, requires_grad=True)
+    unit_rows(x).sum().backward()
+    assert x.grad.isfinite().all()

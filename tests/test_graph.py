@@ -1,0 +1,241 @@
+import pytest
+import torch
+import torch_geometric.transforms as T  # noqa: N812
+from torch import nn
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import SAGEConv, to_hetero
+
+from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.graph import (
+    INTERACTS,
+    ITEM,
+    REV_INTERACTS,
+    USER,
+    build_graph,
+    check_graph,
+    message_graph,
+    num_nodes,
+    split_edges,
+    split_names,
+    split_type,
+)
+from tests.cases import NUM_ITEMS, NUM_USERS, TEST, TRAIN, VALID, pairs
+
+
+def small(**options):
+    options = {"num_users": 2, "num_items": 3, **options}
+    return build_graph(pairs((0, 0), (0, 2), (1, 1)), **options)
+
+
+def test_both_directions_hold_the_train_edges(graph):
+    assert graph[INTERACTS].edge_index.tolist() == pairs(*TRAIN).unique(dim=1).tolist()
+    backward = graph[REV_INTERACTS].edge_index
+    assert torch.equal(backward, graph[INTERACTS].edge_index.flip(0))
+    assert num_nodes(graph) == (NUM_USERS, NUM_ITEMS)
+
+
+def test_duplicates_are_merged_and_sorted():
+    graph = build_graph(pairs((1, 1), (0, 2), (1, 1), (0, 0)), num_users=2, num_items=3)
+    assert graph[INTERACTS].edge_index.tolist() == [[0, 0, 1], [0, 2, 1]]
+
+
+def test_any_integer_type_is_widened():
+    graph = build_graph(pairs((0, 1)).to(torch.int16), num_users=1, num_items=2)
+    assert graph[INTERACTS].edge_index.dtype == torch.long
+
+
+def test_splits_carry_labels_and_no_message(graph):
+    assert split_names(graph) == ["valid", "test"]
+    for name, edges in (("valid", VALID), ("test", TEST)):
+        assert split_edges(graph, name).t().tolist() == sorted(map(list, edges))
+        assert "edge_index" not in graph[split_type(name)]
+    assert set(graph.edge_index_dict) == {INTERACTS, REV_INTERACTS}
+
+
+def test_train_is_a_split_by_name(graph):
+    assert split_edges(graph, "train") is graph[INTERACTS].edge_index
+
+
+def test_an_unknown_split_is_an_error_that_names_the_others(graph):
+    with pytest.raises(GraphError, match=r"no split 'tset': .* train, valid, test"):
+        split_edges(graph, "tset")
+
+
+def test_extras_are_kept():
+    graph = small(
+        candidate_mask=torch.tensor([1, 0, 1]),
+        user_ids=("ann", "bob"),
+        item_ids=torch.tensor([7, 8, 9]),
+    )
+    assert graph[ITEM].candidate_mask.tolist() == [True, False, True]
+    assert graph[USER].raw_id == ["ann", "bob"]
+    assert graph[ITEM].raw_id.tolist() == [7, 8, 9]
+
+
+def test_a_graph_without_edges():
+    graph = build_graph(pairs(), num_users=2, num_items=2)
+    assert split_edges(graph, "train").shape == (2, 0)
+
+
+def test_to_undirected_leaves_splits_alone(graph):
+    del graph[REV_INTERACTS]
+    undirected = T.ToUndirected()(graph)
+    check_graph(undirected)
+    assert split_names(undirected) == ["valid", "test"]
+    assert len(undirected.edge_types) == 4
+    assert split_edges(undirected, "test").t().tolist() == sorted(map(list, TEST))
+
+
+def test_message_graph_hides_the_splits_and_leaves_the_graph_alone(graph):
+    view = message_graph(graph)
+    assert view.edge_types == [INTERACTS, REV_INTERACTS]
+    assert view[INTERACTS].edge_index is graph[INTERACTS].edge_index
+    assert split_names(graph) == ["valid", "test"]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = SAGEConv((-1, -1), 3)
+
+    def forward(self, x, edge_index):
+        return self.conv(x, edge_index)
+
+
+def test_message_graph_suits_to_hetero(graph):
+    view = message_graph(graph)
+    net = to_hetero(Net(), view.metadata())
+    x = {USER: torch.randn(NUM_USERS, 4), ITEM: torch.randn(NUM_ITEMS, 5)}
+    out = net(x, view.edge_index_dict)
+    assert {k: tuple(v.shape) for k, v in out.items()} == {
+        USER: (NUM_USERS, 3),
+        ITEM: (NUM_ITEMS, 3),
+    }
+
+
+# What a graph may have wrong, and what the message must say.
+def lacks_nodes(graph):
+    del graph[USER]["num_nodes"]
+
+
+def lacks_forward(graph):
+    del graph[INTERACTS]
+
+
+def lacks_backward(graph):
+    del graph[REV_INTERACTS]
+
+
+def lacks_backward_edges(graph):
+    del graph[REV_INTERACTS]["edge_index"]
+
+
+def differs_backward(graph):
+    graph[REV_INTERACTS].edge_index = pairs((0, 0), (2, 0), (2, 1))
+
+
+def is_longer_backward(graph):
+    graph[REV_INTERACTS].edge_index = pairs((0, 0), (2, 0), (1, 1), (2, 1))
+
+
+def is_flat(graph):
+    graph[split_type("valid")].edge_label_index = torch.tensor([0, 1])
+
+
+def is_transposed(graph):
+    graph[split_type("valid")].edge_label_index = torch.zeros(4, 2).long()
+
+
+def is_float(graph):
+    graph[split_type("valid")].edge_label_index = torch.zeros(2, 1)
+
+
+def is_bool(graph):
+    graph[split_type("valid")].edge_label_index = torch.zeros(2, 1).bool()
+
+
+def is_negative(graph):
+    graph[split_type("valid")].edge_label_index = pairs((0, -1))
+
+
+def has_a_large_user(graph):
+    graph[split_type("valid")].edge_label_index = pairs((2, 0))
+
+
+def has_a_large_item(graph):
+    graph[split_type("valid")].edge_label_index = pairs((0, 1), (0, 3))
+
+
+def has_a_large_train_item(graph):
+    graph[INTERACTS].edge_index = pairs((0, 5))
+    graph[REV_INTERACTS].edge_index = pairs((5, 0))
+
+
+def has_short_candidates(graph):
+    graph[ITEM].candidate_mask = torch.ones(2).bool()
+
+
+def has_integer_candidates(graph):
+    graph[ITEM].candidate_mask = torch.ones(3).long()
+
+
+def has_no_candidates(graph):
+    graph[ITEM].candidate_mask = torch.zeros(3).bool()
+
+
+FAULTS = [
+    (lacks_nodes, "needs num_nodes of node type 'user'"),
+    (lacks_forward, r"no edges \('user', 'interacts', 'item'\): messages must run"),
+    (lacks_backward, r"no edges \('item', 'rev_interacts', 'user'\).*ToUndirected"),
+    (lacks_backward_edges, r"no edges \('item', 'rev_interacts', 'user'\)"),
+    (differs_backward, "must hold the edges of .*, flipped"),
+    (is_longer_backward, "must hold the edges of .*, flipped"),
+    (is_flat, r"split 'valid' must have shape \[2, E\] \(got \(2,\)\)"),
+    (is_transposed, r"split 'valid' must have shape \[2, E\] \(got \(4, 2\)\)"),
+    (is_float, r"split 'valid' must hold integers \(got torch.float32\)"),
+    (is_bool, r"split 'valid' must hold integers \(got torch.bool\)"),
+    (is_negative, "split 'valid' has a negative item index"),
+    (has_a_large_user, "split 'valid' has user index 2, but there are 2 users"),
+    (has_a_large_item, "split 'valid' has item index 3, but there are 3 items"),
+    (has_a_large_train_item, "split 'train' has item index 5, but there are 3"),
+    (has_short_candidates, r"candidate_mask must be bool of shape \[3\] .*\(2,\)"),
+    (has_integer_candidates, "candidate_mask must be bool .*int64"),
+    (has_no_candidates, "candidate_mask is empty: no item may be ranked"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), FAULTS)
+# Without num_nodes PyG guesses the number, and says so.
+@pytest.mark.filterwarnings("ignore:Unable to accurately infer:UserWarning")
+def test_check_graph_names_the_fault(damage, message):
+    graph = small(splits={"valid": pairs((0, 1))})
+    check_graph(graph)
+    damage(graph)
+    with pytest.raises(GraphError, match=message):
+        check_graph(graph)
+
+
+def test_build_graph_checks():
+    with pytest.raises(GraphError, match="split 'train' has user index 4"):
+        build_graph(pairs((4, 0)), num_users=4, num_items=1)
+
+
+def test_directions_may_hold_the_edges_in_another_order():
+    graph = small()
+    graph[REV_INTERACTS].edge_index = graph[REV_INTERACTS].edge_index[:, [2, 0, 1]]
+    check_graph(graph)
+
+
+def test_empty_splits_and_no_splits_pass():
+    check_graph(small(splits={"valid": pairs()}))
+    check_graph(small())
+
+
+def test_repeated_train_edges_are_refused():
+    """The sampler and the normalisation would count them twice."""
+    graph = HeteroData()
+    graph[USER].num_nodes, graph[ITEM].num_nodes = 1, 10
+    graph[INTERACTS].edge_index = pairs((0, 5), (0, 5))
+    graph[REV_INTERACTS].edge_index = pairs((5, 0), (5, 0))
+    with pytest.raises(GraphError):
+        check_graph(graph)

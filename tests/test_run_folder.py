@@ -1,0 +1,96 @@
+import pytest
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.run_folder import MARK, create_run_folder
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_folder_runs_are_numbered():
+    made = [create_run_folder(None, "coat-mf-adv").as_posix() for _ in range(3)]
+    assert made == ["runs/coat-mf-adv", "runs/coat-mf-adv-2", "runs/coat-mf-adv-3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("simulated:coat-mf-adv", "simulated-coat-mf-adv"),
+        ("../../x", "x"),
+        ("my data/été", "my-data-été"),
+        ("..", ""),
+    ],
+)
+def test_what_no_folder_may_be_called_becomes_a_dash(here, name, expected):
+    made = create_run_folder(None, f"{name}-mf").resolve()
+    assert made.parent == here / "runs"
+    assert made.name == f"{expected}-mf".lstrip("-")
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "字"])
+def test_a_long_name_is_cut(letter):
+    made = create_run_folder(None, letter * 300)
+    assert made.is_dir()
+    assert set(made.name) == {letter}
+
+
+def test_a_named_folder_is_made_with_its_parents(here):
+    made = create_run_folder(here / "a b" / "ç", "name")
+    assert made == here / "a b" / "ç"
+    assert [path.name for path in made.iterdir()] == [MARK]
+
+
+def test_an_empty_folder_is_used(here):
+    here.joinpath("run").mkdir()
+    assert create_run_folder(here / "run", "name").joinpath(MARK).is_file()
+
+
+def test_an_existing_run_is_kept(here):
+    create_run_folder(here / "run", "name").joinpath("result").touch()
+    with pytest.raises(ConfigError, match="exists: choose another --out, or --overw"):
+        create_run_folder(here / "run", "name")
+    assert here.joinpath("run/result").is_file()
+
+
+def test_an_existing_run_is_overwritten_on_demand(here):
+    create_run_folder(here / "run", "name").joinpath("result").touch()
+    create_run_folder(here / "run", "name", overwrite=True)
+    assert [path.name for path in here.joinpath("run").iterdir()] == [MARK]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_run_is_never_touched(here, overwrite):
+    folder, file = here / "thesis", here / "note"
+    folder.mkdir()
+    for path in (folder / "chapter", file):
+        path.write_text("mine", encoding="utf-8")
+    for path in (folder, file):
+        with pytest.raises(ConfigError, match=r"exists|no run of advnce"):
+            create_run_folder(path, "name", overwrite=overwrite)
+    assert folder.joinpath("chapter").read_text() == file.read_text() == "mine"
+
+
+def test_a_link_to_a_run_is_not_followed(here):
+    create_run_folder(here / "run", "name")
+    here.joinpath("link").symlink_to(here / "run")
+    with pytest.raises(ConfigError, match=r"cannot write link.*symbolic link"):
+        create_run_folder(
+            here.joinpath("link").relative_to(here), "name", overwrite=True
+        )
+    assert here.joinpath("run", MARK).is_file()
+
+
+def test_a_dangling_link_is_no_folder(here):
+    here.joinpath("link").symlink_to(here / "nowhere")
+    with pytest.raises(ConfigError, match="is there already: choose another --out"):
+        create_run_folder(here / "link", "name")
+
+
+def test_what_cannot_be_written_is_named(here):
+    here.joinpath("file").touch()
+    for path, reason in (("file/run", "Not a directory"), ("x" * 300, "name too long")):
+        with pytest.raises(ConfigError, match=f"cannot write .*{reason}; choose anoth"):
+            create_run_folder(here / path, "name")

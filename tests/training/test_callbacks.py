@@ -1,0 +1,208 @@
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pyg_advinfonce.functional import align, uniform
+from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
+from pyg_advinfonce.training.callbacks import (
+    Callback,
+    Diagnostics,
+    FalseNegatives,
+    HistoryFile,
+    Record,
+    is_diagnosed,
+)
+from tests.cases import find, toy_batch
+
+
+def trainer_of(case, graph, *batches, **method):
+    pairs = [(graph, batch) for batch in batches]
+    last = pairs[-1] if pairs else None
+    method = case.method(graph=graph, **method)
+    return SimpleNamespace(method=method, sampler=pairs, last_batch=last)
+
+
+def validated(**more):
+    return Record(epoch=0, metrics={"valid/recall@20": 0.5}, **more)
+
+
+def test_a_record_is_flat_and_fit_for_json():
+    record = Record(
+        epoch=3,
+        losses={"main/rec": 1.5},
+        metrics={"valid/hr@20": math.nan},
+        diagnostics={"delta_min": -math.inf},
+        seconds=0.25,
+    )
+    flat = {
+        "epoch": 3,
+        "seconds": 0.25,
+        "main/rec": 1.5,
+        "valid/hr@20": None,
+        "delta_min": None,
+    }
+    assert record.flat() == flat
+    assert json.loads(json.dumps(record.flat(), allow_nan=False)) == flat
+
+
+def test_diagnosed_are_epochs_with_a_validation_or_an_adversary():
+    assert is_diagnosed(validated())
+    assert is_diagnosed(Record(epoch=0, losses={"adversary/rec": 1.0}))
+    assert not is_diagnosed(Record(epoch=0, losses={"main/rec": 1.0}))
+
+
+def test_the_base_does_nothing(graph, batch):
+    assert Callback().on_epoch_end(None, validated()) is None
+
+
+def test_diagnostics_look_at_the_last_batch(graph, batch):
+    trainer, record = (
+        trainer_of(find("adv"), graph, toy_batch(seed=9), batch),
+        validated(),
+    )
+    Diagnostics().on_epoch_end(trainer, record)
+    z = trainer.method.encoder(graph)
+    user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
+    delta = trainer.method.criterion.hardness(z.user, z.item, batch)
+    expected = {
+        "align": align(user, item),
+        "uniform": uniform(user) + uniform(item),
+        "kl_uniform_p": -delta.mean(),
+        "kl_p_uniform": (delta.exp() * delta).mean(),
+        "delta_min": delta.min(),
+        "delta_max": delta.max(),
+    }
+    expected = {name: value.item() for name, value in expected.items()}
+    assert record.diagnostics == pytest.approx(expected)
+    assert all(type(value) is float for value in record.diagnostics.values())
+
+
+def test_diagnostics_keep_quiet_in_other_epochs(graph, batch):
+    record = Record(epoch=0, losses={"main/rec": 1.0})
+    Diagnostics().on_epoch_end(trainer_of(find("adv"), graph, batch), record)
+    assert record.diagnostics == {}
+
+
+def test_diagnostics_without_a_batch(graph):
+    record = validated()
+    Diagnostics().on_epoch_end(trainer_of(find("adv"), graph), record)
+    assert record.diagnostics == {}
+
+
+def test_one_edge_has_no_uniformity(graph):
+    record = validated()
+    trainer = trainer_of(find("bpr"), graph, toy_batch(1, 1))
+    Diagnostics().on_epoch_end(trainer, record)
+    assert set(record.diagnostics) == {"align"}
+
+
+def test_diagnostics_hand_layer_0_to_the_hardness(graph, batch):
+    trainer, record = trainer_of(find("adv-mlp"), graph, batch), validated()
+    Diagnostics().on_epoch_end(trainer, record)
+    z = trainer.method.encoder(graph)
+    x_user, x_item = z.layers[0]
+    hardness = trainer.method.criterion.hardness
+    delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+    assert record.diagnostics["delta_min"] == pytest.approx(delta.min().item())
+    assert record.diagnostics["delta_min"] != hardness(z.user, z.item, batch).min()
+
+
+def likes(user, item):
+    """Users like the items of their own parity."""
+    return (user + item) % 2 == 0
+
+
+def test_false_negatives_are_counted_over_all_batches(graph):
+    batches = [toy_batch(6, 5, seed) for seed in range(3)]
+    trainer, record = trainer_of(find("adv"), graph, *batches), validated()
+    FalseNegatives(likes).on_epoch_end(trainer, record)
+    soft, soft_false = [], []
+    for batch in batches:
+        delta = trainer.method.criterion.hardness(
+            torch.zeros(9, 1), torch.zeros(12, 1), batch
+        )
+        for b, user in enumerate(batch.src_index.tolist()):
+            for k, item in enumerate(batch.dst_neg_index[b].tolist()):
+                soft.append(delta[b, k].item() < 0)
+                if (user + item) % 2 == 0:
+                    soft_false.append(delta[b, k].item() < 0)
+    everywhere, among_false = sum(soft) / 90, sum(soft_false) / len(soft_false)
+    assert 0 < len(soft_false) < 90
+    assert record.diagnostics == pytest.approx(
+        {
+            "soft_negatives": everywhere,
+            "soft_false_negatives": among_false,
+            "false_negatives_identified": among_false - everywhere,
+        }
+    )
+
+
+def test_where_nothing_is_liked_there_is_no_rate(graph, batch):
+    trainer, record = trainer_of(find("adv"), graph, batch), validated()
+    FalseNegatives(lambda user, item: item < 0).on_epoch_end(trainer, record)
+    assert set(record.diagnostics) == {"soft_negatives"}
+
+
+@pytest.mark.parametrize("loss", ["bpr", "infonce"])
+def test_without_hardness_there_is_nothing_to_count(graph, batch, loss):
+    record = validated()
+    FalseNegatives(likes).on_epoch_end(trainer_of(find(loss), graph, batch), record)
+    assert record.diagnostics == {}
+
+
+def test_false_negatives_keep_quiet_in_other_epochs(graph, batch):
+    record = Record(epoch=0, losses={"main/rec": 1.0})
+    FalseNegatives(likes).on_epoch_end(trainer_of(find("adv"), graph, batch), record)
+    assert record.diagnostics == {}
+
+
+def test_the_history_file_has_a_line_an_epoch_and_starts_anew(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_text("old\n", encoding="utf-8")
+    file = HistoryFile(path)
+    for epoch in range(3):
+        file.on_epoch_end(None, Record(epoch=epoch, losses={"main/rec": math.inf}))
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert lines == [
+        {"epoch": epoch, "seconds": 0.0, "main/rec": None} for epoch in range(3)
+    ]
+
+
+def test_callbacks_see_what_the_ones_before_them_recorded(tmp_path, graph):
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives=4)
+    told = [Diagnostics(), HistoryFile(tmp_path / "h.jsonl")]
+    trainer = Trainer(
+        find("adv").method(graph=graph),
+        graph,
+        sampler,
+        Evaluator(graph),
+        epochs=2,
+        eval_every=2,
+        callbacks=told,
+    )
+    trainer.fit()
+    text = (tmp_path / "h.jsonl").read_text("utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert lines == [record.flat() for record in trainer.history]
+    assert "align" not in lines[0]
+    assert {"align", "uniform", "kl_uniform_p"} <= set(lines[1])
+
+
+def test_watching_does_not_change_the_training(graph):
+    found = []
+    for callbacks in ([], [Diagnostics(), FalseNegatives(likes)]):
+        trainer = Trainer(
+            find("rand").method(graph=graph),
+            graph,
+            EdgeSampler(graph, batch_size=6, num_negatives=4),
+            Evaluator(graph),
+            epochs=3,
+            eval_every=1,
+            callbacks=callbacks,
+        )
+        trainer.fit()
+        found.append([(r.losses, r.metrics) for r in trainer.history])
+    assert found[0] == found[1]

@@ -1,0 +1,558 @@
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
+from pyg_advinfonce.losses import InfoNCE
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.registry import MODELS
+from pyg_advinfonce.schedule import Phase, from_epoch
+from pyg_advinfonce.terms.base import Objective, Term
+from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
+from pyg_advinfonce.training.callbacks import Callback, Diagnostics
+from pyg_advinfonce.training.trainer import seed_everything, train_only
+from tests import cases
+from tests.cases import ADVERSARIAL, DIM, FIRST, find
+
+MONITOR = "valid/recall@20"
+NEVER = from_epoch(10**9)
+
+
+def only(*epochs):
+    return lambda epoch: epoch in epochs
+
+
+def make(case, model="lightgcn", *, options=None, method=None, sampler=None, **keys):
+    graph = cases.toy_graph()
+    method = method or case.method(model, graph, options=options)
+    sampler = sampler or EdgeSampler(graph, batch_size=6, num_negatives=4)
+    evaluator = keys.pop("evaluator", None) or Evaluator(graph)
+    keys = {"epochs": 3, "eval_every": 1, **keys}
+    return Trainer(method, graph, sampler, evaluator, **keys)
+
+
+def set_active(method, **predicates):
+    """Choose the epochs of phases by name."""
+    method.phases = tuple(
+        replace(p, active=predicates.get(p.name, p.active)) for p in method.phases
+    )
+    return method
+
+
+def state_of(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def is_same(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def adam_state(trainer, name):
+    optimizer = next(o for p, o in trainer.phases if p.name == name)
+    return {
+        f"{index}.{key}": value.clone()
+        for index, entry in optimizer.state_dict()["state"].items()
+        for key, value in entry.items()
+    }
+
+
+class Snapshots(Callback):
+    """Keeps copies of all state at every epoch's end."""
+
+    def __init__(self):
+        self.encoder, self.criterion, self.adam = [], [], []
+
+    def on_epoch_end(self, trainer, record):
+        self.encoder.append(state_of(trainer.method.encoder))
+        self.criterion.append(state_of(trainer.method.criterion))
+        names = [phase.name for phase, _ in trainer.phases]
+        self.adam.append({name: adam_state(trainer, name) for name in names})
+
+
+class Scripted:
+    """An evaluator whose scores are written down in advance."""
+
+    def __init__(self, *scores):
+        self.scores, self.splits = list(scores), []
+
+    def __call__(self, z_user, z_item, split):
+        self.splits.append(split)
+        return {MONITOR: self.scores[len(self.splits) - 1]}
+
+
+class Saboteur:
+    """A sampler that spoils a parameter before a batch, or after the last."""
+
+    def __init__(self, parameter, step, value=float("nan"), rounds=0):
+        self.sampler = EdgeSampler(cases.toy_graph(), batch_size=6, num_negatives=4)
+        self.parameter, self.step, self.value = parameter, step, value
+        self.rounds = rounds
+
+    def __len__(self):
+        return len(self.sampler)
+
+    def __iter__(self):
+        for index, pair in enumerate(self.sampler):
+            self.spoil(index)
+            yield pair
+        self.spoil(len(self))
+        self.rounds -= 1
+
+    def spoil(self, index):
+        if self.rounds == 0 and index == self.step:
+            with torch.no_grad():
+                self.parameter[0] = self.value
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", FIRST, ids=lambda case: case.loss)
+def test_a_short_training_lowers_the_loss(model, case):
+    trainer = make(case, model, epochs=25, eval_every=25)
+    trainer.fit()
+    losses = [record.losses["main/rec"] for record in trainer.history]
+    assert all(map(math.isfinite, losses))
+    assert sum(losses[-5:]) < 0.97 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
+def test_each_phase_moves_its_own_parameters_alone(case):
+    watch = Snapshots()
+    method = set_active(case.method(), main=only(0, 2), adversary=only(1, 3))
+    make(case, method=method, epochs=4, callbacks=[watch]).fit()
+    for epoch in (1, 3):  # the adversary's
+        assert is_same(watch.encoder[epoch - 1], watch.encoder[epoch])
+        assert is_same(watch.adam[epoch - 1]["main"], watch.adam[epoch]["main"])
+        assert not is_same(watch.criterion[epoch - 1], watch.criterion[epoch])
+    before, after = watch.criterion[1:3], watch.adam[1:3]
+    assert is_same(*before)
+    assert is_same(after[0]["adversary"], after[1]["adversary"])
+    assert not is_same(watch.encoder[1], watch.encoder[2])
+
+
+@pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
+def test_an_adversarial_epoch_moves_a_fixed_batchs_loss_the_right_way(case):
+    batch = cases.toy_batch(20, 8)
+
+    def loss_of(method):
+        z = method.encoder(cases.toy_graph())
+        x_user, x_item = z.layers[0]
+        return method.criterion(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+
+    options = {"adversary_lr": 1e-3, "tau": 0.5}
+    method = set_active(
+        case.method(options=options), main=NEVER, adversary=only(0, 1, 2)
+    )
+    graph = cases.toy_graph()
+    before = loss_of(method).item()
+    sampler = [(graph, batch)] * 5
+    make(case, method=method, sampler=sampler).fit()
+    after = loss_of(method).item()
+    assert (after < before) if case.loss == "adv-reverse" else (after > before)
+
+
+@pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
+def test_without_adversarial_epochs_the_hardness_stays_as_it_was(case):
+    trainer = make(case, options={"adversary_epochs": 0}, epochs=6)
+    before = state_of(trainer.method.criterion)
+    trainer.fit()
+    assert is_same(before, state_of(trainer.method.criterion))
+    assert all("adversary/rec" not in record.losses for record in trainer.history)
+
+
+def test_uniform_hardness_trains_as_info_nce_of_the_same_weight():
+    uniform = next(c for c in cases.CASES if c.id == "adv-kind=uniform")
+    trainers = [
+        make(uniform, options={"tau": 0.5}),
+        make(find("infonce"), options={"tau": 0.5, "negative_weight": 64.0}),
+    ]
+    for trainer in trainers:
+        trainer.fit()
+    first, second = (trainer.history for trainer in trainers)
+    for a, b in zip(first, second, strict=True):
+        assert a.losses == pytest.approx(b.losses, rel=1e-5)
+        assert a.metrics == b.metrics
+
+
+def test_no_adversarial_epochs_are_nearly_info_nce_of_the_same_weight(graph):
+    """Up to the small hardness that the tables start with."""
+    method = find("adv").method(options={"adversary_epochs": 0})
+    make(find("adv"), method=method).fit()
+    z, batch = method.encoder(graph), cases.toy_batch()
+    expected = InfoNCE(method.criterion.tau, 64.0)(z.user, z.item, batch)
+    found = method.criterion(z.user, z.item, batch)
+    assert found.item() == pytest.approx(expected.item(), abs=0.2)
+    for p in method.criterion.hardness.parameters():
+        p.data.zero_()
+    found = method.criterion(z.user, z.item, batch)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "order"),
+    [("official", ["adversary", "main"]), ("algorithm1", ["main", "adversary"])],
+)
+def test_phases_run_in_the_schedules_order_and_epochs(schedule, order):
+    options = {"schedule": schedule, "adversary_every": 2, "adversary_epochs": 2}
+    trainer = make(find("adv"), options=options, epochs=7)
+    trainer.fit()
+    ran = {
+        record.epoch: list(dict.fromkeys(n.split("/")[0] for n in record.losses))
+        for record in trainer.history
+    }
+    assert [e for e in ran if ran[e] == order] == [1, 3]
+    assert [e for e in ran if ran[e] == ["main"]] == [0, 2, 4, 5, 6]
+
+
+def test_every_phase_has_one_optimiser_of_its_own():
+    trainer = make(find("adv"), options={"adversary_lr": 0.25})
+    (adversary, attack), (main, fit) = trainer.phases
+    assert (adversary.name, main.name) == ("adversary", "main")
+    assert (attack.defaults["lr"], attack.defaults["maximize"]) == (0.25, True)
+    assert (fit.defaults["lr"], fit.defaults["maximize"]) == (0.01, False)
+    for optimizer in (attack, fit):
+        assert optimizer.defaults["weight_decay"] == 0
+        assert optimizer.defaults["betas"] == (0.9, 0.999)
+
+
+def test_the_encoder_runs_once_for_the_whole_adversarial_phase():
+    method = set_active(find("adv").method(), main=NEVER, adversary=only(0))
+    modes = []
+    method.encoder.register_forward_hook(lambda m, *_: modes.append(m.training))
+    make(find("adv"), method=method, epochs=1).fit()
+    assert modes == [False]
+
+
+def test_the_encoder_runs_once_a_step_and_once_a_validation():
+    method = find("bpr").method()
+    modes = []
+    method.encoder.register_forward_hook(lambda m, *_: modes.append(m.training))
+    make(find("bpr"), method=method, epochs=2).fit()
+    assert modes == ([True] * 4 + [False]) * 2
+
+
+def test_gradients_and_flags_are_left_as_they_were():
+    trainer = make(find("adv"), options={"adversary_first": 0})
+    trainer.fit()
+    for p in trainer.method.parameters():
+        assert p.requires_grad
+        assert p.grad is None
+
+
+class Index(Term):
+    """A loss whose value is the step's index, and that keeps what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.epochs = [], []
+
+    def on_epoch_start(self, encoder, graph, epoch):
+        self.epochs.append(epoch)
+
+    def forward(self, step):
+        self.steps.append((step.epoch, step.index))
+        return step.embeddings.user.sum() * 0 + step.index
+
+
+def index_method(**phase):
+    objective = Objective({"rec": Index(), "more": Index()}, weights={"more": 0.5})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    phases = (Phase("main", objective, **phase),)
+    return Method(encoder, objective, phases, cosine=False)
+
+
+def test_losses_are_means_over_steps_of_weighted_terms():
+    trainer = make(None, method=index_method(), epochs=2)
+    trainer.fit()
+    for record in trainer.history:
+        assert record.losses == {"main/rec": 1.5, "main/more": 0.75}
+    term = trainer.method.objective.terms["rec"]
+    assert term.steps == [(e, i) for e in range(2) for i in range(4)]
+    assert term.epochs == [0, 1]
+
+
+def test_no_validation_before_the_main_phase_has_run():
+    method = index_method(active=from_epoch(3))
+    evaluator = Scripted(*[0.1] * 9)
+    trainer = make(None, method=method, epochs=6, evaluator=evaluator, eval_every=1)
+    trainer.fit()
+    assert [r.epoch for r in trainer.history if r.metrics] == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "expected"),
+    [(7, 3, [2, 5, 6]), (6, 3, [2, 5]), (4, 5, [3]), (3, 1, [0, 1, 2]), (1, 9, [0])],
+)
+def test_validates_every_n_epochs_and_at_the_last(epochs, every, expected):
+    evaluator = Scripted(*range(9))
+    trainer = make(find("bpr"), epochs=epochs, eval_every=every, evaluator=evaluator)
+    trainer.fit()
+    assert [r.epoch for r in trainer.history if r.metrics] == expected
+    assert set(evaluator.splits) == {"valid"}
+    assert [r.epoch for r in trainer.history] == list(range(epochs))
+
+
+def test_the_best_weights_are_restored():
+    watch = Snapshots()
+    evaluator = Scripted(0.1, 0.4, 0.2, 0.4)
+    trainer = make(
+        find("adv"),
+        epochs=4,
+        evaluator=evaluator,
+        callbacks=[watch],
+        options={"adversary_first": 1, "adversary_every": 1},
+    )
+    assert trainer.fit() == 1
+    assert is_same(state_of(trainer.method.encoder), watch.encoder[1])
+    assert is_same(state_of(trainer.method.criterion), watch.criterion[1])
+    assert not is_same(watch.criterion[1], watch.criterion[3])
+
+
+def test_patience_stops_the_training():
+    evaluator = Scripted(0.3, 0.2, 0.3, 0.1, 0.9)
+    trainer = make(
+        find("bpr"), epochs=50, eval_every=2, patience=3, evaluator=evaluator
+    )
+    assert trainer.fit() == 1
+    assert len(trainer.history) == 8
+    assert len(evaluator.splits) == 4
+
+
+@pytest.mark.parametrize(
+    "monitor", ["test/recall@20", "test_gamma_2/ndcg@20", "train/hr@20", "recall@20"]
+)
+def test_selection_on_anything_but_the_validation_split_is_refused(monitor):
+    with pytest.raises(
+        ConfigError, match=f"must start with 'valid/' \\(got '{monitor}"
+    ):
+        make(find("bpr"), monitor=monitor)
+
+
+def test_another_validation_metric_may_select():
+    trainer = make(find("bpr"), monitor="valid/ndcg@20")
+    trainer.fit()
+    scores = [record.metrics["valid/ndcg@20"] for record in trainer.history]
+    assert trainer.stopping.best_score == max(scores)
+
+
+def test_a_metric_that_is_not_computed_is_refused():
+    with pytest.raises(ConfigError, match=r"valid/recall@7"):
+        make(find("bpr"), monitor="valid/recall@7").fit()
+
+
+def run(case, *, noise=0, **keys):
+    torch.manual_seed(noise)
+    options = {"adversary_first": 1} if case.has_adversary else {}
+    trainer = make(case, epochs=3, options=options, callbacks=[Diagnostics()], **keys)
+    torch.manual_seed(noise)
+    trainer.fit()
+    return trainer
+
+
+def told(trainer):
+    return [(r.losses, r.metrics, r.diagnostics) for r in trainer.history]
+
+
+@pytest.mark.parametrize("case", FIRST, ids=lambda case: case.loss)
+def test_the_same_seed_gives_the_same_numbers_bit_for_bit(case):
+    first, second = run(case, noise=1), run(case, noise=2)
+    assert told(first) == told(second)
+    assert is_same(state_of(first.method), state_of(second.method))
+    other = run(case, seed=1)
+    assert told(first) != told(other)
+
+
+def test_validating_more_often_does_not_change_training():
+    often, seldom = run(find("rand")), run(find("rand"), eval_every=3)
+    assert [r.losses for r in often.history] == [r.losses for r in seldom.history]
+
+
+class Recorder:
+    """A sampler that keeps the negatives of every pass."""
+
+    def __init__(self):
+        self.sampler = EdgeSampler(cases.toy_graph(), batch_size=6, num_negatives=4)
+        self.passes = []
+
+    def __len__(self):
+        return len(self.sampler)
+
+    def __iter__(self):
+        pairs = list(self.sampler)
+        self.passes.append(torch.cat([batch.dst_neg_index for _, batch in pairs]))
+        return iter(pairs)
+
+
+def test_a_pass_draws_by_run_epoch_and_phase_alone():
+    sampler, again = Recorder(), Recorder()
+    options = {"adversary_first": 1, "adversary_every": 5}
+    make(find("adv"), options=options, sampler=sampler, seed=3).fit()
+    for epoch, index in ((0, 1), (1, 0), (1, 1), (2, 1)):  # the adversary is phase 0
+        seed_everything(3, epoch, index)
+        iter(again)
+    assert len(sampler.passes) == len(again.passes) == 4
+    pairs = zip(sampler.passes, again.passes, strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert len({tuple(p.flatten().tolist()) for p in sampler.passes}) == 4
+
+
+def test_seeds_differ_by_run_epoch_and_phase():
+    draws = {}
+    for key in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2**40, 0, 0)]:
+        seed_everything(*key)
+        draws[key] = tuple(torch.rand(3).tolist())
+    assert len(set(draws.values())) == 5
+    seed_everything(0, 0, 1)
+    assert tuple(torch.rand(3).tolist()) == draws[0, 0, 1]
+
+
+@pytest.mark.parametrize("step", [0, 2])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_names_phase_epoch_and_step(step, value):
+    method = find("adv").method(options={"adversary_epochs": 0})
+    sampler = Saboteur(method.encoder.user, step, value, rounds=1)
+    message = rf"phase 'main', epoch 1, step {step}: rec = nan, .*gradient norm nan"
+    with pytest.raises(NonFiniteLossError, match=message):
+        make(find("adv"), method=method, sampler=sampler, epochs=3).fit()
+
+
+def test_an_infinite_loss_is_caught():
+    method = find("bpr").method("mf")
+    sampler = Saboteur(method.encoder.user, 1, 1e38)
+    with torch.no_grad():
+        method.encoder.item.mul_(1e4)
+    with pytest.raises(NonFiniteLossError, match="phase 'main', epoch 0, step"):
+        make(find("bpr"), method=method, sampler=sampler).fit()
+
+
+def test_an_infinite_gradient_of_a_finite_loss_is_caught():
+    class Steep(Term):
+        def forward(self, step):
+            return step.embeddings.user.sum().mul(0).sqrt()
+
+    objective = Objective({"rec": Steep()})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    method = Method(encoder, objective, (Phase("main", objective),), cosine=False)
+    with pytest.raises(NonFiniteLossError, match=r"rec = -?0\.0, gradient norm nan"):
+        make(None, method=method).fit()
+
+
+def test_the_adversary_is_named_too():
+    method = set_active(find("adv").method(), adversary=only(0))
+    sampler = Saboteur(method.criterion.hardness.user, 0)
+    with pytest.raises(NonFiniteLossError, match="phase 'adversary', epoch 0, step"):
+        make(find("adv"), method=method, sampler=sampler).fit()
+
+
+def test_scores_that_are_no_numbers_name_the_epoch():
+    method = find("infonce").method()
+    sampler = Saboteur(method.encoder.user, 4, rounds=1)
+    with pytest.raises(
+        NonFiniteLossError, match=r"epoch 1: scores of .* users are NaN"
+    ):
+        make(find("infonce"), method=method, sampler=sampler).fit()
+
+
+def test_the_history_tells_of_every_epoch():
+    options = {"adversary_first": 1, "adversary_every": 5}
+    trainer = make(
+        find("adv"), epochs=4, eval_every=2, options=options, callbacks=[Diagnostics()]
+    )
+    trainer.fit()
+    assert [r.epoch for r in trainer.history] == [0, 1, 2, 3]
+    main, both = {"main/rec", "main/l2"}, {"main/rec", "main/l2", "adversary/rec"}
+    assert [set(r.losses) for r in trainer.history] == [main, both, main, main]
+    names = {f"valid/{n}@20" for n in ("recall", "ndcg", "hr", "precision", "mrr")}
+    assert [set(r.metrics) for r in trainer.history] == [set(), names, set(), names]
+    assert all(r.seconds > 0 for r in trainer.history)
+    seconds = [r.seconds for r in trainer.history[1:]]
+    assert trainer.seconds_per_epoch == pytest.approx(sum(seconds) / 3)
+
+
+def test_one_epoch_is_no_measure_of_time():
+    trainer = make(find("bpr"), epochs=1)
+    assert trainer.seconds_per_epoch is None
+    trainer.fit()
+    assert trainer.seconds_per_epoch is None
+
+
+def test_train_only_restores_flags_even_after_an_error():
+    module = torch.nn.Linear(2, 2)
+    module.bias.requires_grad_(False)
+
+    def fail():
+        with train_only(module, [module.bias]):
+            assert module.bias.requires_grad
+            assert not module.weight.requires_grad
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert module.weight.requires_grad
+    assert not module.bias.requires_grad
+
+
+def on(device, graph, batch):
+    return graph.clone().to(device), EdgeBatch(
+        *(
+            index.to(device)
+            for index in (batch.src_index, batch.dst_pos_index, batch.dst_neg_index)
+        )
+    )
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", FIRST, ids=lambda case: case.loss)
+def test_one_epoch_on_cuda_agrees_with_cpu(model, case):
+    options = {"adversary_first": 0} if case.has_adversary else {}
+    method = case.method(model, options=options)
+    batches = [cases.toy_batch(6, 4, seed) for seed in range(4)]
+    found = []
+    for device in ("cpu", "cuda"):
+        sampler = [on(device, cases.toy_graph(), batch) for batch in batches]
+        graph = sampler[0][0]
+        trainer = Trainer(
+            copy.deepcopy(method).to(device),
+            graph,
+            sampler,
+            Evaluator(graph),
+            epochs=1,
+            callbacks=[Diagnostics()],
+        )
+        trainer.fit()
+        found.append(trainer)
+    cpu, cuda = (trainer.history[0] for trainer in found)
+    if case.loss == "rand":  # the devices draw differently
+        assert cuda.losses["main/rec"] == pytest.approx(cpu.losses["main/rec"], rel=0.5)
+        return
+    assert cuda.losses == pytest.approx(cpu.losses, rel=1e-4)
+    assert cuda.diagnostics == pytest.approx(cpu.diagnostics, rel=1e-3, abs=1e-4)
+    states = (trainer.method.state_dict() for trainer in found)
+    for a, b in zip(*(state.values() for state in states), strict=True):
+        torch.testing.assert_close(b.cpu(), a, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("sampling", ["user", "interaction"])
+def test_sampling_and_training_on_cuda(sampling):
+    graph = cases.toy_graph().to("cuda")
+    known = cases.train_pairs(graph.clone().to("cpu"))
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives=20, sampling=sampling)
+    for _, batch in sampler:
+        assert batch.dst_neg_index.is_cuda
+        users, rows = batch.src_index.tolist(), batch.dst_neg_index.tolist()
+        for user, row in zip(users, rows, strict=True):
+            assert not known[user] & set(row)
+    method = find("adv").method().to("cuda")
+    trainer = Trainer(method, graph, sampler, Evaluator(graph), epochs=8, eval_every=2)
+    trainer.fit()
+    assert all(math.isfinite(r.losses["main/rec"]) for r in trainer.history)
