@@ -14,7 +14,7 @@ def evaluate(
     cache_dir: Path | None = CacheDir,
     device: str = Device,
     k: list[int] = typer.Option(
-        [20], "-k", metavar="INTEGER", help="Length of the list; may be repeated."
+        [20], "-k", metavar="<int>", help="Length of the list; may be repeated."
     ),
     strict: bool = typer.Option(
         False,

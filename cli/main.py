@@ -4,7 +4,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 
 import typer
 
@@ -49,7 +48,6 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     try:
         code = app(prog_name="advnce", standalone_mode=False) or 0
-        print(end="", flush=True)  # a closed pipe or a full disk shows itself here
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -70,9 +68,7 @@ def _report(error: Exception) -> int:
         _say(str(error))
         return FAILED if isinstance(error, NonFiniteLossError) else USAGE
     if isinstance(error, OSError):
-        _abandon_stdout()
-        if not isinstance(error, BrokenPipeError):
-            _say(f"{error.filename or 'standard output'}: {error.strerror}")
+        _say(f"{error.filename or 'standard output'}: {error.strerror}")
         return FAILED
     if _is_out_of_memory(error):
         _say("out of memory: lower train.batch_size, num_negatives or encoder.dim")
@@ -89,12 +85,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Recognise what Python, CUDA and torch's allocator for the CPU raise."""
     words = ("out of memory", "can't allocate memory")
     return isinstance(error, MemoryError) or any(w in str(error) for w in words)
-
-
-def _abandon_stdout() -> None:
-    """Let the interpreter's last flush go nowhere instead of failing again."""
-    with suppress(OSError, ValueError):  # not a real file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:

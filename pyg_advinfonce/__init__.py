@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from pyg_advinfonce.datasets.load import load_dataset
     from pyg_advinfonce.encoders.lightgcn import LightGCN
     from pyg_advinfonce.experiment import Result, load_run, train
-    from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, build_graph, message_graph
+    from pyg_advinfonce.graph import (
+        INTERACTS,
+        REV_INTERACTS,
+        build_graph,
+        message_graph,
+    )
     from pyg_advinfonce.hardness import (
         EmbeddingHardness,
         Hardness,

@@ -17,7 +17,7 @@ from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.hardness import KINDS, Hardness, build_hardness
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
@@ -34,7 +34,7 @@ from pyg_advinfonce.training.callbacks import (
 from pyg_advinfonce.training.checkpoint import load_weights, save_weights
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.sampler import EdgeSampler
-from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.training.trainer import Trainer, seed_everything
 from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
 
 
@@ -85,7 +85,6 @@ def train(
     keep_freed_memory()
     started, place = time.perf_counter(), find_device(device)
     graph = prepare(dataset, place)
-    torch.manual_seed(config.train.seed)
     method = build_method(config, graph).to(place)
     told: list[Callback] = [Diagnostics(), *callbacks]
     if hasattr(dataset, "likes"):
@@ -95,7 +94,7 @@ def train(
         save_config(config, out)
         told.append(HistoryFile(out / "history.jsonl"))
     trainer = make_trainer(config, method, graph, told)
-    best_epoch = trainer.fit()
+    best_epoch = _fit(trainer, out)
     result = Result(
         method,
         evaluate(method, graph, trainer.evaluator),
@@ -108,6 +107,17 @@ def train(
     if out is not None:
         save_result(result, dataset.fingerprint, out)
     return result
+
+
+def _fit(trainer: Trainer, out: Path | None) -> int:
+    """Train; where that fails, leave the best weights so far in the run's folder."""
+    try:
+        return trainer.fit()
+    except NonFiniteLossError:
+        if out is not None and trainer.stopping.best_epoch >= 0:
+            trainer.stopping.restore(trainer.method)
+            save_weights(trainer.method, out / "weights.safetensors")
+        raise
 
 
 def check(config: Config, dataset: Dataset) -> None:
@@ -128,13 +138,19 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
 
 
 def build_method(config: Config, graph: HeteroData) -> Method:
-    """Build the method that a configuration names, with checked options."""
+    """Build the method that a configuration names, with checked options.
+
+    The encoder and the criterion start from streams of their own, so that with one seed
+    all losses start from the same embeddings: seeds are pairs in a comparison.
+    """
     entry = MODELS[config.model]
     builder, encoder = entry.load(), entry.load_encoder()
     settings = check_options("encoder", encoder, config.encoder)
     settings |= {"lr": config.train.lr, "l2": config.train.l2}
     settings |= check_options("method", builder, config.method, given=settings)
+    seed_everything(config.train.seed, 0, 0, stream=2)
     criterion = build_criterion(config, graph)
+    seed_everything(config.train.seed, 0, 0, stream=1)
     with naming("encoder", encoder):
         found: Method = builder(graph, criterion, **settings)
     return found

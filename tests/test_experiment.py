@@ -191,3 +191,14 @@ def test_a_run_that_was_interrupted(tmp_path):
     save_config(resolve("mf", "adv"), tmp_path / "seed-0")
     with pytest.raises(CheckpointError, match=r"no weights\.safetensors"):
         load_run(tmp_path, root=tmp_path)
+
+
+def test_one_seed_gives_all_losses_the_same_start(graph):
+    tables = [
+        build_method(Config.resolve("lightgcn", loss, "toy"), graph).encoder.user
+        for loss in ("adv", "infonce", "adv-mlp")
+    ]
+    assert torch.equal(tables[0], tables[1])
+    assert torch.equal(tables[0], tables[2])
+    other = Config.resolve("lightgcn", "adv", "toy", layers=[{"train": {"seed": 1}}])
+    assert not torch.equal(tables[0], build_method(other, graph).encoder.user)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch_geometric.transforms as T
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import HeteroConv, SAGEConv
+from torch_geometric.transforms import ToUndirected
 from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
 import pyg_advinfonce
@@ -75,7 +75,7 @@ def blocks():
 @pytest.fixture
 def namespace():
     torch.manual_seed(0)
-    data = T.ToUndirected()(Simulated("coat").graph)
+    data = ToUndirected()(Simulated("coat").graph)
     num_users, num_items = num_nodes(data)
     return {
         "data": data,

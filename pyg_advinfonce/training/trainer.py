@@ -160,10 +160,17 @@ class Trainer:
             torch.cuda.synchronize(self.method.encoder.device)
 
 
-def seed_everything(seed: int, epoch: int, phase: int) -> None:
-    """Seed torch's generators from a run's seed, an epoch and a phase."""
-    state = np.random.SeedSequence([seed, epoch, phase]).generate_state(1, np.uint64)
-    torch.manual_seed(int(state[0]) >> 1)
+def seed_everything(seed: int, epoch: int, phase: int, *, stream: int = 0) -> None:
+    """Seed torch's generators from a run's seed, an epoch and a phase.
+
+    Args:
+        seed: The run's seed.
+        epoch: The epoch, counted from 0.
+        phase: The phase's place in the epoch, counted from 0.
+        stream: Tells apart what is drawn before training; 0 is training.
+    """
+    sequence = np.random.SeedSequence([seed, epoch, phase, stream])
+    torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import typer
 from pyg_advinfonce.cli import doctor as doctor_verb
 
 import pyg_advinfonce
@@ -97,6 +99,16 @@ def test_trouble_of_the_machine_is_one_line(advnce, monkeypatch, error, code, sa
     assert (found.code, found.line[: len(said)]) == (code, said)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, typer.Abort])
+def test_ctrl_c_at_any_moment(advnce, monkeypatch, error):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr("pyg_advinfonce.cli.main.app", fail)
+    found = advnce("ls")
+    assert (found.code, found.line) == (130, "interrupted")
+
+
 def test_a_bug_is_not_hidden(advnce, monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug")
@@ -131,6 +143,14 @@ def test_a_closed_pipe_is_no_one_s_error():
         os.close(writer)
         assert process.communicate()[1] == ""
     assert process.returncode == 1
+
+
+def test_nobody_has_to_listen_to_the_end(folder):
+    words = [*COMMAND, "train", "mf", "--loss", "bpr", "--epochs", "3"]
+    shell = f"{shlex.join(words)} 2>&1 | head -n 1"
+    found = subprocess.run(["sh", "-c", shell], capture_output=True, text=True)
+    assert found.stdout.startswith("data: simulated:coat")
+    assert (found.stdout.count("\n"), found.stderr) == (1, "")
 
 
 def test_output_that_does_not_fit_is_one_line():
