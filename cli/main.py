@@ -44,8 +44,9 @@ def root(
 def main() -> None:
     """Run the command line; an expected error is one line and exit code 2, or 1."""
     warnings.showwarning = _print_warning
-    # Threads that spin while they wait slow training tenfold where cores are shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
+    # Read when torch is loaded. Threads that wait spin for milliseconds otherwise, and
+    # slow training tenfold where another process wants the cores.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         code = app(prog_name="advnce", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):

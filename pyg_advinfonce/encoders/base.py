@@ -21,7 +21,7 @@ class Embeddings:
 
     user: Tensor
     item: Tensor
-    layers: tuple[tuple[Tensor, Tensor], ...]
+    layers: Sequence[tuple[Tensor, Tensor]]
     aux: Mapping[str, Tensor] = field(default_factory=dict)
 
 

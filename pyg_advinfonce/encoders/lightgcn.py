@@ -9,11 +9,10 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
+from pyg_advinfonce.encoders.layers import Layers, Relations, Tables
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import INTERACTS, ITEM, REV_INTERACTS, USER
-from pyg_advinfonce.ops import Adjacency
-
-Tables = tuple[Tensor, Tensor]
+from pyg_advinfonce.ops import Adjacency, layer_sum
 
 
 class LightGCN(Encoder):
@@ -23,6 +22,9 @@ class LightGCN(Encoder):
 
     .. math::
         Z = \sum_{k=0}^{L} \alpha_k \hat{A}^k E
+
+    The sum is one fused operation; a single layer is made, by PyG's ``LGConv``, when
+    something asks for it.
 
     The graph needs the weights of
     :class:`~pyg_advinfonce.transforms.bipartite_norm.BipartiteNorm`. Without layers
@@ -57,7 +59,8 @@ class LightGCN(Encoder):
             raise ValueError(
                 f"alpha needs {num_layers + 1} weights, one a layer (got {len(alpha)})"
             )
-        self.alpha = None if alpha is None else tuple(alpha)
+        equal = [1 / (num_layers + 1)] * (num_layers + 1)
+        self.alpha = tuple(equal if alpha is None else alpha)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(num_layers))
@@ -73,14 +76,14 @@ class LightGCN(Encoder):
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:
         graphs = self._one_a_layer(graph)
-        layers = [self._tables(graphs[0] if graphs else graph)]
-        for conv, view in zip(self.convs, graphs, strict=True):
-            user, item = layers[-1]
-            to_item = self._relation(view, INTERACTS, (user, item))
-            to_user = self._relation(view, REV_INTERACTS, (item, user))
-            layers.append((conv(item, to_user), conv(user, to_item)))
-        user, item = (self._mean(tables) for tables in zip(*layers, strict=True))
-        return Embeddings(user, item, tuple(layers))
+        tables = self._tables(graphs[0] if graphs else graph)
+        relations = [self._relations(view, tables) for view in graphs]
+        layers = Layers(tables, self.convs, relations)
+        if isinstance(graph, HeteroData) and relations:
+            summed = layer_sum(*tables, *relations[0], self.alpha)
+            return Embeddings(*summed, layers)
+        user, item = (self._sum(column) for column in zip(*layers, strict=True))
+        return Embeddings(user, item, layers)
 
     def _one_a_layer(
         self, graph: HeteroData | Sequence[HeteroData]
@@ -104,8 +107,14 @@ class LightGCN(Encoder):
             self.item if item is None else self.item.index_select(0, item),
         )
 
-    def _relation(
-        self, graph: HeteroData, edge_type: tuple[str, str, str], tables: Tables
+    def _relations(self, graph: HeteroData, tables: Tables) -> Relations:
+        """Return the messages to users and those to items."""
+        sizes = (tables[0].size(0), tables[1].size(0))
+        to_item = self._adjacency_of(graph, INTERACTS, sizes)
+        return self._adjacency_of(graph, REV_INTERACTS, sizes[::-1]), to_item
+
+    def _adjacency_of(
+        self, graph: HeteroData, edge_type: tuple[str, str, str], sizes: tuple[int, ...]
     ) -> Adjacency:
         if edge_type not in graph.edge_types:
             raise GraphError(
@@ -119,18 +128,16 @@ class LightGCN(Encoder):
         kept = self._adjacency.setdefault(edges.edge_weight, {})
         edge_index, found = kept.get(edge_type, (None, None))
         if edge_index is not edges.edge_index:
-            sizes = (tables[0].size(0), tables[1].size(0))
             found = Adjacency.from_edge_index(
                 edges.edge_index, edges.edge_weight, *sizes
             )
             kept[edge_type] = (edges.edge_index, found)
         return found
 
-    def _mean(self, tables: Sequence[Tensor]) -> Tensor:
-        if self.alpha is not None:
-            parts = [a * x for a, x in zip(self.alpha, tables, strict=True)]
-            return torch.stack(parts).sum(0)
-        total = tables[0]
-        for table in tables[1:]:
-            total = total + table
-        return total if len(tables) == 1 else total * (1 / len(tables))
+    def _sum(self, tables: Sequence[Tensor]) -> Tensor:
+        if len(tables) == 1 and self.alpha == (1.0,):
+            return tables[0]
+        total = self.alpha[0] * tables[0]
+        for weight, table in zip(self.alpha[1:], tables[1:], strict=True):
+            total = torch.add(total, table, alpha=weight)
+        return total

@@ -1,7 +1,8 @@
-"""The two computations that cost time, each with its backends behind one function."""
+"""The computations that cost time, each with its backends behind one function."""
 
 from pyg_advinfonce.ops.adjacency import Adjacency
 from pyg_advinfonce.ops.edge_scores import edge_scores
+from pyg_advinfonce.ops.layer_sum import layer_sum
 from pyg_advinfonce.ops.propagate import propagate
 
-__all__ = ["Adjacency", "edge_scores", "propagate"]
+__all__ = ["Adjacency", "edge_scores", "layer_sum", "propagate"]

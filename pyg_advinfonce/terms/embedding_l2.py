@@ -1,6 +1,7 @@
 """L2 penalty on the layer-0 rows of a batch."""
 
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from pyg_advinfonce.step import Step
 from pyg_advinfonce.terms.base import Term
@@ -33,4 +34,5 @@ class EmbeddingL2(Term):
 
 
 def _squares(table: Tensor, index: Tensor) -> Tensor:
-    return table.index_select(0, index).square().sum()
+    # A sparse gradient spares a pass over the whole table; it is added to a dense one.
+    return embedding(index, table, sparse=True).square().sum()

@@ -237,7 +237,29 @@ def test_a_list_has_one_graph_a_layer(graph):
         layers.append(adjacency @ layers[-1])
     torch.testing.assert_close(joint(z), sum(layers) / 3)
     same = encoder([first, first])
-    assert torch.equal(joint(same), joint(encoder(first)))
+    torch.testing.assert_close(joint(same), joint(encoder(first)))
+
+
+def test_layers_are_made_on_demand_and_sum_up(graph):
+    encoder = LightGCN(NUM_USERS, NUM_ITEMS, 4, num_layers=3, alpha=(0.5, 0.25, 0, 2))
+    encoder = encoder.double()
+    z = encoder(double_norm(graph))
+    assert len(z.layers) == 4
+    assert z.layers[-1] is z.layers[3]
+    assert z.layers[1:3][0] is z.layers[1]
+    with pytest.raises(IndexError):
+        _ = z.layers[4]
+    for found, place in ((z.user, 0), (z.item, 1)):
+        parts = [
+            w * rows[place] for w, rows in zip(encoder.alpha, z.layers, strict=True)
+        ]
+        torch.testing.assert_close(found, sum(parts))
+    tables = (encoder.user, encoder.item)
+    seed = torch.randn_like(z.user)
+    fused = torch.autograd.grad(z.user, tables, seed, retain_graph=True)
+    summed = sum(w * rows[0] for w, rows in zip(encoder.alpha, z.layers, strict=True))
+    for a, b in zip(fused, torch.autograd.grad(summed, tables, seed), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("num_graphs", [1, 3])
