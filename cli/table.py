@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pyg_advinfonce.config import published
+from pyg_advinfonce.config import packaged, published
 
 
 def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
@@ -15,7 +15,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     rows = [["split", *columns]]
     for split in ordered:
         rows.append([split, *(_cell(metrics[f"{split}/{c}"]) for c in columns)])
-    paper = published(summary["data"], summary["model"], summary["loss"])
+    paper = _paper(summary)
     for split in ordered:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:
@@ -24,6 +24,16 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     return "\n".join(
         [*_head(summary, fingerprint), "", *_aligned(rows), "", _foot(summary)]
     )
+
+
+def _paper(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the paper's numbers, if the settings are those that come with them."""
+    names = summary["data"], summary["model"], summary["loss"]
+    for section, keys in packaged(*names).items():
+        own = summary["config"][section]
+        if any(own.get(key) != value for key, value in keys.items()):
+            return {}
+    return published(*names)
 
 
 def _cell(value: Mapping[str, Any]) -> str:

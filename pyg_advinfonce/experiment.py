@@ -292,10 +292,26 @@ def load_run(
     dataset = load_dataset(
         config.dataset, root=root, cache_dir=cache_dir, **config.data
     )
+    _check_same_data(folder, dataset.fingerprint)
     graph = prepare(dataset, place)
     method = build_method(config, graph)
     load_weights(method, folder / "weights.safetensors")
     return config, method.to(place), graph
+
+
+def _check_same_data(folder: Path, fingerprint: str) -> None:
+    """Refuse data that a run was not trained on, where the run says which it was."""
+    file = folder / "metrics.json"
+    if not file.is_file():
+        return
+    try:
+        trained_on = json.loads(file.read_text(encoding="utf-8"))["data"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file}: not the metrics of a run") from error
+    if trained_on != fingerprint:
+        raise CheckpointError(
+            f"{folder} was trained on other data: {trained_on}; found {fingerprint}"
+        )
 
 
 def finite(values: dict[str, float]) -> dict[str, float | None]:

@@ -54,6 +54,12 @@ class Hardness(nn.Module):
         return _log_mean_one(at_least_float32(logits), batch.neg_mask)
 
 
+def _check_widths(**widths: int) -> None:
+    for name, width in widths.items():
+        if width < 1:
+            raise ValueError(f"{name} must be positive (got {width})")
+
+
 def _log_mean_one(logits: Tensor, mask: Tensor | None) -> Tensor:
     """Shift each row ``[B, K]`` so that exp has mean one over the kept entries."""
     if mask is None:
@@ -92,6 +98,7 @@ class EmbeddingHardness(Hardness):
 
     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
         super().__init__()
+        _check_widths(dim=dim)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.reset_parameters()
@@ -138,6 +145,7 @@ class MLPHardness(Hardness):
         activation: Literal["relu", "none"] = "relu",
     ) -> None:
         super().__init__()
+        _check_widths(dim=dim, hidden=hidden)
         if input not in ("ego", "final") or activation not in ("relu", "none"):
             raise ValueError(
                 "input must be 'ego' or 'final', activation 'relu' or 'none' "

@@ -97,5 +97,5 @@ def _make(
     valid = sorted(inspect.signature(dataset).parameters.keys() - fixed)
     wrong = sorted(options.keys() - set(valid))
     if wrong:
-        raise unknown("option of the data set", wrong[0], valid)
+        raise unknown("key", f"data.{wrong[0]}", [f"data.{name}" for name in valid])
     return dataset(**given, **options)

@@ -79,7 +79,7 @@ class AdvInfoNCE(Criterion):
         self.tau, self.negative_weight = check_tau(tau), negative_weight
         self.adversary_lr, self.reverse = adversary_lr, reverse
         self.schedule, self.l2_negatives = schedule, l2_negatives
-        first = _first(schedule, adversary_every, adversary_first)
+        first = _first(schedule, adversary_every, adversary_epochs, adversary_first)
         self.is_adversarial = every(
             adversary_every, first=first, times=adversary_epochs
         )
@@ -147,9 +147,14 @@ class AdvInfoNCE(Criterion):
         return (adversary, main) if official else (main, adversary)
 
 
-def _first(schedule: str, period: int, first: int | None) -> int:
-    if first is not None:
-        return first
+def _first(schedule: str, period: int, times: int, first: int | None) -> int:
+    """Check the adversary's epochs and return the first of them."""
     if period < 1:
         raise ValueError(f"adversary_every must be positive (got {period})")
-    return period - 1 if schedule == "algorithm1" else (-4) % period + 1
+    if times < 0:
+        raise ValueError(f"adversary_epochs must not be negative (got {times})")
+    if first is None:
+        return period - 1 if schedule == "algorithm1" else (-4) % period + 1
+    if first < 0:
+        raise ValueError(f"adversary_first must not be negative (got {first})")
+    return first
