@@ -30,7 +30,7 @@ def _paper(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the paper's numbers, if the settings are those that come with them."""
     names = summary["data"], summary["model"], summary["loss"]
     for section, keys in packaged(*names).items():
-        own = summary["config"][section]
+        own = summary["config"].get(section, keys)  # "published" is not a setting
         if any(own.get(key) != value for key, value in keys.items()):
             return {}
     return published(*names)

@@ -177,7 +177,8 @@ def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
     if kind not in KINDS:
         raise unknown("hardness.kind", kind, KINDS)
     if kind in ("embedding", "mlp"):
-        options = {"dim": config.encoder.get("dim", 64)} | options
+        width = max(1, config.encoder.get("dim", 64))  # a wrong one is the encoder's
+        options = {"dim": width} | options
     options = check_options("hardness", KINDS[kind], options)
     with naming("hardness", KINDS[kind]):
         return build_hardness(graph, kind, **options)

@@ -6,7 +6,8 @@ import torch
 
 import pyg_advinfonce
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
 from pyg_advinfonce.experiment import (
     build_method,
     check,
@@ -19,6 +20,8 @@ from pyg_advinfonce.experiment import (
 )
 from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
 from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.training.checkpoint import load_weights
+from pyg_advinfonce.training.evaluator import Evaluator
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
 PACKAGED = [
@@ -202,3 +205,37 @@ def test_one_seed_gives_all_losses_the_same_start(graph):
     assert torch.equal(tables[0], tables[2])
     other = Config.resolve("lightgcn", "adv", "toy", layers=[{"train": {"seed": 1}}])
     assert not torch.equal(tables[0], build_method(other, graph).encoder.user)
+
+
+def test_a_run_knows_the_data_it_was_trained_on(tmp_path):
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
+    train(config, load_dataset("simulated"), out=tmp_path)
+    load_run(tmp_path, root=tmp_path)
+    other = {**config.model_dump(), "data": {"seed": 1}}
+    save_config(Config(**other), tmp_path)
+    with pytest.raises(CheckpointError, match="was trained on other data: simulated"):
+        load_run(tmp_path, root=tmp_path)
+
+
+def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
+    config = Config.resolve(
+        "mf", "infonce", layers=[{"train": {"epochs": 9, "eval_every": 1}}]
+    )
+    evaluate_split = Evaluator.__call__
+    calls = []
+
+    def failing(self, *args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise NonFiniteLossError("scores are NaN")
+        return evaluate_split(self, *args)
+
+    monkeypatch.setattr(Evaluator, "__call__", failing)
+    dataset = load_dataset("simulated")
+    with pytest.raises(NonFiniteLossError, match="epoch 2"):
+        train(config, dataset, out=tmp_path)
+    method = build_method(config, dataset.graph)
+    load_weights(method, tmp_path / "weights.safetensors")
+    assert not torch.equal(
+        method.encoder.user, build_method(config, dataset.graph).encoder.user
+    )

@@ -51,6 +51,8 @@ def test_the_paper_s_numbers_stand_beside_ours(advnce, real_data):
     words = ["--data", "coat", "--data-root", real_data, "--epochs", 1]
     table = advnce("train", "mf", "--loss", "adv", *words).out
     assert "test, paper     0.2905   0.1999" in table
+    other = advnce("train", "mf", "--loss", "adv", *words, "--set", "loss.tau=0.5").out
+    assert "paper" not in other  # its settings were others
 
 
 @pytest.fixture

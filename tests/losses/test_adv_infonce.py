@@ -86,9 +86,12 @@ def test_the_registry_names_kinds_of_hardness(loss, kind):
     [
         ({"schedule": "paper"}, r"'official' or 'algorithm1' \(got 'paper'\)"),
         ({"adversary_every": 0}, "adversary_every must be positive"),
-        ({"adversary_every": 0, "adversary_first": 2}, "period must be positive"),
-        ({"adversary_epochs": -1}, "times not negative"),
-        ({"adversary_first": -1}, "first and times not negative"),
+        (
+            {"adversary_every": 0, "adversary_first": 2},
+            "adversary_every must be positive",
+        ),
+        ({"adversary_epochs": -1}, "adversary_epochs must not be negative"),
+        ({"adversary_first": -1}, "adversary_first must not be negative"),
     ],
 )
 def test_impossible_schedules(wrong, message):
