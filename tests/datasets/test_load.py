@@ -69,7 +69,10 @@ def test_a_published_name_whose_files_are_missing(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["coatt", "", "../../x", "a" * 300, "a\0b", "/no/dir"])
-def test_anything_else_lists_what_there_is(data, tmp_path):
+def test_anything_else_lists_what_there_is(data, tmp_path, monkeypatch):
+    here = tmp_path / "some" / "where"  # what lies above it is known
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
     with pytest.raises(UnknownNameError) as error:
         load_dataset(data, root=tmp_path)
     message = str(error.value)
