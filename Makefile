@@ -24,7 +24,7 @@ install: $(VENV)/.test  ## make .venv and install the library and its test tools
 dev: $(VENV)/.dev  ## the same, with linters and type checker
 	@echo "installed, with linters: $(BIN)"
 
-demo: $(VENV)/.test  ## train LightGCN with AdvInfoNCE on simulated data (a minute or two)
+demo: $(VENV)/.test  ## train LightGCN with AdvInfoNCE on simulated data (half a minute)
 	$(BIN)/advnce train lightgcn --loss adv --data simulated --epochs 300 --out runs/demo --overwrite
 
 test: $(VENV)/.test  ## run the tests; ARGS="-k hardness" passes options to pytest
@@ -51,7 +51,7 @@ $(VENV)/.test $(VENV)/.dev: pyproject.toml constraints.txt
 	  rm -rf $(VENV) && mkdir $(VENV) && touch $(VENV)/.unfinished && { $(CREATE_VENV); }; \
 	fi
 	@touch $(VENV)/.unfinished
-	$(BIN)/python -m pip install -c constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
 	@rm $(VENV)/.unfinished
 	@touch $(VENV)/.test $@
 

@@ -9,7 +9,9 @@ from .options import CacheDir, DataRoot, Device
 
 
 def evaluate(
-    run: Path = typer.Argument(help="A run's folder, or one seed of it."),
+    run: Path = typer.Argument(
+        help="A run's folder (all its seeds), or one seed of it."
+    ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
     device: str = Device,
@@ -26,18 +28,23 @@ def evaluate(
     """Rank every held-out split by a trained run's weights."""
     from pyg_advinfonce import experiment
     from pyg_advinfonce.errors import ConfigError
+    from pyg_advinfonce.summary import spread
     from pyg_advinfonce.training.evaluator import Evaluator
+
+    from .table import cell
 
     if min(k) < 1:
         raise ConfigError(f"-k must be positive (got {min(k)})")
-    _, method, graph = experiment.load_run(
-        run, root=data_root, cache_dir=cache_dir, device=device
-    )
-    evaluator = Evaluator(graph, k=k, strict=strict)
-    metrics = experiment.evaluate(method, graph, evaluator)
+    found = []
+    for folder in experiment.seed_folders(run):
+        _, method, graph = experiment.load_run(
+            folder, root=data_root, cache_dir=cache_dir, device=device
+        )
+        evaluator = Evaluator(graph, k=k, strict=strict)
+        found.append(experiment.finite(experiment.evaluate(method, graph, evaluator)))
+    metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
     if as_json:
-        found = {"run_dir": str(run), "metrics": experiment.finite(metrics)}
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
         return
     for name, value in metrics.items():
-        typer.echo(f"{name:<28}{value:.4f}")
+        typer.echo(f"{name:<28}{cell(value)}")

@@ -14,7 +14,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     ordered = sorted(splits, key=lambda s: s == "valid")
     rows = [["split", *columns]]
     for split in ordered:
-        rows.append([split, *(_cell(metrics[f"{split}/{c}"]) for c in columns)])
+        rows.append([split, *(cell(metrics[f"{split}/{c}"]) for c in columns)])
     paper = _paper(summary)
     for split in ordered:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
@@ -36,7 +36,8 @@ def _paper(summary: Mapping[str, Any]) -> dict[str, Any]:
     return published(*names)
 
 
-def _cell(value: Mapping[str, Any]) -> str:
+def cell(value: Mapping[str, Any]) -> str:
+    """Return mean and standard deviation in four digits."""
     mean, std = value["mean"], value["std"]
     if mean is None:
         return "nan"

@@ -68,6 +68,7 @@ def train(
     device: torch.device | str = "auto",
     out: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    criterion: Criterion | None = None,
 ) -> Result:
     """Train one seed of a configuration and evaluate its best epoch on every split.
 
@@ -77,6 +78,7 @@ def train(
         device: ``auto``, ``cpu``, ``cuda`` or any other of torch's devices.
         out: A folder for configuration, history, metrics and weights.
         callbacks: Told of every epoch's end, after the built-in diagnostics.
+        criterion: A loss of your own, in place of the one that the configuration names.
 
     Raises:
         ConfigError: If an option is wrong.
@@ -85,7 +87,7 @@ def train(
     keep_freed_memory()
     started, place = time.perf_counter(), find_device(device)
     graph = prepare(dataset, place)
-    method = build_method(config, graph).to(place)
+    method = build_method(config, graph, criterion).to(place)
     told: list[Callback] = [Diagnostics(), *callbacks]
     if hasattr(dataset, "likes"):
         told.insert(1, FalseNegatives(dataset.likes))
@@ -137,7 +139,9 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
     return graph
 
 
-def build_method(config: Config, graph: HeteroData) -> Method:
+def build_method(
+    config: Config, graph: HeteroData, criterion: Criterion | None = None
+) -> Method:
     """Build the method that a configuration names, with checked options.
 
     The encoder and the criterion start from streams of their own, so that with one seed
@@ -149,7 +153,7 @@ def build_method(config: Config, graph: HeteroData) -> Method:
     settings |= {"lr": config.train.lr, "l2": config.train.l2}
     settings |= check_options("method", builder, config.method, given=settings)
     seed_everything(config.train.seed, 0, 0, stream=2)
-    criterion = build_criterion(config, graph)
+    criterion = criterion or build_criterion(config, graph)
     seed_everything(config.train.seed, 0, 0, stream=1)
     with naming("encoder", encoder):
         found: Method = builder(graph, criterion, **settings)
@@ -265,6 +269,13 @@ def save_result(result: Result, fingerprint: str, folder: Path) -> None:
     }
     text = json.dumps(summary, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+def seed_folders(run: Path) -> list[Path]:
+    """Return the seeds' folders of a run, or the folder itself if it is one seed's."""
+    if (run / "config.toml").is_file():
+        return [run]
+    return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]
 
 
 def load_run(

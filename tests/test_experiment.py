@@ -19,6 +19,7 @@ from pyg_advinfonce.experiment import (
     train,
 )
 from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
+from pyg_advinfonce.losses import BPR
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
@@ -239,3 +240,11 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
     assert not torch.equal(
         method.encoder.user, build_method(config, dataset.graph).encoder.user
     )
+
+
+def test_a_criterion_of_ones_own_trains():
+    config = Config.resolve("mf", "adv", layers=[{"train": {"epochs": 2}}])
+    criterion = BPR()
+    result = train(config, load_dataset("simulated"), criterion=criterion)
+    assert result.method.criterion is criterion
+    assert not result.method.cosine

@@ -69,12 +69,13 @@ class RawFolder:
         )
 
     def _missing(self, file: str, *places: Path) -> DatasetNotFoundError:
-        looked = ", ".join(str(place) for place in places)
+        looked = ", ".join(dict.fromkeys(str(place) for place in places))
         advice = "put the split files there (one user a line: user item item ...)"
         if self.published is not None:
             advice = f"put the split files there, published at {self.published.url}"
         return DatasetNotFoundError(
-            f"data set '{self.name}' needs {file}, not found in {looked}: {advice}"
+            f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "
+            "or name another root by --data-root"
         )
 
 

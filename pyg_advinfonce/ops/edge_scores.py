@@ -37,11 +37,14 @@ def edge_scores(
 
     Raises:
         ValueError: If the shapes do not fit or the backend is unknown.
+        IndexError: If an index is out of range (on a GPU, torch's own error).
     """
     _check_shapes(x_src, x_dst, index)
     name = backend or default_backend(x_src.device)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
+    if index.numel() and index.device.type == "cpu":  # the fused kernel reads anything
+        _check_range(index, x_dst.size(0))
     if index.size(1) > x_dst.size(0):  # the fused kernel takes no fuller row
         return (x_src @ x_dst.t()).gather(1, index.long())
     half = x_src.dtype in (torch.float16, torch.bfloat16)
@@ -65,6 +68,15 @@ def _check_shapes(x_src: Tensor, x_dst: Tensor, index: Tensor) -> None:
     if index.dim() != 2 or index.size(0) != x_src.size(0):
         raise ValueError(
             f"index must be [{x_src.size(0)}, K] (got {tuple(index.shape)})"
+        )
+
+
+def _check_range(index: Tensor, num_rows: int) -> None:
+    low, high = (int(bound) for bound in index.aminmax())
+    if low < 0 or high >= num_rows:
+        wrong = low if low < 0 else high
+        raise IndexError(
+            f"index must hold rows of x_dst, 0 to {num_rows - 1} (got {wrong})"
         )
 
 

@@ -59,7 +59,8 @@ class EdgeSampler:
         if len(self) == 0:
             raise ConfigError(
                 f"train.batch_size {batch_size} exceeds the {self.num_samples} train "
-                "pairs: there is no full batch; lower train.batch_size"
+                "pairs: there is no full batch; set train.batch_size to "
+                f"{self.num_samples} or less"
             )
 
     def __len__(self) -> int:

@@ -92,7 +92,7 @@ def test_what_is_missing_is_named_in_one_line(toy, tmp_path):
     assert str(error.value) == (
         f"data set 'absent' needs train.txt, not found in {tmp_path}/absent/raw, "
         f"{tmp_path}/absent: put the split files there (one user a line: user item "
-        "item ...)"
+        "item ...), or name another root by --data-root"
     )
     (toy / "toy" / "test.txt").unlink()
     with pytest.raises(DatasetNotFoundError, match=r"needs test\.txt or test_ood\.txt"):

@@ -195,3 +195,11 @@ def test_cuda_agrees_with_cpu(backend, index_dtype):
     pairs = zip(gradients(found.cpu(), *on_gpu), gradients(expected, x, y), strict=True)
     for a, b in pairs:
         torch.testing.assert_close(a.cpu(), b)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("wrong", [-1, 4, 10**6])
+def test_an_index_out_of_range_is_refused(backend, wrong):
+    index = torch.tensor([[0, 3], [wrong, 1]])
+    with pytest.raises(IndexError, match=rf"0 to 3 \(got {wrong}\)"):
+        edge_scores(torch.ones(2, 3), torch.ones(4, 3), index, backend=backend)
