@@ -292,13 +292,13 @@ def load_run(
     Raises:
         CheckpointError: If the folder holds no run.
     """
-    seeds = sorted(folder.glob("seed-*"))
-    if not (folder / "config.toml").is_file() and len(seeds) == 1:
+    seeds = seed_folders(folder)
+    if len(seeds) == 1:
         folder = seeds[0]
     for name in ("config.toml", "weights.safetensors"):
         if not (folder / name).is_file():
             names = ", ".join(seed.name for seed in seeds)
-            inside = f": choose one of {names}" if seeds else ""
+            inside = f": choose one of {names}" if len(seeds) > 1 else ""
             raise CheckpointError(f"{folder} holds no finished run, no {name}{inside}")
     config, place = Config.load(folder / "config.toml"), find_device(device)
     dataset = load_dataset(

@@ -7,12 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
 
 from pyg_advinfonce.errors import GraphError, NonFiniteLossError
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.training.evaluator import Evaluator
+from tests.device_mode import DeviceIsNamed
 
 NAMES = ("recall", "ndcg", "hr", "precision", "mrr")
 
@@ -427,14 +426,6 @@ def test_scores_stay_in_float32_under_autocast():
     expected = evaluate(train, test, *tables)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert evaluate(train, test, *tables) == expected
-
-
-class DeviceIsNamed(TorchFunctionMode):
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func in _device_constructors() and kwargs.get("device") is None:
-            raise AssertionError(f"{func.__name__} without device")
-        return func(*args, **kwargs)
 
 
 @pytest.mark.parametrize("strict", [False, True])
