@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
-from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
 
 Sections = dict[str, dict[str, Any]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -77,12 +77,13 @@ class Config(BaseModel):
     ) -> Self:
         """Put a configuration together; later layers win.
 
-        The first layers are the loss's own options and the file
-        ``configs/<data>/<model>-<loss>.toml`` of this package, if there is one.
+        The first layers are the loss's own options, those of the pair of model and
+        loss, and the file ``configs/<data>/<model>-<loss>.toml`` of this package, if
+        there is one.
 
         Args:
             model: The model's name.
-            criterion: The loss's name (default: ``adv``).
+            criterion: The loss's name (default: the model's first).
             dataset: The data set's name, or a folder.
             layers: Sections from files and flags. A file may also name its model,
                 criterion and dataset, as a saved configuration does: the same ones.
@@ -90,11 +91,11 @@ class Config(BaseModel):
         Raises:
             ConfigError: If a name, key or value is wrong.
         """
-        criterion = criterion or "adv"
-        _check_names(model, criterion)
+        criterion = criterion or default_loss(model)
+        check_pair(model, criterion)
         names = {"model": model, "criterion": criterion, "dataset": dataset}
-        own = {name: dict(keys) for name, keys in LOSSES[criterion].options.items()}
-        return cls._merged(names, own, packaged(dataset, model, criterion), *layers)
+        own = LOSSES[criterion].options, MODELS[model].losses[criterion]
+        return cls._merged(names, *own, packaged(dataset, model, criterion), *layers)
 
     @classmethod
     def _merged(cls, names: Mapping[str, Any], *layers: Mapping[str, Any]) -> Self:
@@ -122,17 +123,10 @@ class Config(BaseModel):
             if not isinstance(name, str):
                 raise ConfigError(f"{path}: expected a run's configuration, no {key}")
         try:
-            _check_names(names["model"], names["criterion"])
+            check_pair(names["model"], names["criterion"])
             return cls._merged(names, saved)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
-
-
-def _check_names(model: str, criterion: str) -> None:
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    if criterion not in LOSSES:
-        raise unknown("loss", criterion, LOSSES)
 
 
 def _check_same(key: str, name: str, other: object) -> None:
@@ -143,7 +137,7 @@ def _check_same(key: str, name: str, other: object) -> None:
 def _check_section(name: str, keys: object) -> None:
     if name not in SECTIONS:
         raise unknown("section", name, SECTIONS)
-    if not isinstance(keys, dict):
+    if not isinstance(keys, Mapping):
         raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
 
 

@@ -1,5 +1,6 @@
 """From a configuration to a result; the one module that knows all the others."""
 
+import inspect
 import json
 import math
 import resource
@@ -24,6 +25,7 @@ from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+from pyg_advinfonce.terms.base import RankingTerm
 from pyg_advinfonce.training.callbacks import (
     Callback,
     Diagnostics,
@@ -68,7 +70,7 @@ def train(
     device: torch.device | str = "auto",
     out: Path | None = None,
     callbacks: Sequence[Callback] = (),
-    criterion: Criterion | None = None,
+    criterion: Criterion | RankingTerm | None = None,
 ) -> Result:
     """Train one seed of a configuration and evaluate its best epoch on every split.
 
@@ -140,7 +142,9 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
 
 
 def build_method(
-    config: Config, graph: HeteroData, criterion: Criterion | None = None
+    config: Config,
+    graph: HeteroData,
+    criterion: Criterion | RankingTerm | None = None,
 ) -> Method:
     """Build the method that a configuration names, with checked options.
 
@@ -160,10 +164,12 @@ def build_method(
     return found
 
 
-def build_criterion(config: Config, graph: HeteroData) -> Criterion:
-    """Build the criterion that a configuration names, with checked options."""
+def build_criterion(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
+    """Build the ranking loss that a configuration names, with checked options."""
     kind = LOSSES[config.criterion].load()
     options = check_options("loss", kind, config.loss)
+    if "dim" in inspect.signature(kind).parameters:  # tables as wide as the encoder's
+        options = {"dim": _width(config)} | options
     if kind is AdvInfoNCE:
         hardness = _build_hardness(config, graph)
         with naming("loss", kind):
@@ -171,7 +177,7 @@ def build_criterion(config: Config, graph: HeteroData) -> Criterion:
     if config.hardness:
         raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
     with naming("loss", kind):
-        found: Criterion = kind.from_graph(graph, **options)
+        found: Criterion | RankingTerm = kind.from_graph(graph, **options)
     return found
 
 
@@ -181,11 +187,16 @@ def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
     if kind not in KINDS:
         raise unknown("hardness.kind", kind, KINDS)
     if kind in ("embedding", "mlp"):
-        width = max(1, config.encoder.get("dim", 64))  # a wrong one is the encoder's
-        options = {"dim": width} | options
+        options = {"dim": _width(config)} | options
     options = check_options("hardness", KINDS[kind], options)
     with naming("hardness", KINDS[kind]):
         return build_hardness(graph, kind, **options)
+
+
+def _width(config: Config) -> int:
+    """Return the encoder's width; a wrong one is the encoder's to refuse."""
+    width: int = max(1, config.encoder.get("dim", 64))
+    return width
 
 
 def make_trainer(

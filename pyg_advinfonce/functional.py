@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pdist, softplus
 
+from pyg_advinfonce.ops import log_partition
+
 EPS = 1e-12
 MASKED = -1e30  # a score that no sum notices; finite, so that gradients stay finite
 
@@ -56,20 +58,26 @@ def info_nce(
     return softplus(mass - at_least_float32(pos)).mean()
 
 
-def view_info_nce(anchor: Tensor, positive: Tensor, tau: float) -> Tensor:
-    r"""Contrast two views: row ``t`` of one with all rows of the other, by cosine.
+def view_info_nce(
+    anchor: Tensor, candidate: Tensor, tau: float, index: Tensor | None = None
+) -> Tensor:
+    r"""Contrast two views by cosine: an anchor with all rows of the other view.
 
     .. math::
-        \frac{1}{N} \sum_t \Big[\log \sum_k e^{c(a_t, p_k)/\tau}
-        - c(a_t, p_t)/\tau\Big]
+        \frac{1}{T} \sum_t \Big[\log \sum_k e^{c(a_t, y_k)/\tau}
+        - c(a_t, y_{i(t)})/\tau\Big]
+
+    The scores ``[T, N]`` are never held all at once.
 
     Args:
-        anchor: ``[N, D]`` rows of the first view.
-        positive: ``[N, D]`` the same nodes' rows in the second view.
+        anchor: ``[T, D]`` rows of the first view.
+        candidate: ``[N, D]`` rows of the second view.
         tau: The temperature.
+        index: ``[T]`` the anchors' own rows of ``candidate`` (default: row ``t``).
     """
-    scores = unit_rows(anchor) @ unit_rows(positive).t() / tau  # [N, N]
-    return (scores.logsumexp(-1) - scores.diagonal()).mean()
+    source, target = unit_rows(anchor) / tau, unit_rows(candidate)
+    own = target if index is None else target.index_select(0, index)  # [T, D]
+    return (log_partition(source, target) - (source * own).sum(-1)).mean()
 
 
 def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:

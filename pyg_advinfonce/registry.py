@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from pyg_advinfonce.errors import UnknownNameError
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
+
+Options = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,15 @@ class Entry:
         help: One line for a person.
         options: Settings by section that make this name what it is.
         encoder: A model's encoder, whose arguments are the section ``[encoder]``.
+        losses: The losses that a model takes, its default first, with the settings by
+            section that go with each.
     """
 
     target: str
     help: str
-    options: Mapping[str, Mapping[str, str | bool | int]] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     encoder: str = ""
+    losses: Mapping[str, Options] = field(default_factory=dict)
 
     def load(self) -> Any:  # noqa: ANN401
         """Import the module and return what the entry names."""
@@ -43,16 +48,23 @@ def _load(target: str) -> Any:  # noqa: ANN401
     return getattr(importlib.import_module(f"pyg_advinfonce.{module}"), attribute)
 
 
+# What matrix factorisation and LightGCN take: every loss of the paper, adv first.
+GENERAL: Mapping[str, Options] = {
+    name: {} for name in ("adv", "bpr", "infonce", "adv-mlp", "rand", "adv-reverse")
+}
+
 MODELS: Mapping[str, Entry] = {
     "mf": Entry(
         "methods.mf:build",
         "Matrix factorisation: LightGCN without layers",
         encoder="encoders.lightgcn:LightGCN",
+        losses=GENERAL,
     ),
     "lightgcn": Entry(
         "methods.lightgcn:build",
         "LightGCN (He et al., SIGIR 2020)",
         encoder="encoders.lightgcn:LightGCN",
+        losses=GENERAL,
     ),
 }
 
@@ -123,3 +135,33 @@ def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
     if name not in table:
         raise unknown(kind, name, table)
     return table[name].load()
+
+
+def check_pair(model: str, loss: str) -> None:
+    """Check that a model and a loss are known and go together.
+
+    Raises:
+        UnknownNameError: If a table has no such name.
+        ConfigError: If the model does not take the loss.
+    """
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
+    known = MODELS[model].losses
+    if loss not in known:
+        raise ConfigError(
+            f"model '{model}' does not take the loss '{loss}': "
+            f"choose from {', '.join(known)}"
+        )
+
+
+def default_loss(model: str) -> str:
+    """Return the loss that a model is trained with if none is named.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+    """
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    return next(iter(MODELS[model].losses))

@@ -1,5 +1,9 @@
-"""One row for each way to build a loss; the rows drive the contract tests."""
+"""One row for each way to build a loss; the rows drive the contract tests.
 
+The rows of whole methods, one step of each in naive form, are in ``method_cases.py``.
+"""
+
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +12,7 @@ import torch
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import build_graph, num_nodes, split_edges
+from pyg_advinfonce.losses import Criterion
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.transforms import BipartiteNorm
 from tests import reference
@@ -70,15 +75,22 @@ class Case:
 
     Attributes:
         loss: The name in the registry.
-        naive: The formula by loops; for random hardness, drawn from the same seed.
+        naive: The formula by loops; what is drawn, it draws from the same seed. None
+            for a loss that is a term: then ``method_cases.py`` has its formula.
         options: Arguments of the criterion.
         hardness: Arguments of its hardness.
+        draws: Whether the loss draws random numbers.
+        sums: Whether negatives count by a weighted sum of exponentials alone.
+        model: A model that takes the loss.
     """
 
     loss: str
-    naive: Naive
+    naive: Naive | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     hardness: Mapping[str, Any] = field(default_factory=dict)
+    draws: bool = False
+    sums: bool = True
+    model: str = "lightgcn"
 
     @property
     def id(self):
@@ -91,8 +103,12 @@ class Case:
         return self.loss in ("adv", "adv-mlp", "adv-reverse")
 
     @property
-    def takes_tau(self):
-        return self.loss != "bpr"
+    def is_criterion(self):
+        return issubclass(LOSSES[self.loss].load(), Criterion)
+
+    def takes(self, key):
+        """Whether the loss has an argument of this name."""
+        return key in inspect.signature(LOSSES[self.loss].load()).parameters
 
     def build(self, graph=None, **options):
         """Build the criterion for a graph (default: the toy graph)."""
@@ -104,12 +120,14 @@ class Case:
         torch.manual_seed(7)
         return entry.load().from_graph(graph or toy_graph(), **keys)
 
-    def method(self, model="lightgcn", graph=None, *, lr=0.01, options=None, **builder):
+    def method(self, model=None, graph=None, *, lr=0.01, options=None, **builder):
         """Build a model with this loss."""
         graph = toy_graph() if graph is None else graph
-        criterion = self.build(graph, **(options or {}))
+        pair = MODELS[model or self.model].losses[self.loss]
+        criterion = self.build(graph, **{**pair.get("loss", {}), **(options or {})})
+        builder = {"dim": DIM, **SMALL.get(model or self.model, {}), **builder}
         torch.manual_seed(11)
-        return MODELS[model].load()(graph, criterion, lr=lr, dim=DIM, **builder)
+        return MODELS[model or self.model].load()(graph, criterion, lr=lr, **builder)
 
 
 def by_bpr(criterion, z_user, z_item, batch):
@@ -161,9 +179,12 @@ def by_chance(criterion, z_user, z_item, batch):
     return by_info_nce(criterion, z_user, z_item, batch, delta)
 
 
+# Arguments of builders that the toy graph is too small for, or that a test needs small.
+SMALL: Mapping[str, Mapping[str, Any]] = {}
+
 CASES = (
-    Case("bpr", by_bpr),
-    Case("bpr", by_bpr, {"cosine": True}),
+    Case("bpr", by_bpr, sums=False),
+    Case("bpr", by_bpr, {"cosine": True}, sums=False),
     Case("infonce", by_info_nce),
     Case("infonce", by_info_nce, {"tau": 0.75, "negative_weight": 64.0}),
     Case("infonce", by_in_batch, {"negatives": "in_batch"}),
@@ -177,17 +198,27 @@ CASES = (
         {"tau": 0.5},
         {"dim": DIM, "input": "final", "activation": "none", "hidden": 2},
     ),
-    Case("rand", by_chance),
-    Case("rand", by_chance, hardness={"normalized": True}),
+    Case("rand", by_chance, draws=True, sums=False),
+    Case("rand", by_chance, hardness={"normalized": True}, draws=True, sums=False),
     Case("adv-reverse", by_embedding, hardness={"dim": 3}),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
+CRITERIA = tuple(case for case in CASES if case.is_criterion)
 ADVERSARIAL = tuple(case for case in FIRST if case.has_adversary)
 
 
 def find(loss):
     """Return the first row of a loss."""
     return next(case for case in CASES if case.loss == loss)
+
+
+# Every model with every loss that it takes.
+PAIRS = tuple((m, find(loss)) for m, entry in MODELS.items() for loss in entry.losses)
+
+
+def pair_name(value):
+    """Name a member of :data:`PAIRS` in a test's id."""
+    return getattr(value, "loss", value)
 
 
 def train_pairs(graph):

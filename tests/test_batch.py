@@ -115,7 +115,7 @@ def test_wrong_shapes(src, pos, neg, message):
         EdgeBatch(*tensors)
 
 
-@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", cases.CRITERIA, ids=lambda case: case.id)
 def test_a_relabelled_local_batch_gives_the_same_loss(case):
     """What a neighbour loader does: some nodes, in another order, under new rows."""
     criterion, batch = case.build(), cases.toy_batch()

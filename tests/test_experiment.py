@@ -77,8 +77,10 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
         assert epochs[1] - epochs[0] == config.loss["adversary_every"]
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [(m, loss) for m, entry in MODELS.items() for loss in entry.losses],
+)
 def test_every_pair_trains_on_the_toy_graph(model, loss, dataset, tmp_path):
     found = train(resolve(model, loss), dataset, device="cpu", out=tmp_path / "run")
     assert len(found.history) == 2

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "registry": {"errors"},
     "allocator": set(),
-    "functional": BASICS,
+    "functional": BASICS | {"ops"},
     "ops": BASICS,
     "schedule": BASICS,
     "graph": {"errors"},

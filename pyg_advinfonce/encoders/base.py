@@ -44,3 +44,21 @@ class Encoder(nn.Module):
                 mode says (in training only).
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def propagate(
+        self,
+        user: Tensor,
+        item: Tensor,
+        graph: HeteroData | Sequence[HeteroData],
+        *,
+        perturb: bool | None = None,
+    ) -> Embeddings:
+        """Encode a graph whose nodes have other tables than the encoder's own.
+
+        Args:
+            user: ``[U, D]``.
+            item: ``[I, D]``.
+            graph: As for :meth:`forward`.
+            perturb: As for :meth:`forward`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has tables of its own only")

@@ -1,6 +1,6 @@
 """The layers of a linear encoder, made when they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import overload
 
 from torch import Tensor, nn
@@ -18,13 +18,18 @@ class Layers(Sequence[Tables]):
         tables: ``[U, D]`` and ``[I, D]`` before any message: layer 0.
         convs: One convolution a layer, called with rows and a relation.
         relations: The messages to users and those to items, one pair a layer.
+        perturb: Applied to the rows after each layer, before the next one reads them.
     """
 
     def __init__(
-        self, tables: Tables, convs: nn.ModuleList, relations: Sequence[Relations]
+        self,
+        tables: Tables,
+        convs: nn.ModuleList,
+        relations: Sequence[Relations],
+        perturb: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self._made: list[Tables] = [tables]
-        self._convs, self._relations = convs, relations
+        self._convs, self._relations, self._perturb = convs, relations, perturb
 
     def __len__(self) -> int:
         return len(self._relations) + 1
@@ -45,5 +50,8 @@ class Layers(Sequence[Tables]):
             user, item = self._made[-1]
             to_user, to_item = self._relations[place]
             conv = self._convs[place]
-            self._made.append((conv(item, to_user), conv(user, to_item)))
+            user, item = conv(item, to_user), conv(user, to_item)
+            if self._perturb is not None:
+                user, item = self._perturb(user), self._perturb(item)
+            self._made.append((user, item))
         return self._made[k]

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
 from pyg_advinfonce.encoders.layers import Layers, Relations, Tables
+from pyg_advinfonce.encoders.noise import UniformNoise
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import INTERACTS, ITEM, REV_INTERACTS, USER
 from pyg_advinfonce.ops import Adjacency, layer_sum
@@ -36,6 +37,11 @@ class LightGCN(Encoder):
         dim: The width of the embeddings.
         num_layers: ``L``.
         alpha: The layers' weights ``[L + 1]`` (default: all equal).
+        first_layer: The first layer that the default weights count.
+        propagate_layers: How many layers there are to ask for (default: ``L``).
+        noise: Perturb every layer by
+            :class:`~pyg_advinfonce.encoders.noise.UniformNoise` of this length.
+        message_drop: Drop each message of each layer with this probability.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 1`` layers
@@ -48,6 +54,11 @@ class LightGCN(Encoder):
         dim: int = 64,
         num_layers: int = 2,
         alpha: Sequence[float] | None = None,
+        *,
+        first_layer: int = 0,
+        propagate_layers: int | None = None,
+        noise: float = 0.0,
+        message_drop: float = 0.0,
     ) -> None:
         super().__init__()
         if dim < 1 or num_layers < 0:
@@ -55,15 +66,15 @@ class LightGCN(Encoder):
                 "dim must be positive, num_layers not negative "
                 f"(got {dim}, {num_layers})"
             )
-        if alpha is not None and len(alpha) != num_layers + 1:
-            raise ValueError(
-                f"alpha needs {num_layers + 1} weights, one a layer (got {len(alpha)})"
-            )
-        equal = [1 / (num_layers + 1)] * (num_layers + 1)
-        self.alpha = tuple(equal if alpha is None else alpha)
+        if not 0 <= message_drop < 1:
+            raise ValueError(f"message_drop must be in [0, 1) (got {message_drop})")
+        self.alpha = _alpha(num_layers, first_layer, alpha)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
-        self.convs = nn.ModuleList(BipartiteConv() for _ in range(num_layers))
+        depth = max(num_layers, propagate_layers or 0)
+        self.convs = nn.ModuleList(BipartiteConv() for _ in range(depth))
+        self.noise = UniformNoise(noise) if noise else None
+        self.message_drop = message_drop
         self._adjacency = WeakTensorKeyDictionary()
         self.reset_parameters()
 
@@ -75,15 +86,34 @@ class LightGCN(Encoder):
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:
-        graphs = self._one_a_layer(graph)
-        tables = self._tables(graphs[0] if graphs else graph)
-        relations = [self._relations(view, tables) for view in graphs]
-        layers = Layers(tables, self.convs, relations)
-        if isinstance(graph, HeteroData) and relations:
+        return self.propagate(*self._tables(graph), graph, perturb=perturb)
+
+    def propagate(
+        self,
+        user: Tensor,
+        item: Tensor,
+        graph: HeteroData | Sequence[HeteroData],
+        *,
+        perturb: bool | None = None,
+    ) -> Embeddings:
+        """Propagate other tables than the encoder's own, ``[U, D]`` and ``[I, D]``."""
+        tables = user, item
+        relations = [self._relations(g, tables) for g in self._one_a_layer(graph)]
+        perturb = self.training if perturb is None else perturb
+        perturb = perturb and (self.noise is not None or self.message_drop > 0)
+        if perturb and self.message_drop:
+            relations = [self._drop(pair) for pair in relations]
+        noise = self.noise if perturb else None
+        layers = Layers(tables, self.convs, relations, noise)
+        if isinstance(graph, HeteroData) and len(self.alpha) > 1 and not perturb:
             summed = layer_sum(*tables, *relations[0], self.alpha)
             return Embeddings(*summed, layers)
-        user, item = (self._sum(column) for column in zip(*layers, strict=True))
-        return Embeddings(user, item, layers)
+        counted = zip(*layers[: len(self.alpha)], strict=True)
+        z_user, z_item = (self._sum(column) for column in counted)
+        return Embeddings(z_user, z_item, layers)
+
+    def _drop(self, pair: Relations) -> Relations:
+        return pair[0].drop(self.message_drop), pair[1].drop(self.message_drop)
 
     def _one_a_layer(
         self, graph: HeteroData | Sequence[HeteroData]
@@ -99,9 +129,10 @@ class LightGCN(Encoder):
 
     def _tables(self, graph: HeteroData | Sequence[HeteroData]) -> Tables:
         """Return the rows of the graph's nodes, which may be a sample of all nodes."""
-        if not isinstance(graph, HeteroData):
+        first = graph if isinstance(graph, HeteroData) else next(iter(graph), None)
+        if first is None:
             return self.user, self.item
-        user, item = (graph[node].get("n_id") for node in (USER, ITEM))
+        user, item = (first[node].get("n_id") for node in (USER, ITEM))
         return (
             self.user if user is None else self.user.index_select(0, user),
             self.item if item is None else self.item.index_select(0, item),
@@ -137,7 +168,30 @@ class LightGCN(Encoder):
     def _sum(self, tables: Sequence[Tensor]) -> Tensor:
         if len(tables) == 1 and self.alpha == (1.0,):
             return tables[0]
-        total = self.alpha[0] * tables[0]
-        for weight, table in zip(self.alpha[1:], tables[1:], strict=True):
+        weighted = [(a, x) for a, x in zip(self.alpha, tables, strict=True) if a]
+        weight, table = weighted[0]
+        total = weight * table
+        for weight, table in weighted[1:]:
             total = torch.add(total, table, alpha=weight)
         return total
+
+
+def _alpha(
+    num_layers: int, first_layer: int, alpha: Sequence[float] | None
+) -> tuple[float, ...]:
+    """Return the layers' weights, which by default are equal and sum to one."""
+    if not 0 <= first_layer <= num_layers:
+        raise ValueError(
+            f"first_layer must be from 0 to num_layers, {num_layers} "
+            f"(got {first_layer})"
+        )
+    if alpha is None:
+        number = num_layers + 1 - first_layer
+        return (0.0,) * first_layer + (1 / number,) * number
+    if len(alpha) != num_layers + 1:
+        raise ValueError(
+            f"alpha needs {num_layers + 1} weights, one a layer (got {len(alpha)})"
+        )
+    if not any(alpha):
+        raise ValueError("alpha needs a weight that is not zero")
+    return tuple(alpha)

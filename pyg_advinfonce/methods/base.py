@@ -1,6 +1,7 @@
 """A method: an encoder, an objective and the phases of an epoch."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
+from pyg_advinfonce.terms.base import Objective, RankingTerm
 
 
 class Method(nn.Module):
@@ -52,10 +53,10 @@ class Method(nn.Module):
         return [p for p in self.parameters() if id(p) not in others]
 
     @property
-    def criterion(self) -> Criterion:
+    def criterion(self) -> Criterion | RankingTerm:
         """The ranking loss."""
-        term = self.objective.terms["rec"]
-        found: Criterion = term.criterion  # type: ignore[assignment]
+        term: Any = self.objective.terms["rec"]
+        found: Criterion | RankingTerm = getattr(term, "criterion", term)
         return found
 
     def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:

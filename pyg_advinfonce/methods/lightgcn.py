@@ -9,14 +9,14 @@ from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
+from pyg_advinfonce.terms.base import Objective, RankingTerm
 from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.terms.supervised import ranking_term
 
 
 def build(
     graph: HeteroData,
-    criterion: Criterion,
+    criterion: Criterion | RankingTerm,
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
@@ -33,7 +33,7 @@ def build(
     """
     objective = Objective(
         {
-            "rec": Supervised(criterion),
+            "rec": ranking_term(criterion),
             "l2": EmbeddingL2(negatives=criterion.l2_negatives),
         },
         weights={"l2": l2},

@@ -8,9 +8,14 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods import lightgcn
 from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.terms.base import RankingTerm
 
 
-def build(graph: HeteroData, criterion: Criterion, **options: Any) -> Method:  # noqa: ANN401
+def build(
+    graph: HeteroData,
+    criterion: Criterion | RankingTerm,
+    **options: Any,  # noqa: ANN401
+) -> Method:
     """Build matrix factorisation: LightGCN without layers.
 
     Args:

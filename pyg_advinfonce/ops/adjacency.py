@@ -1,7 +1,7 @@
 """A constant sparse matrix together with its transpose."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -16,12 +16,14 @@ class CSR:
         rowptr: ``[N + 1]`` int32.
         col: ``[E]`` int32.
         value: ``[E]`` the constant weights.
+        order: ``[E]`` int32, the place of each entry in the edge list.
         num_cols: The number of columns.
     """
 
     rowptr: Tensor
     col: Tensor
     value: Tensor
+    order: Tensor
     num_cols: int
 
     @property
@@ -51,7 +53,11 @@ class CSR:
         count = torch.bincount(row, minlength=size[0])
         rowptr = torch.zeros(size[0] + 1, dtype=torch.int32, device=row.device)
         rowptr[1:] = count.cumsum(0)
-        return cls(rowptr, col[order].int(), value[order], size[1])
+        return cls(rowptr, col[order].int(), value[order], order.int(), size[1])
+
+    def scale(self, factor: Tensor) -> "CSR":
+        """Multiply each entry by its edge's factor ``[E]``, in the edge list."""
+        return replace(self, value=self.value * factor.index_select(0, self.order))
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,13 @@ class Adjacency:
             CSR.from_coo(dst, src, weight, (num_dst, num_src)),
             CSR.from_coo(src, dst, weight, (num_src, num_dst)),
         )
+
+    def drop(self, p: float) -> "Adjacency":
+        """Drop each message with probability ``p`` and scale up those that are kept."""
+        value = self.matrix.value
+        kept = torch.rand(value.shape, device=value.device) >= p  # [E]
+        factor = kept.to(value.dtype) / (1 - p)
+        return Adjacency(self.matrix.scale(factor), self.transpose.scale(factor))
 
     def t(self) -> "Adjacency":
         """Return the transpose, without a copy."""

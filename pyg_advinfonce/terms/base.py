@@ -1,11 +1,14 @@
 """An objective: named, weighted terms."""
 
 from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.schedule import Phase
 from pyg_advinfonce.step import Step
 
 
@@ -18,6 +21,43 @@ class Term(nn.Module):
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         """Update state that lasts an epoch."""
+
+
+class RankingTerm(Term):
+    """A ranking loss that needs the encoder or the graph, which no criterion sees.
+
+    Otherwise it answers as a :class:`~pyg_advinfonce.losses.base.Criterion` does.
+
+    Attributes:
+        cosine: Whether scores are cosines, in training and in ranking.
+        l2_negatives: Whether the batch's L2 penalty counts negatives as well.
+        negatives: What the loss wants of a sampler.
+    """
+
+    cosine: bool = True
+    l2_negatives: bool = False
+    negatives: Literal["sampled", "in_batch", "none"] = "sampled"
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build a loss that may need counts or degrees of the graph."""
+        return cls(**options)
+
+    def diagnostics(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return scalars worth logging."""
+        return {}
+
+    def phases(self, main: Phase) -> tuple[Phase, ...]:
+        """Return the phases of an epoch, in order."""
+        return (main,)
 
 
 class Objective(nn.Module):

@@ -5,7 +5,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms.base import Term
+from pyg_advinfonce.terms.base import RankingTerm, Term
 
 
 class Supervised(Term):
@@ -13,14 +13,15 @@ class Supervised(Term):
 
     Args:
         criterion: Any :class:`~pyg_advinfonce.losses.base.Criterion`.
+        perturb: ``False`` encodes the graph once more, unperturbed, for this term.
     """
 
-    def __init__(self, criterion: Criterion) -> None:
+    def __init__(self, criterion: Criterion, *, perturb: bool = True) -> None:
         super().__init__()
-        self.criterion = criterion
+        self.criterion, self.perturb = criterion, perturb
 
     def forward(self, step: Step) -> Tensor:
-        z = step.embeddings
+        z = step.embeddings if self.perturb else step.encode(perturb=False)
         x_user, x_item = z.layers[0]
         loss: Tensor = self.criterion(
             z.user, z.item, step.batch, x_user=x_user, x_item=x_item
@@ -29,3 +30,8 @@ class Supervised(Term):
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         self.criterion.on_epoch_start(encoder, graph, epoch)
+
+
+def ranking_term(loss: Criterion | RankingTerm) -> Term:
+    """Return a ranking loss as a term."""
+    return loss if isinstance(loss, RankingTerm) else Supervised(loss)

@@ -43,7 +43,8 @@ class Trainer:
         evaluator: Ranks the monitored split.
         epochs: The most epochs to run.
         seed: The seed of all that is drawn.
-        eval_every: Validate once in so many epochs, and after the last one.
+        eval_every: Validate once in so many epochs in which the main phase ran, and
+            after the last one.
         patience: Stop after so many validations without a better one.
         monitor: The metric that selects; it may only name the validation split.
         callbacks: Told of every epoch's end.
@@ -138,7 +139,7 @@ class Trainer:
         self.history.append(record)
         done = record.epoch + 1
         trained = any(name.startswith("main/") for name in record.losses)
-        if trained and (done % self.eval_every == 0 or done == self.epochs):
+        if (trained and done % self.eval_every == 0) or done == self.epochs:
             self._validate(record)
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)

@@ -13,25 +13,25 @@ from pyg_advinfonce.schedule import Phase
 from pyg_advinfonce.terms.base import Objective
 from pyg_advinfonce.terms.supervised import Supervised
 from tests import cases
-from tests.cases import CASES, FIRST, toy_batch, toy_tables
+from tests.cases import CASES, CRITERIA, FIRST, toy_batch, toy_tables
 
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-every_loss = pytest.mark.parametrize("case", FIRST, ids=lambda case: case.loss)
+every_case = pytest.mark.parametrize("case", CRITERIA, ids=lambda case: case.id)
+every_loss = pytest.mark.parametrize(
+    "case", [c for c in FIRST if c.is_criterion], ids=lambda case: case.loss
+)
 
 
 def some_cases(keep):
     return pytest.mark.parametrize(
-        "case", [c for c in CASES if keep(c)], ids=lambda case: case.id
+        "case", [c for c in CRITERIA if keep(c)], ids=lambda case: case.id
     )
 
 
-samples = some_cases(lambda case: case.build().negatives == "sampled")
-tempered = some_cases(lambda case: case.takes_tau)
-draws_nothing = some_cases(lambda case: case.loss != "rand")
+tempered = some_cases(lambda case: case.takes("tau"))
+weighted = some_cases(lambda case: case.takes("negative_weight"))
+draws_nothing = some_cases(lambda case: not case.draws)
 sums_over_sampled = some_cases(
-    lambda case: (
-        case.loss not in ("bpr", "rand") and case.build().negatives == "sampled"
-    )
+    lambda case: case.sums and case.build().negatives == "sampled"
 )
 
 
@@ -123,13 +123,19 @@ def test_a_masked_negative_counts_as_if_it_were_not_there(case):
     torch.testing.assert_close(loss, loss_of(criterion, tables, kept))
 
 
-@sums_over_sampled
+@some_cases(
+    lambda case: (
+        case.sums
+        and case.takes("negative_weight")
+        and case.build().negatives == "sampled"
+    )
+)
 def test_log_q_is_subtracted_from_the_scores(case):
     criterion, tables, batch = case.build().double(), toy_tables(), toy_batch()
     log_q = torch.full((5, 4), 0.25).double().log()
     corrected = loss_of(criterion, tables, replace(batch, neg_log_q=log_q))
-    weighted = case.build(negative_weight=4 * criterion.negative_weight).double()
-    torch.testing.assert_close(corrected, loss_of(weighted, tables, batch))
+    heavier = case.build(negative_weight=4 * criterion.negative_weight).double()
+    torch.testing.assert_close(corrected, loss_of(heavier, tables, batch))
 
 
 @every_case
@@ -210,7 +216,7 @@ def test_an_impossible_temperature(case, tau):
         case.build(tau=tau)
 
 
-@tempered
+@weighted
 @pytest.mark.parametrize("weight", [0, -1.0, float("nan"), float("inf")])
 def test_an_impossible_weight(case, weight):
     with pytest.raises(ValueError, match="negative_weight must be positive"):
@@ -243,8 +249,8 @@ def test_diagnostics_are_finite_scalars(case):
     found = case.build().diagnostics(*toy_tables(torch.float32), toy_batch())
     assert all(value.shape == () and value.isfinite() for value in found.values())
     expected = {"kl_uniform_p", "kl_p_uniform", "delta_min", "delta_max"}
-    contrastive_alone = case.loss in ("bpr", "infonce")
-    assert set(found) == (set() if contrastive_alone else expected)
+    has_hardness = hasattr(case.build(), "hardness")
+    assert set(found) == (expected if has_hardness else set())
 
 
 @every_case

@@ -6,13 +6,19 @@ import pytest
 import torch
 
 from pyg_advinfonce.ops import adjacency
-from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.step import Step
 from pyg_advinfonce.training import EdgeSampler, Evaluator
 from pyg_advinfonce.training.callbacks import Diagnostics, Record
 from tests import cases
-from tests.cases import CASES, find
+from tests.cases import CASES, FIRST, PAIRS, find
 from tests.device_mode import DeviceIsNamed
+
+# Every model with its losses, and every option of a loss with one model.
+every_pair = pytest.mark.parametrize(
+    ("model", "case"),
+    [*PAIRS, *((case.model, case) for case in CASES if case not in FIRST)],
+    ids=lambda value: getattr(value, "id", value),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +28,7 @@ def _nothing_cached():
     import_module("pyg_advinfonce.ops.edge_scores")._fused_works.cache_clear()
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@every_pair
 def test_every_tensor_of_a_step_is_made_on_a_named_device(graph, model, case):
     method = case.method(model, graph)
     sampler = EdgeSampler(graph, batch_size=6, num_negatives=4)
@@ -36,8 +41,7 @@ def test_every_tensor_of_a_step_is_made_on_a_named_device(graph, model, case):
     assert all(p.grad is not None for p in method.parameters())
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@every_pair
 def test_every_tensor_of_an_evaluation_is_made_on_a_named_device(graph, model, case):
     method, evaluator = case.method(model, graph), Evaluator(graph, k=[2, 20])
     trainer = Watched(method, (graph, cases.toy_batch()))

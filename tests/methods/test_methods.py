@@ -8,18 +8,13 @@ from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.methods import lightgcn, mf
 from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.schedule import Phase
 from pyg_advinfonce.terms.base import Objective
 from pyg_advinfonce.terms.supervised import Supervised
 from tests import cases
-from tests.cases import DIM, FIRST, find
+from tests.cases import DIM, PAIRS, find, pair_name
 
-every_pair = pytest.mark.parametrize(
-    ("model", "case"),
-    [(model, case) for model in MODELS for case in FIRST],
-    ids=lambda value: getattr(value, "loss", value),
-)
+every_pair = pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
 
 
 def parts():

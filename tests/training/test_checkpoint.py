@@ -3,13 +3,11 @@ import torch
 from torch import nn
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.training.checkpoint import load_weights, save_weights
-from tests.cases import CASES, find
+from tests.cases import PAIRS, find, pair_name
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
 def test_a_method_comes_back_bit_for_bit(tmp_path, graph, model, case):
     method, other = case.method(model), case.method(model)
     with torch.no_grad():

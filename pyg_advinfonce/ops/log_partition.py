@@ -1,0 +1,78 @@
+"""Log-sum-exp of dot products with all rows of a table, a piece of it at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+MAX_SCORES = 2**24  # 64 MB of single precision
+
+
+def log_partition(
+    x_src: Tensor, x_dst: Tensor, *, max_scores: int = MAX_SCORES
+) -> Tensor:
+    r"""Sum the exponentials of each source row's scores with all destination rows.
+
+    .. math::
+        z_b = \log \sum_{k=1}^{N} e^{\langle x_b, y_k \rangle}
+
+    Neither the forward nor the backward pass holds more than ``max_scores`` of the
+    ``B N`` scores: the backward pass computes them again.
+
+    Args:
+        x_src: ``[B, D]``.
+        x_dst: ``[N, D]`` with at least one row.
+        max_scores: The most scores to hold at once, at least one column of them.
+
+    Returns:
+        ``[B]``.
+
+    Raises:
+        ValueError: If the widths differ or there is no destination row.
+    """
+    if x_src.dim() != 2 or x_dst.dim() != 2 or x_src.size(1) != x_dst.size(1):
+        raise ValueError(
+            "x_src [B, D] and x_dst [N, D] must agree in D "
+            f"(got {tuple(x_src.shape)} and {tuple(x_dst.shape)})"
+        )
+    if x_dst.size(0) == 0:
+        raise ValueError("x_dst must have at least one row (got 0)")
+    found: Tensor = _LogPartition.apply(x_src, x_dst, max_scores)
+    return found
+
+
+class _LogPartition(Function):
+    @staticmethod
+    def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, max_scores: int) -> Tensor:  # noqa: ANN401
+        total = x_src.new_full((x_src.size(0),), -torch.inf)
+        for _, rows in _pieces(x_src, x_dst, max_scores):
+            total = torch.logaddexp(total, (x_src @ rows.t()).logsumexp(1))
+        ctx.save_for_backward(x_src, x_dst, total)
+        ctx.max_scores = max_scores
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
+        x_src, x_dst, total = ctx.saved_tensors
+        grad_src, grad_dst = torch.zeros_like(x_src), torch.empty_like(x_dst)
+        weight = grad.unsqueeze(-1)  # [B, 1]
+        for place, rows in _pieces(x_src, x_dst, ctx.max_scores):
+            share = torch.addmm(total.neg().unsqueeze(-1), x_src, rows.t()).exp_()
+            share *= weight  # [B, piece]
+            grad_src.addmm_(share, rows)
+            torch.mm(share.t(), x_src, out=grad_dst[place])
+        return grad_src, grad_dst, None
+
+
+def _pieces(
+    x_src: Tensor, x_dst: Tensor, max_scores: int
+) -> Iterator[tuple[slice, Tensor]]:
+    """Cut the destinations so that each piece's scores fit."""
+    size = max(1, max_scores // max(1, x_src.size(0)))
+    for start in range(0, x_dst.size(0), size):
+        place = slice(start, start + size)
+        yield place, x_dst[place]

@@ -1,0 +1,107 @@
+"""One row for each way to build a method, and one step of each in naive form.
+
+All runs in double precision. A naive step gets a method whose objective has seen
+``on_epoch_start``, the toy graph and a batch, and returns the main phase's objective
+by the formulas of ``reference.py`` over dense matrices. What the step draws at random,
+it draws anew from the same seed; what the epoch's start drew, it reads from the terms.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from pyg_advinfonce.registry import LOSSES
+from tests import cases, reference
+
+Naive = Callable[..., torch.Tensor]  # (method, graph, batch) -> []
+
+
+@dataclass(frozen=True)
+class MethodCase:
+    """A model with a loss, and options of the model.
+
+    Attributes:
+        model: The name in the registry.
+        loss: The name in the registry.
+        naive: One step's objective by loops.
+        options: Arguments of the model's builder.
+        loss_options: Arguments of the loss.
+        epoch: The epoch that the step belongs to.
+    """
+
+    model: str
+    loss: str
+    naive: Naive
+    options: Mapping[str, Any] = field(default_factory=dict)
+    loss_options: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int = 0
+
+    @property
+    def id(self):
+        options = {**self.options, **self.loss_options}
+        words = [f"{key}={value}" for key, value in options.items()]
+        return "-".join([self.model, self.loss, *words])
+
+    def build(self, graph):
+        """Build the method."""
+        options = dict(self.loss_options)
+        case = cases.find(self.loss)
+        return case.method(self.model, graph, options=options, **self.options)
+
+
+def dense(graph):
+    """Return the normalised adjacency of a graph over users, then items."""
+    users, items = cases.num_nodes(graph)
+    return reference.normalized_adjacency(
+        cases.split_edges(graph, "train"), users, items
+    )
+
+
+def joint(encoder):
+    """Return an encoder's tables one below the other ``[U + I, D]``."""
+    return torch.cat([encoder.user, encoder.item])
+
+
+def halves(graph, table):
+    """Cut a joint table into users' and items' rows."""
+    users = cases.num_nodes(graph)[0]
+    return table[:users], table[users:]
+
+
+def light_gcn(method, graph):
+    """Return LightGCN's users and items by dense products."""
+    encoder = method.encoder
+    alpha = list(encoder.alpha)
+    summed, _ = reference.light_gcn(dense(graph), joint(encoder), len(alpha) - 1, alpha)
+    return halves(graph, summed)
+
+
+def penalty(method, batch):
+    """Return the weighted L2 penalty of a batch's layer-0 rows."""
+    encoder, term = method.encoder, method.objective.terms["l2"]
+    return method.objective.weights["l2"] * reference.embedding_l2(
+        encoder.user, encoder.item, batch, negatives=term.negatives
+    )
+
+
+def by_criterion(method, graph, batch):
+    """LightGCN and MF: the criterion on the sum of layers, and the penalty."""
+    case = cases.find(loss_name(method))
+    loss = case.naive(method.criterion, *light_gcn(method, graph), batch)
+    return loss + penalty(method, batch)
+
+
+def loss_name(method):
+    """Return the first name of a method's criterion in the registry."""
+    kind = type(method.criterion)
+    return next(name for name, entry in LOSSES.items() if entry.load() is kind)
+
+
+METHOD_CASES = (
+    MethodCase("lightgcn", "infonce", by_criterion),
+    MethodCase("lightgcn", "adv", by_criterion, {"num_layers": 3, "l2": 0.1}),
+    MethodCase("lightgcn", "bpr", by_criterion, {"alpha": [0.5, 0.2, 0.3], "l2": 0.1}),
+    MethodCase("mf", "infonce", by_criterion, {"l2": 0.1}),
+)
