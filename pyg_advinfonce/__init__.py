@@ -26,16 +26,27 @@ if TYPE_CHECKING:
         RandomHardness,
         UniformHardness,
     )
-    from pyg_advinfonce.losses import BPR, AdvInfoNCE, Criterion, InfoNCE
+    from pyg_advinfonce.losses import (
+        BC,
+        BPR,
+        CCL,
+        AdapTau,
+        AdvInfoNCE,
+        Criterion,
+        InfoNCE,
+    )
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "AdapTau": "losses.adap_tau",
     "AdvInfoNCE": "losses.adv_infonce",
+    "BC": "losses.bc",
     "BPR": "losses.bpr",
     "BipartiteNorm": "transforms.bipartite_norm",
+    "CCL": "losses.ccl",
     "Config": "config",
     "Criterion": "losses.base",
     "EdgeBatch": "batch",
@@ -58,9 +69,12 @@ _HOME = {
 }
 
 __all__ = [
+    "BC",
     "BPR",
+    "CCL",
     "INTERACTS",
     "REV_INTERACTS",
+    "AdapTau",
     "AdvInfoNCE",
     "BipartiteNorm",
     "Config",

@@ -6,6 +6,7 @@ import math
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +210,7 @@ def make_trainer(
             f"loss '{config.criterion}' needs negatives: train.num_negatives must be "
             "at least 1 (got 0)"
         )
+    _warn_if_idle(method, config.train.epochs)
     sampler = EdgeSampler(
         graph,
         batch_size=config.train.batch_size,
@@ -226,6 +228,16 @@ def make_trainer(
         patience=config.train.patience,
         callbacks=callbacks,
     )
+
+
+def _warn_if_idle(method: Method, epochs: int) -> None:
+    main = next(phase for phase in method.phases if phase.params is None)
+    if not any(map(main.active, range(epochs))):
+        warnings.warn(
+            f"the encoder is not trained in {epochs} epochs: its phase begins later, "
+            "raise train.epochs",
+            stacklevel=2,
+        )
 
 
 def evaluate(

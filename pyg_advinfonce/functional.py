@@ -8,7 +8,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, pdist, softplus
+from torch.nn.functional import normalize, pdist, relu, softplus
 
 from pyg_advinfonce.ops import log_partition
 
@@ -56,6 +56,48 @@ def info_nce(
     logits = at_least_float32(neg) if delta is None else at_least_float32(neg) + delta
     mass = math.log(negative_weight) + logits.logsumexp(-1)  # [B]
     return softplus(mass - at_least_float32(pos)).mean()
+
+
+def cosine_contrastive(
+    pos: Tensor, neg: Tensor, weight: float, margin: float, mask: Tensor | None = None
+) -> Tensor:
+    r"""Pull positives, push negatives above a margin.
+
+    .. math::
+        \frac{1}{B} \sum_b \Big(1 - c_{bi} + \frac{w}{K} \sum_j
+        \max(0, c_{bj} - m)\Big)
+
+    Args:
+        pos: ``[B]`` cosines of the positives.
+        neg: ``[B, K]`` cosines of the negatives.
+        weight: ``w``.
+        margin: ``m``.
+        mask: ``[B, K]`` True keeps a negative; the mean is over those kept.
+    """
+    excess = relu(at_least_float32(neg) - margin)  # [B, K]
+    if mask is None:
+        mean = excess.mean(-1)
+    else:
+        mean = (excess * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+    return (1 - at_least_float32(pos) + weight * mean).mean()
+
+
+def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Tensor:
+    r"""Turn cosines of angles into cosines of angles wider by a margin.
+
+    .. math::
+        \cos(\theta + M), \quad \theta = \arccos c
+
+    Args:
+        cosine: Any shape; kept a millionth away from -1 and 1, where the angle's
+            gradient is infinite.
+        margin: Of the same shape, in radians.
+        capped: Let no angle pass :math:`\pi`, where the cosine turns.
+    """
+    angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
+    if capped:
+        margin = torch.minimum(margin, math.pi - angle)
+    return (angle + margin).cos()
 
 
 def view_info_nce(

@@ -105,6 +105,32 @@ def num_nodes(graph: HeteroData) -> tuple[int, int]:
     return int(graph[USER].num_nodes), int(graph[ITEM].num_nodes)
 
 
+def train_degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
+    """Return how many train pairs each user ``[U]`` and each item ``[I]`` has."""
+    user, item = (
+        torch.bincount(ends, minlength=size)
+        for ends, size in zip(
+            graph[INTERACTS].edge_index.long(), num_nodes(graph), strict=True
+        )
+    )
+    return user, item
+
+
+def degree_rank(count: Tensor) -> Tensor:
+    """Return each node's place among the degrees that occur, the smallest first.
+
+    Args:
+        count: ``[N]`` degrees. A node without pairs ranks with the smallest degree
+            that occurs.
+
+    Returns:
+        ``[N]`` int64 from 0 to the number of different degrees minus one.
+    """
+    smallest = count[count > 0].min() if bool(count.any()) else count.new_ones(())
+    rank: Tensor = count.clamp(min=int(smallest)).unique(return_inverse=True)[1]
+    return rank
+
+
 def check_graph(graph: HeteroData) -> None:
     """Check the contract of this module.
 

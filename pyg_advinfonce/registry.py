@@ -50,7 +50,11 @@ def _load(target: str) -> Any:  # noqa: ANN401
 
 # What matrix factorisation and LightGCN take: every loss of the paper, adv first.
 GENERAL: Mapping[str, Options] = {
-    name: {} for name in ("adv", "bpr", "infonce", "adv-mlp", "rand", "adv-reverse")
+    name: {}
+    for name in (
+        *("adv", "bpr", "infonce", "ccl", "bc", "adap-tau"),
+        *("adv-mlp", "rand", "adv-reverse"),
+    )
 }
 
 MODELS: Mapping[str, Entry] = {
@@ -75,6 +79,11 @@ LOSSES: Mapping[str, Entry] = {
         {"train": {"num_negatives": 1}},
     ),
     "infonce": Entry("losses.infonce:InfoNCE", "Sampled softmax on cosine scores"),
+    "ccl": Entry("losses.ccl:CCL", "Cosine contrastive loss of SimpleX"),
+    "bc": Entry("losses.bc:BC", "Contrastive loss with margins against popularity"),
+    "adap-tau": Entry(
+        "losses.adap_tau:AdapTau", "InfoNCE with a temperature of each user's own"
+    ),
     "adv": Entry(
         "losses.adv_infonce:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"
     ),

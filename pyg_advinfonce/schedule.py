@@ -22,6 +22,11 @@ def from_epoch(first: int) -> EpochPredicate:
     return lambda epoch: epoch >= first
 
 
+def before_epoch(end: int) -> EpochPredicate:
+    """Run in the epochs before ``end``."""
+    return lambda epoch: epoch < end
+
+
 def every(period: int, *, first: int, times: int) -> EpochPredicate:
     """Run ``times`` times: in epoch ``first`` and then once in ``period`` epochs.
 

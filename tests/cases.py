@@ -80,7 +80,7 @@ class Case:
         options: Arguments of the criterion.
         hardness: Arguments of its hardness.
         draws: Whether the loss draws random numbers.
-        sums: Whether negatives count by a weighted sum of exponentials alone.
+        sums: Whether a masked negative counts as if it were not there.
         model: A model that takes the loss.
     """
 
@@ -179,6 +179,42 @@ def by_chance(criterion, z_user, z_item, batch):
     return by_info_nce(criterion, z_user, z_item, batch, delta)
 
 
+def by_ccl(criterion, z_user, z_item, batch):
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=True)
+    return reference.cosine_contrastive(pos, neg, criterion.weight, criterion.margin)
+
+
+def by_bc(criterion, z_user, z_item, batch):
+    users = [criterion.user[criterion.user_rank[u]] for u in batch.user_id]
+    ranks = criterion.item_rank
+    items = [criterion.item[ranks[i]] for i in batch.pos_id]
+    others = [[criterion.item[ranks[j]] for j in row] for row in batch.neg_id]
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=True)
+    wide = [
+        reference.widened(
+            c, reference.bc_margin(u, i).detach(), capped=criterion.capped
+        )
+        for c, u, i in zip(pos, users, items, strict=True)
+    ]
+    tau, share = criterion.tau, criterion.popularity_weight
+    main = reference.info_nce(torch.stack(wide) / tau, neg / tau)
+    cosines = [
+        torch.stack([reference.cosine(u, j) for j in (i, *row)])
+        for u, i, row in zip(users, items, others, strict=True)
+    ]
+    table = torch.stack(cosines) / criterion.popularity_tau
+    return (1 - share) * main + share * reference.info_nce(table[:, 0], table[:, 1:])
+
+
+def by_adap_tau(criterion, z_user, z_item, batch):
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=True)
+    scales = criterion.inverse_tau[batch.user_id]
+    with_positive = criterion.positive_in_denominator
+    return reference.adap_tau(
+        pos, neg, scales, criterion.base, with_positive=with_positive
+    )
+
+
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
 SMALL: Mapping[str, Mapping[str, Any]] = {}
 
@@ -188,6 +224,12 @@ CASES = (
     Case("infonce", by_info_nce),
     Case("infonce", by_info_nce, {"tau": 0.75, "negative_weight": 64.0}),
     Case("infonce", by_in_batch, {"negatives": "in_batch"}),
+    Case("ccl", by_ccl),
+    Case("ccl", by_ccl, {"weight": 2.0, "margin": -0.5}),
+    Case("bc", by_bc, {"dim": 3}),
+    Case("bc", by_bc, {"tau": 0.4, "popularity_weight": 0.2, "capped": False}),
+    Case("adap-tau", by_adap_tau),
+    Case("adap-tau", by_adap_tau, {"tau": 0.5, "positive_in_denominator": False}),
     Case("adv", by_embedding, hardness={"dim": 3}),
     Case("adv", by_embedding, {"tau": 0.5, "negative_weight": 1.0}, {"dim": 3}),
     Case("adv", by_info_nce, hardness={"kind": "uniform"}),

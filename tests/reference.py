@@ -132,6 +132,54 @@ def uniform(x, t=2.0):
     return torch.log(sum(parts) / len(parts))
 
 
+def cosine_contrastive(pos, neg, weight, margin):
+    """2.3: ``(1 - c_ui) + w / N sum_j max(0, c_uj - m)``."""
+    losses = []
+    for c_i, row in zip(pos, neg, strict=True):
+        excess = [torch.clamp(c_j - margin, min=0) for c_j in row]
+        losses.append(1 - c_i + weight * sum(excess) / len(excess))
+    return sum(losses) / len(losses)
+
+
+def bc_margin(p_user, p_item):
+    """2.4: ``M = 1 - sigmoid(<p_u, p_i>)``."""
+    return 1 - 1 / (1 + torch.exp(-dot(p_user, p_item)))
+
+
+def widened(c, margin, *, capped):
+    """2.4: ``cos(theta + M)``, in the capped form ``theta + M <= pi``."""
+    theta = torch.acos(c)
+    if capped and theta + margin > math.pi:
+        margin = math.pi - theta
+    return torch.cos(theta + margin)
+
+
+def adap_tau(pos, neg, scales, base, *, with_positive=True):
+    """2.5: ``log sum_k e^{w_u c_uk} - w_0 c_ui``."""
+    losses = []
+    for c_i, row, w in zip(pos, neg, scales, strict=True):
+        mass = sum(torch.exp(w * c_j) for c_j in row)
+        mass = mass + torch.exp(w * c_i) if with_positive else mass
+        losses.append(torch.log(mass) - base * c_i)
+    return sum(losses) / len(losses)
+
+
+def lambert_w(x):
+    """2.5: the root ``w >= -1`` of ``w e^w = x``, by bisection."""
+    low, high = -1.0, 20.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if middle * math.exp(middle) < x else (low, middle)
+    return low
+
+
+def adap_tau_scale(losses, beta):
+    """2.5: ``e^{-W(max(-1/e, (l_u - mean) / beta))}`` of each user."""
+    mean = sum(losses) / len(losses)
+    excess = [max(-math.exp(-1), (loss - mean) / beta) for loss in losses]
+    return [math.exp(-lambert_w(x)) for x in excess]
+
+
 def view_info_nce(anchor, positive, tau):
     """3: row ``t`` of one view against all rows of the other."""
     losses = []

@@ -82,11 +82,19 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     [(m, loss) for m, entry in MODELS.items() for loss in entry.losses],
 )
 def test_every_pair_trains_on_the_toy_graph(model, loss, dataset, tmp_path):
-    found = train(resolve(model, loss), dataset, device="cpu", out=tmp_path / "run")
+    early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
+    config = resolve(model, loss, **early)
+    found = train(config, dataset, device="cpu", out=tmp_path / "run")
     assert len(found.history) == 2
     assert all(0 <= value <= 1 for value in found.metrics.values())
     assert {name.split("/")[0] for name in found.metrics} == {"valid", "test"}
     assert (found.device, found.best_epoch in (0, 1)) == ("cpu", True)
+
+
+def test_too_few_epochs_for_the_encoder_are_a_warning(dataset):
+    config = resolve("mf", "bc", loss={"freeze_epoch": 2})
+    with pytest.warns(UserWarning, match="not trained in 2 epochs: .* train.epochs"):
+        train(config, dataset, device="cpu")
 
 
 def test_nothing_is_written_unless_asked(dataset, tmp_path, monkeypatch):

@@ -13,11 +13,13 @@ from pyg_advinfonce.graph import (
     USER,
     build_graph,
     check_graph,
+    degree_rank,
     message_graph,
     num_nodes,
     split_edges,
     split_names,
     split_type,
+    train_degrees,
 )
 from tests.cases import NUM_ITEMS, NUM_USERS, TEST, TRAIN, VALID, pairs
 
@@ -239,3 +241,21 @@ def test_repeated_train_edges_are_refused():
     graph[REV_INTERACTS].edge_index = pairs((5, 0), (5, 0))
     with pytest.raises(GraphError):
         check_graph(graph)
+
+
+def test_degrees_of_the_train_edges(graph):
+    user, item = train_degrees(graph)
+    assert user.tolist() == [3, 3, 2, 4, 2, 3, 2, 5, 0]
+    assert item.tolist() == [4, 3, 2, 2, 2, 2, 2, 2, 1, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("count", "rank"),
+    [
+        ([3, 1, 7, 3, 0], [1, 0, 2, 1, 0]),  # nobody's item ranks with the rarest
+        ([0, 0], [0, 0]),
+        ([5], [0]),
+    ],
+)
+def test_dense_rank_of_degrees(count, rank):
+    assert degree_rank(torch.tensor(count)).tolist() == rank

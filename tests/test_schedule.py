@@ -3,7 +3,7 @@ import pytest
 from pyg_advinfonce.config import packaged
 from pyg_advinfonce.hardness import UniformHardness
 from pyg_advinfonce.losses import AdvInfoNCE
-from pyg_advinfonce.schedule import always, every, from_epoch
+from pyg_advinfonce.schedule import always, before_epoch, every, from_epoch
 
 
 def epochs(active, stop=40):
@@ -107,3 +107,7 @@ def test_the_first_epoch_may_be_chosen(schedule):
 def test_no_adversarial_epochs():
     loss = AdvInfoNCE(UniformHardness(), adversary_epochs=0)
     assert epochs(loss.is_adversarial, 100) == []
+
+
+def test_before_epoch():
+    assert [before_epoch(2)(epoch) for epoch in range(4)] == [True, True, False, False]

@@ -1,0 +1,172 @@
+"""InfoNCE with a temperature of each user's own."""
+
+import math
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from scipy.special import lambertw
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import unit_rows
+from pyg_advinfonce.graph import INTERACTS, num_nodes, train_degrees
+from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+
+WARM_UP_GAP = 0.7  # what the authors' own code assumes of the gap below
+MAX_EXCESS = 1000.0
+
+
+class AdapTau(Criterion):
+    r"""Contrastive loss whose temperatures follow the users' losses, of
+    `"Adap-tau: Adaptively Modulating Embedding Magnitude for Recommendation"
+    <https://arxiv.org/abs/2302.04775>`_.
+
+    .. math::
+        \mathcal{L} = \frac{1}{B} \sum_b \Big(\log \sum_{k \in \{i\} \cup J}
+        e^{w_u c(u, k)} - w_0 c(u, i)\Big), \quad
+        w_u = w_0 \, e^{-W(\max(-1/e, (l_u - \bar{l}) / \beta))}
+
+    Here :math:`W` is Lambert's function and :math:`l_u` the user's mean loss of
+    temperature 1 in the epoch before: hard users get a high temperature. After the
+    warm-up, :math:`w_0 = \log(I U' / 2 Y') / (\mu_+ - \mu)` with the mean cosines
+    :math:`\mu_+` of the train pairs and :math:`\mu` of all pairs, over the ``U'``
+    users above the 20 % quantile of the degrees and their ``Y'`` pairs. Both are
+    constants, computed once an epoch (:meth:`on_epoch_start`).
+
+    Defaults are those of AdvInfoNCE's authors (methods.md 2.5, D8).
+
+    Args:
+        num_users: The number of users.
+        tau: :math:`1 / w_0` during the warm-up.
+        warm_up_epochs: How many epochs keep that :math:`w_0`.
+        warm_up: ``gap`` computes the warm-up's :math:`w_0` from the graph, as if
+            :math:`\mu_+ - \mu` were 0.7: the original authors' choice.
+        beta: How much users' temperatures differ: less, the larger it is.
+        per_user: Off, every user has :math:`w_0`.
+        positive_in_denominator: Off, the sum is over the negatives alone, as the
+            original paper has it.
+        l2_negatives: Count negatives in the batch's L2 penalty (methods.md D1).
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    base: Tensor
+    inverse_tau: Tensor
+    loss_sum: Tensor
+    loss_count: Tensor
+
+    def __init__(
+        self,
+        num_users: int,
+        *,
+        tau: float = 0.2,
+        warm_up_epochs: int = 100,
+        warm_up: Literal["tau", "gap"] = "tau",
+        beta: float = 1.0,
+        per_user: bool = True,
+        positive_in_denominator: bool = True,
+        l2_negatives: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 < beta < float("inf"):
+            raise ValueError(f"beta must be positive (got {beta})")
+        if warm_up_epochs < 0:
+            raise ValueError(
+                f"warm_up_epochs must not be negative (got {warm_up_epochs})"
+            )
+        if warm_up not in ("tau", "gap"):
+            raise ValueError(f"warm_up must be 'tau' or 'gap' (got '{warm_up}')")
+        self.tau, self.beta = check_tau(tau), beta
+        self.warm_up_epochs, self.warm_up = warm_up_epochs, warm_up
+        self.per_user, self.l2_negatives = per_user, l2_negatives
+        self.positive_in_denominator = positive_in_denominator
+        self.register_buffer("base", torch.tensor(1 / tau, device="cpu"))
+        ones = torch.ones(num_users, device="cpu")
+        self.register_buffer("inverse_tau", ones / tau)  # [U]
+        self.register_buffer("loss_sum", torch.zeros_like(ones))  # [U]
+        self.register_buffer("loss_count", torch.zeros_like(ones))  # [U]
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build for the graph's users."""
+        return cls(num_nodes(graph)[0], **options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        pos, neg = batch_scores(z_user, z_item, batch)
+        if self.training:
+            unscaled = pos.detach(), neg.detach()
+            self._remember(batch.user_id, self._contrast(*unscaled, unscaled[0]))
+        scale = self.inverse_tau[batch.user_id]  # [B]
+        pulled, pos, neg = pos * self.base, pos * scale, neg * scale.unsqueeze(-1)
+        return self._contrast(pos, neg, pulled).mean()
+
+    def _contrast(self, pos: Tensor, neg: Tensor, pulled: Tensor) -> Tensor:
+        """Return each positive's loss ``[B]``."""
+        mass = neg.logsumexp(-1)
+        if self.positive_in_denominator:
+            mass = torch.logaddexp(mass, pos)
+        return mass - pulled
+
+    def _remember(self, user: Tensor, loss: Tensor) -> None:
+        loss = loss.to(self.loss_sum.dtype)
+        self.loss_sum.index_add_(0, user, loss)
+        self.loss_count.index_add_(0, user, torch.ones_like(loss))
+
+    @torch.no_grad()
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        """Recompute both temperatures from the embeddings and the last epoch's loss."""
+        self.base.fill_(self._base(encoder, graph, epoch))
+        self.inverse_tau.copy_(self.base.expand_as(self.inverse_tau))
+        seen = self.loss_count > 0
+        if self.per_user and bool(seen.any()):
+            loss = self.loss_sum[seen] / self.loss_count[seen]
+            self.inverse_tau[seen] *= temper(loss, self.beta)
+        self.loss_sum.zero_()
+        self.loss_count.zero_()
+
+    def _base(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> float:
+        if epoch < self.warm_up_epochs and self.warm_up == "tau":
+            return 1 / self.tau
+        user, item = graph[INTERACTS].edge_index
+        degree = train_degrees(graph)[0].float()  # [U]
+        active = degree > degree[degree > 0].quantile(0.2)
+        pairs = active[user]
+        room = num_nodes(graph)[1] * int(active.sum()) / max(1, 2 * int(pairs.sum()))
+        if room <= 1:  # users who have seen half of all items: no such temperature
+            return 1 / self.tau
+        gap = WARM_UP_GAP
+        if epoch >= self.warm_up_epochs:
+            gap = _gap(encoder, graph, active, torch.stack([user, item])[:, pairs])
+        return math.log(room) / gap if gap > 0 else 1 / self.tau
+
+
+def temper(loss: Tensor, beta: float) -> Tensor:
+    r"""Return :math:`e^{-W(\max(-1/e, (l_u - \bar{l}) / \beta))}` of losses ``[U]``."""
+    excess = ((loss - loss.mean()) / beta).double().cpu().clamp(max=MAX_EXCESS)
+    at_branch = excess <= -math.exp(-1) + 1e-12  # where W is -1 but SciPy says NaN
+    root = lambertw(np.where(at_branch, 0.0, excess)).real
+    scale = np.exp(-np.where(at_branch, -1.0, root))
+    return torch.from_numpy(scale).to(loss)
+
+
+def _gap(encoder: nn.Module, graph: HeteroData, active: Tensor, pairs: Tensor) -> float:
+    """Return how much more alike train pairs are than all pairs of active users."""
+    was_training = encoder.training
+    encoder.eval()
+    z = encoder(graph, perturb=False)
+    encoder.train(was_training)
+    user, item = unit_rows(z.user.detach()), unit_rows(z.item.detach())
+    sums = torch.zeros_like(user).index_add_(0, pairs[0], item[pairs[1]])  # [U, D]
+    alike = (user * sums).sum() / pairs.size(1)
+    return float(alike - (user[active] @ item.mean(0)).mean())

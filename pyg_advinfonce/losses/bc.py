@@ -1,0 +1,139 @@
+"""The bias-aware contrastive loss."""
+
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import MASKED, angular_margin, info_nce, unit_rows
+from pyg_advinfonce.graph import degree_rank, train_degrees
+from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+from pyg_advinfonce.schedule import Phase, before_epoch, from_epoch
+
+
+class BC(Criterion):
+    r"""Contrastive loss with a margin against popularity bias, of `"Incorporating
+    Bias-aware Margins into Contrastive Loss for Collaborative Filtering"
+    <https://arxiv.org/abs/2210.11054>`_.
+
+    .. math::
+        \mathcal{L} = (1 - \lambda) \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log
+        \sum_j e^{c(u, j) / \tau} - \cos(\theta_{ui} + M_{ui}) / \tau\Big)
+        + \lambda \mathcal{L}_{pop},
+        \quad M_{ui} = 1 - \sigma(\langle p_u, p_i \rangle)
+
+    with :math:`\cos \theta_{ui} = c(u, i)`. Tables of popularity, with a row for each
+    degree that occurs, learn :math:`\mathcal{L}_{pop}`, an InfoNCE of their cosines, in
+    the first epochs and are frozen afterwards (:meth:`phases`). A pair that popularity
+    explains has a small margin.
+
+    The margin is capped so that the angle stays below :math:`\pi`, beyond which the
+    cosine rises again; the authors' code does not cap it (methods.md D9).
+
+    Args:
+        user_rank: ``[U]`` each user's row of the users' table of popularity.
+        item_rank: ``[I]`` each item's row of the items' table.
+        dim: The width of the tables of popularity.
+        tau: The temperature of the recommender.
+        popularity_tau: The temperature of the popularity tables' loss.
+        popularity_weight: :math:`\lambda`.
+        freeze_epoch: How many epochs learn popularity alone.
+        capped: Cap the margin.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    l2_negatives = True
+    user_rank: Tensor
+    item_rank: Tensor
+
+    def __init__(
+        self,
+        user_rank: Tensor,
+        item_rank: Tensor,
+        dim: int = 64,
+        *,
+        tau: float = 0.07,
+        popularity_tau: float = 0.1,
+        popularity_weight: float = 0.5,
+        freeze_epoch: int = 5,
+        capped: bool = True,
+    ) -> None:
+        super().__init__()
+        if not 0 <= popularity_weight < 1:
+            raise ValueError(
+                f"popularity_weight must be in [0, 1) (got {popularity_weight})"
+            )
+        if freeze_epoch < 0:
+            raise ValueError(f"freeze_epoch must not be negative (got {freeze_epoch})")
+        if not 0 < popularity_tau < float("inf"):
+            raise ValueError(f"popularity_tau must be positive (got {popularity_tau})")
+        self.tau, self.popularity_tau = check_tau(tau), popularity_tau
+        self.popularity_weight, self.freeze_epoch = popularity_weight, freeze_epoch
+        self.capped = capped
+        self.register_buffer("user_rank", user_rank, persistent=False)
+        self.register_buffer("item_rank", item_rank, persistent=False)
+        self.user = _table(user_rank, dim)
+        self.item = _table(item_rank, dim)
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build from the degrees of the train edges."""
+        user, item = train_degrees(graph)
+        return cls(degree_rank(user), degree_rank(item), **options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
+        pos = angular_margin(pos * self.tau, self.margin(batch), capped=self.capped)
+        main = info_nce(pos / self.tau, neg)
+        share = self.popularity_weight
+        return (1 - share) * main + share * self.popularity_loss(batch)
+
+    def margin(self, batch: EdgeBatch) -> Tensor:
+        """Return the positives' margins ``[B]``, in (0, 1), without gradient."""
+        user = self.user[self.user_rank[batch.user_id]]  # [B, D]
+        item = self.item[self.item_rank[batch.pos_id]]
+        return 1 - (user * item).sum(-1).sigmoid().detach()
+
+    def popularity_loss(self, batch: EdgeBatch) -> Tensor:
+        """Return the InfoNCE of the popularity tables, which knows degrees alone."""
+        # Few degrees occur: all their scores are fewer than a batch's.
+        scores = unit_rows(self.user) / self.popularity_tau @ unit_rows(self.item).t()
+        user, width = self.user_rank[batch.user_id], scores.size(1)
+        pos = scores.view(-1)[user * width + self.item_rank[batch.pos_id]]  # [B]
+        neg = scores.view(-1)[
+            (user * width).unsqueeze(-1) + self.item_rank[batch.neg_id]
+        ]
+        if batch.neg_mask is not None:
+            neg = neg.masked_fill(~batch.neg_mask, MASKED)
+        return info_nce(pos, neg)
+
+    def phases(self, main: Phase) -> tuple[Phase, ...]:
+        """Put the popularity tables' epochs before the recommender's."""
+        popularity = replace(
+            main,
+            name="popularity",
+            objective=main.objective.only("rec"),
+            params=(self.user, self.item),
+            active=before_epoch(self.freeze_epoch),
+        )
+        return popularity, replace(main, active=from_epoch(self.freeze_epoch))
+
+
+def _table(rank: Tensor, dim: int) -> nn.Parameter:
+    if dim < 1:
+        raise ValueError(f"dim must be positive (got {dim})")
+    table = torch.empty(int(rank.max()) + 1, dim, device="cpu")
+    return nn.Parameter(nn.init.xavier_normal_(table))

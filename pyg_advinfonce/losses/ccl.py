@@ -1,0 +1,48 @@
+"""The cosine contrastive loss of SimpleX."""
+
+from torch import Tensor
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import cosine_contrastive
+from pyg_advinfonce.losses.base import Criterion, batch_scores
+
+
+class CCL(Criterion):
+    r"""Cosine contrastive loss of `"SimpleX: A Simple and Strong Baseline for
+    Collaborative Filtering" <https://arxiv.org/abs/2109.12613>`_.
+
+    .. math::
+        \mathcal{L} = \frac{1}{B} \sum_b \Big(1 - c(u, i) + \frac{w}{K} \sum_j
+        \max(0, c(u, j) - m)\Big)
+
+    SimpleX the model aggregates a user's history too; this is its loss alone.
+
+    Args:
+        weight: ``w``, the weight of the negatives.
+        margin: ``m``; a negative below it costs nothing.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    l2_negatives = True
+
+    def __init__(self, weight: float = 50.0, margin: float = 0.4) -> None:
+        super().__init__()
+        if not 0 < weight < float("inf"):
+            raise ValueError(f"weight must be positive (got {weight})")
+        if not -1 <= margin <= 1:
+            raise ValueError(f"margin must be a cosine, from -1 to 1 (got {margin})")
+        self.weight, self.margin = weight, margin
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        pos, neg = batch_scores(z_user, z_item, batch)
+        return cosine_contrastive(pos, neg, self.weight, self.margin, batch.neg_mask)
