@@ -8,12 +8,14 @@ from collections.abc import Callable
 import torch
 
 
-def median_ms(call: Callable[[], object], *, seconds: float = 2.0) -> float:
-    """Call for some time, at least five times after a warm-up; return the median."""
+def median_ms(
+    call: Callable[[], object], *, seconds: float = 2.0, least: int = 5
+) -> float:
+    """Call for some time, at least a few times after a warm-up; return the median."""
     call()
     times: list[float] = []
     begun = time.perf_counter()
-    while len(times) < 5 or time.perf_counter() - begun < seconds:
+    while len(times) < least or time.perf_counter() - begun < seconds:
         started = time.perf_counter()
         call()
         if torch.cuda.is_available():

@@ -1,0 +1,174 @@
+"""Time a main-phase step and an epoch of every method, ours and by plain gathers.
+
+    python benchmarks/bench_methods.py [--size kuairec] [--preset repro] [--only ...]
+
+Each method is built as ``advnce train`` builds it and trained on the simulated graph.
+``gathered`` is the very same step with this library's operations replaced by what one
+writes without them (``gathers.py``): PyG's ``LGConv`` over an edge list, negatives
+gathered as [B, K, D], whole score matrices. Every method and way runs in a process of
+its own, one after another, so that its peak memory is its own. An epoch is its start
+(views, clusters, temperatures) and its steps, sampling and optimiser included.
+
+The last columns compare with one fixed yardstick, InfoNCE on the same encoder, also
+gathered: ``limit`` is the ratio of the paper's Table 9 times 1.25.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+import torch
+from gathers import gathered
+from graphs import SIZES, random_graph
+from largest import LargestArray
+from timing import machine, median_ms, peak_mb, print_table
+
+from pyg_advinfonce.allocator import keep_freed_memory
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.experiment import build_method, make_trainer
+from pyg_advinfonce.ops.adjacency import silence_sparse_beta
+from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.training.trainer import seed_everything, train_only
+
+# The paper's Table 9, seconds an epoch over those of InfoNCE on the same encoder.
+TABLE_9 = {
+    "lightgcn-infonce": 1.0,
+    "sgl-bpr": 82.5 / 41.2,
+    "ncl-bpr": 54.9 / 41.2,
+    "xsimgcl-bpr": 42.1 / 41.2,
+    "lightgcn-ccl": 42.1 / 41.2,
+    "lightgcn-bc": 43.5 / 41.2,
+    "lightgcn-adap-tau": 55.6 / 41.2,
+    "lightgcn-adv": 44.6 / 41.2,
+    "mf-infonce": 1.0,
+    "mf-ccl": 17.2 / 16.8,
+    "mf-bc": 19.1 / 16.8,
+    "mf-adap-tau": 22.3 / 16.8,
+    "mf-adv": 21.6 / 16.8,
+}
+SLACK = 1.25
+
+
+def pairs() -> list[str]:
+    """Name every loss on MF and LightGCN, and the other models with their first."""
+    names = [f"{model}-{loss}" for model in ("mf", "lightgcn") for loss in LOSSES]
+    names += [f"{name}-{next(iter(entry.losses))}" for name, entry in MODELS.items()]
+    legal = {f"{name}-{loss}" for name, e in MODELS.items() for loss in e.losses}
+    return [name for name in dict.fromkeys(names) if name in legal]
+
+
+def configure(name: str, size: str, preset: str) -> Config:
+    model, _, loss = name.partition("-")
+    sampled = {} if loss == "bpr" or model == "ultragcn" else {"num_negatives": 128}
+    layers = [{"train": {"batch_size": 2048, **sampled}}]
+    return Config.resolve(model, loss, size, preset=preset, layers=layers)
+
+
+def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
+    """Time one method in this process."""
+    keep_freed_memory()
+    silence_sparse_beta()
+    device = torch.device(args.device)
+    graph, config = (
+        random_graph(args.size, device),
+        configure(name, args.size, args.preset),
+    )
+    method = build_method(config, graph).to(device)
+    trainer = make_trainer(config, method, graph, ())
+    phase, optimizer = next(p for p in trainer.phases if p[0].params is None)
+    params = method.params_of(phase)
+    epoch = next(e for e in range(1000) if phase.active(e) and e >= args.epoch)
+    seed_everything(0, epoch, 0)
+    with gathered() if way == "gathered" else LargestArray() as largest:
+        started = time.perf_counter()
+        phase.objective.on_epoch_start(method.encoder, graph, epoch)
+        start = time.perf_counter() - started
+        method.train()
+        batches = iter(trainer.sampler)
+
+        def step() -> None:
+            nonlocal batches
+            found = next(batches, None)
+            if found is None:
+                batches = iter(trainer.sampler)
+                found = next(batches)
+            parts = phase.objective(Step(method.encoder, *found, epoch, 1))
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(list(parts.values())).sum().backward()
+            optimizer.step()
+
+        with train_only(method, params):
+            step()
+            if largest is not None:
+                largest.stop()
+            ms = median_ms(step, seconds=args.seconds, least=args.least)
+    memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0
+    return {
+        "ms": ms,
+        "epoch": start + len(trainer.sampler) * ms / 1e3,
+        "peak_mb": memory or peak_mb(),
+        "largest_mb": largest.megabytes if largest is not None else 0.0,
+    }
+
+
+def in_process(name: str, way: str, arguments: list[str]) -> dict[str, float]:
+    command = [sys.executable, __file__, *arguments, "--run", name, "--way", way]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(answer.stdout)
+    return found
+
+
+def row(name: str, ours: dict, plain: dict | None, yardstick: dict | None) -> list[str]:
+    cells = [
+        name,
+        f"{ours['ms']:.1f}",
+        f"{ours['epoch']:.1f}",
+        f"{ours['peak_mb']:.0f}",
+    ]
+    cells.append(f"{ours['largest_mb']:.0f}")
+    cells.append(
+        f"{plain['ms']:.0f} ({plain['ms'] / ours['ms']:.1f}x)" if plain else ""
+    )
+    cells.append(f"{plain['peak_mb']:.0f}" if plain else "")
+    if yardstick is None:
+        return [*cells, "", ""]
+    limit = f"{SLACK * TABLE_9[name]:.2f}" if name in TABLE_9 else ""
+    return [*cells, f"{ours['epoch'] / yardstick['epoch']:.3f}", limit]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="kuairec", choices=list(SIZES))
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--least", type=int, default=3, help="the fewest timed steps")
+    parser.add_argument("--epoch", type=int, default=20, help="NCL clusters from 20 on")
+    parser.add_argument("--only", help="methods, e.g. sgl-bpr,ncl-bpr")
+    parser.add_argument("--no-gathered", action="store_true", help="time ours alone")
+    parser.add_argument("--run", help=argparse.SUPPRESS)
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.run:
+        print(json.dumps(measure(args.run, args.way, args)))
+        return
+    device, found, yardsticks = torch.device(args.device), [], {}
+    for name in args.only.split(",") if args.only else pairs():
+        ours = in_process(name, "ours", sys.argv[1:])
+        plain = None if args.no_gathered else in_process(name, "gathered", sys.argv[1:])
+        kind = "mf" if name.startswith("mf-") else "lightgcn"
+        if kind not in yardsticks and not args.no_gathered:
+            yardsticks[kind] = in_process(f"{kind}-infonce", "gathered", sys.argv[1:])
+        found.append(row(name, ours, plain, yardsticks.get(kind)))
+        print(" ".join(found[-1]), file=sys.stderr)
+    print(f"{machine(device)}, {args.size}, preset {args.preset}, float32\n")
+    head = ["method", "ms a step", "s an epoch", "peak MB", "largest array MB"]
+    head += ["gathered, ms a step", "gathered, peak MB", "epoch / InfoNCE", "limit"]
+    print_table(head, found)
+
+
+if __name__ == "__main__":
+    main()
