@@ -91,6 +91,20 @@ def test_an_epoch_s_losses_become_the_next_epoch_s_temperatures():
     assert criterion.inverse_tau.tolist() == pytest.approx([5.0] * cases.NUM_USERS)
 
 
+def test_users_temperatures_scale_the_mass_and_the_base_pulls():
+    criterion, encoder = find("adap-tau").build().double(), Tables(*toy_tables())
+    epoch(criterion, encoder, 0, *(toy_batch(6, 4, seed) for seed in range(3)))
+    epoch(criterion, encoder, 1)
+    assert criterion.inverse_tau.unique().numel() > 2
+    tables, batch = toy_tables(seed=3), toy_batch()
+    found = criterion.eval()(*tables, batch)
+    expected = cases.by_adap_tau(criterion, *tables, batch)
+    torch.testing.assert_close(found, expected)
+    grads = (torch.autograd.grad(loss, tables) for loss in (found, expected))
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_the_memory_has_no_gradient():
     criterion, encoder = find("adap-tau").build().double(), Tables(*toy_tables())
     epoch(criterion, encoder, 0, toy_batch())
@@ -157,6 +171,14 @@ def test_users_who_have_seen_everything_have_the_given_temperature():
     criterion = AdapTau(3, warm_up_epochs=0)
     encoder = Tables(*toy_tables(torch.float32, users=3, items=2))
     criterion.on_epoch_start(encoder, graph, 1)
+    assert criterion.base.item() == pytest.approx(5)
+
+
+def test_users_who_have_seen_more_than_half_have_the_given_temperature():
+    pairs = cases.pairs((0, 0), (0, 1), (0, 2), (1, 0))
+    graph = BipartiteNorm()(build_graph(pairs, num_users=2, num_items=4))
+    criterion = AdapTau(2, warm_up="gap")
+    criterion.on_epoch_start(Tables(torch.ones(2, 1), torch.ones(4, 1)), graph, 0)
     assert criterion.base.item() == pytest.approx(5)
 
 
