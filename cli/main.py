@@ -10,7 +10,7 @@ import typer
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import AdvInfoNCEError, NonFiniteLossError
 
-from . import doctor, evaluate, ls, train
+from . import doctor, evaluate, ls, train, tune
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("ls")(ls.ls)
 app.command("doctor")(doctor.doctor)

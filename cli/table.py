@@ -22,7 +22,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
             cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
             rows.append([f"{split}, paper", *cells])
     return "\n".join(
-        [*_head(summary, fingerprint), "", *_aligned(rows), "", _foot(summary)]
+        [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
     )
 
 
@@ -44,7 +44,8 @@ def cell(value: Mapping[str, Any]) -> str:
     return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Return lines whose first column is flush left and the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

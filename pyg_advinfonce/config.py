@@ -110,6 +110,16 @@ class Config(BaseModel):
         train = validate("train", Train, merged.pop("train"))
         return cls.model_validate({**names, **merged, "train": train})
 
+    def updated(self, sections: Sections) -> Self:
+        """Return a copy with other values of some keys.
+
+        Raises:
+            ConfigError: If a section, key or value is wrong.
+        """
+        names = {key: getattr(self, key) for key in NAMES}
+        own = self.model_dump(mode="json", exclude_none=True, exclude=set(NAMES))
+        return self._merged(names, own, sections)
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a saved configuration.

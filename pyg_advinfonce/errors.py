@@ -10,6 +10,7 @@
     │   ├── DatasetNotFoundError        a file that is not there
     │   └── DatasetIntegrityError       a known file with another content
     ├── CheckpointError (ValueError)    a run folder that cannot be loaded
+    ├── MissingExtraError (ImportError) an optional package that is not installed
     └── NonFiniteLossError (ArithmeticError)    training left the real numbers
 
 The command line prints the message of any of them as one line. All but
@@ -51,3 +52,7 @@ class CheckpointError(AdvInfoNCEError, ValueError):
 
 class NonFiniteLossError(AdvInfoNCEError, ArithmeticError):
     """A loss or a gradient became infinite or NaN during training."""
+
+
+class MissingExtraError(AdvInfoNCEError, ImportError):
+    """An optional package is not installed; the message names its extra."""

@@ -87,10 +87,8 @@ def train(
         ConfigError: If an option is wrong.
         NonFiniteLossError: If training leaves the real numbers.
     """
-    keep_freed_memory()
     started, place = time.perf_counter(), find_device(device)
-    graph = prepare(dataset, place)
-    method = build_method(config, graph, criterion).to(place)
+    trainer = assemble(config, dataset, device=place, criterion=criterion)
     told: list[Callback] = [Diagnostics(), *callbacks]
     if hasattr(dataset, "likes"):
         told.insert(1, FalseNegatives(dataset.likes))
@@ -98,8 +96,9 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
         save_config(config, out)
         told.append(HistoryFile(out / "history.jsonl"))
-    trainer = make_trainer(config, method, graph, told)
+    trainer.callbacks = told
     best_epoch = _fit(trainer, out)
+    method, graph = trainer.method, trainer.graph
     result = Result(
         method,
         evaluate(method, graph, trainer.evaluator),
@@ -112,6 +111,26 @@ def train(
     if out is not None:
         save_result(result, dataset.fingerprint, out)
     return result
+
+
+def assemble(
+    config: Config,
+    dataset: Dataset,
+    *,
+    device: torch.device | str = "auto",
+    callbacks: Sequence[Callback] = (),
+    criterion: Criterion | RankingTerm | None = None,
+) -> Trainer:
+    """Put together what trains one seed of a configuration.
+
+    Its ``fit`` looks at the train and validation pairs alone; :func:`train` does the
+    rest, and says what the arguments are.
+    """
+    keep_freed_memory()
+    place = find_device(device)
+    graph = prepare(dataset, place)
+    method = build_method(config, graph, criterion).to(place)
+    return make_trainer(config, method, graph, callbacks)
 
 
 def _fit(trainer: Trainer, out: Path | None) -> int:

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -23,18 +25,52 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
     Raises:
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
     """
-    try:
+    with _writing(out):
         return _numbered(name) if out is None else _named(out, overwrite)
+
+
+def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
+    """Return the folder of a run that is continued, or make a new one.
+
+    Args:
+        out: The folder that was asked for, or None for ``runs/<name>``.
+        name: As for :func:`create_run_folder`.
+        mark: The file that tells a folder of this kind.
+
+    Raises:
+        ConfigError: If the folder holds something else, or cannot be written.
+    """
+    folder = out or Path("runs") / _stem(name)
+    with _writing(folder):
+        if _make(folder) is None and not _may_continue(folder, mark):
+            raise ConfigError(f"{folder} holds no {mark}: choose another --out")
+    return folder
+
+
+def _may_continue(folder: Path, mark: str) -> bool:
+    names = {file.name for file in folder.iterdir()}
+    return mark in names or names <= {MARK}
+
+
+@contextmanager
+def _writing(out: Path | None) -> Iterator[None]:
+    """Turn what the system says of a folder into an error that names it."""
+    try:
+        yield
     except OSError as error:
         reason = f"cannot write {error.filename or out}: {error.strerror or error}"
         raise ConfigError(f"{reason}; choose another --out") from error
 
 
 def _numbered(name: str) -> Path:
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    stem = stem.encode()[:MAX_NAME].decode(errors="ignore")
+    stem = _stem(name)
     names = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
     return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
+
+
+def _stem(name: str) -> str:
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    return stem.encode()[:MAX_NAME].decode(errors="ignore")
 
 
 def _named(out: Path, overwrite: bool) -> Path:

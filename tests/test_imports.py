@@ -45,9 +45,13 @@ ALLOWED: dict[str, set[str]] = {
     | TENSORS
     | PARTS
     | {"methods", "training", "datasets", "config", "allocator"},
+    "tuning": BASICS
+    | {"graph", "config", "experiment", "datasets.base"}
+    | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
     "cli": BASICS
-    | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"},
+    | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
+    | {"tuning"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

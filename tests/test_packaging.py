@@ -17,7 +17,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 
 # The extras that constraints.txt pins. The others compile, or bring what few need.
-PINNED_EXTRAS = ("test", "dev")
+PINNED_EXTRAS = ("test", "dev", "tune")
 
 # An absolute path into a folder of one machine: no letter or dot stands before it.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|opt|home|tmp/dev)/")
@@ -50,10 +50,11 @@ def shipped_data() -> set[Path]:
     return {file for pattern in patterns for file in PACKAGE.glob(pattern)}
 
 
-def test_every_config_is_shipped():
-    configs = set((PACKAGE / "configs").rglob("*.toml"))
-    assert configs, "there are no configs"
-    assert configs <= shipped_data()
+@pytest.mark.parametrize("folder", ["configs", "spaces"])
+def test_every_file_of_settings_is_shipped(folder):
+    files = set((PACKAGE / folder).rglob("*.toml"))
+    assert files, f"there are no {folder}"
+    assert files <= shipped_data()
 
 
 def test_types_are_shipped():

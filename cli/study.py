@@ -1,0 +1,121 @@
+"""One call of ``advnce tune``: its study, what it says of trials, what it prints."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import typer
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.experiment import check, find_device
+from pyg_advinfonce.run_folder import continue_run_folder
+from pyg_advinfonce.training.callbacks import Callback
+from pyg_advinfonce.tuning import FILE, Watcher, flatten, tune
+
+from .progress import Progress
+from .session import Plan
+from .table import aligned
+
+
+def run(
+    plan: Plan,
+    *,
+    trials: int,
+    timeout: float | None,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run or continue a study and print its trials, the best first."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    config = Config.resolve(plan.model, plan.loss, plan.data, layers=plan.layers)
+    dataset = load_dataset(
+        config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
+    )
+    place = find_device(device)
+    check(config, dataset)
+    name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
+    teller = Teller(quiet=quiet)
+    teller.say(f"data: {dataset.fingerprint}")
+    summary = tune(
+        config,
+        dataset,
+        folder=continue_run_folder(out, name, mark=FILE),
+        fixed={key for layer in plan.layers for key in flatten(layer)},
+        trials=trials,
+        timeout=timeout,
+        device=place,
+        watcher=teller,
+    )
+    typer.echo(json.dumps(summary) if as_json else study_table(summary))
+
+
+class Teller(Watcher):
+    """Shows a bar while a trial runs and a line when it has ended."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """Say something on standard error, unless told to be quiet."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def start(self, number: int, config: Config) -> Sequence[Callback]:
+        label = f"trial {number}"
+        self._bar = Progress(config.train.epochs, label, quiet=self.quiet)
+        return [self._bar]
+
+    def finish(self, row: Mapping[str, Any]) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        value = "" if row["value"] is None else f" {row['value']:.4f}"
+        mark = " (default)" if row["default"] else ""
+        settings = " ".join(f"{k}={show(v)}" for k, v in row["params"].items())
+        error = f": {row['error']}" if row["error"] else ""
+        self.say(f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}")
+
+
+def study_table(summary: Mapping[str, Any]) -> str:
+    """Return the best trials, the best first, and where the study lies."""
+    counts = summary["trials"]
+    states = ", ".join(f"{counts[s]} {s}" for s in ("complete", "pruned", "failed"))
+    pair = f"{summary['model']} --loss {summary['loss']} --data {summary['data']}"
+    folder = summary["study_dir"]
+    lines = [
+        f"{summary['model']} + {summary['loss']}, trials of at most "
+        f"{summary['epochs']} epochs: {states}",
+        f"data   {summary['fingerprint']}",
+        "",
+        *aligned(_rows(summary)),
+        "",
+        f"study  {folder}, {summary['seconds']:.1f} s of training",
+    ]
+    if summary["best"] is not None:
+        lines.append(f"next   advnce train {pair} --config {folder}/best.toml")
+    return "\n".join(lines)
+
+
+def _rows(summary: Mapping[str, Any]) -> list[list[str]]:
+    keys = list(dict.fromkeys(k for row in summary["top"] for k in row["params"]))
+    short = [key.split(".")[1] for key in keys]
+    names = short if len(set(short)) == len(short) else keys
+    rows = [["trial", summary["monitor"], "epoch", *names]]
+    for row in summary["top"]:
+        mark = " (default)" if row["default"] else ""
+        cells = [f"{row['value']:.4f}", str(row["best_epoch"])]
+        settings = (show(row["params"].get(key, "")) for key in keys)
+        rows.append([f"{row['trial']}{mark}", *cells, *settings])
+    return rows
+
+
+def show(value: object) -> str:
+    """Return a setting in few digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

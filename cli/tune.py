@@ -1,0 +1,63 @@
+"""``advnce tune``: flags into a study, trials into a table or JSON."""
+
+from pathlib import Path
+
+import typer
+
+from .options import CacheDir, DataRoot, Device
+
+
+def tune(
+    model: str = typer.Argument(help="A model; see `advnce ls models`."),
+    loss: str | None = typer.Option(
+        None, help="A loss; see `advnce ls losses` (default: the model's first)."
+    ),
+    data: str = typer.Option(
+        "simulated", help="A data set, see `advnce ls datasets`, or a folder's path."
+    ),
+    data_root: Path = DataRoot,
+    cache_dir: Path | None = CacheDir,
+    trials: int = typer.Option(
+        50,
+        min=1,
+        help="Stop when so many trials have finished, earlier calls' included.",
+    ),
+    timeout: float | None = typer.Option(
+        None, min=0.0, help="Stop after so many seconds."
+    ),
+    assignments: list[str] = typer.Option(
+        [],
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting that is not searched, e.g. loss.tau=0.28; may be repeated.",
+    ),
+    epochs: int | None = typer.Option(None, help="The most epochs of a trial."),
+    seed: int | None = typer.Option(
+        None, help="The seed of the search and of every trial (default: 0)."
+    ),
+    device: str = Device,
+    valid_fraction: float | None = typer.Option(
+        None, help="Share of train that becomes valid, where a folder has none."
+    ),
+    out: Path | None = typer.Option(
+        None, help="The study's folder, made or continued (default: runs/tune-...)."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
+) -> None:
+    """Search for good settings by the validation split; the same command continues."""
+    from . import session, study
+
+    layers = session.layers(None, assignments, epochs, valid_fraction)
+    if seed is not None:
+        layers.append({"train": {"seed": seed}})
+    plan = session.Plan(model, loss, data, layers, None, data_root, cache_dir)
+    study.run(
+        plan,
+        trials=trials,
+        timeout=timeout,
+        device=device,
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+    )

@@ -1,0 +1,143 @@
+"""Where a study lives: one SQLite file that several processes may share."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from errno import EBUSY
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import OptunaError, StorageInternalError
+from optuna.pruners import BasePruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.tuning.space import Params
+
+FILE = "study.sqlite3"
+SECONDS_TO_WAIT = 60.0  # for another process's write
+
+
+def open_study(
+    folder: Path, settings: Mapping[str, Any], default: Params, pruner: BasePruner
+) -> Study:
+    """Open the study of a folder, or make one whose first trial is the default.
+
+    Args:
+        folder: The study's folder.
+        settings: What a study may not change: JSON-ready values by name.
+        default: The parameters of the first trial.
+        pruner: Says which trials are not worth finishing.
+
+    Raises:
+        ConfigError: If the folder holds a study of other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        study = optuna.create_study(
+            study_name="study",
+            storage=_storage(folder / FILE),
+            pruner=pruner,
+            direction="maximize",
+            load_if_exists=True,
+        )
+        if not study.user_attrs:
+            enqueue(study, default, is_default=True)
+            study.set_user_attr("settings", dict(settings))
+        _check_same(folder, study.user_attrs["settings"], settings)
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            if not is_alive(trial):
+                requeue(study, trial, default)
+    return study
+
+
+def enqueue(study: Study, params: Params, *, is_default: bool) -> None:
+    """Let these parameters be the next trial's."""
+    study.enqueue_trial(params, user_attrs={"default": is_default})
+
+
+def requeue(study: Study, trial: FrozenTrial, default: Params) -> None:
+    """Give up a trial that was interrupted and let the next one repeat it."""
+    is_default = is_of_default(trial)
+    study.tell(trial.number, state=TrialState.FAIL)
+    enqueue(study, default if is_default else trial.params, is_default=is_default)
+
+
+def is_of_default(trial: FrozenTrial) -> bool:
+    """Whether a trial is of the default configuration."""
+    return bool(trial.user_attrs.get("default"))
+
+
+def is_finished(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended by itself: an interrupted one has failed of nothing."""
+    interrupted = trial.state == TrialState.FAIL and "error" not in trial.user_attrs
+    return trial.state.is_finished() and not interrupted
+
+
+def is_alive(trial: FrozenTrial) -> bool:
+    """Whether the process that runs a trial is there still."""
+    process = trial.user_attrs.get("process")
+    if process is None:  # it has only just begun
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    connect = partial(
+        sqlite3.connect, path, timeout=SECONDS_TO_WAIT, check_same_thread=False
+    )
+    # The address has no folder: it would have to be quoted.
+    return optuna.storages.RDBStorage(
+        f"sqlite:///{FILE}", engine_kwargs={"creator": connect}
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from opening the same study at the same time."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    for name, value in new.items():
+        if old.get(name) != value:
+            raise ConfigError(
+                f"{folder} holds a study of another {name}: choose another --out "
+                f"(there {old.get(name)}, here {value})"
+            )
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong with the file into errors that name it.
+
+    Raises:
+        OSError: If it is locked or cannot be written.
+        CheckpointError: If it is no study.
+    """
+    path = folder / FILE
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        said = str(getattr(cause, "orig", cause)).splitlines()[0]
+        if "locked" in said:
+            said = "another process has locked the study; run the command again"
+            raise OSError(EBUSY, said, str(path)) from error
+        if isinstance(cause, DatabaseError) and "not a database" not in said:
+            raise OSError(EBUSY, said, str(path)) from error
+        raise CheckpointError(f"{path} is no study: {said}") from error

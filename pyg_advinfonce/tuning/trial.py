@@ -1,0 +1,159 @@
+"""One trial: a configuration from the space, trained and judged on validation alone."""
+
+import gc
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from optuna import TrialPruned
+from optuna.exceptions import OptunaError
+from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.experiment import assemble
+from pyg_advinfonce.training.callbacks import Callback, Record
+from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.tuning.report import row_of
+from pyg_advinfonce.tuning.space import (
+    Params,
+    Space,
+    current_value,
+    suggest,
+    unflatten,
+)
+from pyg_advinfonce.tuning.storage import is_of_default, requeue
+from pyg_advinfonce.tuning.watcher import Watcher
+
+
+class OutOfTimeError(Exception):
+    """The study's time is up."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all trials of a study share.
+
+    Attributes:
+        config: The default configuration.
+        dataset: The data.
+        space: What is searched.
+        default: The default's values of it, where they are in the space.
+        device: Where trials train.
+        deadline: When time is up, on the monotonic clock.
+        watcher: Told of every trial.
+    """
+
+    config: Config
+    dataset: Dataset
+    space: Space
+    default: Params
+    device: torch.device
+    deadline: float
+    watcher: Watcher
+
+
+def run_trial(study: Study, task: Task) -> None:
+    """Run a study's next trial; one that fails is noted as failed.
+
+    Raises:
+        OutOfTimeError: If time is up; the trial waits to be repeated.
+        KeyboardInterrupt: Likewise.
+    """
+    if time.monotonic() > task.deadline:
+        raise OutOfTimeError
+    trial = study.ask()
+    trial.set_user_attr("process", os.getpid())
+    judge = _Judge(trial, task.deadline)
+    try:
+        outcome = _attempt(study, task, trial, judge)
+        for name, value in judge.notes.items():
+            trial.set_user_attr(name, value)
+        study.tell(trial, **outcome)
+    except (KeyboardInterrupt, OutOfTimeError):
+        requeue(study, frozen(study, trial), task.default)
+        raise
+    finally:
+        task.watcher.finish(row_of(frozen(study, trial)))
+
+
+def frozen(study: Study, trial: Trial) -> FrozenTrial:
+    """Return a trial as it is stored."""
+    return study.get_trials(deepcopy=False)[trial.number]
+
+
+def _attempt(
+    study: Study, task: Task, trial: Trial, judge: "_Judge"
+) -> Mapping[str, Any]:
+    """Train a trial's configuration; return what the study is to be told."""
+    try:
+        config = _choose(study, task, trial)
+        callbacks = [judge, *task.watcher.start(trial.number, config)]
+        trainer = assemble(
+            config, task.dataset, device=task.device, callbacks=callbacks
+        )
+        trainer.fit()
+    except TrialPruned:
+        return {"state": TrialState.PRUNED}
+    except (OptunaError, OutOfTimeError):
+        raise
+    except Exception as error:
+        judge.notes["error"] = f"{type(error).__name__}: {error}"
+    else:
+        return {"values": trainer.stopping.best_score}
+    _free_memory()
+    return {"state": TrialState.FAIL}
+
+
+def _choose(study: Study, task: Task, trial: Trial) -> Config:
+    """Return the configuration of a trial.
+
+    What is drawn depends on the seed and the trial's number, whichever process runs it
+    and however often the study was interrupted. What the default has outside the space
+    stays the default's.
+    """
+    entropy = np.random.SeedSequence([task.config.train.seed, trial.number])
+    seed = int(entropy.generate_state(1)[0])
+    study.sampler = TPESampler(seed=seed, multivariate=False)
+    is_default = is_of_default(frozen(study, trial))
+    keys = task.default if is_default else task.space
+    chosen = {key: suggest(trial, key, task.space[key]) for key in keys}
+    config = task.config.updated(unflatten(chosen))
+    values = {key: current_value(config, key) for key in task.space}
+    known = {key: value for key, value in values.items() if value is not None}
+    trial.set_user_attr("settings", known)
+    return config
+
+
+@dataclass
+class _Judge(Callback):
+    """Reports a trial's validations; ends it when it is hopeless or time is up."""
+
+    trial: Trial
+    deadline: float
+    notes: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self.notes["epochs"] = record.epoch + 1
+        self.notes["best_epoch"] = trainer.stopping.best_epoch
+        self.notes["seconds"] = round(time.perf_counter() - self.started, 3)
+        if trainer.monitor in record.metrics:
+            self.trial.report(record.metrics[trainer.monitor], record.epoch)
+            if self.trial.should_prune():
+                raise TrialPruned
+        if time.monotonic() > self.deadline:
+            raise OutOfTimeError
+
+
+def _free_memory() -> None:
+    """Let go of what a failed trial had allocated."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
