@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 ARGS ?=
 
-SPELLED := $(wildcard *.md .ci/run Makefile benchmarks cli data/*.md examples pyg_advinfonce tests)
+SPELLED := $(wildcard *.md .ci/run Makefile benchmarks cli data/*.md docs examples pyg_advinfonce tests)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -35,6 +35,7 @@ class Plan:
     seeds: list[int] | None
     data_root: Path
     cache_dir: Path | None
+    preset: str = "default"
 
 
 def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
@@ -112,7 +113,13 @@ def _configs(plan: Plan) -> list[Config]:
     """Return a configuration a seed."""
     seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
     return [
-        Config.resolve(plan.model, plan.loss, plan.data, layers=[*plan.layers, last])
+        Config.resolve(
+            plan.model,
+            plan.loss,
+            plan.data,
+            preset=plan.preset,
+            layers=[*plan.layers, last],
+        )
         for last in seeded or [{}]
     ]
 

@@ -18,6 +18,10 @@ def train(
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
     config: Path | None = typer.Option(None, help="A TOML file with settings."),
+    preset: str = typer.Option(
+        "default",
+        help="default, repro (as the official code) or faithful (as the papers).",
+    ),
     assignments: list[str] = typer.Option(
         [],
         "--set",
@@ -54,6 +58,7 @@ def train(
         session.parse_seeds(seed, seeds),
         data_root,
         cache_dir,
+        preset,
     )
     session.run(
         plan, device=device, out=out, overwrite=overwrite, as_json=as_json, quiet=quiet

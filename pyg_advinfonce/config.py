@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from pyg_advinfonce import presets
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
 from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
 
@@ -73,18 +74,20 @@ class Config(BaseModel):
         criterion: str | None = None,
         dataset: str = "simulated",
         *,
+        preset: str = "default",
         layers: Iterable[Sections] = (),
     ) -> Self:
         """Put a configuration together; later layers win.
 
         The first layers are the loss's own options, those of the pair of model and
-        loss, and the file ``configs/<data>/<model>-<loss>.toml`` of this package, if
-        there is one.
+        loss, the file ``configs/<data>/<model>-<loss>.toml`` of this package, if there
+        is one, and the preset.
 
         Args:
             model: The model's name.
             criterion: The loss's name (default: the model's first).
             dataset: The data set's name, or a folder.
+            preset: A name of :data:`pyg_advinfonce.presets.PRESETS`.
             layers: Sections from files and flags. A file may also name its model,
                 criterion and dataset, as a saved configuration does: the same ones.
 
@@ -95,7 +98,9 @@ class Config(BaseModel):
         check_pair(model, criterion)
         names = {"model": model, "criterion": criterion, "dataset": dataset}
         own = LOSSES[criterion].options, MODELS[model].losses[criterion]
-        return cls._merged(names, *own, packaged(dataset, model, criterion), *layers)
+        file = packaged(dataset, model, criterion)
+        chosen = presets.preset(preset, model, criterion, dataset)
+        return cls._merged(names, *own, file, chosen, *layers)
 
     @classmethod
     def _merged(cls, names: Mapping[str, Any], *layers: Mapping[str, Any]) -> Self:

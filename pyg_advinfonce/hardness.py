@@ -53,6 +53,10 @@ class Hardness(nn.Module):
         logits = self.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
         return _log_mean_one(at_least_float32(logits), batch.neg_mask)
 
+    def penalty(self, batch: EdgeBatch) -> Tensor:
+        """Return the L2 penalty of a batch's rows, where the hardness has tables."""
+        raise NotImplementedError(f"{type(self).__name__} has no tables to penalise")
+
 
 def _check_widths(**widths: int) -> None:
     for name, width in widths.items():
@@ -119,6 +123,18 @@ class EmbeddingHardness(Hardness):
     ) -> Tensor:
         psi = self.user.index_select(0, batch.user_id)  # [B, D]
         return edge_scores(psi, self.item, batch.neg_id)
+
+    def penalty(self, batch: EdgeBatch) -> Tensor:
+        r"""Return half the squared norms of a batch's rows, a positive edge.
+
+        .. math::
+            \frac{1}{2 B} \sum_b \Big(|\psi_u|^2 + \sum_j |\phi_j|^2\Big)
+        """
+        users = self.user.index_select(0, batch.user_id).square().sum()
+        norms = self.item.square().sum(-1)[batch.neg_id]  # [B, K]
+        if batch.neg_mask is not None:
+            norms = norms.masked_fill(~batch.neg_mask, 0.0)
+        return (users + norms.sum()) / (2 * batch.src_index.numel())
 
 
 class MLPHardness(Hardness):

@@ -233,6 +233,7 @@ CASES = (
     Case("adv", by_embedding, hardness={"dim": 3}),
     Case("adv", by_embedding, {"tau": 0.5, "negative_weight": 1.0}, {"dim": 3}),
     Case("adv", by_info_nce, hardness={"kind": "uniform"}),
+    Case("adv", by_embedding, {"hardness_l2": 0.1}, {"dim": 3}),
     Case("adv-mlp", by_mlp, hardness={"dim": DIM}),
     Case(
         "adv-mlp",

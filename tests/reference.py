@@ -102,6 +102,14 @@ def mlp_logits(user, item, x_user, x_item, batch, *, relu=True):
     )
 
 
+def hardness_l2(psi, phi, batch):
+    """2.6: ``1 / (2 B) (|psi_u|^2 + |phi_J|^2)``, once for each occurrence."""
+    total = 0.0
+    for u, row in zip(batch.user_id, batch.neg_id, strict=True):
+        total += norm(psi[u]) ** 2 + sum(norm(phi[j]) ** 2 for j in row)
+    return total / (2 * len(batch.src_index))
+
+
 def kl(p, q):
     return sum(a * torch.log(a / b) for a, b in zip(p, q, strict=True))
 

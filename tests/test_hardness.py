@@ -120,6 +120,17 @@ def test_embedding_logits_are_the_naive_formula():
     torch.testing.assert_close(logits.double(), expected, rtol=1e-6, atol=1e-7)
 
 
+def test_the_penalty_of_tables_is_the_naive_formula():
+    hardness, batch = build("embedding", dim=3).double(), cases.toy_batch()
+    tables = hardness.user, hardness.item
+    expected = reference.hardness_l2(*tables, batch)
+    torch.testing.assert_close(hardness.penalty(batch), expected)
+    kept = [0, 2, 3]
+    masked = replace(batch, neg_mask=torch.tensor([[True, False, True, True]] * 5))
+    fewer = replace(batch, dst_neg_index=batch.dst_neg_index[:, kept])
+    torch.testing.assert_close(hardness.penalty(masked), hardness.penalty(fewer))
+
+
 def test_embedding_hardness_reads_global_ids_and_ignores_embeddings():
     hardness, batch = build("embedding"), cases.toy_batch()
     expected = hardness(*single(), batch)

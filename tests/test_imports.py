@@ -39,7 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "methods": BASICS | TENSORS | PARTS,
     "training": BASICS | TENSORS | BASES | {"graph"},
     "datasets": BASICS | {"graph"},
-    "config": BASICS,
+    "presets": BASICS,
+    "config": BASICS | {"presets"},
     "run_folder": BASICS,
     "experiment": BASICS
     | TENSORS
@@ -60,6 +61,7 @@ LIGHT: dict[str, set[str]] = {
     NAME: set(),
     f"{NAME}.errors": set(),
     f"{NAME}.registry": set(),
+    f"{NAME}.presets": set(),
     f"{NAME}.cli.main": {"typer"},
 }
 

@@ -12,6 +12,7 @@ from pyg_advinfonce.functional import info_nce, kl_to_uniform
 from pyg_advinfonce.hardness import Hardness, build_hardness
 from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
 from pyg_advinfonce.schedule import Phase, every
+from pyg_advinfonce.step import Step
 
 
 class AdvInfoNCE(Criterion):
@@ -43,6 +44,10 @@ class AdvInfoNCE(Criterion):
         reverse: The adversary lowers the loss as well (an ablation).
         l2_negatives: Count negatives in the batch's L2 penalty. Off, as the authors'
             code has it in effect (methods.md D1).
+        hardness_l2: The weight of an L2 penalty on the hardness's own embeddings of the
+            batch, ``hardness.penalty(batch)``, which the adversary's phase takes off
+            what it raises (adds to what it lowers). Off, as the authors' code has it
+            in effect (methods.md D2); this forward never contains it.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
@@ -63,6 +68,7 @@ class AdvInfoNCE(Criterion):
         schedule: Literal["official", "algorithm1"] = "official",
         reverse: bool = False,
         l2_negatives: bool = False,
+        hardness_l2: float = 0.0,
     ) -> None:
         super().__init__()
         if not 0 < adversary_lr < float("inf"):
@@ -75,7 +81,7 @@ class AdvInfoNCE(Criterion):
             raise ValueError(
                 f"schedule must be 'official' or 'algorithm1' (got '{schedule}')"
             )
-        self.hardness = hardness
+        self.hardness, self.hardness_l2 = hardness, _check_l2(hardness_l2, hardness)
         self.tau, self.negative_weight = check_tau(tau), negative_weight
         self.adversary_lr, self.reverse = adversary_lr, reverse
         self.schedule, self.l2_negatives = schedule, l2_negatives
@@ -134,10 +140,13 @@ class AdvInfoNCE(Criterion):
         params = tuple(self.hardness.parameters())
         if not params:
             return (main,)
+        sign = 1 if self.reverse else -1
         adversary = replace(
             main,
             name="adversary",
-            objective=main.objective.only("rec"),
+            objective=main.objective.only("rec").plus(
+                "hardness_l2", self._penalty, sign * self.hardness_l2
+            ),
             params=params,
             lr=self.adversary_lr,
             maximize=not self.reverse,
@@ -145,6 +154,20 @@ class AdvInfoNCE(Criterion):
         )
         official = self.schedule == "official"
         return (adversary, main) if official else (main, adversary)
+
+    def _penalty(self, step: Step) -> Tensor:
+        return self.hardness.penalty(step.batch)
+
+
+def _check_l2(weight: float, hardness: Hardness) -> float:
+    if not 0 <= weight < float("inf"):
+        raise ValueError(f"hardness_l2 must not be negative (got {weight})")
+    if weight and type(hardness).penalty is Hardness.penalty:
+        raise ValueError(
+            "hardness_l2 must be 0 for a hardness without embeddings of its own, "
+            f"{type(hardness).__name__} (got {weight})"
+        )
+    return weight
 
 
 def _first(schedule: str, period: int, times: int, first: int | None) -> int:

@@ -1,6 +1,6 @@
 """An objective: named, weighted terms."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 from torch import Tensor, nn
@@ -60,6 +60,17 @@ class RankingTerm(Term):
         return (main,)
 
 
+class _FunctionTerm(Term):
+    """A term without state of its own: a function of the step."""
+
+    def __init__(self, function: Callable[[Step], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, step: Step) -> Tensor:
+        return self.function(step)
+
+
 class Objective(nn.Module):
     """A weighted sum of named terms, the ranking loss among them as ``rec``.
 
@@ -90,6 +101,13 @@ class Objective(nn.Module):
             raise ConfigError(f"no term {missing}: there are {list(self.terms)}")
         terms = self._terms()
         return Objective({n: terms[n] for n in names}, self.weights)
+
+    def plus(
+        self, name: str, function: Callable[[Step], Tensor], weight: float
+    ) -> "Objective":
+        """Return an objective that adds a function of the step to these terms."""
+        terms = {**self._terms(), name: _FunctionTerm(function)}
+        return Objective(terms, {**self.weights, name: weight})
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         """Let every term update state that lasts an epoch."""

@@ -151,6 +151,16 @@ def test_later_settings_win(advnce, folder):
     assert (train["seed"], train["num_negatives"]) == (2, 1)
 
 
+def test_a_preset_is_saved_by_its_values(advnce, folder):
+    words = [*QUICK, "--preset", "faithful", "--set", "loss.schedule=official"]
+    summary = json.loads(advnce(*words, "--out", "run", "--json").out)
+    saved = tomllib.loads((folder / "run/seed-0/config.toml").read_text("utf-8"))
+    assert saved["loss"] == summary["config"]["loss"]
+    chosen = {"l2_negatives": True, "hardness_l2": 1e-5, "schedule": "official"}
+    assert saved["loss"].items() >= chosen.items()
+    assert "faithful" not in str(saved)
+
+
 def test_a_saved_configuration_trains_again(advnce, folder):
     first = json.loads(advnce(*QUICK, "--out", "one", "--json").out)
     file = folder / "one" / "seed-0" / "config.toml"
@@ -169,6 +179,7 @@ UNKNOWN = [
     (["mf", "--data", "cota"], "unknown data set 'cota', did you mean 'coat'?"),
     (["mf", "--data", "../../x"], "unknown data set '../../x'"),
     (["mf", "--data", "simulated:caot"], "did you mean 'coat'?"),
+    (["mf", "--preset", "faithfull"], "'faithfull', did you mean 'faithful'?"),
     (["mf", "--set", "los.tau=1"], "unknown section 'los', did you mean 'loss'?"),
     (["mf", "--set", "loss.tua=1"], "'loss.tua', did you mean 'loss.tau'?"),
     (["mf", "--set", "encoder.dims=1"], "did you mean 'encoder.dim'?"),
@@ -201,6 +212,8 @@ WRONG = [
     (["mf", "--set", "loss.adversary_every=0"], "loss.adversary_every must be"),
     (["mf", "--set", "loss.adversary_epochs=-1"], "loss"),
     (["mf", "--set", "loss.adversary_lr=-1"], "-1"),
+    (["mf", "--set", "loss.hardness_l2=-1"], "loss.hardness_l2 must not be negative"),
+    (["mf", "--loss", "rand", "--set", "loss.hardness_l2=1"], "loss.hardness_l2 must"),
     (["mf", "--loss", "bpr", "--set", "hardness.kind=mlp"], "no [hardness]"),
     (["mf", "--set", "encoder.dim=0"], "encoder.dim must be positive"),
     (["mf", "--set", "encoder.dim=wide"], "encoder.dim: "),

@@ -9,10 +9,11 @@ from pyg_advinfonce.hardness import (
 )
 from pyg_advinfonce.losses import AdvInfoNCE
 from pyg_advinfonce.schedule import Phase
+from pyg_advinfonce.step import Step
 from pyg_advinfonce.terms.base import Objective
 from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
 from pyg_advinfonce.terms.supervised import Supervised
-from tests import cases
+from tests import cases, reference
 from tests.cases import ADVERSARIAL, find, toy_batch, toy_tables
 
 
@@ -59,6 +60,64 @@ def test_the_reverse_adversary_descends():
     adversary, _ = phases_of(find("adv-reverse").build())
     assert adversary.name == "adversary"
     assert not adversary.maximize
+
+
+def penalised(loss, graph, **options):
+    """Return the phases of MF with a loss, its hardness and a step, in double."""
+    method = find(loss).method("mf", graph, options=options).double()
+    step = Step(method.encoder, graph, toy_batch(), 0, 0)
+    return *method.phases, method.criterion.hardness, step
+
+
+@pytest.mark.parametrize(("loss", "sign"), [("adv", -1), ("adv-reverse", 1)])
+def test_the_adversary_alone_pays_for_its_tables(graph, loss, sign):
+    adversary, main, hardness, step = penalised(loss, graph, hardness_l2=0.5)
+    parts = adversary.objective(step)
+    assert list(parts) == ["rec", "hardness_l2"]
+    tables = hardness.user, hardness.item
+    expected = sign * 0.5 * reference.hardness_l2(*tables, step.batch)
+    torch.testing.assert_close(parts["hardness_l2"], expected)
+    found = torch.autograd.grad(parts["hardness_l2"], tables)
+    for a, b in zip(found, torch.autograd.grad(expected, tables), strict=True):
+        torch.testing.assert_close(a, b)
+    _, other, _, same = penalised(loss, graph)
+    without = other.objective(same)
+    assert main.objective(step) == without
+    assert parts["rec"] == without["rec"]
+
+
+@pytest.mark.parametrize("loss", ["adv", "adv-reverse"])
+def test_the_penalty_shrinks_the_tables_of_either_adversary(graph, loss):
+    adversary, _, hardness, step = penalised(loss, graph, hardness_l2=100.0)
+    optimizer = torch.optim.Adam(
+        adversary.params, lr=0.01, maximize=adversary.maximize, fused=True
+    )
+    before = [hardness.penalty(step.batch).item()]
+    for _ in range(3):
+        optimizer.zero_grad()
+        sum(adversary.objective(step).values()).backward()
+        optimizer.step()
+        before.append(hardness.penalty(step.batch).item())
+    assert before == sorted(before, reverse=True)
+    assert len(set(before)) == 4
+
+
+@pytest.mark.parametrize(
+    "hardness", [UniformHardness(), RandomHardness(), MLPHardness()]
+)
+def test_a_penalty_needs_tables(hardness):
+    kind = type(hardness).__name__
+    with pytest.raises(ValueError, match=rf"hardness_l2 must be 0 .* {kind} \(got 1"):
+        AdvInfoNCE(hardness, hardness_l2=1.0)
+    assert AdvInfoNCE(hardness).hardness_l2 == 0
+    with pytest.raises(NotImplementedError, match=f"{kind} has no tables"):
+        hardness.penalty(toy_batch())
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_an_impossible_penalty(weight):
+    with pytest.raises(ValueError, match="hardness_l2 must not be negative"):
+        find("adv").build(hardness_l2=weight)
 
 
 @pytest.mark.parametrize("hardness", [UniformHardness(), RandomHardness()])

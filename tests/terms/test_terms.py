@@ -70,6 +70,20 @@ def test_only_of_an_unknown_term():
         objective().only("rec", "kl")
 
 
+def test_plus_adds_a_function_of_the_step_and_shares_the_rest(graph):
+    whole, step = objective(), step_of(graph)
+    more = whole.plus("epoch", lambda step: torch.tensor(float(step.epoch)), -2.0)
+    assert values(more(step)) == {"rec": 3, "l2": 2.5, "epoch": -6}
+    assert more.terms["l2"] is whole.terms["l2"]
+    assert "epoch" not in whole.terms
+    assert more.on_epoch_start(nn.Identity(), graph, 4) is None
+
+
+def test_plus_of_weight_zero_adds_nothing(graph):
+    more = objective().plus("never", lambda step: 1 / 0, 0.0)
+    assert values(more(step_of(graph))) == {"rec": 3, "l2": 2.5}
+
+
 def test_every_term_hears_of_an_epoch(graph):
     whole, encoder = objective(), nn.Identity()
     whole.on_epoch_start(encoder, graph, 4)

@@ -1,0 +1,88 @@
+"""Presets: which way a run goes where the papers and their code disagree.
+
+``docs/decisions.md`` has the table of decisions. ``default`` is what we recommend.
+``repro`` follows AdvInfoNCE's official code wherever that has the method, bugs that
+change results included. ``faithful`` follows the equations of the original papers
+(methods.md 9).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyg_advinfonce.registry import Options, unknown
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a preset chooses in one decision.
+
+    Attributes:
+        decision: The decision's name in ``docs/decisions.md``.
+        sections: The settings.
+        losses: The losses that it concerns (default: all).
+        models: The models that it concerns (default: all).
+        not_on: Data sets that it does not concern.
+    """
+
+    decision: str
+    sections: Options
+    losses: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    not_on: tuple[str, ...] = ()
+
+    def concerns(self, model: str, loss: str, dataset: str) -> bool:
+        """Whether the choice is one for this run."""
+        return (
+            (not self.losses or loss in self.losses)
+            and (not self.models or model in self.models)
+            and dataset not in self.not_on
+        )
+
+
+_WITH_TABLES = ("adv", "adv-reverse")
+_ADVERSARIAL = (*_WITH_TABLES, "adv-mlp")
+_WITHOUT_NEGATIVES_IN_L2 = (*_ADVERSARIAL, "rand", "infonce", "adap-tau", "sdro")
+
+PRESETS: Mapping[str, tuple[Choice, ...]] = {
+    "default": (),
+    "repro": (
+        Choice("D6", {"train": {"patience": 10}}, not_on=("tencent",)),
+        Choice("D9", {"loss": {"capped": False}}, losses=("bc",)),
+        Choice("D10", {"method": {"prototypes": "batch"}}, models=("ncl",)),
+        Choice("D11", {"method": {"candidates": "batch"}}, models=("sgl",)),
+    ),
+    "faithful": (
+        Choice("D1", {"loss": {"l2_negatives": True}}, losses=_WITHOUT_NEGATIVES_IN_L2),
+        Choice("D2", {"loss": {"hardness_l2": 1e-5}}, losses=_WITH_TABLES),
+        Choice("D3", {"loss": {"schedule": "algorithm1"}}, losses=_ADVERSARIAL),
+        Choice(
+            "D5",
+            {"hardness": {"input": "final", "activation": "none"}},
+            losses=("adv-mlp",),
+        ),
+        Choice(
+            "D8", {"loss": {"positive_in_denominator": False}}, losses=("adap-tau",)
+        ),
+        Choice("D13", {"loss": {"scale_by_batch": True}}, losses=("sdro",)),
+        Choice("1.3", {"method": {"item_graph": "paper"}}, models=("ultragcn",)),
+        Choice("2.5", {"loss": {"warm_up": "gap"}}, losses=("adap-tau",)),
+        Choice("2.11", {"loss": {"cache_q": "occurrence"}}, losses=("xir",)),
+    ),
+}
+
+
+def preset(name: str, model: str, loss: str, dataset: str) -> dict[str, dict[str, Any]]:
+    """Return the settings that a preset has for a run, by section.
+
+    Raises:
+        UnknownNameError: If there is no such preset.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    found: dict[str, dict[str, Any]] = {}
+    for choice in PRESETS[name]:
+        if choice.concerns(model, loss, dataset):
+            for section, keys in choice.sections.items():
+                found[section] = found.get(section, {}) | dict(keys)
+    return found
