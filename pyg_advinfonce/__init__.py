@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyg_advinfonce.batch import EdgeBatch
     from pyg_advinfonce.config import Config
     from pyg_advinfonce.datasets.load import load_dataset
+    from pyg_advinfonce.encoders.autocf import AutoCF
     from pyg_advinfonce.encoders.lightgcn import LightGCN
     from pyg_advinfonce.experiment import Result, load_run, train
     from pyg_advinfonce.graph import (
@@ -26,23 +27,27 @@ if TYPE_CHECKING:
         RandomHardness,
         UniformHardness,
     )
-    from pyg_advinfonce.losses import (
-        BC,
-        BPR,
-        CCL,
-        AdapTau,
-        AdvInfoNCE,
-        Criterion,
-        InfoNCE,
-    )
+    from pyg_advinfonce.losses.adap_tau import AdapTau
+    from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
+    from pyg_advinfonce.losses.base import Criterion
+    from pyg_advinfonce.losses.bc import BC
+    from pyg_advinfonce.losses.bpr import BPR
+    from pyg_advinfonce.losses.ccl import CCL
+    from pyg_advinfonce.losses.infonce import InfoNCE
+    from pyg_advinfonce.terms.autocf_loss import AutoCFLoss
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
+    from pyg_advinfonce.transforms.joint_graph import JointGraph
+    from pyg_advinfonce.transforms.random_links import RandomLinks
+    from pyg_advinfonce.transforms.subgraph_mask import SubgraphMask
 
 __version__ = "0.1.0"
 
 _HOME = {
     "AdapTau": "losses.adap_tau",
     "AdvInfoNCE": "losses.adv_infonce",
+    "AutoCF": "encoders.autocf",
+    "AutoCFLoss": "terms.autocf_loss",
     "BC": "losses.bc",
     "BPR": "losses.bpr",
     "BipartiteNorm": "transforms.bipartite_norm",
@@ -55,11 +60,14 @@ _HOME = {
     "Hardness": "hardness",
     "INTERACTS": "graph",
     "InfoNCE": "losses.infonce",
+    "JointGraph": "transforms.joint_graph",
     "LightGCN": "encoders.lightgcn",
     "MLPHardness": "hardness",
     "REV_INTERACTS": "graph",
     "RandomHardness": "hardness",
+    "RandomLinks": "transforms.random_links",
     "Result": "experiment",
+    "SubgraphMask": "transforms.subgraph_mask",
     "UniformHardness": "hardness",
     "build_graph": "graph",
     "load_dataset": "datasets.load",
@@ -76,6 +84,8 @@ __all__ = [
     "REV_INTERACTS",
     "AdapTau",
     "AdvInfoNCE",
+    "AutoCF",
+    "AutoCFLoss",
     "BipartiteNorm",
     "Config",
     "Criterion",
@@ -84,10 +94,13 @@ __all__ = [
     "Evaluator",
     "Hardness",
     "InfoNCE",
+    "JointGraph",
     "LightGCN",
     "MLPHardness",
     "RandomHardness",
+    "RandomLinks",
     "Result",
+    "SubgraphMask",
     "UniformHardness",
     "build_graph",
     "load_dataset",

@@ -70,6 +70,22 @@ MODELS: Mapping[str, Entry] = {
         encoder="encoders.lightgcn:LightGCN",
         losses=GENERAL,
     ),
+    "autocf": Entry(
+        "methods.autocf:build",
+        "AutoCF (Xia et al., WWW 2023): masked graph autoencoding",
+        encoder="encoders.autocf:AutoCF",
+        losses={
+            "autocf": {
+                "encoder": {"dim": 32},
+                "train": {
+                    "batch_size": 4096,
+                    "num_negatives": 0,
+                    "l2": 1e-7,
+                    "sampling": "interaction",
+                },
+            }
+        },
+    ),
 }
 
 LOSSES: Mapping[str, Entry] = {
@@ -101,6 +117,10 @@ LOSSES: Mapping[str, Entry] = {
         "losses.adv_infonce:AdvInfoNCE",
         "AdvInfoNCE whose hardness lowers the loss (ablation)",
         {"loss": {"reverse": True}},
+    ),
+    "autocf": Entry(
+        "terms.autocf_loss:AutoCFLoss",
+        "AutoCF's own: softmax over all items, contrasts, what is masked",
     ),
 }
 

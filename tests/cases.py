@@ -216,7 +216,7 @@ def by_adap_tau(criterion, z_user, z_item, batch):
 
 
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
-SMALL: Mapping[str, Mapping[str, Any]] = {}
+SMALL: Mapping[str, Mapping[str, Any]] = {"autocf": {"num_heads": 2}}
 
 CASES = (
     Case("bpr", by_bpr, sums=False),
@@ -244,6 +244,7 @@ CASES = (
     Case("rand", by_chance, draws=True, sums=False),
     Case("rand", by_chance, hardness={"normalized": True}, draws=True, sums=False),
     Case("adv-reverse", by_embedding, hardness={"dim": 3}),
+    Case("autocf", None, {"num_seeds": 1}, draws=True, model="autocf"),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
 CRITERIA = tuple(case for case in CASES if case.is_criterion)

@@ -99,9 +99,40 @@ def loss_name(method):
     return next(name for name, entry in LOSSES.items() if entry.load() is kind)
 
 
+def by_autocf(method, graph, batch):
+    """AutoCF: what is masked is drawn anew, in the order in which the step draws."""
+    encoder, loss = method.encoder, method.criterion
+    links = reference.joint_links(
+        cases.split_edges(graph, "train"), *cases.num_nodes(graph)
+    )
+    table = joint(encoder)
+    score = reference.centrality(links, table)
+    draw = torch.rand(len(table), device="cpu")
+    noisy = torch.log(1 / (1 + torch.exp(-score))) - torch.log(-torch.log(draw))
+    seeds = set(noisy.argsort(descending=True)[: loss.num_seeds].tolist())
+    masked, pool = reference.mask_around(links, seeds, loss.mask.depth)
+    rebuilt = reference.link_at_random(
+        masked, pool, len(table), len(links), loss.keep_rate
+    )
+    z = reference.autocf(encoder, table, masked, rebuilt)
+    z_user, z_item = halves(graph, z)
+    value = reference.autocf_contrast(z_user, z_item, batch, loss.ssl_weight)
+    l2 = method.objective.weights["l2"] / 2
+    squares = sum((p**2).sum() for p in encoder.parameters())
+    return value - noisy.sum() / len(noisy) + l2 * squares
+
+
 METHOD_CASES = (
     MethodCase("lightgcn", "infonce", by_criterion),
     MethodCase("lightgcn", "adv", by_criterion, {"num_layers": 3, "l2": 0.1}),
     MethodCase("lightgcn", "bpr", by_criterion, {"alpha": [0.5, 0.2, 0.3], "l2": 0.1}),
     MethodCase("mf", "infonce", by_criterion, {"l2": 0.1}),
+    MethodCase("autocf", "autocf", by_autocf, {"l2": 0.1}),
+    MethodCase(
+        "autocf",
+        "autocf",
+        by_autocf,
+        {"num_heads": 3, "num_layers": 1},
+        {"num_seeds": 2, "mask_depth": 1, "ssl_weight": 0.5, "keep_rate": 0.5},
+    ),
 )

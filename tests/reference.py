@@ -234,3 +234,103 @@ def light_gcn(adjacency, table, num_layers, alpha=None):
 def unseen(known, num_items):
     """0.3: the items that a user's negatives may be."""
     return [j for j in range(num_items) if j not in known]
+
+
+def attention(query, key, value, pairs, num_heads, clamp=10.0):
+    """3.6, item 4: every row's average over its pairs ``(row, column)``, by head.
+
+    Also returns the weights ``{(head, row, column): a}``.
+    """
+    width = query.shape[1] // num_heads
+    columns = [range(h * width, (h + 1) * width) for h in range(num_heads)]
+    rows, weights = [], {}
+    for i in range(len(query)):
+        near = sorted(j for row, j in pairs if row == i)
+        out = []
+        for h, mine in enumerate(columns):
+            scores = [sum(query[i, c] * key[j, c] for c in mine) for j in near]
+            parts = [torch.exp(s.clamp(-clamp, clamp)) for s in scores]
+            for j, part in zip(near, parts, strict=True):
+                weights[h, i, j] = part / (sum(parts) + 1e-8)
+            zero = value.new_zeros(())
+            out += [
+                sum((weights[h, i, j] * value[j, c] for j in near), zero) for c in mine
+            ]
+        rows.append(torch.stack(out))
+    return torch.stack(rows), weights
+
+
+def joint_links(pairs, num_users, num_items):
+    """3.6: the entries of ``A1``, users then items, both directions and loops."""
+    links = {(i, i) for i in range(num_users + num_items)}
+    for user, item in pairs.t().tolist():
+        links |= {(user, num_users + item), (num_users + item, user)}
+    return links
+
+
+def ones(links, size):
+    """3.6: a graph's binary adjacency; dense."""
+    dense = torch.zeros(size, size, dtype=torch.float64)
+    for i, j in links:
+        dense[i, j] = 1.0
+    return dense
+
+
+def centrality(links, table):
+    """3.6, item 1: ``< norm(sub), norm(E0) >`` of every node."""
+    a_1, count = ones(links, len(table)), torch.ones(len(table), 1).double()
+    o = a_1 @ count
+    f, n_1 = a_1 @ table - table, o
+    g, n_2 = (a_1 @ f - f) - o * table, (a_1 @ o - o) - o
+    sub = (f + g) / (n_1 + n_2 + 1e-8)
+    return torch.stack([cosine(a, b) for a, b in zip(sub, table, strict=True)])
+
+
+def mask_around(links, seeds, depth):
+    """3.6, item 2: the links that stay, and the seeds of all depths."""
+    pool = set()
+    for _ in range(depth):
+        pool |= seeds
+        gone = {(i, j) for i, j in links if i in seeds or j in seeds}
+        links, seeds = links - gone, {i for pair in gone for i in pair}
+    return links, pool
+
+
+def link_at_random(links, pool, size, num_pairs, keep):
+    """3.6, item 3: the decoder's graph, drawn from torch's generator."""
+    drawn = torch.randint(size, (int(size * keep),), device="cpu")
+    pool = sorted(pool | set(drawn.tolist()))
+    drawn = torch.randint(len(pool), (2, num_pairs), device="cpu")
+    pairs = {(pool[a], pool[b]) for a, b in drawn.t().tolist()}
+    loops = {(i, i) for i in range(size)}
+    return links | pairs | {(j, i) for i, j in pairs} | loops
+
+
+def autocf(encoder, table, masked, rebuilt):
+    """3.6, item 4: ``Z = E0 + E1 + ... + E_T``."""
+    a_n = ones(masked, len(table))
+    degree = [sum(row) for row in a_n.tolist()]
+    for i, j in masked:
+        a_n[i, j] /= math.sqrt(degree[i] * degree[j])
+    layers = [table]
+    for _ in encoder.convs:
+        layers.append(a_n @ layers[-1])
+    part = encoder.transformer
+    parts = (layers[-1] @ m.weight.t() for m in (part.query, part.key, part.value))
+    return sum(layers) + attention(*parts, rebuilt, part.num_heads)[0]
+
+
+def autocf_contrast(z_user, z_item, batch, ssl):
+    """3.6, item 5, without its last two terms."""
+
+    def partition(x, table):
+        return torch.log(sum(torch.exp(dot(x, y)) for y in table))
+
+    size, loss = len(batch.src_index), 0.0
+    for u, i in zip(batch.src_index, batch.dst_pos_index, strict=True):
+        rank = partition(z_user[u], z_item) - dot(z_user[u], z_item[i])
+        loss = loss + rank / size
+    for index, table in ((batch.src_index, z_user), (batch.dst_pos_index, z_item)):
+        rows = set(index.tolist())
+        loss = loss + ssl * sum(partition(table[r], table) for r in rows) / len(rows)
+    return loss

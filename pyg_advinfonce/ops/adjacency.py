@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -100,6 +100,16 @@ class Adjacency:
     def t(self) -> "Adjacency":
         """Return the transpose, without a copy."""
         return Adjacency(self.transpose, self.matrix)
+
+    @cached_property
+    def flip(self) -> Tensor:
+        """``[E]`` the place in the matrix of each entry of the transpose."""
+        order = self.matrix.order
+        place = torch.empty_like(order)
+        place[order] = torch.arange(
+            order.numel(), dtype=order.dtype, device=order.device
+        )
+        return place.index_select(0, self.transpose.order)
 
 
 @cache

@@ -1,5 +1,8 @@
 """PyG transforms of user-item graphs."""
 
 from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
+from pyg_advinfonce.transforms.joint_graph import JointGraph
+from pyg_advinfonce.transforms.random_links import RandomLinks
+from pyg_advinfonce.transforms.subgraph_mask import SubgraphMask
 
-__all__ = ["BipartiteNorm"]
+__all__ = ["BipartiteNorm", "JointGraph", "RandomLinks", "SubgraphMask"]
