@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import optuna
 import typer
 
 from pyg_advinfonce.config import Config
@@ -32,6 +31,8 @@ def run(
     quiet: bool,
 ) -> None:
     """Run or continue a study and print its trials, the best first."""
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     config = Config.resolve(plan.model, plan.loss, plan.data, layers=plan.layers)
     dataset = load_dataset(
@@ -53,6 +54,9 @@ def run(
         watcher=teller,
     )
     typer.echo(json.dumps(summary) if as_json else study_table(summary))
+    if summary["best"] is None:
+        teller.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
+        raise typer.Exit(1)
 
 
 class Teller(Watcher):

@@ -125,6 +125,12 @@ class Config(BaseModel):
         own = self.model_dump(mode="json", exclude_none=True, exclude=set(NAMES))
         return self._merged(names, own, sections)
 
+    def flat(self) -> dict[str, Any]:
+        """Return what is set by ``section.key``, after the names."""
+        found = self.model_dump(mode="json", exclude_none=True)
+        names = {name: found.pop(name) for name in NAMES}
+        return names | {f"{s}.{key}": v for s in found for key, v in found[s].items()}
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a saved configuration.

@@ -249,7 +249,9 @@ def test_what_is_loaded_is_seen():
     assert "numpy" in loaded_by("import numpy")
 
 
-@pytest.mark.parametrize("words", ["--help", "train --help", "ls", "ls losses"])
+@pytest.mark.parametrize(
+    "words", ["--help", "train --help", "tune --help", "ls", "ls losses"]
+)
 def test_a_command_that_only_prints_loads_nothing_heavy(words):
     code = f"""
 import sys

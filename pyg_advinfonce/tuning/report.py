@@ -16,17 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 from pyg_advinfonce import __version__
 from pyg_advinfonce.config import NAMES, Config
 from pyg_advinfonce.tuning.space import Params, unflatten
-from pyg_advinfonce.tuning.storage import is_finished, is_of_default
+from pyg_advinfonce.tuning.storage import is_finished, is_of_default, settings_of
 
 MONITOR = "valid/recall@20"
 PACKAGES = ("torch", "torch-geometric", "optuna")
 NUM_TOP = 10
+COLUMNS = ("trial", "state", "value", "default", "best_epoch", "epochs", "seconds")
 STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
 }
 
 
@@ -35,7 +34,7 @@ def save_report(
 ) -> dict[str, Any]:
     """Write ``best.toml``, ``trials.csv`` and ``summary.json``; return the last."""
     trials = study.get_trials(deepcopy=False)
-    rows = [row_of(trial) for trial in trials]
+    rows = [row_of(trial) for trial in trials if trial.state.is_finished()]
     summary = summarize(study, config, rows, folder)
     best = summary["best"]
     if best is not None:
@@ -46,15 +45,17 @@ def save_report(
 
 
 def row_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial as a row of ``trials.csv``, the settings searched apart."""
-    notes = trial.user_attrs
+    """Return an ended trial as a row of ``trials.csv``, the settings searched apart."""
+    notes, duration = trial.user_attrs, trial.duration
     interrupted = trial.state == TrialState.FAIL and not is_finished(trial)
     return {
         "trial": trial.number,
         "state": "interrupted" if interrupted else STATES[trial.state],
         "value": trial.value,
         "default": is_of_default(trial),
-        **{name: notes.get(name) for name in ("best_epoch", "epochs", "seconds")},
+        "best_epoch": notes.get("best_epoch"),
+        "epochs": notes.get("epochs"),
+        "seconds": round(duration.total_seconds(), 3) if duration else None,
         "params": notes.get("settings", {}),
         "error": notes.get("error"),
     }
@@ -80,7 +81,7 @@ def summarize(
         "model": config.model,
         "loss": config.criterion,
         "data": config.dataset,
-        "fingerprint": study.user_attrs["settings"]["data"],
+        "fingerprint": settings_of(study)["data"],
         "monitor": MONITOR,
         "trials": {"finished": sum(counts.values()), **counts},
         "epochs": config.train.epochs,
@@ -97,22 +98,16 @@ def summarize(
 
 def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
     """Return a file for ``advnce train --config``: what was fixed and found."""
-    sections = config.model_dump(mode="json", exclude_none=True)
-    names = {key: sections[key] for key in NAMES}
-    kept = {key: _value(sections, key) for key in sorted(fixed)}
+    known = config.flat()
+    names = {key: known[key] for key in NAMES}
+    kept = {key: known[key] for key in sorted(fixed)}
     return tomli_w.dumps(names | unflatten(kept | params))
-
-
-def _value(sections: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401
-    section, name = key.split(".")
-    return sections[section][name]
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row["params"]))
-    plain = [name for name in rows[0] if name not in ("params", "error")]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*plain, *keys, "error"], extrasaction="ignore")
+    writer = csv.DictWriter(text, [*COLUMNS, *keys, "error"], extrasaction="ignore")
     writer.writeheader()
     writer.writerows({**row, **row["params"]} for row in rows)
     return text.getvalue()

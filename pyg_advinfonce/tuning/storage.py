@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from errno import EBUSY
+from errno import EIO
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.tuning.space import Params
@@ -50,11 +50,17 @@ def open_study(
         if not study.user_attrs:
             enqueue(study, default, is_default=True)
             study.set_user_attr("settings", dict(settings))
-        _check_same(folder, study.user_attrs["settings"], settings)
+        _check_same(folder, settings_of(study), settings)
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
-            if not is_alive(trial):
+            if not is_running(trial):
                 requeue(study, trial, default)
     return study
+
+
+def settings_of(study: Study) -> dict[str, Any]:
+    """Return what a study was made with."""
+    found: dict[str, Any] = study.user_attrs["settings"]
+    return found
 
 
 def enqueue(study: Study, params: Params, *, is_default: bool) -> None:
@@ -80,16 +86,16 @@ def is_finished(trial: FrozenTrial) -> bool:
     return trial.state.is_finished() and not interrupted
 
 
-def is_alive(trial: FrozenTrial) -> bool:
-    """Whether the process that runs a trial is there still."""
+def is_running(trial: FrozenTrial) -> bool:
+    """Whether a trial is running, in a process that has not been killed."""
     process = trial.user_attrs.get("process")
-    if process is None:  # it has only just begun
-        return True
+    if trial.state != TrialState.RUNNING or process is None:
+        return trial.state == TrialState.RUNNING  # without one it has only just begun
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # it is somebody else's
         pass
     return True
 
@@ -99,26 +105,42 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
         sqlite3.connect, path, timeout=SECONDS_TO_WAIT, check_same_thread=False
     )
     # The address has no folder: it would have to be quoted.
-    return optuna.storages.RDBStorage(
-        f"sqlite:///{FILE}", engine_kwargs={"creator": connect}
-    )
+    try:
+        return optuna.storages.RDBStorage(
+            f"sqlite:///{FILE}", engine_kwargs={"creator": connect}
+        )
+    except RuntimeError as error:  # another version's tables
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other processes from opening the same study at the same time."""
-    with (folder / ".lock").open("w") as file:
+    with (folder / ".lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    for name, value in new.items():
-        if old.get(name) != value:
+    """Name the first setting that a study has and the call has not, or otherwise."""
+    old, new = _flat(old), _flat(new)
+    for name in [*new, *old]:
+        there, here = old.get(name, "not set"), new.get(name, "not set")
+        if there != here:
             raise ConfigError(
-                f"{folder} holds a study of another {name}: choose another --out "
-                f"(there {old.get(name)}, here {value})"
+                f"{folder} holds a study of other settings: "
+                f"{name.removeprefix('configuration.')} is {there} there, {here} here; "
+                "choose another --out"
             )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Name every value by its way down."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = _flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{name}.{key}".rstrip("."): v for key, v in inner.items()}
+    return found
 
 
 @contextmanager
@@ -134,10 +156,9 @@ def storage_errors(folder: Path) -> Iterator[None]:
         yield
     except (OptunaError, SQLAlchemyError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        said = str(getattr(cause, "orig", cause)).splitlines()[0]
+        said = str(getattr(cause, "orig", cause)).partition("\n")[0]
         if "locked" in said:
-            said = "another process has locked the study; run the command again"
-            raise OSError(EBUSY, said, str(path)) from error
-        if isinstance(cause, DatabaseError) and "not a database" not in said:
-            raise OSError(EBUSY, said, str(path)) from error
+            said = "locked by another process; run the command again to continue"
+        if isinstance(cause, OperationalError):
+            raise OSError(EIO, said, str(path)) from error
         raise CheckpointError(f"{path} is no study: {said}") from error

@@ -31,6 +31,8 @@ from pyg_advinfonce.tuning.space import (
 from pyg_advinfonce.tuning.storage import is_of_default, requeue
 from pyg_advinfonce.tuning.watcher import Watcher
 
+MAX_ERROR = 500
+
 
 class OutOfTimeError(Exception):
     """The study's time is up."""
@@ -73,14 +75,20 @@ def run_trial(study: Study, task: Task) -> None:
     judge = _Judge(trial, task.deadline)
     try:
         outcome = _attempt(study, task, trial, judge)
-        for name, value in judge.notes.items():
-            trial.set_user_attr(name, value)
-        study.tell(trial, **outcome)
     except (KeyboardInterrupt, OutOfTimeError):
+        _note(trial, judge)
         requeue(study, frozen(study, trial), task.default)
         raise
+    else:
+        _note(trial, judge)
+        study.tell(trial, **outcome)
     finally:
         task.watcher.finish(row_of(frozen(study, trial)))
+
+
+def _note(trial: Trial, judge: "_Judge") -> None:
+    for name, value in judge.notes.items():
+        trial.set_user_attr(name, value)
 
 
 def frozen(study: Study, trial: Trial) -> FrozenTrial:
@@ -104,7 +112,7 @@ def _attempt(
     except (OptunaError, OutOfTimeError):
         raise
     except Exception as error:
-        judge.notes["error"] = f"{type(error).__name__}: {error}"
+        judge.notes["error"] = _one_line(error)
     else:
         return {"values": trainer.stopping.best_score}
     _free_memory()
@@ -138,18 +146,21 @@ class _Judge(Callback):
     trial: Trial
     deadline: float
     notes: dict[str, Any] = field(default_factory=dict)
-    started: float = field(default_factory=time.perf_counter)
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self.notes["epochs"] = record.epoch + 1
         self.notes["best_epoch"] = trainer.stopping.best_epoch
-        self.notes["seconds"] = round(time.perf_counter() - self.started, 3)
         if trainer.monitor in record.metrics:
             self.trial.report(record.metrics[trainer.monitor], record.epoch)
             if self.trial.should_prune():
                 raise TrialPruned
         if time.monotonic() > self.deadline:
             raise OutOfTimeError
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}..."
 
 
 def _free_memory() -> None:

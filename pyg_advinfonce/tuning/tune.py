@@ -18,7 +18,12 @@ from pyg_advinfonce.experiment import build_method, check, find_device
 from pyg_advinfonce.graph import INTERACTS
 from pyg_advinfonce.tuning.report import save_report
 from pyg_advinfonce.tuning.space import Space, default_params, search_space
-from pyg_advinfonce.tuning.storage import is_finished, open_study, storage_errors
+from pyg_advinfonce.tuning.storage import (
+    is_finished,
+    is_running,
+    open_study,
+    storage_errors,
+)
 from pyg_advinfonce.tuning.trial import OutOfTimeError, Task, run_trial
 from pyg_advinfonce.tuning.watcher import Watcher
 
@@ -83,7 +88,7 @@ def tune(
     with storage_errors(folder):
         study = open_study(folder, settings, task.default, pruner)
         try:
-            while _num_finished(study) < trials:
+            while _num_begun(study) < trials:
                 run_trial(study, task)
                 save_report(study, config, fixed, folder)
         except OutOfTimeError:
@@ -123,5 +128,7 @@ def _settings(task: Task, fixed: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _num_finished(study: Study) -> int:
-    return sum(is_finished(trial) for trial in study.get_trials(deepcopy=False))
+def _num_begun(study: Study) -> int:
+    """Count the trials that have finished or are running in another process."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(is_finished(trial) or is_running(trial) for trial in trials)
