@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pyg_advinfonce.config import Config
     from pyg_advinfonce.datasets.load import load_dataset
     from pyg_advinfonce.encoders.lightgcn import LightGCN
+    from pyg_advinfonce.encoders.ultragcn import UltraGCN
+    from pyg_advinfonce.encoders.vgae import VGAE
     from pyg_advinfonce.experiment import Result, load_run, train
     from pyg_advinfonce.graph import (
         INTERACTS,
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
         RandomHardness,
         UniformHardness,
     )
-    from pyg_advinfonce.losses import BPR, AdvInfoNCE, Criterion, InfoNCE
+    from pyg_advinfonce.losses import BCE, BPR, AdvInfoNCE, Criterion, InfoNCE
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
 
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AdvInfoNCE": "losses.adv_infonce",
+    "BCE": "losses.bce",
     "BPR": "losses.bpr",
     "BipartiteNorm": "transforms.bipartite_norm",
     "Config": "config",
@@ -49,7 +52,9 @@ _HOME = {
     "REV_INTERACTS": "graph",
     "RandomHardness": "hardness",
     "Result": "experiment",
+    "UltraGCN": "encoders.ultragcn",
     "UniformHardness": "hardness",
+    "VGAE": "encoders.vgae",
     "build_graph": "graph",
     "load_dataset": "datasets.load",
     "load_run": "experiment",
@@ -58,9 +63,11 @@ _HOME = {
 }
 
 __all__ = [
+    "BCE",
     "BPR",
     "INTERACTS",
     "REV_INTERACTS",
+    "VGAE",
     "AdvInfoNCE",
     "BipartiteNorm",
     "Config",
@@ -74,6 +81,7 @@ __all__ = [
     "MLPHardness",
     "RandomHardness",
     "Result",
+    "UltraGCN",
     "UniformHardness",
     "build_graph",
     "load_dataset",

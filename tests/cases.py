@@ -179,6 +179,16 @@ def by_chance(criterion, z_user, z_item, batch):
     return by_info_nce(criterion, z_user, z_item, batch, delta)
 
 
+def by_bce(criterion, z_user, z_item, batch):
+    c = criterion
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=False)
+    beta = reference.beta(pairs(*TRAIN), NUM_USERS, NUM_ITEMS)
+    weights = c.w1, c.w2, c.w3, c.w4, c.negative_weight
+    return reference.bce(pos, neg, batch, beta, *weights, c.reduction)
+
+
+WEIGHTED = {"w1": 0.5, "w2": 2.0, "w3": 0.25, "w4": 3.0, "negative_weight": 4.0}
+
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
 SMALL: Mapping[str, Mapping[str, Any]] = {}
 
@@ -201,6 +211,9 @@ CASES = (
     Case("rand", by_chance, draws=True, sums=False),
     Case("rand", by_chance, hardness={"normalized": True}, draws=True, sums=False),
     Case("adv-reverse", by_embedding, hardness={"dim": 3}),
+    Case("bce", by_bce, sums=False, model="vgae"),
+    Case("bce", by_bce, WEIGHTED, sums=False, model="vgae"),
+    Case("bce", by_bce, {"w2": 1.0, "reduction": "sum"}, sums=False, model="vgae"),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
 CRITERIA = tuple(case for case in CASES if case.is_criterion)

@@ -2,5 +2,7 @@
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders.ultragcn import UltraGCN
+from pyg_advinfonce.encoders.vgae import VGAE
 
-__all__ = ["Embeddings", "Encoder", "LightGCN"]
+__all__ = ["VGAE", "Embeddings", "Encoder", "LightGCN", "UltraGCN"]

@@ -2,7 +2,8 @@
 
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.losses.bce import BCE
 from pyg_advinfonce.losses.bpr import BPR
 from pyg_advinfonce.losses.infonce import InfoNCE
 
-__all__ = ["BPR", "AdvInfoNCE", "Criterion", "InfoNCE"]
+__all__ = ["BCE", "BPR", "AdvInfoNCE", "Criterion", "InfoNCE"]
