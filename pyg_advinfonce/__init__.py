@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pyg_advinfonce.datasets.load import load_dataset
     from pyg_advinfonce.encoders.autocf import AutoCF
     from pyg_advinfonce.encoders.lightgcn import LightGCN
+    from pyg_advinfonce.encoders.ultragcn import UltraGCN
+    from pyg_advinfonce.encoders.vgae import VGAE
     from pyg_advinfonce.experiment import Result, load_run, train
     from pyg_advinfonce.graph import (
         INTERACTS,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
     from pyg_advinfonce.losses.base import Criterion
     from pyg_advinfonce.losses.bc import BC
+    from pyg_advinfonce.losses.bce import BCE
     from pyg_advinfonce.losses.bpr import BPR
     from pyg_advinfonce.losses.ccl import CCL
     from pyg_advinfonce.losses.infonce import InfoNCE
@@ -49,6 +52,7 @@ _HOME = {
     "AutoCF": "encoders.autocf",
     "AutoCFLoss": "terms.autocf_loss",
     "BC": "losses.bc",
+    "BCE": "losses.bce",
     "BPR": "losses.bpr",
     "BipartiteNorm": "transforms.bipartite_norm",
     "CCL": "losses.ccl",
@@ -68,7 +72,9 @@ _HOME = {
     "RandomLinks": "transforms.random_links",
     "Result": "experiment",
     "SubgraphMask": "transforms.subgraph_mask",
+    "UltraGCN": "encoders.ultragcn",
     "UniformHardness": "hardness",
+    "VGAE": "encoders.vgae",
     "build_graph": "graph",
     "load_dataset": "datasets.load",
     "load_run": "experiment",
@@ -78,10 +84,12 @@ _HOME = {
 
 __all__ = [
     "BC",
+    "BCE",
     "BPR",
     "CCL",
     "INTERACTS",
     "REV_INTERACTS",
+    "VGAE",
     "AdapTau",
     "AdvInfoNCE",
     "AutoCF",
@@ -101,6 +109,7 @@ __all__ = [
     "RandomLinks",
     "Result",
     "SubgraphMask",
+    "UltraGCN",
     "UniformHardness",
     "build_graph",
     "load_dataset",

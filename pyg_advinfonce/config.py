@@ -37,6 +37,7 @@ class Train(BaseModel):
     eval_every: int = Field(default=5, ge=1)
     patience: int = Field(default=20, ge=1)
     sampling: Literal["user", "interaction"] = "user"
+    exclude_positives: bool = True
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
 
 

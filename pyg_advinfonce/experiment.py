@@ -235,6 +235,7 @@ def make_trainer(
         batch_size=config.train.batch_size,
         num_negatives=config.train.num_negatives if sampled else 0,
         sampling=config.train.sampling,
+        exclude_positives=config.train.exclude_positives,
     )
     return Trainer(
         method,

@@ -86,6 +86,38 @@ MODELS: Mapping[str, Entry] = {
             }
         },
     ),
+    "ultragcn": Entry(
+        "methods.ultragcn:build",
+        "UltraGCN (Mao et al., CIKM 2021): no messages, but losses in their place",
+        encoder="encoders.ultragcn:UltraGCN",
+        losses={
+            "bce": {  # the authors' settings for Yelp2018, with fewer negatives
+                "loss": {
+                    "w1": 1e-8,
+                    "w2": 1.0,
+                    "w3": 1e-8,
+                    "w4": 1.0,
+                    "negative_weight": 300.0,
+                    "reduction": "sum",
+                },
+                "train": {
+                    "sampling": "interaction",
+                    "exclude_positives": False,
+                    "num_negatives": 300,
+                    "l2": 1e-4,
+                },
+            },
+            "infonce": {},
+            "adv": {},
+            "adv-mlp": {},
+        },
+    ),
+    "vgae": Entry(
+        "methods.vgae:build",
+        "Variational graph auto-encoder of users and items (a reconstruction)",
+        encoder="encoders.vgae:VGAE",
+        losses={"bce": {}, "infonce": {}, "adv": {}, "adv-mlp": {}},
+    ),
 }
 
 LOSSES: Mapping[str, Entry] = {
@@ -121,6 +153,9 @@ LOSSES: Mapping[str, Entry] = {
     "autocf": Entry(
         "terms.autocf_loss:AutoCFLoss",
         "AutoCF's own: softmax over all items, contrasts, what is masked",
+    ),
+    "bce": Entry(
+        "losses.bce:BCE", "Binary cross-entropy of edges, UltraGCN's weights included"
     ),
 }
 

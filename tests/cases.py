@@ -215,6 +215,16 @@ def by_adap_tau(criterion, z_user, z_item, batch):
     )
 
 
+def by_bce(criterion, z_user, z_item, batch):
+    c = criterion
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=False)
+    beta = reference.beta(pairs(*TRAIN), NUM_USERS, NUM_ITEMS)
+    weights = c.w1, c.w2, c.w3, c.w4, c.negative_weight
+    return reference.bce(pos, neg, batch, beta, *weights, c.reduction)
+
+
+WEIGHTED = {"w1": 0.5, "w2": 2.0, "w3": 0.25, "w4": 3.0, "negative_weight": 4.0}
+
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
 SMALL: Mapping[str, Mapping[str, Any]] = {"autocf": {"num_heads": 2}}
 
@@ -245,6 +255,9 @@ CASES = (
     Case("rand", by_chance, hardness={"normalized": True}, draws=True, sums=False),
     Case("adv-reverse", by_embedding, hardness={"dim": 3}),
     Case("autocf", None, {"num_seeds": 1}, draws=True, model="autocf"),
+    Case("bce", by_bce, sums=False, model="vgae"),
+    Case("bce", by_bce, WEIGHTED, sums=False, model="vgae"),
+    Case("bce", by_bce, {"w2": 1.0, "reduction": "sum"}, sums=False, model="vgae"),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
 CRITERIA = tuple(case for case in CASES if case.is_criterion)

@@ -122,6 +122,59 @@ def by_autocf(method, graph, batch):
     return value - noisy.sum() / len(noisy) + l2 * squares
 
 
+def ultra_gcn(method, graph, batch):
+    """UltraGCN: the criterion on the tables, its constraints and the item graph."""
+    users, items = cases.num_nodes(graph)
+    train = cases.split_edges(graph, "train")
+    tables = method.encoder.user, method.encoder.item
+    weights = method.objective.weights
+    case = cases.find(loss_name(method))
+    loss = case.naive(method.criterion, *tables, batch)
+    reduction = "mean"
+    if loss_name(method) == "bce":
+        reduction = method.criterion.reduction
+        squares = sum(reference.norm(row) ** 2 for table in tables for row in table)
+        loss = loss + weights["l2"] * squares / 2
+    else:
+        loss = loss + penalty(method, batch)
+    if "constraint" in method.objective.terms:
+        beta = reference.beta(train, users, items)
+        pos, neg = reference.scores(*tables, batch, cosines=False)
+        part = reference.bce(pos, neg, batch, beta, 0, 1, 0, 1, CONSTRAINT, "mean")
+        loss = loss + weights["constraint"] * part
+    if "item_graph" in method.objective.terms:
+        together = reference.co_occurrence(train, users, items)
+        neighbors = reference.item_neighbors(together, NEIGHBORS, "code")
+        part = reference.item_graph(*tables, batch, neighbors, reduction)
+        loss = loss + weights["item_graph"] * part
+    return loss
+
+
+def vgae(method, graph, batch):
+    """VGAE: the criterion on what is drawn, users first; the prior and the penalty."""
+    encoder = method.encoder
+    mu, logstd = reference.vgae(
+        dense(graph),
+        joint(encoder),
+        encoder.mu.weight.t(),
+        encoder.logstd.weight.t(),
+        encoder.logstd_offset,
+        relu=isinstance(encoder.activation, torch.nn.ReLU),
+        residual=encoder.residual,
+    )
+    users = cases.num_nodes(graph)[0]
+    noise = torch.cat([torch.randn_like(rows) for rows in (mu[:users], mu[users:])])
+    z = halves(graph, mu + torch.exp(logstd) * noise)
+    loss = cases.find(loss_name(method)).naive(method.criterion, *z, batch)
+    prior = method.objective.weights["kl"] * reference.kl_prior(mu, logstd)
+    return loss + prior + penalty(method, batch)
+
+
+NEIGHBORS, CONSTRAINT = 4, 5.0
+ULTRA = {"num_neighbors": NEIGHBORS, "item_weight": 0.5, "l2": 0.1, "std": 1.0}
+CONSTRAINED = {"constraint_weight": 2.0, "constraint_negative_weight": CONSTRAINT}
+ALONE = {"constraint_weight": 0.0, "item_weight": 0.0, "l2": 0.1, "std": 1.0}
+
 METHOD_CASES = (
     MethodCase("lightgcn", "infonce", by_criterion),
     MethodCase("lightgcn", "adv", by_criterion, {"num_layers": 3, "l2": 0.1}),
@@ -135,4 +188,12 @@ METHOD_CASES = (
         {"num_heads": 3, "num_layers": 1},
         {"num_seeds": 2, "mask_depth": 1, "ssl_weight": 0.5, "keep_rate": 0.5},
     ),
+    MethodCase("ultragcn", "bce", ultra_gcn, ULTRA),
+    MethodCase("ultragcn", "bce", ultra_gcn, ULTRA, {"reduction": "mean"}),
+    MethodCase("ultragcn", "infonce", ultra_gcn, ULTRA | CONSTRAINED),
+    MethodCase("ultragcn", "infonce", ultra_gcn, ALONE),
+    MethodCase("ultragcn", "adv", ultra_gcn, ULTRA | CONSTRAINED),
+    MethodCase("vgae", "bce", vgae, {"beta_kl": 0.5, "l2": 0.1}),
+    MethodCase("vgae", "infonce", vgae, {"activation": "none", "residual": True}),
+    MethodCase("vgae", "adv", vgae, {"beta_kl": 0.5, "logstd_offset": -1.0}),
 )

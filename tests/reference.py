@@ -5,6 +5,7 @@ Nothing here is numerically careful: exponentials are exponentiated and divided.
 """
 
 import math
+from fractions import Fraction
 
 import torch
 
@@ -229,6 +230,106 @@ def light_gcn(adjacency, table, num_layers, alpha=None):
         layers.append(adjacency @ layers[-1])
     alpha = alpha or [1 / (num_layers + 1)] * (num_layers + 1)
     return sum(a * x for a, x in zip(alpha, layers, strict=True)), layers
+
+
+def degrees(pairs, num_users, num_items):
+    """1.3: ``d_u`` and ``d_i``, the numbers of train pairs."""
+    edges = pairs.t().tolist()
+    return (
+        [sum(u == user for u, _ in edges) for user in range(num_users)],
+        [sum(i == item for _, i in edges) for item in range(num_items)],
+    )
+
+
+def beta(pairs, num_users, num_items):
+    """1.3: ``beta_ui = (1 / d_u) sqrt((d_u + 1) / (d_i + 1))``; dense."""
+    users, items = degrees(pairs, num_users, num_items)
+    return [
+        [math.sqrt((d + 1) / (e + 1)) / d if d else 0.0 for e in items] for d in users
+    ]
+
+
+def sigmoid(x):
+    return 1 / (1 + torch.exp(-x))
+
+
+def bce(pos, neg, batch, weight, w1, w2, w3, w4, negative_weight, reduction):
+    """1.3: ``L_O + L_C`` by the weights ``beta``."""
+    total = 0.0
+    for b, (s_i, row) in enumerate(zip(pos, neg, strict=True)):
+        mine = weight[batch.user_id[b]]
+        total -= (w1 + w2 * mine[batch.pos_id[b]]) * torch.log(sigmoid(s_i))
+        losses = [
+            -(w3 + w4 * mine[j]) * torch.log(1 - sigmoid(s_j))
+            for s_j, j in zip(row, batch.neg_id[b], strict=True)
+        ]
+        total += negative_weight * sum(losses) / len(losses)
+    return total if reduction == "sum" else total / len(pos)
+
+
+def co_occurrence(pairs, num_users, num_items):
+    """1.3: ``G = R^T R``, the diagonal kept; integers."""
+    known = set(map(tuple, pairs.t().tolist()))
+    return [
+        [
+            sum((u, i) in known and (u, j) in known for u in range(num_users))
+            for j in range(num_items)
+        ]
+        for i in range(num_items)
+    ]
+
+
+def item_neighbors(together, number, form):
+    """1.3: ``S(i)`` with ``omega_ij``, the largest first and of equal ones the first.
+
+    Equal weights are found out over fractions, without a square root.
+    """
+    total = [sum(row) for row in together]
+    plus = 1 if form == "code" else 0
+    found = []
+    for i, row in enumerate(together):
+        items = [j for j in range(len(row)) if row[j]]
+        items.sort(key=lambda j: (-Fraction(row[j] ** 2, total[j] + plus), j))
+        scale = total[i] if form == "code" else total[i] - row[i]
+        found.append(
+            {
+                j: row[j] / scale * math.sqrt((total[i] + plus) / (total[j] + plus))
+                if scale
+                else 0.0
+                for j in items[:number]
+            }
+        )
+    return found
+
+
+def item_graph(z_user, z_item, batch, neighbors, reduction):
+    """1.3: ``L_I = -sum_b sum_{j in S(i_b)} omega_{i_b j} log sigmoid(<e_u, e_j>)``."""
+    total = 0.0
+    for user, item in zip(batch.src_index, batch.dst_pos_index, strict=True):
+        for j, omega in neighbors[item].items():
+            total -= omega * torch.log(sigmoid(dot(z_user[user], z_item[j])))
+    return total if reduction == "sum" else total / len(batch.src_index)
+
+
+def vgae(adjacency, table, w_mu, w_logstd, offset, *, relu=True, residual=False):
+    """1.4: ``mu = A H W`` and ``logstd`` over the joint table, ``H = relu(A X)``."""
+    hidden = adjacency @ table
+    if relu:
+        hidden = torch.where(hidden > 0, hidden, torch.zeros_like(hidden))
+    if residual:
+        hidden = hidden + table
+    logstd = adjacency @ hidden @ w_logstd + offset
+    capped = torch.where(logstd < 10, logstd, torch.full_like(logstd, 10))
+    return adjacency @ hidden @ w_mu, capped
+
+
+def kl_prior(mu, logstd):
+    """1.4: ``-(1/2) mean_nodes sum_dims (1 + 2 logstd - mu^2 - exp(2 logstd))``."""
+    total = 0.0
+    for means, logs in zip(mu, logstd, strict=True):
+        for m, s in zip(means, logs, strict=True):
+            total -= (1 + 2 * s - m * m - torch.exp(2 * s)) / 2
+    return total / len(mu)
 
 
 def unseen(known, num_items):

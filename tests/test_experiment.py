@@ -59,7 +59,8 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     assert type(criterion) is LOSSES[loss].load()
     assert type(encoder) is MODELS[model].load_encoder()
     assert encoder.user.size(1) == config.encoder.get("dim", 64)
-    assert len(encoder.convs) == config.encoder.get("num_layers", 0)
+    convs = getattr(encoder, "convs", ())
+    assert len(convs) == config.encoder.get("num_layers", 0)
     for key in ("tau", "negative_weight", "reverse"):
         assert key not in config.loss or getattr(criterion, key) == config.loss[key]
     assert trainer.sampler.num_negatives == config.train.num_negatives
@@ -95,6 +96,17 @@ def test_too_few_epochs_for_the_encoder_are_a_warning(dataset):
     config = resolve("mf", "bc", loss={"freeze_epoch": 2})
     with pytest.warns(UserWarning, match="not trained in 2 epochs: .* train.epochs"):
         train(config, dataset, device="cpu")
+
+
+def test_negatives_are_drawn_as_the_configuration_says(graph):
+    for model, loss, excludes in (
+        ("ultragcn", "bce", False),  # as its authors draw them
+        ("ultragcn", "infonce", True),
+        ("vgae", "bce", True),
+    ):
+        config = resolve(model, loss)
+        sampler = make_trainer(config, build_method(config, graph), graph, ()).sampler
+        assert sampler.exclude_positives is excludes
 
 
 def test_nothing_is_written_unless_asked(dataset, tmp_path, monkeypatch):

@@ -3,5 +3,7 @@
 from pyg_advinfonce.encoders.autocf import AutoCF
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders.ultragcn import UltraGCN
+from pyg_advinfonce.encoders.vgae import VGAE
 
-__all__ = ["AutoCF", "Embeddings", "Encoder", "LightGCN"]
+__all__ = ["VGAE", "AutoCF", "Embeddings", "Encoder", "LightGCN", "UltraGCN"]

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
-from pyg_advinfonce.encoders.layers import Layers, Relations, Tables
+from pyg_advinfonce.encoders.layers import Layers, Relations
 from pyg_advinfonce.encoders.noise import UniformNoise
-from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.graph import INTERACTS, ITEM, REV_INTERACTS, USER
-from pyg_advinfonce.ops import Adjacency, layer_sum
+from pyg_advinfonce.encoders.relations import RelationCache, node_rows, one_a_layer
+from pyg_advinfonce.ops import layer_sum
 
 
 class LightGCN(Encoder):
@@ -75,7 +73,7 @@ class LightGCN(Encoder):
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(depth))
         self.noise = UniformNoise(noise) if noise else None
         self.message_drop = message_drop
-        self._adjacency = WeakTensorKeyDictionary()
+        self._relations = RelationCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -86,7 +84,8 @@ class LightGCN(Encoder):
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:
-        return self.propagate(*self._tables(graph), graph, perturb=perturb)
+        rows = node_rows(graph, self.user, self.item)
+        return self.propagate(*rows, graph, perturb=perturb)
 
     def propagate(
         self,
@@ -98,7 +97,8 @@ class LightGCN(Encoder):
     ) -> Embeddings:
         """Propagate other tables than the encoder's own, ``[U, D]`` and ``[I, D]``."""
         tables = user, item
-        relations = [self._relations(g, tables) for g in self._one_a_layer(graph)]
+        graphs = one_a_layer(graph, len(self.convs))
+        relations = [self._relations(g, tables) for g in graphs]
         perturb = self.training if perturb is None else perturb
         perturb = perturb and (self.noise is not None or self.message_drop > 0)
         if perturb and self.message_drop:
@@ -114,56 +114,6 @@ class LightGCN(Encoder):
 
     def _drop(self, pair: Relations) -> Relations:
         return pair[0].drop(self.message_drop), pair[1].drop(self.message_drop)
-
-    def _one_a_layer(
-        self, graph: HeteroData | Sequence[HeteroData]
-    ) -> Sequence[HeteroData]:
-        if isinstance(graph, HeteroData):
-            return [graph] * len(self.convs)
-        if len(graph) != len(self.convs):
-            raise ValueError(
-                f"expected one graph for each of {len(self.convs)} layers "
-                f"(got {len(graph)})"
-            )
-        return graph
-
-    def _tables(self, graph: HeteroData | Sequence[HeteroData]) -> Tables:
-        """Return the rows of the graph's nodes, which may be a sample of all nodes."""
-        first = graph if isinstance(graph, HeteroData) else next(iter(graph), None)
-        if first is None:
-            return self.user, self.item
-        user, item = (first[node].get("n_id") for node in (USER, ITEM))
-        return (
-            self.user if user is None else self.user.index_select(0, user),
-            self.item if item is None else self.item.index_select(0, item),
-        )
-
-    def _relations(self, graph: HeteroData, tables: Tables) -> Relations:
-        """Return the messages to users and those to items."""
-        sizes = (tables[0].size(0), tables[1].size(0))
-        to_item = self._adjacency_of(graph, INTERACTS, sizes)
-        return self._adjacency_of(graph, REV_INTERACTS, sizes[::-1]), to_item
-
-    def _adjacency_of(
-        self, graph: HeteroData, edge_type: tuple[str, str, str], sizes: tuple[int, ...]
-    ) -> Adjacency:
-        if edge_type not in graph.edge_types:
-            raise GraphError(
-                f"the graph has no edges {edge_type}: messages must run both ways, "
-                "apply torch_geometric.transforms.ToUndirected()"
-            )
-        edges = graph[edge_type]
-        if "edge_weight" not in edges:
-            raise GraphError(f"edges {edge_type} lack weights: apply BipartiteNorm()")
-        # By edge type too: both directions may share one tensor of weights.
-        kept = self._adjacency.setdefault(edges.edge_weight, {})
-        edge_index, found = kept.get(edge_type, (None, None))
-        if edge_index is not edges.edge_index:
-            found = Adjacency.from_edge_index(
-                edges.edge_index, edges.edge_weight, *sizes
-            )
-            kept[edge_type] = (edges.edge_index, found)
-        return found
 
     def _sum(self, tables: Sequence[Tensor]) -> Tensor:
         if len(tables) == 1 and self.alpha == (1.0,):

@@ -25,12 +25,14 @@ class EdgeSampler:
     replacement and without rejection: with sorted positives :math:`p_0 < p_1 < \dots`
     and a uniform rank ``r`` the negative is :math:`r + \#\{k : p_k - k \le r\}`.
     Users who have seen every item have no negative and are left out.
+    Without ``exclude_positives`` negatives are uniform over all items.
 
     Args:
         graph: The user-item graph; batches lie on its device.
         batch_size: ``B``.
         num_negatives: ``K``, 0 for criteria that draw none.
         sampling: ``user`` or ``interaction``.
+        exclude_positives: Whether a user's train items are no negatives of it.
 
     Raises:
         ConfigError: If there is not one full batch.
@@ -43,6 +45,7 @@ class EdgeSampler:
         batch_size: int = 1024,
         num_negatives: int = 64,
         sampling: Literal["user", "interaction"] = "user",
+        exclude_positives: bool = True,
     ) -> None:
         if sampling not in ("user", "interaction"):
             raise ConfigError(
@@ -55,6 +58,7 @@ class EdgeSampler:
             )
         self.graph, self.sampling = graph, sampling
         self.batch_size, self.num_negatives = batch_size, num_negatives
+        self.exclude_positives = exclude_positives
         self._index_positives(graph[INTERACTS].edge_index.long(), *num_nodes(graph))
         if len(self) == 0:
             raise ConfigError(
@@ -78,7 +82,8 @@ class EdgeSampler:
         order = (edges[0] * num_items + edges[1]).argsort()
         user, item = edges[:, order]  # [E], sorted by user, then by item
         degree = torch.bincount(user, minlength=num_users)  # [U]
-        usable = degree[user] < num_items if self.num_negatives else degree[user] > 0
+        excludes = self.num_negatives > 0 and self.exclude_positives
+        usable = degree[user] < num_items if excludes else degree[user] > 0
         self._user, self._item = user[usable], item[usable]
         self.num_samples = self._user.numel()
         self._degree = torch.bincount(self._user, minlength=num_users)
@@ -101,6 +106,9 @@ class EdgeSampler:
     def _negatives(self, user: Tensor) -> Tensor:
         if self.num_negatives == 0:
             return user.new_empty(user.numel(), 0)
+        if not self.exclude_positives:
+            shape = user.numel(), self.num_negatives
+            return torch.randint(self._num_items, shape, device=user.device)
         unseen = (self._num_items - self._degree[user]).unsqueeze(-1)  # [B, 1]
         rank = _below(unseen.expand(-1, self.num_negatives))  # [B, K]
         asked = (rank + (user * self._width).unsqueeze(-1)).to(self._key_type)

@@ -61,12 +61,17 @@ class Watched:
 
 @pytest.mark.parametrize("sampling", ["user", "interaction"])
 @pytest.mark.parametrize("num_negatives", [0, 1, 4])
+@pytest.mark.parametrize("exclude_positives", [True, False])
 def test_every_tensor_of_a_sampler_is_made_on_a_named_device(
-    graph, sampling, num_negatives
+    graph, sampling, num_negatives, exclude_positives
 ):
     with DeviceIsNamed():
         sampler = EdgeSampler(
-            graph, batch_size=6, num_negatives=num_negatives, sampling=sampling
+            graph,
+            batch_size=6,
+            num_negatives=num_negatives,
+            sampling=sampling,
+            exclude_positives=exclude_positives,
         )
         for _, batch in sampler:
             batch.mask_pairs(graph["user", "interacts", "item"].edge_index)

@@ -154,6 +154,23 @@ def test_users_who_have_seen_everything_are_left_out():
     assert set(drawn(without)[0].tolist()) == {0, 1}
 
 
+def test_positives_may_be_negatives_too():
+    """UltraGCN's own way: uniform over all items, whoever asks."""
+    graph = graph_of(
+        [(0, i) for i in (0, 3, 4, 9)] + [(1, i) for i in range(10)], 2, 10
+    )
+    sampler = EdgeSampler(
+        graph, batch_size=14, num_negatives=1000, exclude_positives=False
+    )
+    assert sampler.num_samples == 14  # who has seen everything has negatives as well
+    user, _, rows = drawn(sampler)
+    assert rows.dtype == torch.long
+    for chosen in (0, 1):
+        count = Counter(rows[user == chosen].flatten().tolist())
+        assert set(count) == set(range(10))
+        assert chisquare(list(count.values())).pvalue > 1e-3
+
+
 def test_no_negatives(graph):
     sampler = EdgeSampler(graph, batch_size=3, num_negatives=0)
     for _, batch in sampler:

@@ -1,0 +1,56 @@
+"""UltraGCN: embeddings without message passing."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
+from pyg_advinfonce.encoders.relations import node_rows
+
+
+class UltraGCN(Encoder):
+    r"""The embeddings of `"UltraGCN: Ultra Simplification of Graph Convolutional
+    Networks for Recommendation" <https://arxiv.org/abs/2110.15114>`_.
+
+    .. math::
+        Z = E
+
+    Messages are replaced by losses: the weights of
+    :class:`~pyg_advinfonce.losses.bce.BCE` and the term
+    :class:`~pyg_advinfonce.terms.item_graph.ItemGraph`.
+
+    Args:
+        num_users: The number of users.
+        num_items: The number of items.
+        dim: The width of the embeddings.
+        std: The standard deviation of their first values.
+
+    Shapes:
+        - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, one layer
+    """  # noqa: D205
+
+    def __init__(
+        self, num_users: int, num_items: int, dim: int = 64, *, std: float = 1e-4
+    ) -> None:
+        super().__init__()
+        if dim < 1:
+            raise ValueError(f"dim must be positive (got {dim})")
+        if not 0 < std < float("inf"):
+            raise ValueError(f"std must be positive (got {std})")
+        self.std = std
+        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
+        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw both tables anew from a normal distribution."""
+        nn.init.normal_(self.user, std=self.std)
+        nn.init.normal_(self.item, std=self.std)
+
+    def forward(
+        self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
+    ) -> Embeddings:
+        user, item = node_rows(graph, self.user, self.item)
+        return Embeddings(user, item, ((user, item),))

@@ -1,0 +1,112 @@
+"""A variational graph auto-encoder of users and items."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
+from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
+from pyg_advinfonce.encoders.layers import Tables
+from pyg_advinfonce.encoders.relations import RelationCache, node_rows, one_a_layer
+
+MAX_LOGSTD = 10.0
+
+
+class VGAE(Encoder):
+    r"""A user-item form of `"Variational Graph Auto-Encoders"
+    <https://arxiv.org/abs/1611.07308>`_: a reconstruction, as the paper's own form is
+    not published (methods.md 1.4).
+
+    .. math::
+        H = \phi(\hat{A} X), \quad \mu = \hat{A} H W_\mu, \quad
+        \log \sigma = \min(\hat{A} H W_\sigma + b, 10), \quad
+        Z = \mu + \sigma \odot \epsilon
+
+    Nodes have no features: :math:`X` is the table of embeddings. ``Z`` is drawn in
+    training; in evaluation, or with ``perturb=False``, it is the mean. The two pairs of
+    ``mu`` and ``logstd`` are in ``aux``, as ``mu_user``, ``mu_item`` and so on.
+
+    The graph needs the weights of
+    :class:`~pyg_advinfonce.transforms.bipartite_norm.BipartiteNorm`.
+
+    Args:
+        num_users: The number of users.
+        num_items: The number of items.
+        dim: The width of the embeddings.
+        activation: ``phi``: ``relu``, or ``none`` for a linear encoder.
+        residual: Add ``X`` to ``H``.
+        logstd_offset: ``b``, so that the noise of the first steps does not drown the
+            mean, whose scale is that of Xavier's rule.
+
+    Shapes:
+        - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, one layer
+    """  # noqa: D205
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        dim: int = 64,
+        *,
+        activation: Literal["relu", "none"] = "relu",
+        residual: bool = False,
+        logstd_offset: float = -2.0,
+    ) -> None:
+        super().__init__()
+        if dim < 1:
+            raise ValueError(f"dim must be positive (got {dim})")
+        if activation not in ("relu", "none"):
+            raise ValueError(
+                f"activation must be 'relu' or 'none' (got '{activation}')"
+            )
+        self.residual, self.logstd_offset = residual, logstd_offset
+        self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
+        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
+        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.mu = nn.Linear(dim, dim, bias=False, device="cpu")
+        self.logstd = nn.Linear(dim, dim, bias=False, device="cpu")
+        self.conv = BipartiteConv()
+        self._relations = RelationCache()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw tables and weights anew, each by Xavier's normal rule."""
+        for weight in (self.user, self.item, self.mu.weight, self.logstd.weight):
+            nn.init.xavier_normal_(weight)
+
+    def forward(
+        self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
+    ) -> Embeddings:
+        first, second = one_a_layer(graph, 2)
+        tables = node_rows(graph, self.user, self.item)
+        hidden = [self.activation(x) for x in self._messages(tables, first)]
+        if self.residual:
+            hidden = [h + x for h, x in zip(hidden, tables, strict=True)]
+        user, item = self._messages((hidden[0], hidden[1]), second)
+        aux = {
+            "mu_user": self.mu(user),
+            "mu_item": self.mu(item),
+            "logstd_user": self._logstd(user),
+            "logstd_item": self._logstd(item),
+        }
+        z_user, z_item = aux["mu_user"], aux["mu_item"]
+        if self.training if perturb is None else perturb:
+            z_user = _draw(z_user, aux["logstd_user"])
+            z_item = _draw(z_item, aux["logstd_item"])
+        return Embeddings(z_user, z_item, (tables,), aux)
+
+    def _messages(self, tables: Tables, graph: HeteroData) -> Tables:
+        to_user, to_item = self._relations(graph, tables)
+        user, item = tables
+        return self.conv(item, to_user), self.conv(user, to_item)
+
+    def _logstd(self, x: Tensor) -> Tensor:
+        logstd: Tensor = self.logstd(x) + self.logstd_offset
+        return logstd.clamp(max=MAX_LOGSTD)
+
+
+def _draw(mu: Tensor, logstd: Tensor) -> Tensor:
+    return mu + logstd.exp() * torch.randn_like(mu)

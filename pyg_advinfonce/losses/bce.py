@@ -1,0 +1,115 @@
+"""Binary cross-entropy, with UltraGCN's weights of edges."""
+
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.losses.base import Criterion, batch_scores
+
+
+class BCE(Criterion):
+    r"""Binary cross-entropy of edges and sampled non-edges, weighted as in `"UltraGCN:
+    Ultra Simplification of Graph Convolutional Networks for Recommendation"
+    <https://arxiv.org/abs/2110.15114>`_; by default all edges weigh the same.
+
+    .. math::
+        \mathcal{L} = \sum_b \Big[(w_1 + w_2 \beta_{ui})\, \mathrm{softplus}(-s_{ui})
+        + \frac{\lambda}{K} \sum_j (w_3 + w_4 \beta_{uj})\, \mathrm{softplus}(s_{uj})
+        \Big], \quad
+        \beta_{ui} = \frac{1}{d_u} \sqrt{\frac{d_u + 1}{d_i + 1}}
+
+    Scores are inner products; :math:`\beta` is 0 for a user without edges.
+
+    Args:
+        user_degree: ``[U]`` the users' numbers of train edges, by global id.
+        item_degree: ``[I]`` those of the items.
+        w1: The constant weight of a positive.
+        w2: The weight of a positive's :math:`\beta`.
+        w3: The constant weight of a negative.
+        w4: The weight of a negative's :math:`\beta`.
+        negative_weight: :math:`\lambda`, the weight of all negatives of a positive.
+        reduction: ``mean`` or ``sum`` over the batch.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    cosine = False
+    l2_negatives = True
+    user_degree: Tensor
+    item_degree: Tensor
+
+    def __init__(
+        self,
+        user_degree: Tensor,
+        item_degree: Tensor,
+        *,
+        w1: float = 1.0,
+        w2: float = 0.0,
+        w3: float = 1.0,
+        w4: float = 0.0,
+        negative_weight: float = 1.0,
+        reduction: Literal["mean", "sum"] = "mean",
+    ) -> None:
+        super().__init__()
+        for name, weight in (("w1", w1), ("w2", w2), ("w3", w3), ("w4", w4)):
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"{name} must not be negative (got {weight})")
+        if not 0 < negative_weight < float("inf"):
+            raise ValueError(
+                f"negative_weight must be positive (got {negative_weight})"
+            )
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction must be 'mean' or 'sum' (got '{reduction}')")
+        self.w1, self.w2, self.w3, self.w4 = w1, w2, w3, w4
+        self.negative_weight, self.reduction = negative_weight, reduction
+        self.register_buffer("user_degree", user_degree, persistent=False)
+        self.register_buffer("item_degree", item_degree, persistent=False)
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build from the degrees of a graph's train edges."""
+        degrees = [
+            torch.bincount(index, minlength=size)
+            for index, size in zip(
+                split_edges(graph, "train"), num_nodes(graph), strict=True
+            )
+        ]
+        return cls(*degrees, **options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        pos, neg = batch_scores(z_user, z_item, batch, cosine=False)
+        pos_loss, neg_loss = softplus(-pos), softplus(neg)  # [B], [B, K]
+        count = _num_kept(batch)  # [B] or a number
+        loss = self.w1 * pos_loss
+        loss = loss + self.negative_weight * self.w3 * neg_loss.sum(-1) / count
+        if self.w2 or self.w4:  # beta is a user's factor times an item's
+            item = (self.item_degree.to(pos.dtype) + 1).rsqrt()  # [I]
+            mixed = self.w2 * item[batch.pos_id] * pos_loss
+            weighted = torch.linalg.vecdot(item[batch.neg_id], neg_loss)  # [B]
+            mixed = mixed + self.negative_weight * self.w4 * weighted / count
+            loss = loss + self._user_factor(batch, pos.dtype) * mixed
+        return loss.sum() if self.reduction == "sum" else loss.mean()
+
+    def _user_factor(self, batch: EdgeBatch, dtype: torch.dtype) -> Tensor:
+        degree = self.user_degree[batch.user_id].to(dtype)  # [B]
+        return torch.where(degree > 0, (degree + 1).sqrt() / degree.clamp(min=1), 0.0)
+
+
+def _num_kept(batch: EdgeBatch) -> Tensor | int:
+    if batch.neg_mask is None:
+        return batch.dst_neg_index.size(1)
+    return batch.neg_mask.sum(-1).clamp(min=1)

@@ -1,0 +1,31 @@
+"""The prior of a variational encoder."""
+
+from torch import Tensor
+
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.terms.base import Term
+
+
+class KLPrior(Term):
+    r"""Pull a variational encoder's distributions towards a standard normal one, as in
+    `"Variational Graph Auto-Encoders" <https://arxiv.org/abs/1611.07308>`_.
+
+    .. math::
+        -\frac{1}{2 (U + I)} \sum_{v} \sum_d
+        \big(1 + 2 \log \sigma_{vd} - \mu_{vd}^2 - \sigma_{vd}^2\big)
+
+    The encoder puts ``mu_user``, ``logstd_user``, ``mu_item`` and ``logstd_item`` into
+    ``aux``. The mean over nodes is that of PyG's ``VGAE.kl_loss``; the further division
+    by their number, which PyG's examples make, is left to the weight (methods.md 1.4).
+    """  # noqa: D205
+
+    def forward(self, step: Step) -> Tensor:
+        aux = step.embeddings.aux
+        user = _divergence(aux["mu_user"], aux["logstd_user"])  # [U]
+        item = _divergence(aux["mu_item"], aux["logstd_item"])  # [I]
+        return (user.sum() + item.sum()) / (user.numel() + item.numel())
+
+
+def _divergence(mu: Tensor, logstd: Tensor) -> Tensor:
+    spread = 1 + 2 * logstd - mu.square() - (2 * logstd).exp()
+    return -spread.sum(-1) / 2
