@@ -1,8 +1,10 @@
 """One call of ``advnce tune``: its study, what it says of trials, what it prints."""
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +43,18 @@ def run(
     place = find_device(device)
     check(config, dataset)
     name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
-    teller = Teller(quiet=quiet)
-    teller.say(f"data: {dataset.fingerprint}")
-    summary = tune(
-        config,
-        dataset,
-        folder=continue_run_folder(out, name, mark=FILE),
-        fixed={key for layer in plan.layers for key in flatten(layer)},
-        trials=trials,
-        timeout=timeout,
-        device=place,
-        watcher=teller,
-    )
+    with closing(Teller(quiet=quiet)) as teller:
+        teller.say(f"data: {dataset.fingerprint}")
+        summary = tune(
+            config,
+            dataset,
+            folder=continue_run_folder(out, name, mark=FILE),
+            fixed={key for layer in plan.layers for key in flatten(layer)},
+            trials=trials,
+            timeout=timeout,
+            device=place,
+            watcher=teller,
+        )
     typer.echo(json.dumps(summary) if as_json else study_table(summary))
     if summary["best"] is None:
         teller.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
@@ -60,7 +62,7 @@ def run(
 
 
 class Teller(Watcher):
-    """Shows a bar while a trial runs and a line when it has ended."""
+    """Shows a bar while a trial runs and a line when it has ended; to be closed."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
@@ -77,21 +79,24 @@ class Teller(Watcher):
         return [self._bar]
 
     def finish(self, row: Mapping[str, Any]) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self.close()
         value = "" if row["value"] is None else f" {row['value']:.4f}"
         mark = " (default)" if row["default"] else ""
         settings = " ".join(f"{k}={show(v)}" for k, v in row["params"].items())
         error = f": {row['error']}" if row["error"] else ""
         self.say(f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}")
 
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
 
 def study_table(summary: Mapping[str, Any]) -> str:
     """Return the best trials, the best first, and where the study lies."""
     counts = summary["trials"]
     states = ", ".join(f"{counts[s]} {s}" for s in ("complete", "pruned", "failed"))
-    pair = f"{summary['model']} --loss {summary['loss']} --data {summary['data']}"
     folder = summary["study_dir"]
     lines = [
         f"{summary['model']} + {summary['loss']}, trials of at most "
@@ -103,7 +108,9 @@ def study_table(summary: Mapping[str, Any]) -> str:
         f"study  {folder}, {summary['seconds']:.1f} s of training",
     ]
     if summary["best"] is not None:
-        lines.append(f"next   advnce train {pair} --config {folder}/best.toml")
+        named = ["--loss", summary["loss"], "--data", summary["data"]]
+        words = ["train", summary["model"], *named, "--config", f"{folder}/best.toml"]
+        lines.append(f"next   {shlex.join(['advnce', *words])}")
     return "\n".join(lines)
 
 

@@ -396,3 +396,24 @@ def test_other_complaints_name_the_section():
 def test_our_own_errors_pass():
     with pytest.raises(GraphError, match=r"^width$"), naming("part", target):
         raise GraphError("width")
+
+
+def test_an_updated_configuration_keeps_the_rest():
+    layer = {"train": {"lr": 0.5, "epochs": 3}, "loss": {"tau": 0.1}}
+    config = Config.resolve("mf", "infonce", "toy", layers=[layer])
+    found = config.updated({"train": {"lr": 0.25}, "encoder": {"dim": 4}})
+    assert (found.train.lr, found.train.epochs) == (0.25, 3)
+    assert (found.loss, found.encoder) == ({"tau": 0.1}, {"dim": 4})
+    assert (config.train.lr, config.encoder) == (0.5, {})
+    with pytest.raises(ConfigError, match=r"^train\.lr: "):
+        config.updated({"train": {"lr": -1.0}})
+
+
+def test_a_flat_configuration_names_every_setting():
+    layer = {"train": {"lr": 0.5}, "loss": {"tau": 0.1}}
+    flat = Config.resolve("mf", "infonce", "toy", layers=[layer]).flat()
+    assert [flat[name] for name in ("model", "criterion", "dataset")] == [
+        *("mf", "infonce", "toy"),
+    ]
+    assert (flat["train.lr"], flat["loss.tau"]) == (0.5, 0.1)
+    assert flat["train.epochs"] == 2000

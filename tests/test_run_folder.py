@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.run_folder import MARK, create_run_folder
+from pyg_advinfonce.run_folder import MARK, continue_run_folder, create_run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +96,25 @@ def test_what_cannot_be_written_is_named(here):
     for path, reason in (("file/run", "Not a directory"), ("x" * 300, "name too long")):
         with pytest.raises(ConfigError, match=f"cannot write .*{reason}; choose anoth"):
             create_run_folder(here / path, "name")
+
+
+def test_a_run_is_continued_where_its_mark_is():
+    made = continue_run_folder(None, "tune: a/b", mark="study")
+    assert made == Path("runs") / "tune-a-b"
+    assert continue_run_folder(None, "tune: a/b", mark="study") == made  # still empty
+    (made / "study").touch()
+    (made / "other").touch()
+    assert continue_run_folder(None, "tune: a/b", mark="study") == made
+    assert continue_run_folder(made, "x", mark="study") == made
+
+
+def test_a_folder_of_something_else_is_not_continued(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match="holds no study: choose another --out"):
+        continue_run_folder(tmp_path, "x", mark="study")
+
+
+def test_a_file_is_not_continued(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="Not a directory; choose another --out"):
+        continue_run_folder(tmp_path / "file", "x", mark="study")

@@ -15,10 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pyg_advinfonce import __version__
 from pyg_advinfonce.config import NAMES, Config
+from pyg_advinfonce.training.trainer import Trainer
 from pyg_advinfonce.tuning.space import Params, unflatten
 from pyg_advinfonce.tuning.storage import is_finished, is_of_default, settings_of
 
-MONITOR = "valid/recall@20"
 PACKAGES = ("torch", "torch-geometric", "optuna")
 NUM_TOP = 10
 COLUMNS = ("trial", "state", "value", "default", "best_epoch", "epochs", "seconds")
@@ -82,7 +82,7 @@ def summarize(
         "loss": config.criterion,
         "data": config.dataset,
         "fingerprint": settings_of(study)["data"],
-        "monitor": MONITOR,
+        "monitor": Trainer.monitor,
         "trials": {"finished": sum(counts.values()), **counts},
         "epochs": config.train.epochs,
         "seed": config.train.seed,
@@ -100,7 +100,7 @@ def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
     """Return a file for ``advnce train --config``: what was fixed and found."""
     known = config.flat()
     names = {key: known[key] for key in NAMES}
-    kept = {key: known[key] for key in sorted(fixed)}
+    kept = {key: known[key] for key in sorted(fixed) if key in known}
     return tomli_w.dumps(names | unflatten(kept | params))
 
 

@@ -68,7 +68,7 @@ def run_trial(study: Study, task: Task) -> None:
         OutOfTimeError: If time is up; the trial waits to be repeated.
         KeyboardInterrupt: Likewise.
     """
-    if time.monotonic() > task.deadline:
+    if time.monotonic() >= task.deadline:
         raise OutOfTimeError
     trial = study.ask()
     trial.set_user_attr("process", os.getpid())
@@ -78,12 +78,12 @@ def run_trial(study: Study, task: Task) -> None:
     except (KeyboardInterrupt, OutOfTimeError):
         _note(trial, judge)
         requeue(study, frozen(study, trial), task.default)
-        raise
-    else:
-        _note(trial, judge)
-        study.tell(trial, **outcome)
-    finally:
         task.watcher.finish(row_of(frozen(study, trial)))
+        raise
+    _free_memory()
+    _note(trial, judge)
+    study.tell(trial, **outcome)
+    task.watcher.finish(row_of(frozen(study, trial)))
 
 
 def _note(trial: Trial, judge: "_Judge") -> None:
@@ -113,18 +113,15 @@ def _attempt(
         raise
     except Exception as error:
         judge.notes["error"] = _one_line(error)
-    else:
-        return {"values": trainer.stopping.best_score}
-    _free_memory()
-    return {"state": TrialState.FAIL}
+        return {"state": TrialState.FAIL}
+    return {"values": trainer.stopping.best_score}
 
 
 def _choose(study: Study, task: Task, trial: Trial) -> Config:
     """Return the configuration of a trial.
 
-    What is drawn depends on the seed and the trial's number, whichever process runs it
-    and however often the study was interrupted. What the default has outside the space
-    stays the default's.
+    What is drawn depends on the seed, the trial's number and the trials before it, not
+    on the process that runs it. What the default has outside the space stays so.
     """
     entropy = np.random.SeedSequence([task.config.train.seed, trial.number])
     seed = int(entropy.generate_state(1)[0])
@@ -154,7 +151,7 @@ class _Judge(Callback):
             self.trial.report(record.metrics[trainer.monitor], record.epoch)
             if self.trial.should_prune():
                 raise TrialPruned
-        if time.monotonic() > self.deadline:
+        if time.monotonic() >= self.deadline:
             raise OutOfTimeError
 
 
@@ -164,7 +161,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _free_memory() -> None:
-    """Let go of what a failed trial had allocated."""
+    """Let go of what a trial has allocated, also where it has failed."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

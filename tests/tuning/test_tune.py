@@ -2,9 +2,11 @@ import csv
 import json
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from itertools import chain, repeat
 from types import SimpleNamespace
 
@@ -322,6 +324,32 @@ def test_what_is_fixed_keeps_its_value(study, configure, tmp_path):
         assert "loss.tau" not in trial.params
     best = tomllib.loads((tmp_path / "study" / "best.toml").read_text("utf-8"))
     assert best["loss"] == {"tau": 0.5}
+
+
+def test_what_is_fixed_at_its_default_need_not_be_set(study, tmp_path):
+    study(trials=2, fixed={"loss.tau"})
+    assert "loss.tau" not in stored(tmp_path / "study")[1].params
+    best = read_toml(tmp_path / "study" / "best.toml")
+    assert "loss" not in best
+
+
+def test_a_file_that_is_locked_while_a_trial_runs(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.tuning.storage.SECONDS_TO_WAIT", 0.05)
+    file = tmp_path / "study" / FILE
+
+    class Locking(Watcher):
+        def start(self, number, config):
+            other.execute("BEGIN EXCLUSIVE")
+            return ()
+
+    study(trials=1)
+    with (
+        closing(sqlite3.connect(file)) as other,
+        pytest.raises(OSError, match="locked by another process") as found,
+    ):
+        study(trials=2, watcher=Locking())
+    assert found.value.filename == str(file)
+    assert study(trials=2, timeout=0)["trials"]["finished"] == 1
 
 
 def test_a_loss_without_sampled_negatives_does_not_search_their_number(
