@@ -105,6 +105,29 @@ def num_nodes(graph: HeteroData) -> tuple[int, int]:
     return int(graph[USER].num_nodes), int(graph[ITEM].num_nodes)
 
 
+def degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
+    """Return the numbers of train pairs of each user ``[U]`` and each item ``[I]``."""
+    user, item = split_edges(graph, "train")
+    num_users, num_items = num_nodes(graph)
+    return (
+        torch.bincount(user, minlength=num_users),
+        torch.bincount(item, minlength=num_items),
+    )
+
+
+def degree_rank(count: Tensor) -> Tensor:
+    """Number the distinct positive counts from 0, the least first.
+
+    Args:
+        count: ``[N]`` how many train pairs each node has.
+
+    Returns:
+        ``[N]`` the number of each node's count; nodes without train pairs share 0 with
+        the least popular ones.
+    """
+    return torch.searchsorted(count[count > 0].unique(), count)
+
+
 def check_graph(graph: HeteroData) -> None:
     """Check the contract of this module.
 

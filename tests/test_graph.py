@@ -13,6 +13,8 @@ from pyg_advinfonce.graph import (
     USER,
     build_graph,
     check_graph,
+    degree_rank,
+    degrees,
     message_graph,
     num_nodes,
     split_edges,
@@ -239,3 +241,23 @@ def test_repeated_train_edges_are_refused():
     graph[REV_INTERACTS].edge_index = pairs((5, 0), (5, 0))
     with pytest.raises(GraphError):
         check_graph(graph)
+
+
+def test_degrees_count_train_pairs(graph):
+    user, item = degrees(graph)
+    assert user.tolist() == [3, 3, 2, 4, 2, 3, 2, 5, 0]
+    assert item.tolist() == [4, 3, 2, 2, 2, 2, 2, 2, 1, 2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("count", "rank"),
+    [
+        ([5, 0, 2, 2, 9], [1, 0, 0, 0, 2]),
+        ([3, 3], [0, 0]),
+        ([0, 0], [0, 0]),
+        ([1, 2, 3], [0, 1, 2]),
+        ([], []),
+    ],
+)
+def test_degrees_are_numbered_without_gaps(count, rank):
+    assert degree_rank(torch.tensor(count, dtype=torch.long)).tolist() == rank
