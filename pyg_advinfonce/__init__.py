@@ -26,7 +26,17 @@ if TYPE_CHECKING:
         RandomHardness,
         UniformHardness,
     )
-    from pyg_advinfonce.losses import BPR, AdvInfoNCE, Criterion, InfoNCE
+    from pyg_advinfonce.losses import (
+        BPR,
+        HDCCF,
+        SDRO,
+        XIR,
+        AdvInfoNCE,
+        Criterion,
+        DirectAU,
+        InfoNCE,
+    )
+    from pyg_advinfonce.terms.invcf import InvCF
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
 
@@ -38,18 +48,23 @@ _HOME = {
     "BipartiteNorm": "transforms.bipartite_norm",
     "Config": "config",
     "Criterion": "losses.base",
+    "DirectAU": "losses.directau",
     "EdgeBatch": "batch",
     "EmbeddingHardness": "hardness",
     "Evaluator": "training.evaluator",
+    "HDCCF": "losses.hdccf",
     "Hardness": "hardness",
     "INTERACTS": "graph",
     "InfoNCE": "losses.infonce",
+    "InvCF": "terms.invcf",
     "LightGCN": "encoders.lightgcn",
     "MLPHardness": "hardness",
     "REV_INTERACTS": "graph",
     "RandomHardness": "hardness",
     "Result": "experiment",
+    "SDRO": "losses.sdro",
     "UniformHardness": "hardness",
+    "XIR": "losses.xir",
     "build_graph": "graph",
     "load_dataset": "datasets.load",
     "load_run": "experiment",
@@ -59,17 +74,22 @@ _HOME = {
 
 __all__ = [
     "BPR",
+    "HDCCF",
     "INTERACTS",
     "REV_INTERACTS",
+    "SDRO",
+    "XIR",
     "AdvInfoNCE",
     "BipartiteNorm",
     "Config",
     "Criterion",
+    "DirectAU",
     "EdgeBatch",
     "EmbeddingHardness",
     "Evaluator",
     "Hardness",
     "InfoNCE",
+    "InvCF",
     "LightGCN",
     "MLPHardness",
     "RandomHardness",

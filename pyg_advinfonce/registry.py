@@ -50,7 +50,16 @@ def _load(target: str) -> Any:  # noqa: ANN401
 
 # What matrix factorisation and LightGCN take: every loss of the paper, adv first.
 GENERAL: Mapping[str, Options] = {
-    name: {} for name in ("adv", "bpr", "infonce", "adv-mlp", "rand", "adv-reverse")
+    name: {}
+    for name in (
+        *("adv", "bpr", "infonce", "adv-mlp", "rand", "adv-reverse"),
+        *("hdccf", "xir", "bir", "sdro", "invcf", "directau"),
+    )
+}
+# The authors of InvCF contrast matrix factorisation with sampled negatives.
+SAMPLED_INVCF: Options = {
+    "loss": {"negatives": "sampled"},
+    "train": {"num_negatives": 128},
 }
 
 MODELS: Mapping[str, Entry] = {
@@ -58,7 +67,7 @@ MODELS: Mapping[str, Entry] = {
         "methods.mf:build",
         "Matrix factorisation: LightGCN without layers",
         encoder="encoders.lightgcn:LightGCN",
-        losses=GENERAL,
+        losses={**GENERAL, "invcf": SAMPLED_INVCF},
     ),
     "lightgcn": Entry(
         "methods.lightgcn:build",
@@ -93,6 +102,22 @@ LOSSES: Mapping[str, Entry] = {
         "AdvInfoNCE whose hardness lowers the loss (ablation)",
         {"loss": {"reverse": True}},
     ),
+    "hdccf": Entry(
+        "losses.hdccf:HDCCF", "Debiased contrast with a batch's users and items"
+    ),
+    "xir": Entry(
+        "losses.xir:XIR",
+        "In-batch negatives resampled by importance, and a cache of items",
+        {"train": {"sampling": "interaction"}},
+    ),
+    "bir": Entry(
+        "losses.xir:XIR",
+        "In-batch negatives resampled by importance",
+        {"loss": {"cache_size": 0}, "train": {"sampling": "interaction"}},
+    ),
+    "sdro": Entry("losses.sdro:SDRO", "Sampled softmax, groups of users reweighted"),
+    "invcf": Entry("terms.invcf:InvCF", "Preference invariant to exchanged popularity"),
+    "directau": Entry("losses.directau:DirectAU", "Alignment and uniformity"),
 }
 
 DATASETS: Mapping[str, Entry] = {

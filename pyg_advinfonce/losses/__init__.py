@@ -3,6 +3,19 @@
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.losses.bpr import BPR
+from pyg_advinfonce.losses.directau import DirectAU
+from pyg_advinfonce.losses.hdccf import HDCCF
 from pyg_advinfonce.losses.infonce import InfoNCE
+from pyg_advinfonce.losses.sdro import SDRO
+from pyg_advinfonce.losses.xir import XIR
 
-__all__ = ["BPR", "AdvInfoNCE", "Criterion", "InfoNCE"]
+__all__ = [
+    "BPR",
+    "HDCCF",
+    "SDRO",
+    "XIR",
+    "AdvInfoNCE",
+    "Criterion",
+    "DirectAU",
+    "InfoNCE",
+]
