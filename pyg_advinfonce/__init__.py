@@ -36,8 +36,13 @@ if TYPE_CHECKING:
     from pyg_advinfonce.losses.bce import BCE
     from pyg_advinfonce.losses.bpr import BPR
     from pyg_advinfonce.losses.ccl import CCL
+    from pyg_advinfonce.losses.directau import DirectAU
+    from pyg_advinfonce.losses.hdccf import HDCCF
     from pyg_advinfonce.losses.infonce import InfoNCE
+    from pyg_advinfonce.losses.sdro import SDRO
+    from pyg_advinfonce.losses.xir import XIR
     from pyg_advinfonce.terms.autocf_loss import AutoCFLoss
+    from pyg_advinfonce.terms.invcf import InvCF
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
     from pyg_advinfonce.transforms.joint_graph import JointGraph
@@ -58,12 +63,15 @@ _HOME = {
     "CCL": "losses.ccl",
     "Config": "config",
     "Criterion": "losses.base",
+    "DirectAU": "losses.directau",
     "EdgeBatch": "batch",
     "EmbeddingHardness": "hardness",
     "Evaluator": "training.evaluator",
+    "HDCCF": "losses.hdccf",
     "Hardness": "hardness",
     "INTERACTS": "graph",
     "InfoNCE": "losses.infonce",
+    "InvCF": "terms.invcf",
     "JointGraph": "transforms.joint_graph",
     "LightGCN": "encoders.lightgcn",
     "MLPHardness": "hardness",
@@ -71,10 +79,12 @@ _HOME = {
     "RandomHardness": "hardness",
     "RandomLinks": "transforms.random_links",
     "Result": "experiment",
+    "SDRO": "losses.sdro",
     "SubgraphMask": "transforms.subgraph_mask",
     "UltraGCN": "encoders.ultragcn",
     "UniformHardness": "hardness",
     "VGAE": "encoders.vgae",
+    "XIR": "losses.xir",
     "build_graph": "graph",
     "load_dataset": "datasets.load",
     "load_run": "experiment",
@@ -87,9 +97,12 @@ __all__ = [
     "BCE",
     "BPR",
     "CCL",
+    "HDCCF",
     "INTERACTS",
     "REV_INTERACTS",
+    "SDRO",
     "VGAE",
+    "XIR",
     "AdapTau",
     "AdvInfoNCE",
     "AutoCF",
@@ -97,11 +110,13 @@ __all__ = [
     "BipartiteNorm",
     "Config",
     "Criterion",
+    "DirectAU",
     "EdgeBatch",
     "EmbeddingHardness",
     "Evaluator",
     "Hardness",
     "InfoNCE",
+    "InvCF",
     "JointGraph",
     "LightGCN",
     "MLPHardness",

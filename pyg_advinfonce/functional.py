@@ -8,7 +8,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, pdist, relu, softplus
+from torch.nn.functional import normalize, relu, softplus
 
 from pyg_advinfonce.ops import log_partition
 
@@ -158,5 +158,78 @@ def uniform(z: Tensor, t: float = 2.0) -> Tensor:
     """
     if z.size(0) < 2:
         raise ValueError(f"uniform needs at least two rows (got {z.size(0)})")
-    distance = pdist(unit_rows(z)).square()  # [B (B - 1) / 2]
-    return (-t * distance).logsumexp(0) - math.log(distance.numel())
+    z, number = unit_rows(z), z.size(0)
+    square = t * z.square().sum(-1)  # [B]
+    # Not pdist, whose backward pass on a GPU holds B times the input.
+    logits = torch.addmm(-square, z, z.t(), alpha=2 * t)  # [B, B]
+    rows = logits.fill_diagonal_(MASKED).logsumexp(-1) - square
+    return rows.logsumexp(0) - math.log(number * (number - 1))
+
+
+def debiased_mass(
+    pos: Tensor,
+    neg: Tensor,
+    prior: float,
+    floor: float,
+    keep: Tensor | None = None,
+) -> Tensor:
+    r"""Correct the mass of negatives for the positives that are among them.
+
+    .. math::
+        \log Z_b = \log\Big(N \max\Big(\frac{\frac{1}{N} \sum_j e^{s_{bj}}
+        - \rho e^{s_{bi}}}{1 - \rho}, e^{f}\Big)\Big)
+
+    Where the floor acts the gradient is zero.
+
+    Args:
+        pos: ``[B]`` scores of the positives.
+        neg: ``[B, N]`` scores of the negatives.
+        prior: :math:`\rho`, which share of the negatives are positives in truth.
+        floor: ``f``, the least score that there is.
+        keep: ``[B, N]`` True keeps a negative, False leaves it out.
+
+    Returns:
+        ``[B]``, ``MASKED`` where there is no negative.
+    """
+    if keep is None:
+        keep = torch.ones_like(neg, dtype=torch.bool)
+    pos = at_least_float32(pos)
+    neg = at_least_float32(neg).masked_fill(~keep, MASKED)
+    number = keep.sum(-1)
+    shift = torch.maximum(pos, neg.amax(-1)).detach()  # [B]
+    mean = (neg - shift.unsqueeze(-1)).exp().sum(-1) / number.clamp(min=1)
+    rest = (mean - prior * (pos - shift).exp()) / (1 - prior)
+    is_above = rest > (floor - shift).exp()
+    log_mean = torch.where(is_above, rest.where(is_above, 1.0).log() + shift, floor)
+    return (log_mean + number.to(log_mean.dtype).log()).where(number > 0, MASKED)
+
+
+def distance_correlation(x: Tensor, y: Tensor, eps: float = 1e-8) -> Tensor:
+    r"""Measure dependence of any kind: 0 for independent rows, 1 for scaled ones.
+
+    .. math::
+        \frac{\mathrm{dCov}(x, y)}
+        {\sqrt{\mathrm{dCov}(x, x)\, \mathrm{dCov}(y, y)}},
+        \quad \mathrm{dCov}^2(x, y) = \frac{1}{B^2} \sum_{kl} A_{kl} B_{kl}
+
+    with the doubly centred distances ``A`` of the rows of x and ``B`` of y.
+
+    Args:
+        x: ``[B, D]``.
+        y: ``[B, D']`` the other view of the same rows.
+        eps: Added under the roots of distances and of dCov.
+    """
+    a, b = (_centred_distances(at_least_float32(z), eps) for z in (x, y))
+
+    def covariance(first: Tensor, second: Tensor) -> Tensor:
+        return ((first * second).mean().clamp(min=0) + eps).sqrt()
+
+    return covariance(a, b) / (covariance(a, a) * covariance(b, b)).sqrt()
+
+
+def _centred_distances(z: Tensor, eps: float) -> Tensor:
+    square = z.square().sum(-1)  # [B]
+    squares = torch.addmm(square, z, z.t(), alpha=-2) + square.unsqueeze(-1)  # [B, B]
+    distance = (squares.clamp(min=0) + eps).sqrt()
+    columns = distance.mean(0)
+    return distance - columns - columns.unsqueeze(-1) + columns.mean()

@@ -126,9 +126,7 @@ def degree_rank(count: Tensor) -> Tensor:
     Returns:
         ``[N]`` int64 from 0 to the number of different degrees minus one.
     """
-    smallest = count[count > 0].min() if bool(count.any()) else count.new_ones(())
-    rank: Tensor = count.clamp(min=int(smallest)).unique(return_inverse=True)[1]
-    return rank
+    return torch.searchsorted(count[count > 0].unique(), count)
 
 
 def check_graph(graph: HeteroData) -> None:

@@ -26,6 +26,7 @@ class Entry:
         encoder: A model's encoder, whose arguments are the section ``[encoder]``.
         losses: The losses that a model takes, its default first, with the settings by
             section that go with each.
+        general: Whether matrix factorisation and LightGCN take this loss.
     """
 
     target: str
@@ -33,6 +34,7 @@ class Entry:
     options: Options = field(default_factory=dict)
     encoder: str = ""
     losses: Mapping[str, Options] = field(default_factory=dict)
+    general: bool = True
 
     def load(self) -> Any:  # noqa: ANN401
         """Import the module and return what the entry names."""
@@ -48,13 +50,68 @@ def _load(target: str) -> Any:  # noqa: ANN401
     return getattr(importlib.import_module(f"pyg_advinfonce.{module}"), attribute)
 
 
-# What matrix factorisation and LightGCN take: every loss of the paper, adv first.
-GENERAL: Mapping[str, Options] = {
-    name: {}
-    for name in (
-        *("adv", "bpr", "infonce", "ccl", "bc", "adap-tau"),
-        *("adv-mlp", "rand", "adv-reverse"),
-    )
+LOSSES: Mapping[str, Entry] = {
+    "bpr": Entry(
+        "losses.bpr:BPR",
+        "Bayesian personalised ranking, one negative",
+        {"train": {"num_negatives": 1}},
+    ),
+    "infonce": Entry("losses.infonce:InfoNCE", "Sampled softmax on cosine scores"),
+    "ccl": Entry("losses.ccl:CCL", "Cosine contrastive loss of SimpleX"),
+    "bc": Entry("losses.bc:BC", "Contrastive loss with margins against popularity"),
+    "adap-tau": Entry(
+        "losses.adap_tau:AdapTau", "InfoNCE with a temperature of each user's own"
+    ),
+    "adv": Entry(
+        "losses.adv_infonce:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"
+    ),
+    "adv-mlp": Entry(
+        "losses.adv_infonce:AdvInfoNCE",
+        "AdvInfoNCE, hardness from an MLP over the embeddings",
+        {"hardness": {"kind": "mlp"}},
+    ),
+    "rand": Entry(
+        "losses.adv_infonce:AdvInfoNCE",
+        "InfoNCE with random hardness (ablation)",
+        {"hardness": {"kind": "random"}},
+    ),
+    "adv-reverse": Entry(
+        "losses.adv_infonce:AdvInfoNCE",
+        "AdvInfoNCE whose hardness lowers the loss (ablation)",
+        {"loss": {"reverse": True}},
+    ),
+    "hdccf": Entry(
+        "losses.hdccf:HDCCF", "Debiased contrast with a batch's users and items"
+    ),
+    "xir": Entry(
+        "losses.xir:XIR",
+        "In-batch negatives resampled by importance, and a cache of items",
+        {"train": {"sampling": "interaction"}},
+    ),
+    "bir": Entry(
+        "losses.xir:XIR",
+        "In-batch negatives resampled by importance",
+        {"loss": {"cache_size": 0}, "train": {"sampling": "interaction"}},
+    ),
+    "sdro": Entry("losses.sdro:SDRO", "Sampled softmax, groups of users reweighted"),
+    "invcf": Entry("terms.invcf:InvCF", "Preference invariant to exchanged popularity"),
+    "directau": Entry("losses.directau:DirectAU", "Alignment and uniformity"),
+    "bce": Entry(
+        "losses.bce:BCE",
+        "Binary cross-entropy of edges, UltraGCN's weights included",
+        general=False,
+    ),
+    "autocf": Entry(
+        "terms.autocf_loss:AutoCFLoss",
+        "AutoCF's own: softmax over all items, contrasts, what is masked",
+        general=False,
+    ),
+}
+
+# What matrix factorisation and LightGCN take, the paper's own loss first.
+_GENERAL: Mapping[str, Options] = {
+    "adv": {},
+    **{name: {} for name, entry in LOSSES.items() if entry.general},
 }
 
 MODELS: Mapping[str, Entry] = {
@@ -62,29 +119,19 @@ MODELS: Mapping[str, Entry] = {
         "methods.mf:build",
         "Matrix factorisation: LightGCN without layers",
         encoder="encoders.lightgcn:LightGCN",
-        losses=GENERAL,
+        losses={
+            **_GENERAL,
+            "invcf": {  # as its authors contrast on this model
+                "loss": {"negatives": "sampled"},
+                "train": {"num_negatives": 128},
+            },
+        },
     ),
     "lightgcn": Entry(
         "methods.lightgcn:build",
         "LightGCN (He et al., SIGIR 2020)",
         encoder="encoders.lightgcn:LightGCN",
-        losses=GENERAL,
-    ),
-    "autocf": Entry(
-        "methods.autocf:build",
-        "AutoCF (Xia et al., WWW 2023): masked graph autoencoding",
-        encoder="encoders.autocf:AutoCF",
-        losses={
-            "autocf": {
-                "encoder": {"dim": 32},
-                "train": {
-                    "batch_size": 4096,
-                    "num_negatives": 0,
-                    "l2": 1e-7,
-                    "sampling": "interaction",
-                },
-            }
-        },
+        losses=_GENERAL,
     ),
     "ultragcn": Entry(
         "methods.ultragcn:build",
@@ -118,44 +165,21 @@ MODELS: Mapping[str, Entry] = {
         encoder="encoders.vgae:VGAE",
         losses={"bce": {}, "infonce": {}, "adv": {}, "adv-mlp": {}},
     ),
-}
-
-LOSSES: Mapping[str, Entry] = {
-    "bpr": Entry(
-        "losses.bpr:BPR",
-        "Bayesian personalised ranking, one negative",
-        {"train": {"num_negatives": 1}},
-    ),
-    "infonce": Entry("losses.infonce:InfoNCE", "Sampled softmax on cosine scores"),
-    "ccl": Entry("losses.ccl:CCL", "Cosine contrastive loss of SimpleX"),
-    "bc": Entry("losses.bc:BC", "Contrastive loss with margins against popularity"),
-    "adap-tau": Entry(
-        "losses.adap_tau:AdapTau", "InfoNCE with a temperature of each user's own"
-    ),
-    "adv": Entry(
-        "losses.adv_infonce:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"
-    ),
-    "adv-mlp": Entry(
-        "losses.adv_infonce:AdvInfoNCE",
-        "AdvInfoNCE, hardness from an MLP over the embeddings",
-        {"hardness": {"kind": "mlp"}},
-    ),
-    "rand": Entry(
-        "losses.adv_infonce:AdvInfoNCE",
-        "InfoNCE with random hardness (ablation)",
-        {"hardness": {"kind": "random"}},
-    ),
-    "adv-reverse": Entry(
-        "losses.adv_infonce:AdvInfoNCE",
-        "AdvInfoNCE whose hardness lowers the loss (ablation)",
-        {"loss": {"reverse": True}},
-    ),
     "autocf": Entry(
-        "terms.autocf_loss:AutoCFLoss",
-        "AutoCF's own: softmax over all items, contrasts, what is masked",
-    ),
-    "bce": Entry(
-        "losses.bce:BCE", "Binary cross-entropy of edges, UltraGCN's weights included"
+        "methods.autocf:build",
+        "AutoCF (Xia et al., WWW 2023): masked graph autoencoding",
+        encoder="encoders.autocf:AutoCF",
+        losses={
+            "autocf": {
+                "encoder": {"dim": 32},
+                "train": {
+                    "batch_size": 4096,
+                    "num_negatives": 0,
+                    "l2": 1e-7,
+                    "sampling": "interaction",
+                },
+            }
+        },
     ),
 }
 

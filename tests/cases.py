@@ -4,8 +4,10 @@ The rows of whole methods, one step of each in naive form, are in ``method_cases
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -225,6 +227,104 @@ def by_bce(criterion, z_user, z_item, batch):
 
 WEIGHTED = {"w1": 0.5, "w2": 2.0, "w3": 0.25, "w4": 3.0, "negative_weight": 4.0}
 
+
+def item_weights(weigh):
+    """Weigh each toy item by its number of train pairs; unknown ones as the least."""
+    counts = [sum(item == j for _, item in TRAIN) for j in range(NUM_ITEMS)]
+    least = min(weigh(count) for count in counts if count)
+    return [weigh(count) if count else least for count in counts]
+
+
+def by_resampling(criterion, z_user, z_item, batch, weigh=float):
+    items, weights = batch.dst_pos_index.tolist(), item_weights(weigh)
+    user = z_user[batch.src_index]
+    own = reference.pair_scores(user, z_item[items], criterion.tau)
+
+    def part(ids, q, number):
+        scores = reference.pair_scores(user, z_item[ids], criterion.tau)
+        draws = torch.rand(len(items), number, device="cpu", dtype=torch.float32)
+        losses = []
+        for b, row in enumerate(scores):
+            hits = [c for c, j in enumerate(ids) if j == items[b]]
+            hits = hits if criterion.mask_hits else []
+            places = reference.resample(row, q, draws[b].tolist(), hits)
+            losses.append(reference.row_loss(own[b][b], [row[c] for c in places]))
+        return sum(losses) / len(losses)
+
+    cache = criterion.cache.tolist()
+    number = len(cache) // 2 if cache else len(items)
+    loss = part(items, [weights[j] for j in items], number)
+    if not cache:
+        return loss
+    if criterion.cache_q == "occurrence":
+        weights = criterion.occurrence.tolist()
+    cached = part(cache, [weights[j] for j in cache], number)
+    return criterion.lam * cached + (1 - criterion.lam) * loss
+
+
+def by_groups(criterion, z_user, z_item, batch, thresholds=(0.6, 0.8)):
+    if criterion.negatives == "in_batch":
+        rows = in_batch_rows(criterion, z_user, z_item, batch)
+    else:
+        rows = zip(
+            *reference.scores(z_user, z_item, batch, cosines=True, tau=criterion.tau),
+            strict=True,
+        )
+    losses = [reference.row_loss(pos, negatives) for pos, negatives in rows]
+    ratios = reference.popular_ratio(TRAIN, NUM_USERS, NUM_ITEMS)
+    groups = [sum(ratios[u] >= t for t in thresholds) for u in batch.user_id.tolist()]
+    weights = criterion.log_weight.exp().tolist()
+    state = list(zip(criterion.group_loss.tolist(), weights, strict=True))
+    *_, objective = reference.streaming_groups(
+        losses, groups, state, lr=criterion.group_lr, eta=criterion.eta
+    )
+    return objective * (len(losses) if criterion.scale_by_batch else 1)
+
+
+def in_batch_rows(criterion, z_user, z_item, batch):
+    """Return each row's positive score and those of the other items of the batch."""
+    items = batch.dst_pos_index
+    scores = reference.pair_scores(
+        z_user[batch.src_index], z_item[items], criterion.tau
+    )
+    return [
+        (row[b], [s for c, s in enumerate(row) if items[c] != items[b]])
+        for b, row in enumerate(scores)
+    ]
+
+
+def by_debiasing(criterion, z_user, z_item, batch):
+    users, items = batch.src_index.tolist(), batch.dst_pos_index.tolist()
+    tau, losses = criterion.tau, []
+    for b, (u, i) in enumerate(zip(users, items, strict=True)):
+        others_j = [z_item[j] for j in items if j != i]
+        others_v = [z_user[v] for v in users if v != u]
+        anchors = [(z_user[u], others_j)]
+        if criterion.users:
+            anchors.append((z_item[i], others_v))
+        if criterion.same_type:
+            anchors.append((z_item[i], others_j))
+        if criterion.same_type and criterion.users:
+            anchors.append((z_user[u], others_v))
+        pos = reference.cosine(z_user[u], z_item[items[b]]) / tau
+        mass = 0.0
+        for anchor, others in anchors:
+            negatives = [reference.cosine(anchor, x) / tau for x in others]
+            floor = math.exp(-1 / tau)
+            mass += reference.debiased_mass(pos, negatives, criterion.omega, floor)
+        losses.append(-torch.log(torch.exp(pos) / (torch.exp(pos) + mass)))
+    return sum(losses) / len(losses)
+
+
+def by_alignment(criterion, z_user, z_item, batch):
+    user, item = z_user[batch.src_index], z_item[batch.dst_pos_index]
+    loss = reference.align(user, item)
+    if len(user) == 1:
+        return loss
+    spread = reference.uniform(user) + reference.uniform(item)
+    return loss + criterion.gamma * spread / 2
+
+
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
 SMALL: Mapping[str, Mapping[str, Any]] = {"autocf": {"num_heads": 2}}
 
@@ -258,6 +358,40 @@ CASES = (
     Case("bce", by_bce, sums=False, model="vgae"),
     Case("bce", by_bce, WEIGHTED, sums=False, model="vgae"),
     Case("bce", by_bce, {"w2": 1.0, "reduction": "sum"}, sums=False, model="vgae"),
+    Case("xir", by_resampling, {"cache_size": 20}, draws=True),
+    Case(
+        "xir",
+        partial(by_resampling, weigh=lambda count: count**0.75),
+        {"cache_size": 7, "lam": 0.2, "popularity": "power", "mask_hits": True},
+        draws=True,
+    ),
+    Case(
+        "xir",
+        by_resampling,
+        {"cache_size": 8, "tau": 0.5, "cache_q": "occurrence"},
+        draws=True,
+    ),
+    Case("bir", by_resampling, draws=True),
+    Case(
+        "bir",
+        partial(by_resampling, weigh=math.log1p),
+        {"popularity": "log", "mask_hits": True},
+        draws=True,
+    ),
+    Case("sdro", by_groups),
+    Case(
+        "sdro",
+        partial(by_groups, thresholds=(0.3, 0.5)),
+        {"thresholds": [0.3, 0.5], "eta": 3.0, "group_lr": 0.5, "scale_by_batch": True},
+    ),
+    Case("sdro", by_groups, {"negatives": "in_batch", "eta": 3.0}),
+    Case("hdccf", by_debiasing),
+    Case("hdccf", by_debiasing, {"omega": 0.4, "tau": 0.5, "same_type": False}),
+    Case("hdccf", by_debiasing, {"omega": 0.3, "tau": 0.1, "users": False}),
+    Case("directau", by_alignment),
+    Case("directau", by_alignment, {"gamma": 5.0, "cosine": True}),
+    Case("invcf", options={"dim": 3}, draws=True),
+    Case("invcf", options={"dim": 3, "lam2": 0.5, "negatives": "sampled"}, draws=True),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
 CRITERIA = tuple(case for case in CASES if case.is_criterion)

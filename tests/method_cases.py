@@ -175,6 +175,61 @@ ULTRA = {"num_neighbors": NEIGHBORS, "item_weight": 0.5, "l2": 0.1, "std": 1.0}
 CONSTRAINED = {"constraint_weight": 2.0, "constraint_negative_weight": CONSTRAINT}
 ALONE = {"constraint_weight": 0.0, "item_weight": 0.0, "l2": 0.1, "std": 1.0}
 
+
+def degree_numbers(graph):
+    """2.4: the dense rank of each user's and each item's degree; none is the least."""
+    train = cases.split_edges(graph, "train").tolist()
+    for nodes, number in zip(train, cases.num_nodes(graph), strict=True):
+        counts = [nodes.count(k) for k in range(number)]
+        values = sorted(set(counts) - {0})
+        yield [values.index(max(count, values[0])) for count in counts]
+
+
+def by_invcf(method, graph, batch):
+    """2.13: preference, popularity, both joined, joined and permuted; dCor; L2."""
+    term, encoder = method.criterion, method.encoder
+    user_rank, item_rank = degree_numbers(graph)
+    tables = torch.cat([term.user[user_rank], term.item[item_rank]])
+    alpha = list(encoder.alpha)
+    pop, _ = reference.light_gcn(dense(graph), tables, len(alpha) - 1, alpha)
+    m, z = light_gcn(method, graph), halves(graph, pop)
+    users, items = batch.src_index, batch.dst_pos_index
+    order = torch.randperm(len(users))
+
+    def contrast(user, item, negatives):
+        losses = []
+        for b in range(len(users)):
+            pos = reference.cosine(user[b], item[b]) / term.tau
+            if term.negatives == "in_batch":
+                rows = [item[c] for c in range(len(users)) if items[c] != items[b]]
+            else:
+                rows = [negatives[j] for j in batch.dst_neg_index[b]]
+            scores = [reference.cosine(user[b], row) / term.tau for row in rows]
+            losses.append(reference.row_loss(pos, scores))
+        return sum(losses) / len(losses)
+
+    def join(x, y):
+        return torch.cat([x, y], -1)
+
+    (mu, mi), (zu, zi) = ((x[0][users], x[1][items]) for x in (m, z))
+    table = join(z[1], m[1])
+    joined = contrast(join(zu, mu), join(zi, mi), table)
+    joined = joined + contrast(join(zu[order], mu), join(zi[order], mi), table)
+    distance = reference.distance_correlation(mu, zu, 1e-8)
+    distance = distance + reference.distance_correlation(mi, zi, 1e-8)
+    by_rank = (x[rank] for x, rank in ((term.user, user_rank), (term.item, item_rank)))
+    own = reference.embedding_l2(encoder.user, encoder.item, batch, negatives=False)
+    squares = reference.embedding_l2(*by_rank, batch, negatives=False)
+    return (
+        contrast(mu, mi, m[1])
+        + term.lam1 * (contrast(zu, zi, z[1]) + term.l2 * squares)
+        + term.lam2 * distance
+        + term.lam3 * (joined + 2 * term.l2 * (squares + own))
+        + penalty(method, batch)
+    )
+
+
+INVCF = {"dim": 3, "lam1": 0.3, "lam2": 0.2, "lam3": 0.4, "l2": 0.1}
 METHOD_CASES = (
     MethodCase("lightgcn", "infonce", by_criterion),
     MethodCase("lightgcn", "adv", by_criterion, {"num_layers": 3, "l2": 0.1}),
@@ -196,4 +251,7 @@ METHOD_CASES = (
     MethodCase("vgae", "bce", vgae, {"beta_kl": 0.5, "l2": 0.1}),
     MethodCase("vgae", "infonce", vgae, {"activation": "none", "residual": True}),
     MethodCase("vgae", "adv", vgae, {"beta_kl": 0.5, "logstd_offset": -1.0}),
+    MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, INVCF),
+    MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, {"lam2": 3.0}),
+    MethodCase("mf", "invcf", by_invcf, {"l2": 0.2}, INVCF),
 )

@@ -189,6 +189,90 @@ def adap_tau_scale(losses, beta):
     return [math.exp(-lambert_w(x)) for x in excess]
 
 
+def pair_scores(x, y, tau):
+    """0.1: the cosine over tau of each row with each row."""
+    return [[cosine(a, b) / tau for b in y] for a in x]
+
+
+def row_loss(pos, negatives):
+    """2.2: ``-log e^{s_i} / (e^{s_i} + sum_j e^{s_j})`` of one row."""
+    mass = sum(torch.exp(s) for s in negatives)
+    return -torch.log(torch.exp(pos) / (torch.exp(pos) + mass))
+
+
+def resample(row, q, draws, hits=()):
+    """2.11: columns in proportion to ``e^s / q``, found by walking; hits are barred."""
+    mass = [0.0 if c in hits else math.exp(s.item()) / q[c] for c, s in enumerate(row)]
+    places = []
+    for draw in draws if sum(mass) else ():
+        seen, place = mass[0] / sum(mass), 0
+        while draw >= seen:
+            place += 1
+            seen += mass[place] / sum(mass)
+        places.append(place)
+    return places
+
+
+def popular_ratio(pairs, num_users, num_items):
+    """2.12: the share of each user's items that are in the top 20 %."""
+    items = [item for _, item in pairs]
+    order = sorted(range(num_items), key=lambda j: -items.count(j))
+    popular = set(order[: int(0.2 * num_items)])
+    ratios = []
+    for user in range(num_users):
+        own = [item for u, item in pairs if u == user]
+        ratios.append(sum(j in popular for j in own) / len(own) if own else 0.0)
+    return ratios
+
+
+def streaming_groups(losses, groups, state, *, lr, eta):
+    """2.12: streaming losses and weights after a step, and the objective."""
+    means = []
+    for g in range(len(state)):
+        own = [x for x, group in zip(losses, groups, strict=True) if group == g]
+        means.append(sum(own) / len(own) if own else None)
+    streams, masses = [], []
+    for mean, (stream, weight) in zip(means, state, strict=True):
+        if mean is not None:
+            stream = (1 - lr) * stream + lr * mean.item()
+        streams.append(stream)
+        masses.append(weight * math.exp(eta * stream))
+    weights = [mass / sum(masses) for mass in masses]
+    objective = sum(w * m for w, m in zip(weights, means, strict=True) if m is not None)
+    return streams, weights, objective
+
+
+def debiased_mass(pos, negatives, omega, floor):
+    """2.10: ``|S| max((mean e^f - omega e^{s_i}) / (1 - omega), floor)``."""
+    if not negatives:
+        return torch.zeros(())
+    mean = sum(torch.exp(s) for s in negatives) / len(negatives)
+    rest = (mean - omega * torch.exp(pos)) / (1 - omega)
+    return len(negatives) * max(rest, torch.full_like(rest, floor))
+
+
+def distance_correlation(x, y, eps=0.0):
+    """2.13: ``dCov(x, y) / sqrt(dCov(x, x) dCov(y, y))``."""
+    size = len(x)
+
+    def centred(rows):
+        d = [[(dot(a - b, a - b) + eps) ** 0.5 for b in rows] for a in rows]
+        line = [sum(row) / size for row in d]
+        total = sum(line) / size
+        return [
+            [d[k][m] - line[k] - line[m] + total for m in range(size)]
+            for k in range(size)
+        ]
+
+    a, b = centred(x), centred(y)
+
+    def covariance(first, second):
+        cells = [first[k][m] * second[k][m] for k in range(size) for m in range(size)]
+        return (sum(cells) / size**2 + eps) ** 0.5
+
+    return covariance(a, b) / (covariance(a, a) * covariance(b, b)) ** 0.5
+
+
 def view_info_nce(anchor, positive, tau):
     """3: row ``t`` of one view against all rows of the other."""
     losses = []

@@ -9,6 +9,8 @@ from pyg_advinfonce.functional import (
     MASKED,
     align,
     bpr,
+    debiased_mass,
+    distance_correlation,
     info_nce,
     kl_to_uniform,
     uniform,
@@ -112,6 +114,83 @@ def test_align_and_uniform_are_the_naive_formulas(row, t):
     torch.testing.assert_close(align(x, y), reference.align(x, y))
     if len(x) > 1:
         torch.testing.assert_close(uniform(x, t), reference.uniform(x, t))
+
+
+def g1_debiased(prior, floor=-5.0):
+    return debiased_mass(f64(POS) / TAU, f64(NEG) / TAU, prior, floor)
+
+
+def test_g1_debiased():
+    loss = torch.nn.functional.softplus(g1_debiased(0.1) - f64(POS) / TAU)
+    assert close(loss, [0.37304238])
+
+
+def test_the_debiased_mass_falls_as_more_negatives_are_taken_for_positives():
+    """The positive scores above the mean; without correction it is the plain sum."""
+    priors = (0.0, 0.01, 0.1, 0.2, 0.5)
+    masses = [g1_debiased(prior).item() for prior in priors]
+    assert masses == sorted(masses, reverse=True)
+    assert len(set(masses)) > 3
+    assert masses[0] == pytest.approx((f64(NEG) / TAU).logsumexp(-1).item())
+
+
+@given(rows(), st.floats(0, 0.5), st.integers(0, 63))
+@settings(deadline=None, max_examples=50)
+def test_the_debiased_mass_is_the_naive_formula(row, prior, bits):
+    pos, neg, _ = row
+    keep = torch.tensor([bits >> k & 1 for k in range(neg.size(1))]).bool()
+    found = debiased_mass(pos, neg, prior, -4.0, keep.expand_as(neg))
+    for mass, p, r in zip(found, pos, neg, strict=True):
+        kept = list(r[keep])
+        expected = reference.debiased_mass(p, kept, prior, math.exp(-4.0))
+        assert mass.exp().item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 100.0, 1000.0])
+def test_the_floor_has_a_finite_value_and_no_gradient(dtype, scale):
+    pos = (scale * f64([1.0])).to(dtype).requires_grad_()
+    neg = (scale * f64([[0.0, -0.5]])).to(dtype).requires_grad_()
+    mass = debiased_mass(pos, neg, 0.5, -scale)
+    assert mass.item() == pytest.approx(math.log(2) - scale, rel=1e-6)
+    mass.sum().backward()
+    assert not pos.grad.any()
+    assert not neg.grad.any()
+
+
+def column(*values):
+    return f64(values).unsqueeze(-1)
+
+
+def test_g8():
+    x, y = column(0, 1, 2, 4), column(0, 1, 4, 16)
+    assert close(distance_correlation(x, y, eps=0.0), 0.96997061)
+    assert distance_correlation(x, y).item() == pytest.approx(0.96997061, abs=1e-6)
+    assert distance_correlation(x, 3 * x + 1).item() == pytest.approx(1, abs=1e-6)
+
+
+@given(rows(num_rows=st.integers(2, 6), size=st.integers(1, 4), scale=1.0))
+@settings(deadline=None, max_examples=40)
+def test_distance_correlation_is_the_naive_formula_symmetric_and_in_range(row):
+    _, x, y = row
+    found = distance_correlation(x, y)
+    torch.testing.assert_close(found, reference.distance_correlation(x, y, 1e-8))
+    torch.testing.assert_close(found, distance_correlation(y, x))
+    assert 0 <= found <= 1 + 1e-6
+    assert distance_correlation(x, 2 - 5 * x).item() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1e4])
+def test_distance_correlation_of_equal_rows_is_finite(dtype, scale):
+    x = torch.tensor([[1.0, 2.0], [1.0, 2.0], [3.0, 1.0]], dtype=dtype) * scale
+    x.requires_grad_()
+    y = torch.ones(3, 2, dtype=dtype, requires_grad=True)
+    value = distance_correlation(x, y)
+    value.backward()
+    assert value.isfinite()
+    assert x.grad.isfinite().all()
+    assert y.grad.isfinite().all()
 
 
 @given(rows(num_rows=st.integers(1, 4), size=st.integers(2, 4), scale=1.0))

@@ -7,6 +7,23 @@ from pyg_advinfonce.losses.bc import BC
 from pyg_advinfonce.losses.bce import BCE
 from pyg_advinfonce.losses.bpr import BPR
 from pyg_advinfonce.losses.ccl import CCL
+from pyg_advinfonce.losses.directau import DirectAU
+from pyg_advinfonce.losses.hdccf import HDCCF
 from pyg_advinfonce.losses.infonce import InfoNCE
+from pyg_advinfonce.losses.sdro import SDRO
+from pyg_advinfonce.losses.xir import XIR
 
-__all__ = ["BC", "BCE", "BPR", "CCL", "AdapTau", "AdvInfoNCE", "Criterion", "InfoNCE"]
+__all__ = [
+    "BC",
+    "BCE",
+    "BPR",
+    "CCL",
+    "HDCCF",
+    "SDRO",
+    "XIR",
+    "AdapTau",
+    "AdvInfoNCE",
+    "Criterion",
+    "DirectAU",
+    "InfoNCE",
+]

@@ -66,6 +66,40 @@ class Criterion(nn.Module):
         """Update state that lasts an epoch."""
 
 
+def in_batch_scores(
+    z_user: Tensor,
+    z_item: Tensor,
+    batch: EdgeBatch,
+    *,
+    cosine: bool = True,
+    tau: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Score a batch's positives ``[B]``, and users with all of its items ``[B, B]``.
+
+    A user's own item, wherever it is in the batch, gets a score among the negatives
+    that no log-sum-exp notices. Scores are divided by tau.
+    """
+    user = z_user.index_select(0, batch.src_index)  # [B, D]
+    item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
+    if cosine:
+        user, item = unit_rows(user), unit_rows(item)
+    user, item = at_least_float32(user) / tau, at_least_float32(item)
+    return contrast_rows(user, item, batch.dst_pos_index)
+
+
+def contrast_rows(user: Tensor, item: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Score rows with their own items ``[B]`` and with the others' ``[B, B]``.
+
+    Args:
+        user: ``[B, D]``.
+        item: ``[B, D]``.
+        index: ``[B]`` tells which items are the same, and so no negatives.
+    """
+    scores = user @ item.t()  # [B, B]
+    is_same = index == index.unsqueeze(-1)
+    return scores.diagonal(), scores.masked_fill(is_same, MASKED)
+
+
 def batch_scores(
     z_user: Tensor,
     z_item: Tensor,
@@ -81,21 +115,30 @@ def batch_scores(
     Raises:
         ValueError: If the batch has no negatives.
     """
+    user = z_user.index_select(0, batch.src_index)  # [B, D]
+    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
+    item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
+    pos = (user * item.index_select(0, batch.dst_pos_index)).sum(-1)
+    return pos, negative_scores(user, item, batch)
+
+
+def negative_scores(user: Tensor, item: Tensor, batch: EdgeBatch) -> Tensor:
+    """Score rows ``[B, D]`` with the batch's negatives of a table ``[I, D]``.
+
+    Raises:
+        ValueError: If the batch has no negatives.
+    """
     if batch.dst_neg_index.size(1) == 0:
         raise ValueError(
             "this loss needs at least one negative a positive (got K = 0): "
             "set train.num_negatives, or amount of the loader's neg_sampling"
         )
-    user = z_user.index_select(0, batch.src_index)  # [B, D]
-    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
-    item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
-    pos = (user * item.index_select(0, batch.dst_pos_index)).sum(-1)
     neg = edge_scores(user, item, batch.dst_neg_index)
     if batch.neg_log_q is not None:
         neg = neg - batch.neg_log_q
     if batch.neg_mask is not None:
         neg = neg.masked_fill(~batch.neg_mask, MASKED)
-    return pos, neg
+    return neg
 
 
 def check_tau(tau: float) -> float:

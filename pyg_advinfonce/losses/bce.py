@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
@@ -74,13 +74,7 @@ class BCE(Criterion):
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from the degrees of a graph's train edges."""
-        degrees = [
-            torch.bincount(index, minlength=size)
-            for index, size in zip(
-                split_edges(graph, "train"), num_nodes(graph), strict=True
-            )
-        ]
-        return cls(*degrees, **options)
+        return cls(*train_degrees(graph), **options)
 
     def forward(
         self,

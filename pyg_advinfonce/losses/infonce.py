@@ -1,13 +1,17 @@
 """InfoNCE, also known as sampled softmax."""
 
-from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import info_nce
-from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    batch_scores,
+    check_tau,
+    in_batch_scores,
+)
 
 
 class InfoNCE(Criterion):
@@ -58,18 +62,6 @@ class InfoNCE(Criterion):
         x_user: Tensor | None = None,
         x_item: Tensor | None = None,
     ) -> Tensor:
-        if self.negatives == "in_batch":
-            batch = _with_batch_negatives(batch)
-        pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
+        scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
+        pos, neg = scores(z_user, z_item, batch, tau=self.tau)
         return info_nce(pos, neg, negative_weight=self.negative_weight)
-
-
-def _with_batch_negatives(batch: EdgeBatch) -> EdgeBatch:
-    size = batch.dst_pos_index.numel()
-    others = batch.dst_pos_index.expand(size, size)  # [B, B]
-    return replace(
-        batch,
-        dst_neg_index=others,
-        neg_mask=others != batch.dst_pos_index.unsqueeze(-1),
-        neg_log_q=None,
-    )

@@ -25,7 +25,7 @@ def build(
     l2: float = 1e-5,
     item_weight: float = 5e-4,
     num_neighbors: int = 10,
-    form: Literal["code", "paper"] = "code",
+    item_graph: Literal["code", "paper"] = "code",
     constraint_weight: float = 1.0,
     constraint_negative_weight: float = 1.0,
     **encoder: Any,  # noqa: ANN401
@@ -45,7 +45,7 @@ def build(
         l2: The weight of the L2 penalty.
         item_weight: The weight of the item graph.
         num_neighbors: How many neighbours an item has in the item graph.
-        form: How the item graph's weights are computed.
+        item_graph: How the item graph's weights are computed.
         constraint_weight: With another criterion, the weight of the part of the
             authors' loss that :math:`\beta` weighs.
         constraint_negative_weight: The weight of the negatives in that part.
@@ -63,7 +63,7 @@ def build(
         terms["constraint"] = Supervised(constraint)
     if item_weight:  # the product of the whole graph costs seconds
         terms["item_graph"] = ItemGraph.from_graph(
-            graph, num_neighbors=num_neighbors, form=form, reduction=reduction
+            graph, num_neighbors=num_neighbors, form=item_graph, reduction=reduction
         )
     weights = {"constraint": constraint_weight, "item_graph": item_weight, "l2": l2}
     objective = Objective(terms, weights)

@@ -26,13 +26,14 @@ class EmbeddingL2(Term):
     def forward(self, step: Step) -> Tensor:
         user, item = step.embeddings.layers[0]
         batch = step.batch
-        penalty = _squares(user, batch.src_index) + _squares(item, batch.dst_pos_index)
+        penalty = squares(user, batch.src_index) + squares(item, batch.dst_pos_index)
         if self.negatives:
             norms = item.square().sum(-1)  # [I]
             penalty = penalty + norms[batch.dst_neg_index].sum()
         return penalty / (2 * batch.src_index.numel())
 
 
-def _squares(table: Tensor, index: Tensor) -> Tensor:
+def squares(table: Tensor, index: Tensor) -> Tensor:
+    """Sum the squared norms of chosen rows of a parameter."""
     # A sparse gradient spares a pass over the whole table; it is added to a dense one.
     return embedding(index, table, sparse=True).square().sum()

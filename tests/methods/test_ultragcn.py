@@ -87,7 +87,7 @@ def test_it_takes_its_options(graph):
         l2=0.25,
         item_weight=2.0,
         num_neighbors=3,
-        form="paper",
+        item_graph="paper",
         constraint_weight=3.0,
         constraint_negative_weight=7.0,
         dim=DIM,

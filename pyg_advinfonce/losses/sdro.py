@@ -1,0 +1,152 @@
+"""sDRO."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.graph import split_edges, train_degrees
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    batch_scores,
+    check_tau,
+    in_batch_scores,
+)
+
+POPULAR = 0.2  # the share of items that count as popular
+
+
+class SDRO(Criterion):
+    r"""Sampled softmax that weighs groups of users by how badly they fare, of
+    `"Distributionally-robust Recommendations for Improving Worst-case User Experience"
+    <https://doi.org/10.1145/3485447.3512255>`_.
+
+    .. math::
+        \mathcal{L} = \sum_g w_g \mathcal{L}_g, \quad
+        w_g \leftarrow \mathrm{softmax}_g(\log w_g + \eta \hat{\mathcal{L}}_g), \quad
+        \hat{\mathcal{L}}_g \leftarrow
+        (1 - \beta) \hat{\mathcal{L}}_g + \beta \mathcal{L}_g
+
+    A group's loss is the mean InfoNCE of its rows in the batch, 0 without any; its
+    streaming loss then stays as it is. Both states are constants to the gradient. Users
+    are grouped by the share of popular items among their train items; popular are the
+    20 % of items with most train pairs.
+
+    Args:
+        popular_ratio: ``[U]`` the share of popular items of each user.
+        tau: The temperature.
+        thresholds: Where a further group begins: below the first are niche users, from
+            the second on blockbuster users, and between them diverse ones.
+        group_lr: :math:`\beta`, the step of the streaming losses.
+        eta: The step of the weights.
+        scale_by_batch: Multiply the loss by the batch's size, as the port in InvCF's
+            code does, which changes its balance with the L2 penalty (methods.md D13).
+        negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
+            with the other positives of the batch.
+        l2_negatives: Count negatives in the batch's L2 penalty (methods.md D1).
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    group: Tensor
+    group_loss: Tensor
+    log_weight: Tensor
+
+    def __init__(
+        self,
+        popular_ratio: Tensor,
+        tau: float = 0.2,
+        *,
+        thresholds: Sequence[float] = (0.6, 0.8),
+        group_lr: float = 0.01,
+        eta: float = 0.001,
+        scale_by_batch: bool = False,
+        negatives: Literal["sampled", "in_batch"] = "sampled",
+        l2_negatives: bool = False,
+    ) -> None:
+        super().__init__()
+        if list(thresholds) != sorted(set(thresholds)):
+            raise ValueError(f"thresholds must ascend (got {list(thresholds)})")
+        if not 0 <= group_lr <= 1:
+            raise ValueError(f"group_lr must be from 0 to 1 (got {group_lr})")
+        if not 0 <= eta < float("inf"):
+            raise ValueError(f"eta must not be negative (got {eta})")
+        if negatives not in ("sampled", "in_batch"):
+            raise ValueError(
+                f"negatives must be 'sampled' or 'in_batch' (got '{negatives}')"
+            )
+        self.tau, self.group_lr, self.eta = check_tau(tau), group_lr, eta
+        self.scale_by_batch, self.negatives = scale_by_batch, negatives
+        self.l2_negatives = l2_negatives
+        bounds = popular_ratio.new_tensor(thresholds)
+        group = torch.bucketize(popular_ratio, bounds, right=True)  # [U]
+        start = torch.zeros(len(thresholds) + 1, device="cpu")  # [G]
+        self.register_buffer("group", group, persistent=False)
+        self.register_buffer("group_loss", start)
+        self.register_buffer("log_weight", start.log_softmax(0))
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Count each user's popular items."""
+        return cls(popular_ratio(graph), **options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
+        pos, neg = scores(z_user, z_item, batch, tau=self.tau)
+        losses = softplus(neg.logsumexp(-1) - pos)  # [B]
+        found, is_present = self._by_group(losses, self.group[batch.user_id])
+        if self.training:
+            self._remember(found, is_present)
+        scale = losses.numel() if self.scale_by_batch else 1
+        return scale * (self.log_weight.exp() * found).sum()
+
+    def diagnostics(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the groups' weights, which drift."""
+        weights = self.log_weight.exp().unbind()
+        return {f"group_weight_{g}": weight for g, weight in enumerate(weights)}
+
+    def _by_group(self, losses: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+        """Average losses ``[B]`` by group ``[G]``; tell which groups there are."""
+        zeros = losses.new_zeros(self.group_loss.numel())
+        count = zeros.index_add(0, group, torch.ones_like(losses))
+        mean = zeros.index_add(0, group, losses) / count.clamp(min=1)
+        return mean, count > 0
+
+    @torch.no_grad()
+    def _remember(self, found: Tensor, is_present: Tensor) -> None:
+        found = found.to(self.group_loss.dtype)
+        moved = self.group_loss.lerp(found, self.group_lr)
+        self.group_loss = moved.where(is_present, self.group_loss)
+        logits = self.log_weight + self.eta * self.group_loss
+        self.log_weight = logits.log_softmax(0)
+
+
+def popular_ratio(graph: HeteroData) -> Tensor:
+    """Return which share ``[U]`` of each user's train items is popular, else 0."""
+    user, item = split_edges(graph, "train")
+    num_pairs, count = train_degrees(graph)
+    top = count.argsort(descending=True, stable=True)[: int(POPULAR * count.numel())]
+    is_popular = torch.zeros_like(count).index_fill(0, top, 1)
+    found = torch.zeros_like(num_pairs).index_add(0, user, is_popular[item])
+    return found.double() / num_pairs.clamp(min=1)

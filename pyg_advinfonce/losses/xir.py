@@ -1,0 +1,203 @@
+"""XIR and BIR: in-batch negatives, resampled by importance."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import MASKED, info_nce, unit_rows
+from pyg_advinfonce.graph import train_degrees
+from pyg_advinfonce.losses.base import Criterion, check_tau
+
+# How popularity, which corrects for the frequency of an item in a batch, is counted.
+POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "count": lambda count: count,
+    "log": torch.log1p,
+    "power": lambda count: count**0.75,
+}
+
+
+class XIR(Criterion):
+    r"""Sampled softmax over in-batch negatives that are drawn once more, by importance,
+    from the batch and from a cache, of `"Cache-Augmented Inbatch Importance Resampling
+    for Training Recommender Retriever" <https://arxiv.org/abs/2205.14859>`_.
+
+    .. math::
+        \mathcal{L} = \lambda\, \ell(K_u) + (1 - \lambda)\, \ell(R_u), \quad
+        \ell(S) = -\frac{1}{B} \sum_b \log
+        \frac{e^{s_{ui}}}{e^{s_{ui}} + \sum_{j \in S} e^{s_{uj}}}
+
+    Row ``u`` draws :math:`R_u` among the items of the batch and :math:`K_u` among those
+    of the cache, half the cache's size each, with probability proportional to
+    :math:`e^{s_{uj}} / q_j`. The next cache is drawn from the items drawn in this step,
+    in proportion to how often each has been drawn so far. Without a cache this is BIR:
+    :math:`\ell(R_u)` alone, with as many draws as the batch has items.
+
+    ``q`` is the frequency of an item in batches if train pairs are sampled
+    (``train.sampling = "interaction"``). Scores are cosines over tau, whereas the
+    authors use inner products (methods.md 2.11). Items without train pairs get the
+    least ``q`` there is, and are not in the first cache. Where ``z_item`` holds a
+    sample of the items, cached ones outside it are not drawn.
+
+    Args:
+        count: ``[I]`` how many train pairs each item has.
+        tau: The temperature.
+        lam: The share of the cache's part.
+        cache_size: How many items, with repetition, the cache holds; 0 gives BIR. The
+            authors' has the batch's size.
+        popularity: ``q`` is proportional to the count, to its logarithm (of one more)
+            or to its power 0.75.
+        cache_q: What the cache's draws are corrected by: ``popularity`` as the batch's,
+            or ``occurrence``, how often an item has been drawn (methods.md 2.11).
+        mask_hits: Never draw a user's own positive as its negative.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    negatives = "in_batch"
+    occurrence: Tensor
+    cache: Tensor
+    log_q: Tensor
+
+    def __init__(
+        self,
+        count: Tensor,
+        tau: float = 0.2,
+        *,
+        lam: float = 0.5,
+        cache_size: int = 1024,
+        popularity: Literal["count", "log", "power"] = "count",
+        cache_q: Literal["popularity", "occurrence"] = "popularity",
+        mask_hits: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= lam <= 1:
+            raise ValueError(f"lam must be from 0 to 1 (got {lam})")
+        if cache_size < 0:
+            raise ValueError(f"cache_size must not be negative (got {cache_size})")
+        if popularity not in POPULARITY:
+            raise ValueError(
+                f"popularity must be one of {list(POPULARITY)} (got '{popularity}')"
+            )
+        if cache_q not in ("popularity", "occurrence"):
+            raise ValueError(
+                f"cache_q must be 'popularity' or 'occurrence' (got '{cache_q}')"
+            )
+        self.tau, self.lam, self.cache_q = check_tau(tau), lam, cache_q
+        self.cache_size, self.mask_hits = cache_size, mask_hits
+        log_q = _log_frequency(POPULARITY[popularity](count.double()))  # [I]
+        self.register_buffer("log_q", log_q, persistent=False)
+        occurrence = torch.ones_like(count, dtype=torch.long)  # [I]
+        self.register_buffer("occurrence", occurrence)
+        self.register_buffer("cache", _first_cache(count, cache_size))  # [C]
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Count the train pairs of each item."""
+        return cls(train_degrees(graph)[1], **options)
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        user = unit_rows(z_user.index_select(0, batch.src_index)) / self.tau  # [B, D]
+        scores = user @ unit_rows(z_item.index_select(0, batch.dst_pos_index)).t()
+        pos, own = scores.diagonal(), batch.pos_id  # [B]
+        half = max(1, self.cache_size // 2)
+        number = half if self.cache_size else own.numel()
+        drawn, neg = self._resample(scores, own, own, self.log_q[own], number)
+        loss = info_nce(pos, neg)
+        if self.cache_size == 0:
+            return loss
+        scores = self._cache_scores(user, z_item, batch)  # [B, C]
+        log_q = self._cache_log_q()
+        more, neg = self._resample(scores, own, self.cache, log_q, number)
+        if self.training:
+            self._remember(torch.cat([drawn, more]).view(-1))
+        return self.lam * info_nce(pos, neg) + (1 - self.lam) * loss
+
+    def _resample(
+        self, scores: Tensor, own: Tensor, ids: Tensor, log_q: Tensor, number: int
+    ) -> tuple[Tensor, Tensor]:
+        """Draw columns of each row: the items' ids and their scores, ``[B, number]``.
+
+        Args:
+            scores: ``[B, N]``.
+            own: ``[B]`` the rows' positives.
+            ids: ``[N]`` the columns' items.
+            log_q: ``[N]`` their log frequency.
+            number: How many to draw.
+        """
+        if self.mask_hits:
+            scores = scores.masked_fill(ids == own.unsqueeze(-1), MASKED)
+        place = draw_columns(scores.detach() - log_q, number)
+        return ids[place], scores.gather(1, place)
+
+    def _cache_scores(self, user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        """Score rows ``[B, D]`` with the cached items that have a row: ``[B, C]``."""
+        row, is_absent = self.cache, None
+        if batch.dst_n_id is not None:  # z_item holds a sample of the items
+            row_of = torch.full_like(self.occurrence, -1)  # [I]
+            row_of[batch.dst_n_id] = torch.arange(z_item.size(0), device=row.device)
+            is_absent = row_of[row] < 0
+            row = row_of[row].clamp(min=0)
+        scores = user @ unit_rows(z_item.index_select(0, row)).t()
+        return scores if is_absent is None else scores.masked_fill(is_absent, MASKED)
+
+    def _cache_log_q(self) -> Tensor:
+        if self.cache_q == "popularity":
+            return self.log_q[self.cache]
+        return self.occurrence[self.cache].log()
+
+    @torch.no_grad()
+    def _remember(self, drawn: Tensor) -> None:
+        """Count what was drawn, and draw the next cache from it."""
+        count = torch.zeros_like(self.occurrence)
+        count.index_add_(0, drawn, torch.ones_like(drawn))
+        self.occurrence = self.occurrence + count
+        weight = self.occurrence.where(count > 0, 0).log()  # [I]
+        self.cache = draw_columns(weight.unsqueeze(0), self.cache_size).view(-1)
+
+
+def draw_columns(logits: Tensor, number: int) -> Tensor:
+    """Draw columns of each row, with replacement, by the softmax of the logits.
+
+    All is in single precision, so that a seed gives the same columns in any other.
+
+    Args:
+        logits: ``[B, N]``.
+        number: How many columns to draw for each row.
+
+    Returns:
+        ``[B, number]``.
+    """
+    mass = logits.float().softmax(-1).cumsum(-1)  # [B, N]
+    shape = logits.size(0), number
+    draw = torch.rand(shape, dtype=torch.float32, device=logits.device)
+    place = torch.searchsorted(mass, draw * mass[:, -1:], right=True)
+    return place.clamp(max=logits.size(1) - 1)  # where the logits are not numbers
+
+
+def _log_frequency(weight: Tensor) -> Tensor:
+    """Normalise weights; the ones that are zero count as the least of the others."""
+    known = weight[weight > 0]
+    floor = known.min() if known.numel() else weight.new_ones(())
+    weight = weight.where(weight > 0, floor)
+    return (weight / weight.sum()).log().float()
+
+
+def _first_cache(count: Tensor, size: int) -> Tensor:
+    known = (count > 0).nonzero().view(-1)
+    if known.numel() == 0:
+        known = torch.arange(count.numel(), device=count.device)
+    place = torch.randint(known.numel(), (size,), device="cpu").to(count.device)
+    return known[place]
