@@ -1,5 +1,8 @@
 """PyG transforms of user-item graphs."""
 
 from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
+from pyg_advinfonce.transforms.edge_drop import EdgeDrop
+from pyg_advinfonce.transforms.node_drop import NodeDrop
+from pyg_advinfonce.transforms.random_walk_drop import RandomWalkDrop
 
-__all__ = ["BipartiteNorm"]
+__all__ = ["BipartiteNorm", "EdgeDrop", "NodeDrop", "RandomWalkDrop"]
