@@ -26,9 +26,12 @@ if TYPE_CHECKING:
         RandomHardness,
         UniformHardness,
     )
-    from pyg_advinfonce.losses import BPR, AdvInfoNCE, Criterion, InfoNCE
+    from pyg_advinfonce.losses import BPR, DCL, AdvInfoNCE, Criterion, InfoNCE
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
+    from pyg_advinfonce.transforms.edge_drop import EdgeDrop
+    from pyg_advinfonce.transforms.node_drop import NodeDrop
+    from pyg_advinfonce.transforms.random_walk_drop import RandomWalkDrop
 
 __version__ = "0.1.0"
 
@@ -38,7 +41,9 @@ _HOME = {
     "BipartiteNorm": "transforms.bipartite_norm",
     "Config": "config",
     "Criterion": "losses.base",
+    "DCL": "losses.dcl",
     "EdgeBatch": "batch",
+    "EdgeDrop": "transforms.edge_drop",
     "EmbeddingHardness": "hardness",
     "Evaluator": "training.evaluator",
     "Hardness": "hardness",
@@ -46,8 +51,10 @@ _HOME = {
     "InfoNCE": "losses.infonce",
     "LightGCN": "encoders.lightgcn",
     "MLPHardness": "hardness",
+    "NodeDrop": "transforms.node_drop",
     "REV_INTERACTS": "graph",
     "RandomHardness": "hardness",
+    "RandomWalkDrop": "transforms.random_walk_drop",
     "Result": "experiment",
     "UniformHardness": "hardness",
     "build_graph": "graph",
@@ -59,6 +66,7 @@ _HOME = {
 
 __all__ = [
     "BPR",
+    "DCL",
     "INTERACTS",
     "REV_INTERACTS",
     "AdvInfoNCE",
@@ -66,13 +74,16 @@ __all__ = [
     "Config",
     "Criterion",
     "EdgeBatch",
+    "EdgeDrop",
     "EmbeddingHardness",
     "Evaluator",
     "Hardness",
     "InfoNCE",
     "LightGCN",
     "MLPHardness",
+    "NodeDrop",
     "RandomHardness",
+    "RandomWalkDrop",
     "Result",
     "UniformHardness",
     "build_graph",

@@ -53,6 +53,9 @@ GENERAL: Mapping[str, Options] = {
     name: {} for name in ("adv", "bpr", "infonce", "adv-mlp", "rand", "adv-reverse")
 }
 
+# What the methods that augment LightGCN take. SGL and NCL come with a penalty of 1e-4.
+CONTRASTIVE = ("bpr", "infonce", "adv")
+
 MODELS: Mapping[str, Entry] = {
     "mf": Entry(
         "methods.mf:build",
@@ -65,6 +68,36 @@ MODELS: Mapping[str, Entry] = {
         "LightGCN (He et al., SIGIR 2020)",
         encoder="encoders.lightgcn:LightGCN",
         losses=GENERAL,
+    ),
+    "sgl": Entry(
+        "methods.sgl:build",
+        "SGL: contrasts graphs that lack some edges (Wu et al., SIGIR 2021)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {"train": {"l2": 1e-4}} for name in CONTRASTIVE},
+    ),
+    "ncl": Entry(
+        "methods.ncl:build",
+        "NCL: contrasts nodes with neighbours and clusters (Lin et al., WWW 2022)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {"train": {"l2": 1e-4}} for name in CONTRASTIVE},
+    ),
+    "simgcl": Entry(
+        "methods.simgcl:build",
+        "SimGCL: contrasts two noisy passes (Yu et al., SIGIR 2022)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {} for name in CONTRASTIVE},
+    ),
+    "xsimgcl": Entry(
+        "methods.xsimgcl:build",
+        "XSimGCL: contrasts layers of one noisy pass (Yu et al., TKDE 2023)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {} for name in CONTRASTIVE},
+    ),
+    "dcl": Entry(
+        "methods.dcl:build",
+        "DCL: contrasts passes with dropped messages (Liu et al., 2021; reconstructed)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={"dcl": {}},
     ),
 }
 
@@ -93,6 +126,7 @@ LOSSES: Mapping[str, Entry] = {
         "AdvInfoNCE whose hardness lowers the loss (ablation)",
         {"loss": {"reverse": True}},
     ),
+    "dcl": Entry("losses.dcl:DCL", "DCL's debiased InfoNCE (reconstructed)"),
 }
 
 DATASETS: Mapping[str, Entry] = {

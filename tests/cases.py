@@ -179,8 +179,18 @@ def by_chance(criterion, z_user, z_item, batch):
     return by_info_nce(criterion, z_user, z_item, batch, delta)
 
 
+def by_dcl(criterion, z_user, z_item, batch):
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=True, tau=criterion.tau)
+    return reference.debiased_info_nce(pos, neg, criterion.prior, criterion.tau)
+
+
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
-SMALL: Mapping[str, Mapping[str, Any]] = {}
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "ncl": {"first_epoch": 0, "neighbor_weight": 1e-3, "prototype_weight": 1e-3},
+}
+
+# Models that draw numbers besides the sampler's.
+DRAWING = {"sgl", "ncl", "simgcl", "xsimgcl", "dcl"}
 
 CASES = (
     Case("bpr", by_bpr, sums=False),
@@ -201,6 +211,8 @@ CASES = (
     Case("rand", by_chance, draws=True, sums=False),
     Case("rand", by_chance, hardness={"normalized": True}, draws=True, sums=False),
     Case("adv-reverse", by_embedding, hardness={"dim": 3}),
+    Case("dcl", by_dcl, model="dcl"),
+    Case("dcl", by_dcl, {"tau": 0.5, "prior": 0.1}, model="dcl"),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
 CRITERIA = tuple(case for case in CASES if case.is_criterion)

@@ -346,7 +346,7 @@ def test_a_metric_that_is_not_computed_is_refused():
 
 def draws(model, case):
     """Whether a pair draws numbers besides the sampler's."""
-    return case.draws
+    return case.draws or model in cases.DRAWING
 
 
 def run(case, model=None, *, noise=0, **keys):
