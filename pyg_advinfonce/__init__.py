@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pyg_advinfonce.losses.bce import BCE
     from pyg_advinfonce.losses.bpr import BPR
     from pyg_advinfonce.losses.ccl import CCL
+    from pyg_advinfonce.losses.dcl import DCL
     from pyg_advinfonce.losses.directau import DirectAU
     from pyg_advinfonce.losses.hdccf import HDCCF
     from pyg_advinfonce.losses.infonce import InfoNCE
@@ -45,8 +46,11 @@ if TYPE_CHECKING:
     from pyg_advinfonce.terms.invcf import InvCF
     from pyg_advinfonce.training.evaluator import Evaluator
     from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
+    from pyg_advinfonce.transforms.edge_drop import EdgeDrop
     from pyg_advinfonce.transforms.joint_graph import JointGraph
+    from pyg_advinfonce.transforms.node_drop import NodeDrop
     from pyg_advinfonce.transforms.random_links import RandomLinks
+    from pyg_advinfonce.transforms.random_walk_drop import RandomWalkDrop
     from pyg_advinfonce.transforms.subgraph_mask import SubgraphMask
 
 __version__ = "0.1.0"
@@ -63,8 +67,10 @@ _HOME = {
     "CCL": "losses.ccl",
     "Config": "config",
     "Criterion": "losses.base",
+    "DCL": "losses.dcl",
     "DirectAU": "losses.directau",
     "EdgeBatch": "batch",
+    "EdgeDrop": "transforms.edge_drop",
     "EmbeddingHardness": "hardness",
     "Evaluator": "training.evaluator",
     "HDCCF": "losses.hdccf",
@@ -75,9 +81,11 @@ _HOME = {
     "JointGraph": "transforms.joint_graph",
     "LightGCN": "encoders.lightgcn",
     "MLPHardness": "hardness",
+    "NodeDrop": "transforms.node_drop",
     "REV_INTERACTS": "graph",
     "RandomHardness": "hardness",
     "RandomLinks": "transforms.random_links",
+    "RandomWalkDrop": "transforms.random_walk_drop",
     "Result": "experiment",
     "SDRO": "losses.sdro",
     "SubgraphMask": "transforms.subgraph_mask",
@@ -97,6 +105,7 @@ __all__ = [
     "BCE",
     "BPR",
     "CCL",
+    "DCL",
     "HDCCF",
     "INTERACTS",
     "REV_INTERACTS",
@@ -112,6 +121,7 @@ __all__ = [
     "Criterion",
     "DirectAU",
     "EdgeBatch",
+    "EdgeDrop",
     "EmbeddingHardness",
     "Evaluator",
     "Hardness",
@@ -120,8 +130,10 @@ __all__ = [
     "JointGraph",
     "LightGCN",
     "MLPHardness",
+    "NodeDrop",
     "RandomHardness",
     "RandomLinks",
+    "RandomWalkDrop",
     "Result",
     "SubgraphMask",
     "UltraGCN",

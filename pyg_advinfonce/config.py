@@ -262,8 +262,15 @@ def check_options(
 
 
 @contextmanager
-def naming(section: str, target: Callable[..., Any]) -> Iterator[None]:
+def naming(
+    section: str, target: Callable[..., Any], **others: Callable[..., Any]
+) -> Iterator[None]:
     """Let what a constructor says of its argument ``tau`` speak of ``loss.tau``.
+
+    Args:
+        section: The section that configures it, here ``loss``.
+        target: The constructor.
+        **others: What else is called, by the section that configures it.
 
     Raises:
         ConfigError: If the constructor raises a ``ValueError`` that is not ours.
@@ -274,9 +281,10 @@ def naming(section: str, target: Callable[..., Any]) -> Iterator[None]:
         raise
     except ValueError as error:
         message = str(error)
-        is_key = message.split(" ")[0] in inspect.signature(target).parameters
-        between = "." if is_key else ": "
-        raise ConfigError(f"{section}{between}{message}") from error
+        for name, called in {section: target, **others}.items():
+            if message.split(" ")[0] in inspect.signature(called).parameters:
+                raise ConfigError(f"{name}.{message}") from error
+        raise ConfigError(f"{section}: {message}") from error
 
 
 def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:

@@ -179,7 +179,7 @@ def build_method(
     seed_everything(config.train.seed, 0, 0, stream=2)
     criterion = criterion or build_criterion(config, graph)
     seed_everything(config.train.seed, 0, 0, stream=1)
-    with naming("encoder", encoder):
+    with naming("encoder", encoder, method=builder):
         found: Method = builder(graph, criterion, **settings)
     return found
 

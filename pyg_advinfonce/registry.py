@@ -101,6 +101,9 @@ LOSSES: Mapping[str, Entry] = {
         "Binary cross-entropy of edges, UltraGCN's weights included",
         general=False,
     ),
+    "dcl": Entry(
+        "losses.dcl:DCL", "DCL's debiased InfoNCE (reconstructed)", general=False
+    ),
     "autocf": Entry(
         "terms.autocf_loss:AutoCFLoss",
         "AutoCF's own: softmax over all items, contrasts, what is masked",
@@ -113,6 +116,9 @@ _GENERAL: Mapping[str, Options] = {
     "adv": {},
     **{name: {} for name, entry in LOSSES.items() if entry.general},
 }
+
+# What the methods that augment LightGCN take. SGL and NCL come with a penalty of 1e-4.
+_CONTRASTED = ("bpr", "infonce", "adv")
 
 MODELS: Mapping[str, Entry] = {
     "mf": Entry(
@@ -164,6 +170,36 @@ MODELS: Mapping[str, Entry] = {
         "Variational graph auto-encoder of users and items (a reconstruction)",
         encoder="encoders.vgae:VGAE",
         losses={"bce": {}, "infonce": {}, "adv": {}, "adv-mlp": {}},
+    ),
+    "sgl": Entry(
+        "methods.sgl:build",
+        "SGL: contrasts graphs that lack some edges (Wu et al., SIGIR 2021)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
+    ),
+    "ncl": Entry(
+        "methods.ncl:build",
+        "NCL: contrasts nodes with neighbours and clusters (Lin et al., WWW 2022)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
+    ),
+    "simgcl": Entry(
+        "methods.simgcl:build",
+        "SimGCL: contrasts two noisy passes (Yu et al., SIGIR 2022)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {} for name in _CONTRASTED},
+    ),
+    "xsimgcl": Entry(
+        "methods.xsimgcl:build",
+        "XSimGCL: contrasts layers of one noisy pass (Yu et al., TKDE 2023)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={name: {} for name in _CONTRASTED},
+    ),
+    "dcl": Entry(
+        "methods.dcl:build",
+        "DCL: contrasts passes with dropped messages (Liu et al., 2021; reconstructed)",
+        encoder="encoders.lightgcn:LightGCN",
+        losses={"dcl": {}},
     ),
     "autocf": Entry(
         "methods.autocf:build",

@@ -23,7 +23,7 @@ class Step:
         batch: The edges.
         epoch: The epoch, counted from 0.
         index: The step within the epoch, counted from 0.
-        embeddings: The graph's embeddings, if they are constant in this phase.
+        embeddings: The graph's clean embeddings, if they are constant in this phase.
     """
 
     def __init__(
@@ -43,6 +43,11 @@ class Step:
     def embeddings(self) -> Embeddings:
         """The embeddings of the graph, computed once a step."""
         return self._given or self.encode()
+
+    @cached_property
+    def clean(self) -> Embeddings:
+        """The embeddings without noise or dropped messages, computed once a step."""
+        return self._given or self.encode(perturb=False)
 
     def encode(
         self,

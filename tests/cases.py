@@ -325,8 +325,19 @@ def by_alignment(criterion, z_user, z_item, batch):
     return loss + criterion.gamma * spread / 2
 
 
+def by_dcl(criterion, z_user, z_item, batch):
+    pos, neg = reference.scores(z_user, z_item, batch, cosines=True, tau=criterion.tau)
+    return reference.debiased_info_nce(pos, neg, criterion.prior, criterion.tau)
+
+
 # Arguments of builders that the toy graph is too small for, or that a test needs small.
-SMALL: Mapping[str, Mapping[str, Any]] = {"autocf": {"num_heads": 2}}
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "autocf": {"num_heads": 2},
+    "ncl": {"first_epoch": 0, "neighbor_weight": 1e-3, "prototype_weight": 1e-3},
+}
+
+# Models that draw numbers besides the sampler's.
+DRAWING = {"vgae", "sgl", "ncl", "simgcl", "xsimgcl", "dcl"}
 
 CASES = (
     Case("bpr", by_bpr, sums=False),
@@ -392,6 +403,8 @@ CASES = (
     Case("directau", by_alignment, {"gamma": 5.0, "cosine": True}),
     Case("invcf", options={"dim": 3}, draws=True),
     Case("invcf", options={"dim": 3, "lam2": 0.5, "negatives": "sampled"}, draws=True),
+    Case("dcl", by_dcl, model="dcl"),
+    Case("dcl", by_dcl, {"tau": 0.5, "prior": 0.1}, model="dcl"),
 )
 FIRST = tuple({case.loss: case for case in reversed(CASES)}.values())[::-1]
 CRITERIA = tuple(case for case in CASES if case.is_criterion)

@@ -42,6 +42,7 @@ class MethodCase:
     def id(self):
         options = {**self.options, **self.loss_options}
         words = [f"{key}={value}" for key, value in options.items()]
+        words += [f"epoch={self.epoch}"] if self.epoch else []
         return "-".join([self.model, self.loss, *words])
 
     def build(self, graph):
@@ -76,6 +77,127 @@ def light_gcn(method, graph):
     alpha = list(encoder.alpha)
     summed, _ = reference.light_gcn(dense(graph), joint(encoder), len(alpha) - 1, alpha)
     return halves(graph, summed)
+
+
+def matrices(method, view):
+    """Return the dense adjacency of each layer of one graph, or of one a layer."""
+    views = view if isinstance(view, list) else [view] * len(method.encoder.convs)
+    return [dense(view) for view in views]
+
+
+def dropped(method, graph):
+    """Draw each layer's dense adjacency without some messages: to users, to items."""
+    p, users = method.encoder.message_drop, cases.num_nodes(graph)[0]
+    found = []
+    for matrix in matrices(method, graph):
+        thinned = torch.zeros_like(matrix)
+        pairs = cases.split_edges(graph, "train").t().tolist()
+        for to_user in (True, False):
+            draw = torch.rand(len(pairs))
+            for (u, i), kept in zip(pairs, (draw >= p).tolist(), strict=True):
+                place = (u, users + i) if to_user else (users + i, u)
+                thinned[place] = matrix[place] / (1 - p) if kept else 0.0
+        found.append(thinned)
+    return found
+
+
+def layers_of(method, graph, layer_matrices, *, noise=0.0):
+    """Propagate by dense products; noise is drawn for users, then for items."""
+    layers, shapes = [joint(method.encoder)], cases.num_nodes(graph)
+    for matrix in layer_matrices:
+        x = matrix @ layers[-1]
+        if noise:
+            draw = torch.cat([torch.rand(n, x.size(1)) for n in shapes])
+            x = reference.noisy(x, noise, draw)
+        layers.append(x)
+    return layers
+
+
+def mean_of(method, graph, layers):
+    """Sum the layers by the encoder's weights, as users and items."""
+    alpha = method.encoder.alpha
+    summed = sum(a * x for a, x in zip(alpha, layers, strict=False))
+    return halves(graph, summed)
+
+
+def ranking(method, z, batch):
+    """Return the ranking loss and the penalty."""
+    case = cases.find(loss_name(method))
+    return case.naive(method.criterion, *z, batch) + penalty(method, batch)
+
+
+def contrast(method, name, first, second, batch):
+    """Return a weighted contrast of users plus that of items."""
+    term, weight = method.objective.terms[name], method.objective.weights[name]
+    index = (batch.src_index, batch.dst_pos_index)
+    return weight * sum(
+        reference.contrast(x, y, nodes, term.tau, term.candidates)
+        for x, y, nodes in zip(first, second, index, strict=True)
+    )
+
+
+def by_sgl(method, graph, batch):
+    """3.1: BPR on the whole graph, the contrast between the two drawn ones."""
+    first, second = (
+        mean_of(method, graph, layers_of(method, graph, matrices(method, view)))
+        for view in method.objective.terms["views"].views
+    )
+    loss = ranking(method, light_gcn(method, graph), batch)
+    return loss + contrast(method, "views", first, second, batch)
+
+
+def by_ncl(method, graph, batch):
+    """3.2: BPR, layer k against layer 0, layer 0 against centroids."""
+    layers = layers_of(method, graph, matrices(method, graph))
+    loss = ranking(method, mean_of(method, graph, layers), batch)
+    terms, weights = method.objective.terms, method.objective.weights
+    near, proto = terms["neighbors"], terms["prototypes"]
+    tables, others = halves(graph, layers[0]), halves(graph, layers[near.layer])
+    index = (batch.src_index, batch.dst_pos_index)
+    for x, y, nodes, w in zip(
+        tables, others, index, (1, near.item_weight), strict=True
+    ):
+        part = reference.neighbor_contrast(y, x, nodes, near.tau)
+        loss = loss + weights["neighbors"] * w * part
+    if len(proto.user_centroids):
+        for x, nodes, centroids, cluster in (
+            (tables[0], index[0], proto.user_centroids, proto.user_cluster),
+            (tables[1], index[1], proto.item_centroids, proto.item_cluster),
+        ):
+            keys = (centroids, cluster.tolist(), proto.tau, proto.prototypes)
+            part = reference.prototype_contrast(x, nodes, *keys)
+            loss = loss + weights["prototypes"] * part
+    return loss
+
+
+def by_simgcl(method, graph, batch):
+    """3.3: BPR on the clean pass, the contrast between two noisy ones."""
+    whole, eps = matrices(method, graph), method.encoder.noise.eps
+    clean, first, second = (
+        mean_of(method, graph, layers_of(method, graph, whole, noise=noise))
+        for noise in (0.0, eps, eps)
+    )
+    loss = ranking(method, clean, batch)
+    return loss + contrast(method, "passes", first, second, batch)
+
+
+def by_xsimgcl(method, graph, batch):
+    """3.4: BPR on the noisy pass, its mean against one of its layers."""
+    whole, eps = matrices(method, graph), method.encoder.noise.eps
+    layers = layers_of(method, graph, whole, noise=eps)
+    z = mean_of(method, graph, layers)
+    other = halves(graph, layers[method.objective.terms["layers"].layer])
+    return ranking(method, z, batch) + contrast(method, "layers", z, other, batch)
+
+
+def by_dcl(method, graph, batch):
+    """3.5: the debiased loss on the first of two passes with dropped messages."""
+    first, second = (
+        mean_of(method, graph, layers_of(method, graph, dropped(method, graph)))
+        for _ in range(2)
+    )
+    loss = ranking(method, first, batch)
+    return loss + contrast(method, "passes", first, second, batch)
 
 
 def penalty(method, batch):
@@ -230,6 +352,8 @@ def by_invcf(method, graph, batch):
 
 
 INVCF = {"dim": 3, "lam1": 0.3, "lam2": 0.2, "lam3": 0.4, "l2": 0.1}
+NCL = {"neighbor_weight": 0.1, "prototype_weight": 0.2, "item_weight": 0.5}
+
 METHOD_CASES = (
     MethodCase("lightgcn", "infonce", by_criterion),
     MethodCase("lightgcn", "adv", by_criterion, {"num_layers": 3, "l2": 0.1}),
@@ -254,4 +378,20 @@ METHOD_CASES = (
     MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, INVCF),
     MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, {"lam2": 3.0}),
     MethodCase("mf", "invcf", by_invcf, {"l2": 0.2}, INVCF),
+    MethodCase("sgl", "bpr", by_sgl, {"drop": 0.3}),
+    MethodCase("sgl", "bpr", by_sgl, {"augmentation": "node", "drop": 0.3}),
+    MethodCase("sgl", "adv", by_sgl, {"augmentation": "walk", "drop": 0.4, "l2": 0.1}),
+    MethodCase("sgl", "bpr", by_sgl, {"candidates": "batch", "num_layers": 1}),
+    MethodCase("ncl", "bpr", by_ncl, NCL),
+    MethodCase("ncl", "bpr", by_ncl, NCL | {"first_epoch": 1}),
+    MethodCase("ncl", "bpr", by_ncl, NCL | {"first_epoch": 1}, epoch=1),
+    MethodCase("ncl", "infonce", by_ncl, NCL | {"prototypes": "batch", "layer": 4}),
+    MethodCase("ncl", "bpr", by_ncl, NCL | {"num_layers": 1, "num_prototypes": 2}),
+    MethodCase("simgcl", "bpr", by_simgcl),
+    MethodCase("simgcl", "adv", by_simgcl, {"candidates": "all", "noise": 0.5}),
+    MethodCase("xsimgcl", "bpr", by_xsimgcl),
+    MethodCase("xsimgcl", "bpr", by_xsimgcl, {"layer": 2, "num_layers": 3, "l2": 0.1}),
+    MethodCase("xsimgcl", "infonce", by_xsimgcl, {"candidates": "all"}),
+    MethodCase("dcl", "dcl", by_dcl),
+    MethodCase("dcl", "dcl", by_dcl, {"message_drop": 0.5, "candidates": "all"}),
 )

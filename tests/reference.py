@@ -11,7 +11,8 @@ import torch
 
 
 def norm(x):
-    return sum(v * v for v in x) ** 0.5
+    total = sum(v * v for v in x)
+    return total**0.5 if total > 0 else 0 * total
 
 
 def dot(x, y):
@@ -19,8 +20,8 @@ def dot(x, y):
 
 
 def cosine(x, y):
-    """0.1: the inner product over the norms."""
-    return dot(x, y) / (norm(x) * norm(y))
+    """0.1: the inner product over the norms, at least ``eps`` each."""
+    return dot(x, y) / (max(norm(x), 1e-12) * max(norm(y), 1e-12))
 
 
 def scores(z_user, z_item, batch, *, cosines, tau=1.0):
@@ -275,11 +276,65 @@ def distance_correlation(x, y, eps=0.0):
 
 def view_info_nce(anchor, positive, tau):
     """3: row ``t`` of one view against all rows of the other."""
+
+
+def nce_row(anchor, candidates, own, tau):
+    """3: one row of one view against rows of the other, of which one is its own."""
+    row = [torch.exp(cosine(anchor, c) / tau) for c in candidates]
+    return -torch.log(row[own] / sum(row))
+
+
+def view_info_nce(anchor, candidates, tau, index=None):
+    """3: rows of one view, row ``t`` against all rows of the other, on average."""
+    own = range(len(anchor)) if index is None else index
+    rows = [nce_row(a, candidates, i, tau) for a, i in zip(anchor, own, strict=True)]
+    return sum(rows) / len(rows)
+
+
+def contrast(first, second, index, tau, candidates):
+    """3: NCE over the different nodes of a batch, with all nodes or the batch's."""
+    nodes = sorted(set(index.tolist()))
+    if candidates == "all":
+        return view_info_nce(first[nodes], second, tau, nodes)
+    return view_info_nce(first[nodes], second[nodes], tau)
+
+
+def neighbor_contrast(layer, table, index, tau):
+    """3.2: ``L_S`` of one kind of nodes, a sum over the batch with repeats."""
+    return sum(nce_row(layer[t], table, t, tau) for t in index.tolist())
+
+
+def prototype_contrast(table, index, centroids, cluster, tau, candidates):
+    """3.2: ``L_P`` of one kind of nodes, a sum over the batch with repeats."""
+    total = 0.0
+    for b, t in enumerate(index.tolist()):
+        if candidates == "all":
+            total += nce_row(table[t], centroids, cluster[t], tau)
+        else:  # D10: the centroids that the batch's elements are assigned to
+            others = [centroids[cluster[t]] for t in index.tolist()]
+            total += nce_row(table[t], others, b, tau)
+    return total
+
+
+def debiased_info_nce(pos, neg, prior, tau):
+    """3.5: ``-log e^{s_i} / (e^{s_i} + N g)``, ``g`` free of expected positives."""
     losses = []
-    for t, a in enumerate(anchor):
-        row = [torch.exp(cosine(a, p) / tau) for p in positive]
-        losses.append(-torch.log(row[t] / sum(row)))
+    for s_i, row in zip(pos, neg, strict=True):
+        mean = sum(torch.exp(s_j) for s_j in row) / len(row)
+        g = (mean - prior * torch.exp(s_i)) / (1 - prior)
+        g = torch.clamp(g, min=math.exp(-1 / tau))
+        losses.append(-torch.log(torch.exp(s_i) / (torch.exp(s_i) + len(row) * g)))
     return sum(losses) / len(losses)
+
+
+def noisy(x, eps, draw):
+    """3.3: ``x + eps sign(x) r / |r|``, row by row."""
+    return torch.stack(
+        [
+            row + eps * torch.sign(row.detach()) * r / norm(r)
+            for row, r in zip(x, draw, strict=True)
+        ]
+    )
 
 
 def embedding_l2(x_user, x_item, batch, *, negatives):

@@ -201,6 +201,34 @@ def test_views_are_contrasted_as_in_the_naive_formula(row):
     torch.testing.assert_close(view_info_nce(x, y, 0.3), expected)
 
 
+@given(rows(num_rows=st.integers(1, 4), size=st.integers(2, 4), scale=1.0), st.data())
+@settings(deadline=None, max_examples=40)
+def test_an_anchor_may_have_its_own_row_anywhere(row, data):
+    _, anchor, other = row
+    candidate = torch.cat([other, anchor.flip(0), other.flip(1)])
+    place = st.integers(0, len(candidate) - 1)
+    size = len(anchor)
+    index = torch.tensor(data.draw(st.lists(place, min_size=size, max_size=size)))
+    anchor, candidate = anchor.requires_grad_(), candidate.requires_grad_()
+    found = view_info_nce(anchor, candidate, 0.3, index)
+    expected = reference.view_info_nce(anchor, candidate, 0.3, index.tolist())
+    torch.testing.assert_close(found, expected)
+    grads = (torch.autograd.grad(z, (anchor, candidate)) for z in (found, expected))
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+
+
+def test_equal_views_at_right_angles_have_a_closed_form():
+    eye = torch.eye(4, dtype=torch.float64)
+    expected = math.log(math.exp(2) + 3) - 2
+    assert close(view_info_nce(eye, eye, 0.5), expected)
+    assert close(
+        view_info_nce(eye[[2, 0, 2]], eye, 0.5, torch.tensor([2, 0, 2])), expected
+    )
+    other = math.log(math.exp(2) + 3)
+    assert close(view_info_nce(eye[[2, 0]], eye, 0.5, torch.tensor([1, 3])), other)
+
+
 def test_identical_rows_are_uniform_to_degree_zero_and_finite():
     x = torch.ones(3, 2, requires_grad=True)
     value = uniform(x)

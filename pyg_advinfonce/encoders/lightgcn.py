@@ -23,7 +23,8 @@ class LightGCN(Encoder):
         Z = \sum_{k=0}^{L} \alpha_k \hat{A}^k E
 
     The sum is one fused operation; a single layer is made, by PyG's ``LGConv``, when
-    something asks for it.
+    something asks for it. With ``propagate_layers``, something always does: then the
+    layers are made first, and summed.
 
     The graph needs the weights of
     :class:`~pyg_advinfonce.transforms.bipartite_norm.BipartiteNorm`. Without layers
@@ -36,7 +37,8 @@ class LightGCN(Encoder):
         num_layers: ``L``.
         alpha: The layers' weights ``[L + 1]`` (default: all equal).
         first_layer: The first layer that the default weights count.
-        propagate_layers: How many layers there are to ask for (default: ``L``).
+        propagate_layers: How many layers there are to ask for, at least ``L``
+            (default: ``L``, rarely asked for).
         noise: Perturb every layer by
             :class:`~pyg_advinfonce.encoders.noise.UniformNoise` of this length.
         message_drop: Drop each message of each layer with this probability.
@@ -69,6 +71,7 @@ class LightGCN(Encoder):
         self.alpha = _alpha(num_layers, first_layer, alpha)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.is_fused = propagate_layers is None
         depth = max(num_layers, propagate_layers or 0)
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(depth))
         self.noise = UniformNoise(noise) if noise else None
@@ -105,7 +108,8 @@ class LightGCN(Encoder):
             relations = [self._drop(pair) for pair in relations]
         noise = self.noise if perturb else None
         layers = Layers(tables, self.convs, relations, noise)
-        if isinstance(graph, HeteroData) and len(self.alpha) > 1 and not perturb:
+        one_graph = isinstance(graph, HeteroData) and len(self.alpha) > 1
+        if self.is_fused and one_graph and not perturb:
             summed = layer_sum(*tables, *relations[0], self.alpha)
             return Embeddings(*summed, layers)
         counted = zip(*layers[: len(self.alpha)], strict=True)

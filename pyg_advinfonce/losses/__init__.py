@@ -7,6 +7,7 @@ from pyg_advinfonce.losses.bc import BC
 from pyg_advinfonce.losses.bce import BCE
 from pyg_advinfonce.losses.bpr import BPR
 from pyg_advinfonce.losses.ccl import CCL
+from pyg_advinfonce.losses.dcl import DCL
 from pyg_advinfonce.losses.directau import DirectAU
 from pyg_advinfonce.losses.hdccf import HDCCF
 from pyg_advinfonce.losses.infonce import InfoNCE
@@ -18,6 +19,7 @@ __all__ = [
     "BCE",
     "BPR",
     "CCL",
+    "DCL",
     "HDCCF",
     "SDRO",
     "XIR",

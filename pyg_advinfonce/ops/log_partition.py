@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-MAX_SCORES = 2**24  # 64 MB of single precision
+# 4 MB of single precision, which a processor's cache holds, or 64 MB on a GPU.
+MAX_SCORES, MAX_SCORES_CUDA = 2**20, 2**24
 
 
 def log_partition(
-    x_src: Tensor, x_dst: Tensor, *, max_scores: int = MAX_SCORES
+    x_src: Tensor, x_dst: Tensor, *, max_scores: int | None = None
 ) -> Tensor:
     r"""Sum the exponentials of each source row's scores with all destination rows.
 
@@ -25,7 +26,8 @@ def log_partition(
     Args:
         x_src: ``[B, D]``.
         x_dst: ``[N, D]`` with at least one row.
-        max_scores: The most scores to hold at once, at least one column of them.
+        max_scores: The most scores to hold at once, at least one column of them; by
+            default what suits the device.
 
     Returns:
         ``[B]``.
@@ -40,7 +42,8 @@ def log_partition(
         )
     if x_dst.size(0) == 0:
         raise ValueError("x_dst must have at least one row (got 0)")
-    found: Tensor = _LogPartition.apply(x_src, x_dst, max_scores)
+    size = max_scores or (MAX_SCORES_CUDA if x_src.is_cuda else MAX_SCORES)
+    found: Tensor = _LogPartition.apply(x_src, x_dst, size)
     return found
 
 

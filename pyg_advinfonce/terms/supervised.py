@@ -13,7 +13,7 @@ class Supervised(Term):
 
     Args:
         criterion: Any :class:`~pyg_advinfonce.losses.base.Criterion`.
-        perturb: ``False`` encodes the graph once more, unperturbed, for this term.
+        perturb: ``False`` takes the clean embeddings, another pass of the encoder.
     """
 
     def __init__(self, criterion: Criterion, *, perturb: bool = True) -> None:
@@ -21,7 +21,7 @@ class Supervised(Term):
         self.criterion, self.perturb = criterion, perturb
 
     def forward(self, step: Step) -> Tensor:
-        z = step.embeddings if self.perturb else step.encode(perturb=False)
+        z = step.embeddings if self.perturb else step.clean
         x_user, x_item = z.layers[0]
         loss: Tensor = self.criterion(
             z.user, z.item, step.batch, x_user=x_user, x_item=x_item

@@ -1,5 +1,6 @@
 import copy
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import INTERACTS, ITEM, REV_INTERACTS, USER, build_graph
+from pyg_advinfonce.ops import Adjacency, propagate
 from pyg_advinfonce.transforms import BipartiteNorm
 from tests import cases, reference
 from tests.cases import DIM, NUM_ITEMS, NUM_USERS, TRAIN, pairs
@@ -345,3 +347,203 @@ def test_the_mode_changes_nothing(graph):
     expected = joint(encoder(graph))
     assert torch.equal(joint(encoder.eval()(graph, perturb=False)), expected)
     assert torch.equal(joint(encoder(graph, perturb=True)), expected)
+
+
+def with_options(num_layers=2, **options):
+    torch.manual_seed(0)
+    encoder = LightGCN(NUM_USERS, NUM_ITEMS, DIM, num_layers, **options)
+    return encoder.double()
+
+
+def whole():
+    return reference.normalized_adjacency(pairs(*TRAIN), NUM_USERS, NUM_ITEMS)
+
+
+RANDOM = ({"noise": 0.3}, {"message_drop": 0.4}, {"noise": 0.3, "message_drop": 0.4})
+random = pytest.mark.parametrize("options", RANDOM, ids=lambda o: "-".join(o))
+
+
+@random
+def test_layers_are_the_very_ones_that_were_summed(graph, options):
+    encoder = with_options(3, first_layer=1, **options)
+    z = encoder(double_norm(graph))
+    for found, place in ((z.user, 0), (z.item, 1)):
+        summed = sum(rows[place] for rows in z.layers[1:]) / 3
+        torch.testing.assert_close(found, summed, rtol=1e-12, atol=1e-14)
+
+
+@random
+def test_only_training_perturbs_and_each_pass_anew(graph, options):
+    encoder, plain = with_options(**options), with_options()
+    graph = double_norm(graph)
+    expected = joint(plain(graph))
+    torch.testing.assert_close(joint(encoder(graph, perturb=False)), expected)
+    encoder.eval()
+    torch.testing.assert_close(joint(encoder(graph)), expected)
+    perturbed = joint(encoder(graph, perturb=True))
+    encoder.train()
+    first, second = joint(encoder(graph)), joint(encoder(graph))
+    for a, b in ((first, second), (first, expected), (perturbed, expected)):
+        assert not torch.allclose(a, b)
+
+
+@random
+def test_the_seed_decides_a_perturbed_pass(graph, options):
+    encoder, graph = with_options(**options), double_norm(graph)
+    found = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        found.append(joint(encoder(graph)))
+    assert torch.equal(*found)
+
+
+def test_noise_pushes_every_layer_but_the_first_by_its_length(graph):
+    encoder = with_options(3, noise=0.25)
+    z = encoder(double_norm(graph))
+    layers = [torch.cat(rows) for rows in z.layers]
+    assert torch.equal(layers[0], torch.cat([encoder.user, encoder.item]))
+    for before, after in pairwise(layers):
+        clean = whole() @ before  # what the layer is without noise of its own
+        lengths = (after - clean).norm(dim=1)
+        isolated = ~whole().any(dim=1)
+        assert not after[isolated].any()
+        expected = torch.full_like(lengths, 0.25).masked_fill(isolated, 0)
+        torch.testing.assert_close(lengths, expected)
+        assert torch.equal(after.sign(), clean.sign())
+
+
+def test_training_and_evaluation_differ_by_noise_alone(graph):
+    encoder = with_options(noise=0.25, first_layer=1)
+    train, clean = encoder(double_norm(graph)), encoder(graph, perturb=False)
+    for a, b in zip(train.layers[1], clean.layers[1], strict=True):
+        lengths = (a - b)[:-1].norm(dim=1)  # the last node is isolated
+        torch.testing.assert_close(lengths, torch.full_like(lengths, 0.25))
+    encoder.noise = None
+    assert torch.equal(joint(encoder(graph)), joint(clean))
+
+
+@pytest.mark.parametrize("options", [{}, {"noise": 0.1}], ids=["clean", "noisy"])
+def test_the_sum_may_leave_the_first_layers_out(graph, options):
+    encoder = with_options(3, first_layer=2, **options)
+    assert encoder.alpha == (0, 0, 0.5, 0.5)
+    z = encoder(double_norm(graph))
+    for found, place in ((z.user, 0), (z.item, 1)):
+        summed = (z.layers[2][place] + z.layers[3][place]) / 2
+        torch.testing.assert_close(found, summed)
+    assert not z.user[-1].any()  # an isolated node has only layer 0
+
+
+def dropped_matrices(graph, num_layers, p):
+    """Draw each layer's dense adjacency as the encoder does: to users, to items."""
+    edges = graph[INTERACTS].edge_index.t().tolist()
+    found = []
+    for _ in range(num_layers):
+        matrix = torch.zeros_like(whole())
+        for to_user in (True, False):
+            kept = torch.rand(len(edges)) >= p
+            for (u, i), stays in zip(edges, kept.tolist(), strict=True):
+                a, b = u, NUM_USERS + i
+                row, column = (a, b) if to_user else (b, a)
+                matrix[row, column] = whole()[row, column] / (1 - p) if stays else 0.0
+        found.append(matrix)
+    return found
+
+
+def test_dropped_messages_are_those_of_dense_matrices_and_so_are_gradients(graph):
+    encoder = with_options(2, message_drop=0.4)
+    torch.manual_seed(9)
+    z = encoder(double_norm(graph))
+    torch.manual_seed(9)
+    first, second = dropped_matrices(graph, 2, 0.4)
+    assert not torch.equal(first, second)
+    table = table_of(encoder).requires_grad_()
+    layers = [table, first @ table, second @ (first @ table)]
+    torch.testing.assert_close(joint(z), sum(layers) / 3)
+    seed = torch.randn_like(table)
+    found = torch.autograd.grad(joint(z), (encoder.user, encoder.item), seed)
+    (wanted,) = torch.autograd.grad(sum(layers) / 3, table, seed)
+    torch.testing.assert_close(torch.cat(found), wanted)
+
+
+def test_dropping_messages_keeps_the_mean(graph):
+    encoder, graph = with_options(1, message_drop=0.3), double_norm(graph)
+    with torch.no_grad():
+        draws = torch.stack([joint(encoder(graph)) for _ in range(2000)])
+        clean = joint(encoder(graph, perturb=False))
+    error = (draws.mean(0) - clean).abs()
+    assert (error <= 4.5 * draws.std(0) / 2000**0.5 + 1e-12).all()
+
+
+def test_no_noise_and_nothing_dropped_are_the_plain_encoder(graph):
+    graph = double_norm(graph)
+    encoder = with_options(noise=0.0, message_drop=0.0)
+    assert torch.equal(joint(encoder(graph)), joint(with_options()(graph)))
+
+
+def test_further_layers_than_are_summed_can_be_asked_for(graph):
+    encoder, plain = with_options(1, propagate_layers=4), with_options(1)
+    graph = double_norm(graph)
+    z = encoder(graph)
+    torch.testing.assert_close(joint(z), joint(plain(graph)))
+    assert len(z.layers) == 5
+    expected = torch.linalg.matrix_power(whole(), 4) @ table_of(encoder)
+    torch.testing.assert_close(torch.cat(z.layers[4]), expected)
+    seed = torch.randn_like(z.user)
+    grads = (
+        torch.autograd.grad(x.user, (e.user, e.item), seed)
+        for x, e in ((z, encoder), (plain(graph), plain))
+    )
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_layers_that_are_asked_for_are_not_made_twice(graph, monkeypatch):
+    passes = []
+    place = "pyg_advinfonce.encoders.bipartite_conv.propagate"
+    monkeypatch.setattr(place, lambda a, x: (passes.append(1), propagate(a, x))[1])
+    encoder = with_options(2, propagate_layers=2)
+    z = encoder(double_norm(graph))
+    assert len(passes) == 4  # two layers, two directions
+    assert len(z.layers[2]) == 2
+    assert len(passes) == 4
+
+
+def test_a_view_is_indexed_once_a_direction_however_often_it_is_seen(
+    graph, monkeypatch
+):
+    built = []
+    build = Adjacency.from_edge_index
+    monkeypatch.setattr(
+        Adjacency, "from_edge_index", lambda *args: (built.append(1), build(*args))[1]
+    )
+    encoder, views = with_options(), [double_norm(graph), double(cases.toy_graph())]
+    for _ in range(3):
+        for view in views:
+            encoder(view)
+        encoder([views[0], views[1]])
+    assert len(built) == 4
+
+
+def test_other_tables_are_propagated_with_the_same_noise(graph):
+    encoder, graph = with_options(noise=0.2), double_norm(graph)
+    user, item = torch.randn(NUM_USERS, 3).double(), torch.randn(NUM_ITEMS, 3).double()
+    z = encoder.propagate(user, item, graph)
+    clean = encoder.propagate(user, item, graph, perturb=False)
+    lengths = (z.layers[1][0] - clean.layers[1][0])[:-1].norm(dim=1)
+    torch.testing.assert_close(lengths, torch.full_like(lengths, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"first_layer": 3}, r"first_layer must be from 0 to num_layers, 2 \(got 3\)"),
+        ({"first_layer": -1}, r"first_layer must be .* \(got -1\)"),
+        ({"alpha": (0.0, 0.0, 0.0)}, "alpha needs a weight that is not zero"),
+        ({"message_drop": 1.0}, r"message_drop must be in \[0, 1\) \(got 1\.0\)"),
+        ({"message_drop": -0.1}, r"message_drop must be in \[0, 1\) \(got -0\.1\)"),
+        ({"noise": -1.0}, r"eps must not be negative \(got -1\.0\)"),
+    ],
+)
+def test_impossible_perturbations(options, message):
+    with pytest.raises(ValueError, match=message):
+        LightGCN(3, 4, **options)

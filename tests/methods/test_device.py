@@ -9,6 +9,7 @@ from pyg_advinfonce.ops import adjacency
 from pyg_advinfonce.step import Step
 from pyg_advinfonce.training import EdgeSampler, Evaluator
 from pyg_advinfonce.training.callbacks import Diagnostics, Record
+from pyg_advinfonce.transforms import EdgeDrop, NodeDrop, RandomWalkDrop
 from tests import cases
 from tests.cases import CASES, FIRST, PAIRS, find
 from tests.device_mode import DeviceIsNamed
@@ -80,6 +81,14 @@ def test_every_tensor_of_a_sampler_is_made_on_a_named_device(
 def test_every_tensor_of_the_normalisation_is_made_on_a_named_device(graph):
     with DeviceIsNamed():
         cases.BipartiteNorm()(graph)
+
+
+@pytest.mark.parametrize("thin", [EdgeDrop(0.3), NodeDrop(0.3), RandomWalkDrop(0.3, 2)])
+def test_every_tensor_of_a_view_is_made_on_a_named_device(graph, thin):
+    edges = graph["item", "rev_interacts", "user"]
+    edges.edge_index = edges.edge_index.flip(1)  # another order has to be matched
+    with DeviceIsNamed():
+        thin(graph)
 
 
 def leak_in_encoder(method, monkeypatch):

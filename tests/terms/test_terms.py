@@ -142,6 +142,16 @@ def test_supervised_hands_everything_to_the_criterion(graph):
     assert spy.epoch == 6
 
 
+def test_supervised_may_see_the_clean_embeddings(graph):
+    spy, step = Spy(), step_of(graph)
+    step.encoder.message_drop = 0.5
+    Supervised(spy, perturb=False)(step)
+    assert torch.equal(spy.seen[0], step.encode(perturb=False).user)
+    assert not torch.equal(spy.seen[0], step.embeddings.user)
+    Supervised(spy)(step)
+    assert spy.seen[0] is step.embeddings.user
+
+
 def test_the_default_criterion_does_nothing_but_say_so(graph):
     criterion = Criterion()
     with pytest.raises(NotImplementedError, match="Criterion has no forward"):
@@ -157,6 +167,7 @@ def test_the_default_criterion_does_nothing_but_say_so(graph):
 def test_a_step_encodes_once_and_again_when_asked(graph):
     step = step_of(graph)
     assert step.embeddings is step.embeddings
+    assert step.clean is step.clean
     again = step.encode()
     assert again is not step.embeddings
     assert torch.equal(again.user, step.embeddings.user)
@@ -167,4 +178,5 @@ def test_a_step_may_be_given_its_embeddings(graph):
     given = step_of(graph).embeddings
     step = step_of(graph, embeddings=given)
     assert step.embeddings is given
+    assert step.clean is given
     assert step.encode([graph, graph]) is not given

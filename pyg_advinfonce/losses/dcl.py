@@ -1,0 +1,68 @@
+"""The debiased contrastive loss of DCL."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+
+
+class DCL(Criterion):
+    r"""InfoNCE without the positives that are expected among its negatives: a
+    reconstruction of the ranking loss of `"Contrastive Learning for Recommender System"
+    <https://arxiv.org/abs/2101.01317>`_.
+
+    .. math::
+        \mathcal{L} = -\frac{1}{B} \sum_b \log \frac{e^{s_i}}{e^{s_i} + K g}, \quad
+        g = \max\Big(\frac{\frac{1}{K} \sum_j e^{s_j} - t^+ e^{s_i}}{1 - t^+},
+        e^{-1/\tau}\Big), \quad s = c / \tau
+
+    The paper says no more than that the loss is debiased; the formula is that of
+    `"Debiased Contrastive Learning" <https://arxiv.org/abs/2007.00224>`_ with one
+    positive (methods.md 3.5, [R]).
+
+    Args:
+        tau: The temperature.
+        prior: ``t+``, how likely a negative is a positive.
+        l2_negatives: Count negatives in the batch's L2 penalty.
+
+    Shapes:
+        - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
+    """  # noqa: D205
+
+    def __init__(
+        self, tau: float = 0.2, prior: float = 1e-3, l2_negatives: bool = False
+    ) -> None:
+        super().__init__()
+        if not 0 <= prior < 1:
+            raise ValueError(f"prior must be in [0, 1) (got {prior})")
+        self.tau, self.prior = check_tau(tau), prior
+        self.l2_negatives = l2_negatives
+
+    def forward(
+        self,
+        z_user: Tensor,
+        z_item: Tensor,
+        batch: EdgeBatch,
+        *,
+        x_user: Tensor | None = None,
+        x_item: Tensor | None = None,
+    ) -> Tensor:
+        pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
+        count = pos.new_full(pos.shape, neg.size(1))  # [B]
+        if batch.neg_mask is not None:
+            count = batch.neg_mask.sum(-1).to(pos.dtype)
+        mass = count.log() + self._log_mean(pos, neg, count)
+        return softplus(mass - pos).mean()
+
+    def _log_mean(self, pos: Tensor, neg: Tensor, count: Tensor) -> Tensor:
+        """Return ``log g``, ``[B]``: exponentials are relative to the row's largest."""
+        top = torch.maximum(neg.amax(-1), pos).detach()
+        seen = (neg - top.unsqueeze(-1)).exp().sum(-1) / count.clamp(min=1)
+        bracket = (seen - self.prior * (pos - top).exp()) / (1 - self.prior)
+        tiny = torch.finfo(bracket.dtype).tiny
+        log_mean = bracket.clamp(min=tiny).log() + top
+        return log_mean.where(bracket > 0, -math.inf).clamp(min=-1 / self.tau)

@@ -1,0 +1,58 @@
+"""XSimGCL."""
+
+from typing import Any, Literal
+
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.graph import num_nodes
+from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.schedule import Phase
+from pyg_advinfonce.terms.base import Objective
+from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
+from pyg_advinfonce.terms.layer_contrast import LayerContrast
+from pyg_advinfonce.terms.supervised import Supervised
+
+
+def build(
+    graph: HeteroData,
+    criterion: Criterion,
+    *,
+    lr: float = 1e-3,
+    l2: float = 1e-5,
+    layer: int = 1,
+    weight: float = 0.2,
+    tau: float = 0.15,
+    candidates: Literal["all", "batch"] = "batch",
+    **encoder: Any,  # noqa: ANN401
+) -> Method:
+    """Build `XSimGCL <https://arxiv.org/abs/2209.02544>`_: contrast two noisy layers.
+
+    Args:
+        graph: The user-item graph.
+        criterion: The ranking loss, which sees the noise as well.
+        lr: The learning rate.
+        l2: The weight of the L2 penalty on the batch's layer-0 rows.
+        layer: The layer that the sum of layers is contrasted with.
+        weight: The weight of the contrast.
+        tau: The temperature of the contrast.
+        candidates: Whether it is with all nodes or with the batch's.
+        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`; by
+            default its noise is 0.2 and its sum leaves layer 0 out.
+    """
+    options = {"first_layer": 1, "noise": 0.2, "propagate_layers": layer, **encoder}
+    objective = Objective(
+        {
+            "rec": Supervised(criterion),
+            "l2": EmbeddingL2(negatives=criterion.l2_negatives),
+            "layers": LayerContrast(layer, tau, candidates),
+        },
+        weights={"l2": l2, "layers": weight},
+    )
+    return Method(
+        LightGCN(*num_nodes(graph), **options),
+        objective,
+        criterion.phases(Phase("main", objective, lr=lr)),
+        cosine=criterion.cosine,
+    )

@@ -1,0 +1,109 @@
+"""Contrast of nodes with the centroids of clusters."""
+
+from typing import Literal
+
+import torch
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.functional import unit_rows, view_info_nce
+from pyg_advinfonce.losses.base import check_tau
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.terms.base import Term
+
+
+class PrototypeContrast(Term):
+    r"""Contrast layer-0 rows with the centroids of their clusters, of `"Improving Graph
+    Collaborative Filtering with Neighborhood-enriched Contrastive Learning"
+    <https://arxiv.org/abs/2202.06200>`_.
+
+    .. math::
+        \sum_b \Big[\log \sum_c e^{c(E^{(0)}_u, \mu_c)/\tau}
+        - c(E^{(0)}_u, \mu_{a(u)})/\tau\Big]
+
+    plus the same for items. Users and items are clustered by k-means at each epoch's
+    start; centroids are constants, and no checkpoint holds what an epoch finds anew.
+
+    Args:
+        num_prototypes: The number of clusters, at most half the number of nodes.
+        tau: The temperature.
+        first_epoch: The first epoch with prototypes, counted from 0; before it, the
+            term is zero.
+        prototypes: ``all`` centroids are candidates, or those that the ``batch`` is
+            assigned to, one for each edge of it (methods.md D10).
+    """  # noqa: D205
+
+    user_centroids: Tensor
+    user_cluster: Tensor
+    item_centroids: Tensor
+    item_cluster: Tensor
+
+    def __init__(
+        self,
+        num_prototypes: int = 1000,
+        tau: float = 0.1,
+        first_epoch: int = 20,
+        prototypes: Literal["all", "batch"] = "all",
+    ) -> None:
+        super().__init__()
+        if num_prototypes < 1:
+            raise ValueError(f"num_prototypes must be positive (got {num_prototypes})")
+        if first_epoch < 0:
+            raise ValueError(f"first_epoch must not be negative (got {first_epoch})")
+        if prototypes not in ("all", "batch"):
+            raise ValueError(
+                f"prototypes must be 'all' or 'batch' (got '{prototypes}')"
+            )
+        self.num_prototypes, self.tau = num_prototypes, check_tau(tau)
+        self.first_epoch, self.prototypes = first_epoch, prototypes
+        nothing_yet = torch.empty(0, device="cpu")
+        for node in ("user", "item"):
+            for part in ("centroids", "cluster"):
+                self.register_buffer(f"{node}_{part}", nothing_yet, persistent=False)
+
+    @torch.no_grad()
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        if epoch < self.first_epoch:
+            return
+        user, item = encoder(graph, perturb=False).layers[0]
+        self.user_centroids, self.user_cluster = self._cluster(user)
+        self.item_centroids, self.item_cluster = self._cluster(item)
+
+    def forward(self, step: Step) -> Tensor:
+        user, item = step.embeddings.layers[0]
+        if step.epoch < self.first_epoch:
+            return user.new_zeros(())
+        batch = step.batch
+        return self._sum(
+            user.index_select(0, batch.src_index),
+            self.user_centroids,
+            self.user_cluster[batch.user_id],
+        ) + self._sum(
+            item.index_select(0, batch.dst_pos_index),
+            self.item_centroids,
+            self.item_cluster[batch.pos_id],
+        )
+
+    def _cluster(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Find centroids ``[k, D]`` of length 1 and each row's cluster ``[N]``.
+
+        One thread makes the result the same on any machine.
+        """
+        seed = int(torch.randint(2**31, (), device="cpu"))
+        size = max(1, min(self.num_prototypes, x.size(0) // 2))
+        means = KMeans(size, init="random", n_init=1, max_iter=25, random_state=seed)
+        with threadpool_limits(1):
+            means.fit(x.detach().cpu().numpy())
+        centroids = torch.from_numpy(means.cluster_centers_).to(x.device, x.dtype)
+        cluster = torch.from_numpy(means.labels_).to(x.device, torch.long)
+        return unit_rows(centroids), cluster
+
+    def _sum(self, anchor: Tensor, centroids: Tensor, own: Tensor) -> Tensor:
+        """Contrast rows ``[B, D]`` with their ``own [B]`` and other centroids."""
+        if self.prototypes == "all":
+            mean = view_info_nce(anchor, centroids, self.tau, own)
+        else:
+            mean = view_info_nce(anchor, centroids[own], self.tau)
+        return anchor.size(0) * mean

@@ -1,0 +1,197 @@
+import math
+from importlib import import_module
+
+import pytest
+import torch
+import torch_geometric.transforms as T  # noqa: N812
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.graph import INTERACTS, split_names
+from pyg_advinfonce.step import Step
+from pyg_advinfonce.terms.layer_contrast import LayerContrast
+from pyg_advinfonce.terms.pass_contrast import PassContrast
+from pyg_advinfonce.terms.view_contrast import ViewContrast
+from pyg_advinfonce.transforms import BipartiteNorm, EdgeDrop, RandomWalkDrop
+from tests import cases, reference
+from tests.cases import DIM, NUM_ITEMS, NUM_USERS
+
+candidates = pytest.mark.parametrize("candidates", ["all", "batch"])
+
+
+def step_of(graph, batch=None, epoch=0, **options):
+    torch.manual_seed(0)
+    encoder = LightGCN(NUM_USERS, NUM_ITEMS, DIM, **options).double()
+    for edges in graph.edge_stores[:2]:
+        edges.edge_weight = edges.edge_weight.double()
+    return Step(encoder, graph, batch or cases.toy_batch(), epoch, 0)
+
+
+def with_itself(z, batch, tau, candidates):
+    """NCE of a view with itself, by the formula."""
+    return sum(
+        reference.contrast(x, x, index, tau, candidates)
+        for x, index in ((z.user, batch.src_index), (z.item, batch.dst_pos_index))
+    )
+
+
+def dropping(p, seed=0, walk=False):
+    thin = RandomWalkDrop(p, 2) if walk else EdgeDrop(p)
+    return T.Compose([thin, BipartiteNorm()])
+
+
+def started(term, step, seed=0):
+    torch.manual_seed(seed)
+    term.on_epoch_start(step.encoder, step.graph, step.epoch)
+    return term
+
+
+@candidates
+@pytest.mark.parametrize("walk", [False, True])
+def test_views_that_lack_nothing_are_equal(graph, candidates, walk):
+    step = step_of(graph)
+    term = started(ViewContrast(dropping(0.0, walk=walk), 0.3, candidates), step)
+    expected = with_itself(step.embeddings, step.batch, 0.3, candidates)
+    torch.testing.assert_close(term(step), expected, rtol=1e-5, atol=1e-6)
+
+
+@candidates
+def test_passes_without_noise_are_equal(graph, candidates):
+    step = step_of(graph)
+    expected = with_itself(step.embeddings, step.batch, 0.3, candidates)
+    torch.testing.assert_close(PassContrast(0.3, candidates)(step), expected)
+
+
+@candidates
+def test_a_layer_that_is_the_sum_gives_equal_views(graph, candidates):
+    step = step_of(graph, num_layers=1, first_layer=1, noise=0.2)
+    expected = with_itself(step.embeddings, step.batch, 0.3, candidates)
+    torch.testing.assert_close(LayerContrast(1, 0.3, candidates)(step), expected)
+
+
+def test_the_layer_is_the_perturbed_one_of_the_same_pass(graph):
+    step = step_of(graph, first_layer=1, noise=0.2)
+    z, batch = step.embeddings, step.batch
+    index = (batch.src_index, batch.dst_pos_index)
+    for layer in (1, 2):
+        expected = sum(
+            reference.contrast(x, y, nodes, 0.3, "batch")
+            for x, y, nodes in zip(
+                (z.user, z.item), z.layers[layer], index, strict=True
+            )
+        )
+        torch.testing.assert_close(LayerContrast(layer, 0.3)(step), expected)
+    clean = step.clean.layers[1][0]
+    lengths = (z.layers[1][0] - clean)[:-1].norm(dim=1)
+    torch.testing.assert_close(lengths, torch.full_like(lengths, 0.2))
+
+
+def test_one_node_of_the_batch_alone_has_nothing_to_be_told_from(graph):
+    one = EdgeBatch(*(torch.tensor([0, 0]),) * 2, torch.zeros(2, 1).long())
+    step = step_of(graph, one, noise=0.3)
+    assert PassContrast(candidates="batch")(step).item() == pytest.approx(0, abs=1e-12)
+    assert PassContrast(candidates="all")(step_of(graph, one, noise=0.3)).item() > 1
+
+
+@candidates
+def test_repeated_nodes_count_once(graph, candidates):
+    batch = cases.toy_batch()
+    twice = EdgeBatch(
+        *(
+            torch.cat([x, x])
+            for x in (batch.src_index, batch.dst_pos_index, batch.dst_neg_index)
+        )
+    )
+    found = [PassContrast(0.3, candidates)(step_of(graph, b)) for b in (batch, twice)]
+    torch.testing.assert_close(*found)
+
+
+def test_views_are_drawn_once_an_epoch(graph):
+    step = step_of(graph)
+    term = started(ViewContrast(dropping(0.5)), step)
+    first = term.views
+    a, b = term(step), term(step)
+    assert torch.equal(a, b)
+    assert term.views is first
+    started(term, step, seed=1)
+    assert not torch.equal(term(step), a)
+
+
+def test_two_views_differ_and_hold_no_held_out_pairs(graph):
+    term = started(ViewContrast(dropping(0.5)), step_of(graph))
+    edges = [{*zip(*v[INTERACTS].edge_index.tolist(), strict=True)} for v in term.views]
+    assert edges[0] != edges[1]
+    assert all(split_names(view) == [] for view in term.views)
+    assert split_names(graph) == ["valid", "test"]
+
+
+def test_a_view_shows_the_whole_graph_also_to_a_sampled_batch(graph):
+    step = step_of(graph)
+    batch = step.batch
+    rows = EdgeBatch(
+        torch.arange(5),
+        torch.arange(5),
+        torch.zeros(5, 1).long(),
+        src_n_id=batch.src_index,
+        dst_n_id=batch.dst_pos_index,
+    )
+    term = started(ViewContrast(dropping(0.5)), step)
+    local = Step(step.encoder, graph, rows, 0, 0)
+    assert torch.equal(term(local), term(step))
+
+
+def test_all_candidates_are_never_scored_at_once(graph, monkeypatch):
+    sizes = []
+    logsumexp = torch.Tensor.logsumexp
+    monkeypatch.setattr(
+        torch.Tensor,
+        "logsumexp",
+        lambda self, *a: (sizes.append(self.numel()), logsumexp(self, *a))[1],
+    )
+    module = import_module("pyg_advinfonce.ops.log_partition")
+    monkeypatch.setattr(module, "MAX_SCORES", 10)
+    term, step = PassContrast(candidates="all"), step_of(graph, noise=0.3)
+    term(step).backward()
+    assert max(sizes) <= 10
+    assert sum(sizes) == sum(
+        index.unique().numel() * size
+        for index, size in (
+            (step.batch.src_index, NUM_USERS),
+            (step.batch.dst_pos_index, NUM_ITEMS),
+        )
+    )
+
+
+def test_gradients_flow_through_both_views(graph):
+    step = step_of(graph, noise=0.3)
+    first, second = step.embeddings, step.encode()
+    step.encode = lambda: second
+    found = PassContrast(candidates="batch")(step)
+    wanted = (first.user, first.item, second.user, second.item)
+    assert all(g.abs().sum() > 0 for g in torch.autograd.grad(found, wanted))
+
+
+@pytest.mark.parametrize("tau", [0.01, 3.0])
+def test_any_temperature_stays_finite(graph, tau):
+    step = step_of(graph, noise=0.3)
+    loss = PassContrast(tau, "all")(step)
+    loss.backward()
+    assert loss.isfinite()
+    assert step.encoder.user.grad.isfinite().all()
+    assert loss.item() < 2 * (2 / tau + math.log(NUM_ITEMS))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: PassContrast(tau=0.0), r"tau must be positive \(got 0\.0\)"),
+        (
+            lambda: PassContrast(candidates="some"),
+            "candidates must be 'all' or 'batch'",
+        ),
+        (lambda: LayerContrast(0), r"layer must be at least 1 \(got 0\)"),
+    ],
+)
+def test_impossible_options(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
