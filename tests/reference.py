@@ -274,10 +274,6 @@ def distance_correlation(x, y, eps=0.0):
     return covariance(a, b) / (covariance(a, a) * covariance(b, b)) ** 0.5
 
 
-def view_info_nce(anchor, positive, tau):
-    """3: row ``t`` of one view against all rows of the other."""
-
-
 def nce_row(anchor, candidates, own, tau):
     """3: one row of one view against rows of the other, of which one is its own."""
     row = [torch.exp(cosine(anchor, c) / tau) for c in candidates]

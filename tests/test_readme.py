@@ -13,6 +13,7 @@ from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 import pyg_advinfonce
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.graph import INTERACTS, num_nodes
+from pyg_advinfonce.registry import MODELS
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -126,3 +127,15 @@ def test_public_name_is_there(name):
 def test_unknown_public_name():
     with pytest.raises(AttributeError, match="has no attribute 'AdvInfoNCF'"):
         _ = pyg_advinfonce.AdvInfoNCF
+
+
+def test_the_table_of_models_and_losses_is_the_registry():
+    text = README.read_text(encoding="utf-8")
+    table = text.split("## Models and losses")[1].split("\n\n")[1]
+    found = {}
+    for row in table.splitlines()[2:]:
+        models, losses = (
+            re.findall(r"`([\w-]+)`", cell) for cell in row.split("|")[1:3]
+        )
+        found |= {model: losses or [model] for model in models}
+    assert found == {name: list(entry.losses) for name, entry in MODELS.items()}
