@@ -109,4 +109,4 @@ class VGAE(Encoder):
 
 
 def _draw(mu: Tensor, logstd: Tensor) -> Tensor:
-    return mu + logstd.exp() * torch.randn_like(mu)
+    return torch.addcmul(mu, logstd.exp(), torch.randn_like(mu))
