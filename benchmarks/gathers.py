@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch_geometric.nn import LGConv
+from torch_geometric.utils import scatter, softmax
 
 from pyg_advinfonce import ops
 from pyg_advinfonce.ops import Adjacency
@@ -16,14 +17,38 @@ _CONV = LGConv(normalize=False)
 _EDGES: dict[int, tuple[Adjacency, Tensor]] = {}
 
 
-def propagate(adjacency: Adjacency, x: Tensor) -> Tensor:
-    """Send messages along an edge list, one gathered row an edge."""
-    matrix = adjacency.matrix
+def edges_of(adjacency: Adjacency) -> Tensor:
+    """Return the edge list ``[2, E]`` of a relation, made once."""
     if id(adjacency) not in _EDGES:
+        matrix = adjacency.matrix
         row = torch.repeat_interleave(matrix.rowptr.diff())
         _EDGES[id(adjacency)] = adjacency, torch.stack([matrix.col.long(), row])
-    edge_index, size = _EDGES[id(adjacency)][1], (matrix.num_cols, matrix.num_rows)
+    return _EDGES[id(adjacency)][1]
+
+
+def propagate(adjacency: Adjacency, x: Tensor) -> Tensor:
+    """Send messages along an edge list, one gathered row an edge."""
+    edge_index, matrix = edges_of(adjacency), adjacency.matrix
+    size = matrix.num_cols, matrix.num_rows
     return _CONV.propagate(edge_index, x=(x, None), edge_weight=matrix.value, size=size)
+
+
+def edge_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    adjacency: Adjacency,
+    *,
+    num_heads: int = 1,
+    clamp: float = 10.0,
+) -> Tensor:
+    """Gather queries, keys and values of every edge."""
+    src, dst = edges_of(adjacency)
+    parts = (query[dst], key[src], value[src])
+    q, k, v = (x.unflatten(1, (num_heads, -1)) for x in parts)  # [E, heads, D / heads]
+    share = softmax((q * k).sum(-1).clamp(-clamp, clamp), dst, num_nodes=query.size(0))
+    messages = (v * share.unsqueeze(-1)).flatten(1)
+    return scatter(messages, dst, dim_size=query.size(0))
 
 
 def layer_sum(
@@ -48,6 +73,7 @@ def log_partition(x_src: Tensor, x_dst: Tensor) -> Tensor:
 
 
 PLAIN = {
+    ops.edge_attention: edge_attention,
     ops.propagate: propagate,
     ops.layer_sum: layer_sum,
     ops.log_partition: log_partition,

@@ -45,7 +45,7 @@ def tune(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
-    """Search for good settings by the validation split; the same command continues."""
+    """Search for good settings by the validation split alone."""
     from . import session, study
 
     layers = session.layers(None, assignments, epochs, valid_fraction)

@@ -30,8 +30,10 @@ def test_every_parameter_has_exactly_one_owner(model, case):
     owned = [id(p) for phase in method.phases for p in method.params_of(phase)]
     assert sorted(owned) == sorted(id(p) for p in method.parameters())
     main = next(phase for phase in method.phases if phase.name == "main")
-    expected = {id(p) for p in method.encoder.parameters()}
-    assert {id(p) for p in method.params_of(main)} == expected
+    found = {id(p) for p in method.params_of(main)}
+    encoder = {id(p) for p in method.encoder.parameters()}
+    assert encoder <= found
+    assert encoder == found or not case.is_criterion  # a term may own tables
 
 
 @every_pair

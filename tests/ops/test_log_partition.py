@@ -41,16 +41,31 @@ def test_huge_scores_stay_finite():
     assert y.grad.isfinite().all()
 
 
-def test_no_piece_of_scores_is_larger_than_asked(monkeypatch):
-    sizes = []
-    logsumexp = torch.Tensor.logsumexp
-    monkeypatch.setattr(
-        torch.Tensor,
-        "logsumexp",
-        lambda self, *a: (sizes.append(self.numel()), logsumexp(self, *a))[1],
-    )
-    log_partition(rows(4), rows(9), max_scores=8)
-    assert sizes == [8, 8, 8, 8, 4]
+@pytest.mark.parametrize(
+    ("max_scores", "sizes"), [(8, [8, 8, 8, 8, 4]), (3, [4] * 9), (99, [36])]
+)
+def test_no_piece_of_scores_is_larger_than_asked(monkeypatch, max_scores, sizes):
+    seen, mm = [], torch.mm
+
+    def spy(*args, out):
+        if out.size(0) == 4:  # a row a source: scores, not the table's gradient
+            seen.append(out.numel())
+        return mm(*args, out=out)
+
+    monkeypatch.setattr(torch, "mm", spy)
+    total = log_partition(rows(4), rows(9), max_scores=max_scores)
+    assert seen == sizes
+    total.sum().backward()
+    assert seen == 2 * sizes
+
+
+def test_a_table_larger_than_the_default_piece():
+    x, y = rows(2500, 2), rows(2000, 2, seed=1)
+    found, expected = log_partition(x, y), (x @ y.t()).logsumexp(1)
+    torch.testing.assert_close(found, expected)
+    grads = (torch.autograd.grad(z.sum(), (x, y)) for z in (found, expected))
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_no_source_row():
