@@ -63,7 +63,8 @@ def pairs() -> list[str]:
 def configure(name: str, size: str, preset: str) -> Config:
     model, _, loss = name.partition("-")
     sampled = {} if loss == "bpr" or model == "ultragcn" else {"num_negatives": 128}
-    layers = [{"train": {"batch_size": 2048, **sampled}}]
+    batch_size = min(2048, SIZES[size][2])
+    layers = [{"train": {"batch_size": batch_size, **sampled}}]
     return Config.resolve(model, loss, size, preset=preset, layers=layers)
 
 

@@ -1,0 +1,64 @@
+"""The studies behind the packaged settings that the paper does not publish."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pyg_advinfonce.config import NAMES, Config, packaged, read_toml
+from pyg_advinfonce.tuning.space import flatten, search_space
+
+FOLDER = Path(__file__).parents[1] / "docs" / "studies"
+STUDIES = sorted(FOLDER.glob("*/*.json"))
+UNPUBLISHED = ("bpr", "ccl", "bc", "adap-tau")
+
+study = pytest.mark.parametrize(
+    "file", STUDIES, ids=lambda file: f"{file.parent.name}-{file.stem}"
+)
+
+
+def best_of(file):
+    return json.loads(file.read_text(encoding="utf-8"))["best"]["params"]
+
+
+@study
+def test_a_study_and_its_settings_belong_together(file):
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    layer = read_toml(file.with_suffix(".toml"))
+    config = Config.resolve(*(layer.pop(name) for name in NAMES), layers=[layer])
+    assert (config.dataset, f"{config.model}-{config.criterion}") == (
+        file.parent.name,
+        file.stem,
+    )
+    assert best_of(file).items() <= flatten(layer).items()
+    rows = list(csv.DictReader(file.with_suffix(".csv").read_text().splitlines()))
+    assert len(rows) == summary["trials"]["finished"]
+    finished = [float(row["value"]) for row in rows if row["state"] == "complete"]
+    assert max(finished) == summary["best"]["value"]
+    assert set(best_of(file)) <= set(search_space(config))
+
+
+@pytest.mark.parametrize("data", ["coat", "yahoo"])
+def test_all_methods_had_as_many_trials_and_epochs(data):
+    summaries = [json.loads(f.read_text()) for f in STUDIES if f.parent.name == data]
+    effort = {(s["trials"]["finished"], s["epochs"], s["monitor"]) for s in summaries}
+    assert len(effort) == 1
+    assert effort.pop()[2] == "valid/recall@20"
+
+
+@study
+def test_unpublished_settings_are_those_that_were_found(file):
+    model, _, loss = file.stem.partition("-")
+    if loss in UNPUBLISHED:
+        assert (
+            best_of(file).items()
+            <= flatten(packaged(file.parent.name, model, loss)).items()
+        )
+
+
+def test_no_study_names_a_place_on_a_machine():
+    for file in FOLDER.rglob("*.*"):
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"/(tmp|home|work|root)\b", text)
