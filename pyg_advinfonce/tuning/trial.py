@@ -32,6 +32,7 @@ from pyg_advinfonce.tuning.storage import is_of_default, requeue
 from pyg_advinfonce.tuning.watcher import Watcher
 
 MAX_ERROR = 500
+PROGRESS = ("epochs", "best_epoch")
 
 
 class OutOfTimeError(Exception):
@@ -102,6 +103,9 @@ def _attempt(
     """Train a trial's configuration; return what the study is to be told."""
     try:
         config = _choose(study, task, trial)
+        if (earlier := _repeated(study, trial)) is not None:
+            judge.notes |= {key: earlier.user_attrs[key] for key in PROGRESS}
+            return {"values": earlier.value}
         callbacks = [judge, *task.watcher.start(trial.number, config)]
         trainer = assemble(
             config, task.dataset, device=task.device, callbacks=callbacks
@@ -134,6 +138,14 @@ def _choose(study: Study, task: Task, trial: Trial) -> Config:
     known = {key: value for key, value in values.items() if value is not None}
     trial.set_user_attr("settings", known)
     return config
+
+
+def _repeated(study: Study, trial: Trial) -> FrozenTrial | None:
+    """Return a complete trial of the same settings, which would end as that one did."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    settings = frozen(study, trial).user_attrs["settings"]
+    same = (other for other in complete if other.user_attrs["settings"] == settings)
+    return next(same, None)
 
 
 @dataclass

@@ -326,6 +326,17 @@ def test_what_is_fixed_keeps_its_value(study, configure, tmp_path):
     assert best["loss"] == {"tau": 0.5}
 
 
+def test_settings_that_come_again_are_not_trained_again(study, monkeypatch, tmp_path):
+    trained, fit = [], Trainer.fit
+    monkeypatch.setattr(Trainer, "fit", lambda self: (trained.append(1), fit(self))[1])
+    study(trials=4, fixed={"train.lr", "train.num_negatives", "loss.tau"})
+    assert len(trained) == 2  # the default, and the one batch size that is left
+    _, drawn, *others = rows(tmp_path / "study")
+    for row in others:
+        for key in ("state", "value", "best_epoch", "epochs", "train.batch_size"):
+            assert row[key] == drawn[key]
+
+
 def test_what_is_fixed_at_its_default_need_not_be_set(study, tmp_path):
     study(trials=2, fixed={"loss.tau"})
     assert "loss.tau" not in stored(tmp_path / "study")[1].params
