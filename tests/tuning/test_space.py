@@ -81,6 +81,7 @@ def test_what_a_name_sets_for_itself_is_not_searched(configure):
     assert list(search_space(configure("mf", "bpr"))) == [
         "train.lr",
         "train.batch_size",
+        "loss.cosine",
     ]
 
 
