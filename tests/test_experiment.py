@@ -63,7 +63,8 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     assert len(convs) == config.encoder.get("num_layers", 0)
     for key in ("tau", "negative_weight", "reverse"):
         assert key not in config.loss or getattr(criterion, key) == config.loss[key]
-    assert trainer.sampler.num_negatives == config.train.num_negatives
+    sampled = criterion.negatives == "sampled"
+    assert trainer.sampler.num_negatives == sampled * config.train.num_negatives
     phases = {phase.name: phase for phase in method.phases}
     assert phases["main"].lr == config.train.lr
     assert ("adversary" in phases) == loss.startswith("adv")

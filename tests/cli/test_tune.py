@@ -30,7 +30,7 @@ def test_the_table_for_a_person(advnce, folder):
         "mf + bpr, trials of at most 1 epochs: 2 complete, 0 pruned, 0 failed"
     )
     assert data.startswith("data   simulated:coat: 290 users")
-    assert names.split() == ["trial", "valid/recall@20", "epoch", "lr"]
+    assert names.split() == ["trial", "valid/recall@20", "epoch", "lr", "cosine"]
     values = [float(row.replace("(default)", "").split()[1]) for row in (best, other)]
     assert values == sorted(values, reverse=True)
     assert "(default)" in best + other
