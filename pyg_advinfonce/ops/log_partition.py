@@ -21,7 +21,7 @@ def log_partition(
         z_b = \log \sum_{k=1}^{N} e^{\langle x_b, y_k \rangle}
 
     Neither the forward nor the backward pass holds more than ``max_scores`` of the
-    ``B N`` scores, in one buffer: the backward pass computes them again.
+    ``B N`` scores: the backward pass computes them again.
 
     Args:
         x_src: ``[B, D]``.
@@ -51,10 +51,8 @@ class _LogPartition(Function):
     @staticmethod
     def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, max_scores: int) -> Tensor:  # noqa: ANN401
         total = x_src.new_full((x_src.size(0),), -torch.inf)
-        for _, scores in _pieces(x_src, x_dst, max_scores):
-            top = scores.amax(1, keepdim=True)
-            mass = scores.sub_(top).exp_().sum(1)
-            total = torch.logaddexp(total, mass.log_() + top.squeeze(1))
+        for _, rows in _pieces(x_src, x_dst, max_scores):
+            total = torch.logaddexp(total, (x_src @ rows.t()).logsumexp(1))
         ctx.save_for_backward(x_src, x_dst, total)
         ctx.max_scores = max_scores
         return total
@@ -64,24 +62,20 @@ class _LogPartition(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
         x_src, x_dst, total = ctx.saved_tensors
         grad_src, grad_dst = torch.zeros_like(x_src), torch.empty_like(x_dst)
-        weight, level = grad.unsqueeze(-1), total.unsqueeze(-1)  # [B, 1]
-        weighted = weight * x_src
-        for place, scores in _pieces(x_src, x_dst, ctx.max_scores):
-            share = scores.sub_(level).exp_()  # [B, piece]
-            grad_src.addmm_(share, x_dst[place])
-            torch.mm(share.t(), weighted, out=grad_dst[place])
-        return grad_src.mul_(weight), grad_dst, None
+        weight = grad.unsqueeze(-1)  # [B, 1]
+        for place, rows in _pieces(x_src, x_dst, ctx.max_scores):
+            share = torch.addmm(total.neg().unsqueeze(-1), x_src, rows.t()).exp_()
+            share *= weight  # [B, piece]
+            grad_src.addmm_(share, rows)
+            torch.mm(share.t(), x_src, out=grad_dst[place])
+        return grad_src, grad_dst, None
 
 
 def _pieces(
     x_src: Tensor, x_dst: Tensor, max_scores: int
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Compute the scores of some destinations at a time, in a buffer that is reused."""
-    num_src, num_dst = x_src.size(0), x_dst.size(0)
-    size = max(1, max_scores // max(1, num_src))
-    buffer = x_src.new_empty(num_src * min(size, num_dst))
-    for start in range(0, num_dst, size):
+    """Cut the destinations so that each piece's scores fit."""
+    size = max(1, max_scores // max(1, x_src.size(0)))
+    for start in range(0, x_dst.size(0), size):
         place = slice(start, start + size)
-        rows = x_dst[place]
-        scores = buffer[: num_src * rows.size(0)].view(num_src, rows.size(0))
-        yield place, torch.mm(x_src, rows.t(), out=scores)
+        yield place, x_dst[place]
