@@ -12,7 +12,6 @@ from pyg_advinfonce.tuning.space import flatten, search_space
 
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
 STUDIES = sorted(FOLDER.glob("*/*.json"))
-UNPUBLISHED = ("bpr", "ccl", "bc", "adap-tau")
 
 study = pytest.mark.parametrize(
     "file", STUDIES, ids=lambda file: f"{file.parent.name}-{file.stem}"
@@ -48,14 +47,11 @@ def test_all_methods_had_as_many_trials_and_epochs(data):
     assert effort.pop()[2] == "valid/recall@20"
 
 
-@study
-def test_unpublished_settings_are_those_that_were_found(file):
-    model, _, loss = file.stem.partition("-")
-    if loss in UNPUBLISHED:
-        assert (
-            best_of(file).items()
-            <= flatten(packaged(file.parent.name, model, loss)).items()
-        )
+@pytest.mark.parametrize("data", ["coat", "yahoo"])
+@pytest.mark.parametrize("loss", ["bpr", "ccl", "bc", "adap-tau"])
+def test_unpublished_settings_are_those_that_were_found(data, loss):
+    found = best_of(FOLDER / data / f"mf-{loss}.json")
+    assert found.items() <= flatten(packaged(data, "mf", loss)).items()
 
 
 def test_no_study_names_a_place_on_a_machine():

@@ -143,7 +143,7 @@ def _choose(study: Study, task: Task, trial: Trial) -> Config:
 def _repeated(study: Study, trial: Trial) -> FrozenTrial | None:
     """Return a complete trial of the same settings, which would end as that one did."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    settings = frozen(study, trial).user_attrs["settings"]
+    settings = trial.user_attrs["settings"]
     same = (other for other in complete if other.user_attrs["settings"] == settings)
     return next(same, None)
 

@@ -45,10 +45,10 @@ def tune(
     """Search the space of a model and a loss for the best validation.
 
     A trial trains one configuration and is judged by its best ``valid/recall@20``; no
-    test split is ever ranked. The first trial is ``config`` itself; settings that come
-    again get the value that they had. A folder with a
-    study is continued, by several processes at once if need be. A trial that fails is
-    noted, and the next one begins.
+    test split is ever ranked. The first trial is ``config`` itself; one that draws the
+    settings of a complete trial gets its value. A folder with a study is continued, by
+    several processes at once if need be. A trial that fails is noted, and the next one
+    begins.
 
     Args:
         config: The default, which also names model, loss and data; ``train.epochs``
