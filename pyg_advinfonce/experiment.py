@@ -175,7 +175,8 @@ def build_method(
     builder, encoder = entry.load(), entry.load_encoder()
     settings = check_options("encoder", encoder, config.encoder)
     settings |= {"lr": config.train.lr, "l2": config.train.l2}
-    settings |= check_options("method", builder, config.method, given=settings)
+    elsewhere = {*settings, *inspect.signature(encoder).parameters}
+    settings |= check_options("method", builder, config.method, given=elsewhere)
     seed_everything(config.train.seed, 0, 0, stream=2)
     criterion = criterion or build_criterion(config, graph)
     seed_everything(config.train.seed, 0, 0, stream=1)

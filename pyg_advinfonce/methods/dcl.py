@@ -24,6 +24,7 @@ def build(
     weight: float = 0.1,
     tau: float = 0.2,
     candidates: Literal["all", "batch"] = "batch",
+    message_drop: float = 0.1,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build `DCL <https://arxiv.org/abs/2101.01317>`_: contrast passes that drop.
@@ -39,8 +40,9 @@ def build(
         weight: The weight of the contrast.
         tau: The temperature of the contrast.
         candidates: Whether it is with all nodes or with the batch's.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`,
-            which drops each message with probability 0.1 by default.
+        message_drop: The encoder's, with which probability each message is dropped.
+        **encoder: Other arguments of
+            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
     """
     objective = Objective(
         {
@@ -51,7 +53,7 @@ def build(
         weights={"l2": l2, "passes": weight},
     )
     return Method(
-        LightGCN(*num_nodes(graph), **{"message_drop": 0.1, **encoder}),
+        LightGCN(*num_nodes(graph), message_drop=message_drop, **encoder),
         objective,
         criterion.phases(Phase("main", objective, lr=lr)),
         cosine=criterion.cosine,

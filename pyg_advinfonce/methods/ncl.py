@@ -30,6 +30,7 @@ def build(
     num_prototypes: int = 1000,
     first_epoch: int = 20,
     prototypes: Literal["all", "batch"] = "all",
+    num_layers: int = 3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build `NCL <https://arxiv.org/abs/2202.06200>`_: contrast nodes with neighbours.
@@ -47,10 +48,11 @@ def build(
         num_prototypes: The number of clusters, at most half the number of nodes.
         first_epoch: The first epoch with clusters.
         prototypes: Whether all clusters are candidates or the batch's.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`,
-            which has three layers by default.
+        num_layers: The encoder's.
+        **encoder: Other arguments of
+            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
     """
-    options = {"num_layers": 3, "propagate_layers": layer, **encoder}
+    options = {"propagate_layers": layer, **encoder}
     objective = Objective(
         {
             "rec": Supervised(criterion),
@@ -67,7 +69,7 @@ def build(
         },
     )
     return Method(
-        LightGCN(*num_nodes(graph), **options),
+        LightGCN(*num_nodes(graph), num_layers=num_layers, **options),
         objective,
         criterion.phases(Phase("main", objective, lr=lr)),
         cosine=criterion.cosine,

@@ -35,6 +35,7 @@ def build(
     weight: float = 0.1,
     tau: float = 0.2,
     candidates: Literal["all", "batch"] = "all",
+    num_layers: int = 3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build `SGL <https://arxiv.org/abs/2010.10783>`_: contrast two thinned graphs.
@@ -49,10 +50,11 @@ def build(
         weight: The weight of the contrast.
         tau: The temperature of the contrast.
         candidates: Whether it is with all nodes or with the batch's.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`,
-            which has three layers by default.
+        num_layers: The encoder's.
+        **encoder: Other arguments of
+            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
     """
-    light_gcn = LightGCN(*num_nodes(graph), **{"num_layers": 3, **encoder})
+    light_gcn = LightGCN(*num_nodes(graph), num_layers=num_layers, **encoder)
     thin = _thinning(augmentation, drop, len(light_gcn.convs))
     draw = Compose([thin, BipartiteNorm()])
     objective = Objective(

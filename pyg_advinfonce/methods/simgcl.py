@@ -24,6 +24,8 @@ def build(
     weight: float = 0.5,
     tau: float = 0.2,
     candidates: Literal["all", "batch"] = "batch",
+    noise: float = 0.1,
+    first_layer: int = 1,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build `SimGCL <https://arxiv.org/abs/2112.08679>`_: contrast two noisy passes.
@@ -36,10 +38,11 @@ def build(
         weight: The weight of the contrast.
         tau: The temperature of the contrast.
         candidates: Whether it is with all nodes or with the batch's.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`; by
-            default its noise is 0.1 and its sum leaves layer 0 out.
+        noise: The encoder's, the length of what is added to a row in each layer.
+        first_layer: The encoder's, the first layer in its sum.
+        **encoder: Other arguments of
+            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
     """
-    options = {"first_layer": 1, "noise": 0.1, **encoder}
     objective = Objective(
         {
             "rec": Supervised(criterion, perturb=False),
@@ -49,7 +52,7 @@ def build(
         weights={"l2": l2, "passes": weight},
     )
     return Method(
-        LightGCN(*num_nodes(graph), **options),
+        LightGCN(*num_nodes(graph), noise=noise, first_layer=first_layer, **encoder),
         objective,
         criterion.phases(Phase("main", objective, lr=lr)),
         cosine=criterion.cosine,

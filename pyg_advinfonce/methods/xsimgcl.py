@@ -25,6 +25,8 @@ def build(
     weight: float = 0.2,
     tau: float = 0.15,
     candidates: Literal["all", "batch"] = "batch",
+    noise: float = 0.2,
+    first_layer: int = 1,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build `XSimGCL <https://arxiv.org/abs/2209.02544>`_: contrast two noisy layers.
@@ -38,10 +40,12 @@ def build(
         weight: The weight of the contrast.
         tau: The temperature of the contrast.
         candidates: Whether it is with all nodes or with the batch's.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`; by
-            default its noise is 0.2 and its sum leaves layer 0 out.
+        noise: The encoder's, the length of what is added to a row in each layer.
+        first_layer: The encoder's, the first layer in its sum.
+        **encoder: Other arguments of
+            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
     """
-    options = {"first_layer": 1, "noise": 0.2, "propagate_layers": layer, **encoder}
+    options = {"propagate_layers": layer, **encoder}
     objective = Objective(
         {
             "rec": Supervised(criterion),
@@ -51,7 +55,7 @@ def build(
         weights={"l2": l2, "layers": weight},
     )
     return Method(
-        LightGCN(*num_nodes(graph), **options),
+        LightGCN(*num_nodes(graph), noise=noise, first_layer=first_layer, **options),
         objective,
         criterion.phases(Phase("main", objective, lr=lr)),
         cosine=criterion.cosine,

@@ -83,13 +83,15 @@ def current_value(config: Config, key: str) -> object:
     settings: dict[str, Any] = getattr(config, section)
     if name in settings:
         return settings[name]
-    target = {
-        "encoder": MODELS[config.model].load_encoder,
-        "method": MODELS[config.model].load,
-        "loss": LOSSES[config.criterion].load,
-    }[section]()
-    parameter = inspect.signature(target).parameters.get(name)
-    return None if parameter is None else parameter.default
+    model, loss = MODELS[config.model], LOSSES[config.criterion]
+    targets = {  # a builder may have defaults of its own for its encoder
+        "encoder": [model.load(), model.load_encoder()],
+        "method": [model.load()],
+        "loss": [loss.load()],
+    }
+    signatures = (inspect.signature(t).parameters for t in targets[section])
+    found = (known[name].default for known in signatures if name in known)
+    return next(found, None)
 
 
 def _contains(values: BaseDistribution, value: object) -> bool:

@@ -49,6 +49,19 @@ def test_every_key_of_a_space_has_a_default(model, loss, configure):
         assert current_value(config, key) is not None, key
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_default_is_what_an_absent_key_means(model, graph, configure):
+    config = configure(model, None, train={"epochs": 1})
+    given = {key: current_value(config, key) for key in search_space(config)}
+
+    def losses(config):
+        trainer = make_trainer(config, build_method(config, graph), graph, ())
+        trainer.fit()
+        return trainer.history[0].losses
+
+    assert losses(config) == losses(config.updated(unflatten(given)))
+
+
 @pytest.mark.parametrize("path", NAMES, ids="/".join)
 def test_a_file_searches_its_own_sections(path):
     sections = {key.split(".")[0] for key in read_space(*path)}
