@@ -1,0 +1,171 @@
+"""Opening an address: certificates are checked, redirects never lose protection."""
+
+import ssl
+from dataclasses import dataclass
+from http.client import HTTPException
+from ipaddress import ip_address
+from typing import cast
+from urllib.error import HTTPError
+from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.request import (
+    BaseHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
+from urllib.response import addinfourl
+
+from pyg_advinfonce.errors import ConfigError, DownloadError
+
+MAX_REDIRECTS = 5
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class WebAccess:
+    """How addresses are opened.
+
+    Plain http is taken from this machine alone.
+
+    Args:
+        insecure: The one host whose certificate is not checked and that may use http.
+        timeout: The most seconds to wait for a sign of life.
+    """
+
+    insecure: str | None = None
+    timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not self.timeout > 0:
+            raise ConfigError(f"timeout must be positive (got {self.timeout})")
+        if self.insecure is not None and not _is_host(self.insecure):
+            raise ConfigError(
+                f"--insecure wants a host's name alone (got '{self.insecure}')"
+            )
+
+    def check(self, url: str) -> SplitResult:
+        """Return the parts of an address that may be opened.
+
+        Raises:
+            ConfigError: If it may not.
+        """
+        parts = _split(url)
+        if parts.scheme == "http" and not self._may_be_plain(parts):
+            raise ConfigError(
+                f"{url}: expected https, since http protects nothing: use https, or "
+                f"--insecure {parts.hostname}"
+            )
+        return parts
+
+    def open(self, url: str) -> addinfourl:
+        """Return the response to an address; to be closed.
+
+        Raises:
+            ConfigError: If the address may not be opened.
+            DownloadError: If there is no answer that could be data; it says why.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._answer(url)
+            if response.status not in REDIRECTS:
+                return response
+            with response:
+                url = self._redirect(url, response.headers.get("Location", ""))
+        raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects")
+
+    def is_unchecked(self, url: str) -> bool:
+        """Whether the address's host is the one that is trusted without a proof."""
+        return self.insecure is not None and self._is_insecure(_split(url))
+
+    def _answer(self, url: str) -> addinfourl:
+        request = Request(url, headers={"User-Agent": "pyg-advinfonce"})
+        try:
+            opener = self._opener(self.check(url))
+            return cast("addinfourl", opener.open(request, timeout=self.timeout))
+        except HTTPError as error:
+            if error.code in REDIRECTS:
+                return error
+            with error:
+                raise DownloadError(f"{url}: {error}") from None
+        except (OSError, HTTPException, UnicodeError) as error:
+            raise DownloadError(f"{url}: {self._reason(error, url)}") from error
+
+    def _opener(self, parts: SplitResult) -> OpenerDirector:
+        context = ssl.create_default_context()
+        if self._is_insecure(parts):
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        handlers: list[BaseHandler] = [HTTPSHandler(context=context), _NoRedirects()]
+        if _is_this_machine(parts):
+            handlers.append(ProxyHandler({}))
+        return build_opener(*handlers)
+
+    def _redirect(self, url: str, location: str) -> str:
+        target = urljoin(url, location)
+        try:
+            parts = self.check(target)
+        except ConfigError as error:
+            raise DownloadError(f"{url} redirects: {error}") from None
+        is_downgrade = parts.scheme == "http" and _split(url).scheme == "https"
+        if is_downgrade and not self._is_insecure(parts):
+            raise DownloadError(f"{url} redirects from https to {target}: refused")
+        return target
+
+    def _may_be_plain(self, parts: SplitResult) -> bool:
+        return _is_this_machine(parts) or self._is_insecure(parts)
+
+    def _is_insecure(self, parts: SplitResult) -> bool:
+        return self.insecure is not None and parts.hostname == self.insecure.lower()
+
+    def _reason(self, error: Exception, url: str) -> str:
+        """Say in one line why nothing was received."""
+        cause = getattr(error, "reason", error)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not to be trusted ({cause.verify_message}); "
+                f"--insecure {_split(url).hostname} would take it anyway"
+            )
+        if isinstance(cause, TimeoutError):
+            return f"no answer within {self.timeout:g} s"
+        said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        return " ".join(str(said).split())
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Leaves redirects to :class:`WebAccess`, which checks each."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a web address.
+
+    Raises:
+        ConfigError: If it is none, or holds a password.
+    """
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+        has_password = parts.port == 0 or parts.username is not None
+    except ValueError:
+        is_web = False
+    if not is_web or any(not "!" <= letter <= "~" for letter in url):
+        raise ConfigError(f"expected a web address like https://host/path (got '{url}')")
+    if has_password:
+        raise ConfigError("expected a web address without a user's name and password")
+    return parts
+
+
+def _is_host(text: str) -> bool:
+    return bool(text) and not set(text) & set("/?#@ *")
+
+
+def _is_this_machine(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
