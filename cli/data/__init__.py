@@ -2,7 +2,10 @@
 
 import typer
 
-from . import listing
+from . import describe, fetch, listing, verify
 
 app = typer.Typer(name="data", help="Fetch, check and describe data sets.")
 app.command("list")(listing.list_sets)
+app.command("fetch")(fetch.fetch)
+app.command("verify")(verify.verify)
+app.command("describe")(describe.describe)

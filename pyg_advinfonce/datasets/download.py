@@ -14,7 +14,7 @@ from pyg_advinfonce.datasets.web_access import WebAccess
 from pyg_advinfonce.errors import DatasetIntegrityError, DownloadError
 
 MAX_BYTES = 64 * 2**20
-"""No file whose size is unknown may be larger; the largest published is below a fifth."""
+"""The most that a file may have whose size is not known; published ones are smaller."""
 
 CHUNK = 2**16
 TIMEOUTS = 60  # the most that one file may take, however steadily it drips

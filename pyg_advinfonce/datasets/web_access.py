@@ -1,6 +1,7 @@
 """Opening an address: certificates are checked, redirects never lose protection."""
 
 import ssl
+import warnings
 from dataclasses import dataclass
 from http.client import HTTPException
 from ipaddress import ip_address
@@ -18,6 +19,7 @@ from urllib.request import (
 )
 from urllib.response import addinfourl
 
+from pyg_advinfonce.datasets.data_warning import DataWarning
 from pyg_advinfonce.errors import ConfigError, DownloadError
 
 MAX_REDIRECTS = 5
@@ -31,7 +33,8 @@ class WebAccess:
     Plain http is taken from this machine alone.
 
     Args:
-        insecure: The one host whose certificate is not checked and that may use http.
+        insecure: The one host whose certificate is not checked and that may use http;
+            with a warning.
         timeout: The most seconds to wait for a sign of life.
     """
 
@@ -75,10 +78,6 @@ class WebAccess:
                 url = self._redirect(url, response.headers.get("Location", ""))
         raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects")
 
-    def is_unchecked(self, url: str) -> bool:
-        """Whether the address's host is the one that is trusted without a proof."""
-        return self.insecure is not None and self._is_insecure(_split(url))
-
     def _answer(self, url: str) -> addinfourl:
         request = Request(url, headers={"User-Agent": "pyg-advinfonce"})
         try:
@@ -95,6 +94,12 @@ class WebAccess:
     def _opener(self, parts: SplitResult) -> OpenerDirector:
         context = ssl.create_default_context()
         if self._is_insecure(parts):
+            warnings.warn(
+                f"{parts.hostname} is trusted without a proof: only the files' hashes "
+                "are checked",
+                DataWarning,
+                stacklevel=4,
+            )
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         handlers: list[BaseHandler] = [HTTPSHandler(context=context), _NoRedirects()]
@@ -153,9 +158,9 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         is_web = False
     if not is_web or any(not "!" <= letter <= "~" for letter in url):
-        raise ConfigError(f"expected a web address like https://host/path (got '{url}')")
+        raise ConfigError(f"expected an address like https://host/path (got '{url}')")
     if has_password:
-        raise ConfigError("expected a web address without a user's name and password")
+        raise ConfigError("expected an address without a user's name and password")
     return parts
 
 
