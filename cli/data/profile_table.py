@@ -17,18 +17,27 @@ def profile_table(profile: Profile) -> str:
 
 
 def _whole(profile: Profile) -> list[str]:
-    users, items = profile["users_without_train"], profile["items_without_train"]
     overlaps = (f"{name} {n:,}" for name, n in profile["overlaps"].items())
     rows = {
         "data": profile["fingerprint"],
         "folder": profile["folder"] or "none",
         "terms": profile["terms"] or "not known",
         "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
-        "no train": f"{_count(users)} users, {_count(items)} items",
-        "all items": f"{_count(profile['users_with_all_items'])} users",
+        **_odd(profile),
         "overlaps": ", ".join(overlaps) or "none",
     }
     return [f"{name:<12}{text}" for name, text in rows.items()]
+
+
+def _odd(profile: Profile) -> dict[str, str]:
+    """Return rows about users and items that cannot be learned from, or sampled for."""
+    if profile["users_without_train"] is None:
+        return {"train": "not there"}
+    users, items = profile["users_without_train"], profile["items_without_train"]
+    return {
+        "no train": f"{users:,} users, {items:,} items",
+        "all items": f"{profile['users_with_all_items']:,} users",
+    }
 
 
 def _splits(splits: Mapping[str, SplitProfile]) -> list[list[str]]:
@@ -38,7 +47,7 @@ def _splits(splits: Mapping[str, SplitProfile]) -> list[list[str]]:
         users, items = split["user_degrees"]["count"], split["item_degrees"]["count"]
         counts = [f"{users:,.0f}", f"{items:,.0f}"]
         cold = [_count(split["cold_users"]), _count(split["cold_items"])]
-        size = [f"{split['pairs']:,}", f"{split['density']:.2%}"]
+        size = [f"{split['pairs']:,}", f"{split['density']:.3%}"]
         rows.append([name, *size, *counts, *cold, f"{split['duplicates_merged']:,}"])
     return rows
 
@@ -52,8 +61,12 @@ def _degrees(splits: Mapping[str, SplitProfile], node: str) -> list[list[str]]:
     columns = [key for key in next(iter(found.values())) if key != "count"]
     rows = [[f"{node} degrees", *columns]]
     for name, degrees in found.items():
-        rows.append([name, *(f"{degrees[key]:,.4g}" for key in columns)])
+        rows.append([name, *(_short(degrees[key]) for key in columns)])
     return rows
+
+
+def _short(number: float) -> str:
+    return f"{number:,.2f}".rstrip("0").rstrip(".")
 
 
 def _count(number: int | None) -> str:

@@ -3,10 +3,9 @@
 import os
 import time
 from collections.abc import Iterator
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
-from urllib.response import addinfourl
 
 from pyg_advinfonce.datasets.fetch_watcher import FetchWatcher
 from pyg_advinfonce.datasets.published import PublishedFile
@@ -59,7 +58,7 @@ def download(
 
 
 def _chunks(
-    response: addinfourl, url: str, limit: int, timeout: float
+    response: HTTPResponse, url: str, limit: int, timeout: float
 ) -> Iterator[bytes]:
     """Yield what comes, at most one byte beyond the limit, until it ends or breaks."""
     left, until = limit + 1, time.monotonic() + TIMEOUTS * timeout
@@ -70,7 +69,7 @@ def _chunks(
             raise DownloadError(f"{url}: not complete after {TIMEOUTS * timeout:g} s")
 
 
-def _read(response: addinfourl, url: str, size: int, timeout: float) -> bytes:
+def _read(response: HTTPResponse, url: str, size: int, timeout: float) -> bytes:
     """Return some bytes, or none if the response has ended or broken off."""
     try:
         return response.read1(size)
@@ -88,10 +87,10 @@ def _flush(file: BinaryIO) -> None:
 
 def _check(content: bytes, url: str, known: PublishedFile, limit: int) -> None:
     difference = known.difference(content)
-    if difference is None:
-        return
     if len(content) > limit:
         difference = f"expected {known}, got more than {limit:,} bytes"
+    if difference is None:
+        return
     raise DatasetIntegrityError(
         f"{url}: {difference}{_guess(content, known)}: nothing was kept, try again or "
         "use another address"

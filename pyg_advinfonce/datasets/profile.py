@@ -57,10 +57,10 @@ def profile(data: str, root: Path = Path("data")) -> Profile:
     if data.partition(":")[0] == "simulated":
         graph = load_dataset(data).graph
         none = dict.fromkeys(count_pairs(graph), 0)
-        return _profile(graph, data, none, folder=None, terms=None)
+        return _profile(graph, data, none, folder=None, terms="none: it is made up")
     name, folder = _locate(data, root)
     files = read_files(folder)
-    known = known_set(name) if name in DATASETS and name == data else None
+    known = known_set(data) if data in DATASETS else None
     raw = parse_files(
         files,
         num_users=known.num_users if known else None,

@@ -3,21 +3,18 @@
 import ssl
 import warnings
 from dataclasses import dataclass
-from http.client import HTTPException
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from ipaddress import ip_address
 from typing import cast
-from urllib.error import HTTPError
 from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import (
-    BaseHandler,
-    HTTPRedirectHandler,
+    HTTPHandler,
     HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
     Request,
-    build_opener,
 )
-from urllib.response import addinfourl
 
 from pyg_advinfonce.datasets.data_warning import DataWarning
 from pyg_advinfonce.errors import ConfigError, DownloadError
@@ -63,7 +60,7 @@ class WebAccess:
             )
         return parts
 
-    def open(self, url: str) -> addinfourl:
+    def open(self, url: str) -> HTTPResponse:
         """Return the response to an address; to be closed.
 
         Raises:
@@ -72,22 +69,17 @@ class WebAccess:
         """
         for _ in range(MAX_REDIRECTS + 1):
             response = self._answer(url)
-            if response.status not in REDIRECTS:
+            if response.status == HTTPStatus.OK:
                 return response
             with response:
-                url = self._redirect(url, response.headers.get("Location", ""))
+                url = self._redirect(url, response)
         raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects")
 
-    def _answer(self, url: str) -> addinfourl:
+    def _answer(self, url: str) -> HTTPResponse:
+        opener = self._opener(self.check(url))
         request = Request(url, headers={"User-Agent": "pyg-advinfonce"})
         try:
-            opener = self._opener(self.check(url))
-            return cast("addinfourl", opener.open(request, timeout=self.timeout))
-        except HTTPError as error:
-            if error.code in REDIRECTS:
-                return error
-            with error:
-                raise DownloadError(f"{url}: {error}") from None
+            return cast("HTTPResponse", opener.open(request, timeout=self.timeout))
         except (OSError, HTTPException, UnicodeError) as error:
             raise DownloadError(f"{url}: {self._reason(error, url)}") from error
 
@@ -102,16 +94,21 @@ class WebAccess:
             )
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        handlers: list[BaseHandler] = [HTTPSHandler(context=context), _NoRedirects()]
-        if _is_this_machine(parts):
-            handlers.append(ProxyHandler({}))
-        return build_opener(*handlers)
+        opener = OpenerDirector()  # the usual one knows ftp and files, and redirects
+        opener.add_handler(ProxyHandler({} if _is_this_machine(parts) else None))
+        opener.add_handler(HTTPHandler())
+        opener.add_handler(HTTPSHandler(context=context))
+        return opener
 
-    def _redirect(self, url: str, location: str) -> str:
-        target = urljoin(url, location)
+    def _redirect(self, url: str, response: HTTPResponse) -> str:
+        """Return the address that a response sends us to."""
+        location = response.headers.get("Location")
+        if response.status not in REDIRECTS or location is None:
+            raise DownloadError(f"{url}: {response.status} {response.reason}")
         try:
+            target = urljoin(url, location)
             parts = self.check(target)
-        except ConfigError as error:
+        except ValueError as error:
             raise DownloadError(f"{url} redirects: {error}") from None
         is_downgrade = parts.scheme == "http" and _split(url).scheme == "https"
         if is_downgrade and not self._is_insecure(parts):
@@ -136,13 +133,6 @@ class WebAccess:
             return f"no answer within {self.timeout:g} s"
         said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         return " ".join(str(said).split())
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    """Leaves redirects to :class:`WebAccess`, which checks each."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
 
 
 def _split(url: str) -> SplitResult:
