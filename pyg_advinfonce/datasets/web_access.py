@@ -104,7 +104,7 @@ class WebAccess:
         """Return the address that a response sends us to."""
         location = response.headers.get("Location")
         if response.status not in REDIRECTS or location is None:
-            raise DownloadError(f"{url}: {response.status} {response.reason}")
+            raise DownloadError(f"{url}: answered by HTTP status {response.status}")
         try:
             target = urljoin(url, location)
             parts = self.check(target)
@@ -148,7 +148,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         is_web = False
     if not is_web or any(not "!" <= letter <= "~" for letter in url):
-        raise ConfigError(f"expected an address like https://host/path (got '{url}')")
+        raise ConfigError(f"expected an address like https://host/path (got {url!r})")
     if has_password:
         raise ConfigError("expected an address without a user's name and password")
     return parts

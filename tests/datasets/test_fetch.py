@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -195,7 +197,7 @@ def test_what_to_do_by_hand(splits, serve, tmp_path):
     with pytest.raises(DownloadError) as error:
         fetch("kuairec", tmp_path, mirror=server.url)
     message = str(error.value)
-    assert f"{server.url}{FOLDER}/valid.txt: 404 Not Found" in message
+    assert f"{server.url}{FOLDER}/valid.txt: answered by HTTP status 404" in message
     assert f"put into {tmp_path}/kuairec/raw by hand: valid.txt " in message
     assert "from https://raw.githubusercontent.com/LehengTHU/AdvInfoNCE/" in message
     assert "/data/kuairec2/<file>" in message
@@ -305,15 +307,16 @@ fetch("kuairec", Path(sys.argv[2]), mirror=sys.argv[3], watcher=Loud())
 @pytest.fixture
 def start(splits, tmp_path):
     """Start processes that fetch into ``tmp_path/data``; they end with the test."""
-    known = tmp_path / "known"
+    known, log = tmp_path / "known", tmp_path / "log"
     known.mkdir()
     for name, text in splits.items():
         (known / name).write_bytes(text)
     with ExitStack() as stack:
+        file = stack.enter_context(log.open("w"))
 
         def run(url):
             words = [sys.executable, "-c", SCRIPT, known, tmp_path / "data", url]
-            process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(words, stdout=file)
             stack.enter_context(process)
             stack.callback(process.kill)
             return process
@@ -321,40 +324,45 @@ def start(splits, tmp_path):
         yield run
 
 
-def asked_for(server, path):
-    """Wait until a server has been asked for a path."""
-    while path not in server.requests:
-        threading.Event().wait(0.01)
+def wait_for(happened):
+    """Wait until something has happened, at most a minute."""
+    until = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_of_two_processes_one_waits(splits, serve, start, tmp_path):
-    release = threading.Event()
-    held_train = held(splits["train.txt"], release)
-    server = serve(routes(splits, train=held_train))
-    one = start(server.url)
-    asked_for(server, f"{FOLDER}/train.txt")
-    other = start(server.url)
-    said = [other.stdout.readline() for _ in range(2)]
-    assert said[1] == "kuairec: waiting for another process to fetch it\n"
-    assert "train.txt" not in names(tmp_path / "data")
-    release.set()
-    assert (one.wait(60), other.wait(60)) == (0, 0)
+    release, log = threading.Event(), tmp_path / "log"
+    server = serve(routes(splits, train=held(splits["train.txt"], release)))
+    with ThreadPoolExecutor(1) as pool:
+        here = pool.submit(fetch, "kuairec", tmp_path / "data", mirror=server.url)
+        wait_for(lambda: f"{FOLDER}/train.txt" in server.requests)
+        other = start(server.url)
+        wait_for(lambda: "waiting for another process to fetch it" in log.read_text())
+        assert "train.txt" not in names(tmp_path / "data")
+        release.set()
+        here.result()
+    assert other.wait(60) == 0
     assert names(tmp_path / "data") == set(splits)
     assert sorted(server.requests) == sorted(routes(splits))
 
 
-def test_a_process_that_is_killed_leaves_no_half_file(splits, serve, start, tmp_path):
-    release = threading.Event()
+def test_the_next_one_starts_over_after_a_killed_one(splits, serve, start, tmp_path):
+    release, notes = threading.Event(), Notes()
     server = serve(routes(splits, train=held(splits["train.txt"], release)))
-    process = start(server.url)
-    asked_for(server, f"{FOLDER}/train.txt")
-    process.kill()
-    process.wait()
+    killed = start(server.url)
+    wait_for(lambda: ".train.txt.part" in names(tmp_path / "data"))
+    with ThreadPoolExecutor(1) as pool:
+        words = {"mirror": server.url, "watcher": notes}
+        here = pool.submit(fetch, "kuairec", tmp_path / "data", **words)
+        wait_for(lambda: any("waiting" in text for text in notes.said))
+        server.routes[f"{FOLDER}/train.txt"] = splits["train.txt"]
+        killed.kill()
+        here.result()
     release.set()
-    assert "train.txt" not in names(tmp_path / "data")
-    server.routes[f"{FOLDER}/train.txt"] = splits["train.txt"]
-    fetch("kuairec", tmp_path / "data", mirror=server.url)
     assert names(tmp_path / "data") == set(splits)
+    assert server.requests.count(f"{FOLDER}/train.txt") == 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left")])
