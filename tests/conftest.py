@@ -1,3 +1,5 @@
+import shutil
+import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -49,3 +51,30 @@ def serve():
             return stack.enter_context(FileServer(routes, **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def make_certificate(tmp_path_factory):
+    """Make a self-signed certificate for a name, with its key, in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+
+    def make(name):
+        folder = tmp_path_factory.mktemp("tls")
+        words = "req -x509 -nodes -days 2 -subj /CN=test -newkey ec -pkeyopt "
+        words += f"ec_paramgen_curve:prime256v1 -addext subjectAltName={name}"
+        files = ["-keyout", folder / "key.pem", "-out", folder / "crt.pem"]
+        command = [openssl, *words.split(), *files]
+        subprocess.run(command, check=True, capture_output=True)
+        both = folder / "both.pem"
+        parts = [folder / "key.pem", folder / "crt.pem"]
+        both.write_bytes(b"".join(part.read_bytes() for part in parts))
+        return both
+
+    return make
+
+
+@pytest.fixture
+def certificate(make_certificate):
+    return make_certificate("IP:127.0.0.1")

@@ -28,7 +28,7 @@ def fetch(
         help="The one host whose certificate is not checked, or that has none.",
     ),
 ) -> None:
-    """Download a data set's published files, compare their hashes and keep them."""
+    """Show a data set's terms, download its files and check them."""
     from pyg_advinfonce.datasets.fetch import fetch
 
     from .download_bar import DownloadBar

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def list_sets(data_root: Path = DataRoot) -> None:
-    """List the published data sets, whether their files are there, and their terms."""
+    """List the published data sets, their files and their terms."""
     from pyg_advinfonce.datasets.inventory import inventory
 
     for stock in inventory(data_root):

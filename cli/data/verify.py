@@ -11,7 +11,7 @@ def verify(
     data: str = typer.Argument(help="A data set's name, or a folder's path."),
     data_root: Path = DataRoot,
 ) -> None:
-    """Compare a data set's files with the published ones; exit code 2 if not."""
+    """Compare a data set's files with the published ones."""
     from pyg_advinfonce.datasets.verify import verify
 
     checks = verify(data, data_root)

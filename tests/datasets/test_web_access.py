@@ -1,7 +1,5 @@
 """TLS, redirects and what addresses are taken, on the loopback interface."""
 
-import shutil
-import subprocess
 import warnings
 
 import pytest
@@ -10,33 +8,6 @@ from pyg_advinfonce.datasets.data_warning import DataWarning
 from pyg_advinfonce.datasets.web_access import WebAccess
 from pyg_advinfonce.errors import ConfigError, DownloadError
 from tests.file_server import redirect
-
-
-@pytest.fixture(scope="session")
-def make_certificate(tmp_path_factory):
-    """Make a self-signed certificate for a name, with its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
-
-    def make(name):
-        folder = tmp_path_factory.mktemp("tls")
-        words = "req -x509 -nodes -days 2 -subj /CN=test -newkey ec -pkeyopt "
-        words += f"ec_paramgen_curve:prime256v1 -addext subjectAltName={name}"
-        files = ["-keyout", folder / "key.pem", "-out", folder / "crt.pem"]
-        command = [openssl, *words.split(), *files]
-        subprocess.run(command, check=True, capture_output=True)
-        both = folder / "both.pem"
-        parts = [folder / "key.pem", folder / "crt.pem"]
-        both.write_bytes(b"".join(part.read_bytes() for part in parts))
-        return both
-
-    return make
-
-
-@pytest.fixture
-def certificate(make_certificate):
-    return make_certificate("IP:127.0.0.1")
 
 
 @pytest.fixture

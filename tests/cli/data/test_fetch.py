@@ -81,3 +81,27 @@ def test_terms_are_shown_before_anything_else(advnce, folder):
     assert first.startswith("yahoo: given by Yahoo! Webscope on request")
     assert "copy that you have requested yourself" in first
     assert "by hand: test_ood.txt train.txt valid.txt" in last
+
+
+@pytest.mark.filterwarnings("always:.*without a proof")
+def test_a_host_without_a_trusted_certificate(
+    advnce, folder, splits, serve, certificate
+):
+    routes = {f"/kuairec2/{name}": text for name, text in splits.items()}
+    words = [*WORDS, "--mirror", serve(routes, certificate=certificate).url]
+    found = advnce(*words)
+    assert found.code == 2
+    assert "certificate is not to be trusted" in found.err.splitlines()[-1]
+    assert "put into here/kuairec/raw by hand" in found.err.splitlines()[-1]
+    assert advnce(*words, "--insecure", "localhost").code == 2
+    found = advnce(*words, "--insecure", "127.0.0.1")
+    assert found.code == 0
+    assert "advnce: warning: 127.0.0.1 is trusted without a proof" in found.err
+
+
+def test_every_verb_is_in_the_help_in_full(advnce):
+    found = advnce("data", "--help")
+    assert (found.code, found.err) == (0, "")
+    assert all(f"\n  {verb} " in found.out for verb in ("list", "fetch", "verify"))
+    assert "..." not in found.out.split("Commands:")[1]
+    assert "--insecure HOST" in advnce("data", "fetch", "--help").out
