@@ -1,26 +1,14 @@
 """Fetching the published files of a data set."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from pyg_advinfonce.datasets.download import download
+from pyg_advinfonce.datasets.fetch_job import FetchJob
 from pyg_advinfonce.datasets.fetch_watcher import FetchWatcher
 from pyg_advinfonce.datasets.known_sets import known_set
-from pyg_advinfonce.datasets.published import RAW_UPSTREAM, Published
-from pyg_advinfonce.datasets.raw_folder import RawFolder
+from pyg_advinfonce.datasets.published import RAW_UPSTREAM
 from pyg_advinfonce.datasets.terms import Terms
-from pyg_advinfonce.datasets.verify import FileCheck, check_folder
 from pyg_advinfonce.datasets.web_access import WebAccess
-from pyg_advinfonce.errors import (
-    ConfigError,
-    DatasetIntegrityError,
-    DatasetNotFoundError,
-    DownloadError,
-)
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 
 
 def fetch(
@@ -65,7 +53,7 @@ def fetch(
     """
     published, watcher = known_set(name), watcher or FetchWatcher()
     base = (mirror or RAW_UPSTREAM).rstrip("/")
-    job = _Job(name, published, root, f"{base}/{published.folder}", watcher)
+    job = FetchJob(name, published, root, f"{base}/{published.folder}", watcher)
     access = WebAccess(insecure, timeout)
     access.check(job.base)
     _check_same(name, accept_terms)
@@ -82,73 +70,6 @@ def fetch(
     return job.folder
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One data set, on its way from an address to a folder."""
-
-    name: str
-    published: Published
-    root: Path
-    base: str
-    watcher: FetchWatcher
-
-    @property
-    def folder(self) -> Path:
-        return self.root / self.name / "raw"
-
-    def complete_place(self) -> Path | None:
-        """Return the folder that would be read, if it holds all the files."""
-        place = RawFolder(self.root, self.name, self.published).first_place()
-        if place is None:
-            return None
-        checks = check_folder(place, self.published)
-        return place if all(check.state == "ok" for check in checks) else None
-
-    def missing(self) -> list[Path]:
-        """Return the files to download; another file in their place is an error."""
-        checks = check_folder(self.folder, self.published)
-        for check in checks:
-            if check.state == "differs":
-                raise _is_another(check)
-        return [check.path for check in checks if check.state == "missing"]
-
-    def run(self, access: WebAccess) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._alone():
-            for path in self.missing():
-                self._download(path, access)
-        self.watcher.say(f"{self.name}: all files are in {self.folder} and verified")
-
-    def by_hand(self) -> str:
-        """Say which file to put where."""
-        names = " ".join(path.name for path in self.missing())
-        return (
-            f"put into {self.folder} by hand: {names}, from "
-            f"{RAW_UPSTREAM}/{self.published.folder}/<file>"
-        )
-
-    def _download(self, path: Path, access: WebAccess) -> None:
-        known = self.published.needed[path.name]
-        try:
-            download(f"{self.base}/{path.name}", path, known, access, self.watcher)
-        except DownloadError as error:
-            raise DownloadError(f"{error}; {self.by_hand()}") from error
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from downloading the same data set meanwhile."""
-        lock = FileLock(self.folder.parent / ".fetch.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self.watcher.say(f"{self.name}: waiting for another process to fetch it")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-
 def _check_same(name: str, accepted: str | None) -> None:
     if accepted not in (None, name):
         raise ConfigError(
@@ -162,9 +83,3 @@ def _check_free(name: str, terms: Terms) -> None:
             f"the terms of '{name}' have to be accepted first: {terms}; if you accept "
             f"them, add --accept-terms {name}"
         )
-
-
-def _is_another(check: FileCheck) -> DatasetIntegrityError:
-    return DatasetIntegrityError(
-        f"{check.path}: {check.detail}: it is not overwritten, move it away first"
-    )

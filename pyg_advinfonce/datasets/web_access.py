@@ -5,9 +5,8 @@ import warnings
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
-from ipaddress import ip_address
 from typing import cast
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin
 from urllib.request import (
     HTTPHandler,
     HTTPSHandler,
@@ -17,6 +16,11 @@ from urllib.request import (
 )
 
 from pyg_advinfonce.datasets.data_warning import DataWarning
+from pyg_advinfonce.datasets.web_address import (
+    is_host,
+    is_this_machine,
+    split_address,
+)
 from pyg_advinfonce.errors import ConfigError, DownloadError
 
 MAX_REDIRECTS = 5
@@ -41,7 +45,7 @@ class WebAccess:
     def __post_init__(self) -> None:
         if not self.timeout > 0:
             raise ConfigError(f"timeout must be positive (got {self.timeout})")
-        if self.insecure is not None and not _is_host(self.insecure):
+        if self.insecure is not None and not is_host(self.insecure):
             raise ConfigError(
                 f"--insecure wants a host's name alone (got '{self.insecure}')"
             )
@@ -52,7 +56,7 @@ class WebAccess:
         Raises:
             ConfigError: If it may not.
         """
-        parts = _split(url)
+        parts = split_address(url)
         if parts.scheme == "http" and not self._may_be_plain(parts):
             raise ConfigError(
                 f"{url}: expected https, since http protects nothing: use https, or "
@@ -95,7 +99,7 @@ class WebAccess:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         opener = OpenerDirector()  # the usual one knows ftp and files, and redirects
-        opener.add_handler(ProxyHandler({} if _is_this_machine(parts) else None))
+        opener.add_handler(ProxyHandler({} if is_this_machine(parts) else None))
         opener.add_handler(HTTPHandler())
         opener.add_handler(HTTPSHandler(context=context))
         return opener
@@ -110,13 +114,13 @@ class WebAccess:
             parts = self.check(target)
         except ValueError as error:
             raise DownloadError(f"{url} redirects: {error}") from None
-        is_downgrade = parts.scheme == "http" and _split(url).scheme == "https"
+        is_downgrade = parts.scheme == "http" and split_address(url).scheme == "https"
         if is_downgrade and not self._is_insecure(parts):
             raise DownloadError(f"{url} redirects from https to {target}: refused")
         return target
 
     def _may_be_plain(self, parts: SplitResult) -> bool:
-        return _is_this_machine(parts) or self._is_insecure(parts)
+        return is_this_machine(parts) or self._is_insecure(parts)
 
     def _is_insecure(self, parts: SplitResult) -> bool:
         return self.insecure is not None and parts.hostname == self.insecure.lower()
@@ -127,40 +131,9 @@ class WebAccess:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
                 f"its certificate is not to be trusted ({cause.verify_message}); "
-                f"--insecure {_split(url).hostname} would take it anyway"
+                f"--insecure {split_address(url).hostname} would take it anyway"
             )
         if isinstance(cause, TimeoutError):
             return f"no answer within {self.timeout:g} s"
         said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
         return " ".join(str(said).split())
-
-
-def _split(url: str) -> SplitResult:
-    """Return the parts of a web address.
-
-    Raises:
-        ConfigError: If it is none, or holds a password.
-    """
-    try:
-        parts = urlsplit(url)
-        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
-        has_password = parts.port == 0 or parts.username is not None
-    except ValueError:
-        is_web = False
-    if not is_web or any(not "!" <= letter <= "~" for letter in url):
-        raise ConfigError(f"expected an address like https://host/path (got {url!r})")
-    if has_password:
-        raise ConfigError("expected an address without a user's name and password")
-    return parts
-
-
-def _is_host(text: str) -> bool:
-    return bool(text) and not set(text) & set("/?#@ *")
-
-
-def _is_this_machine(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -114,7 +114,12 @@ def test_a_redirect_to_nowhere(serve, location, said):
     [
         *("example.org", "//example.org/a", "file:///etc/passwd", "ftp://example.org"),
         *("http://example.org/a", "http://", "https://", "https://[", "", " "),
-        *("https://user:hunter2@example.org", "https://host:port/", "https://a b/c"),
+        *(
+            "https://user:hunter2@example.org",
+            "https://u:hunter2@a:b",
+            "https://host:port/",
+            "https://a b/c",
+        ),
         *("https://ex\nample.org", "http://127.0.0.1.example.org", "https://ä.org"),
     ],
 )
