@@ -8,6 +8,7 @@
     │   └── UnknownNameError            a name that no table knows
     ├── DataError (ValueError)          a file whose content is wrong
     │   ├── DatasetNotFoundError        a file that is not there
+    │   │   └── DownloadError           and that cannot be downloaded
     │   └── DatasetIntegrityError       a known file with another content
     ├── CheckpointError (ValueError)    a run folder that cannot be loaded
     ├── MissingExtraError (ImportError) an optional package that is not installed
@@ -40,6 +41,10 @@ class DataError(AdvInfoNCEError, ValueError):
 
 class DatasetNotFoundError(DataError):
     """A data set's file is missing; the message says what to put where."""
+
+
+class DownloadError(DatasetNotFoundError):
+    """A file cannot be downloaded; the message says why and what to put where."""
 
 
 class DatasetIntegrityError(DataError):

@@ -250,7 +250,8 @@ def test_what_is_loaded_is_seen():
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "train --help", "tune --help", "ls", "ls losses"]
+    "words",
+    ["--help", "train --help", "tune --help", "data fetch --help", "ls", "ls losses"],
 )
 def test_a_command_that_only_prints_loads_nothing_heavy(words):
     code = f"""

@@ -91,5 +91,7 @@ def _keys(graph: HeteroData, name: str) -> Ids:
 
 def _count_shared(many: Ids, few: Ids) -> int:
     """Count the numbers of one sorted array that are in another."""
+    if not many.size:
+        return 0
     place = np.searchsorted(many, few).clip(max=len(many) - 1)
     return int((many[place] == few).sum())

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pyg_advinfonce.datasets.base import InteractionDataset
 from pyg_advinfonce.datasets.published import Published, PublishedFile
+from pyg_advinfonce.datasets.terms import Terms
 
 
 class KuaiRec(InteractionDataset):
@@ -34,21 +35,26 @@ class KuaiRec(InteractionDataset):
             "not_candidate.txt": PublishedFile(
                 "165837e110441a349f567b53bf8749d120b3f534",
                 "7311f73fc6970556a41923b7bbad151f88ae9ff1492e52511a57f6dced78ffb7",
+                44_334,
             ),
             "test_id.txt": PublishedFile(
                 "6c14a1e0f4d8e3226b6fea55bb2aa7e65fd39de3",
                 "317f79e06867bc6f1c25ccf7daeba2523c72f13dcb69573b36b348488b56f976",
+                717_971,
             ),
             "test_ood.txt": PublishedFile(
                 "6c14a1e0f4d8e3226b6fea55bb2aa7e65fd39de3",
                 "317f79e06867bc6f1c25ccf7daeba2523c72f13dcb69573b36b348488b56f976",
+                717_971,
             ),
             "train.txt": PublishedFile("338bca555c27ba3aa39eafadcb963fc6e60cd67b"),
             "valid.txt": PublishedFile(
                 "cdd1fa77980cc1da82ef074373a86ec2cb744762",
                 "0723ea48e24677e7cca4e471dde608e78a10042de3fa2073ad27221a59ff971b",
+                363_211,
             ),
         },
+        terms=Terms("CC BY-SA 4.0", "https://kuairec.com", redistributable=True),
     )
 
     def __init__(

@@ -50,12 +50,12 @@ def load_dataset(
     if data in DATASETS:
         named: type[InteractionDataset] = resolve("dataset", data)
         return _make(named, {"root": root, **files}, options)
-    folder = _find_folder(data, root)
+    folder = find_folder(data, root)
     generic = {"root": folder.parent, "name": folder.name, **files}
     return _make(InteractionDataset, generic, options)
 
 
-def _find_folder(data: str, root: Path) -> Path:
+def find_folder(data: str, root: Path) -> Path:
     """Return the folder under root, or at the path, that the text names."""
     is_bare = bool(data) and Path(data).name == data
     if is_bare and _is_folder(root / data):

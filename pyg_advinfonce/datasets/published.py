@@ -3,16 +3,20 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha1
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import Self
 
 from pyg_advinfonce.datasets.data_warning import DataWarning
 from pyg_advinfonce.datasets.split_files import RawFile
+from pyg_advinfonce.datasets.terms import Terms
 from pyg_advinfonce.errors import DatasetIntegrityError
 
-_UPSTREAM = (
-    "https://github.com/LehengTHU/AdvInfoNCE/tree/"
-    "e7c0416d6d0047343a90c338fa37cc2d8fa85da3/data"
-)
+_COMMIT = "e7c0416d6d0047343a90c338fa37cc2d8fa85da3"
+_UPSTREAM = f"https://github.com/LehengTHU/AdvInfoNCE/tree/{_COMMIT}/data"
+
+RAW_UPSTREAM = f"https://raw.githubusercontent.com/LehengTHU/AdvInfoNCE/{_COMMIT}/data"
+"""Below it the published files lie as ``<folder>/<file>``."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,34 @@ class PublishedFile:
     Args:
         blob: Its git blob id.
         sha256: Its hash, where known; without it a difference is only warned about.
+        size: Its number of bytes, where known.
     """
 
     blob: str
     sha256: str | None = None
+    size: int | None = None
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        """Return what identifies a content."""
+        return cls(git_blob_id(content), sha256(content).hexdigest(), len(content))
+
+    def difference(self, content: bytes) -> str | None:
+        """Say what was expected and what the content is; None if it is this file."""
+        found = self.of(content)
+        pairs = [
+            (self.size, found.size),
+            (self.sha256, found.sha256),
+            (self.blob, found.blob),
+        ]
+        if all(known in (None, "", there) for known, there in pairs):
+            return None
+        return f"expected {self}, got {found}"
+
+    def __str__(self) -> str:
+        size = "" if self.size is None else f"{self.size:,} bytes with "
+        digest = f", sha256 {self.sha256}" if self.sha256 else ""
+        return f"{size}git blob id {self.blob}{digest}"
 
 
 @dataclass(frozen=True)
@@ -39,6 +67,7 @@ class Published:
         num_pairs: The number of pairs by split.
         files: The files by name.
         overlaps: Pairs that two splits are known to share, e.g. ``train/test``.
+        terms: Under which terms the data may be used.
     """
 
     folder: str
@@ -47,11 +76,28 @@ class Published:
     num_pairs: Mapping[str, int]
     files: Mapping[str, PublishedFile]
     overlaps: Mapping[str, int] = field(default_factory=dict)
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def url(self) -> str:
         """Where the files are published, to look at in a browser."""
         return f"{_UPSTREAM}/{self.folder}"
+
+    @property
+    def needed(self) -> dict[str, PublishedFile]:
+        """The files by name, only the last of several that have the same content."""
+        last = {file.blob: name for name, file in self.files.items()}
+        return {n: file for n, file in self.files.items() if last[file.blob] == n}
+
+    def file(self, name: str) -> PublishedFile | None:
+        """Return what is known of a file, ``test.txt`` being ``test_ood.txt``."""
+        return self.files.get(name) or self.files.get(_OTHER_NAME.get(name, ""))
+
+    def path(self, folder: Path, name: str) -> Path:
+        """Return where a file lies in a folder, or belongs: maybe as ``test.txt``."""
+        other = next((n for n, known in _OTHER_NAME.items() if known == name), name)
+        is_other = not (folder / name).is_file() and (folder / other).is_file()
+        return folder / (other if is_other else name)
 
     def check_files(self, files: Mapping[str, RawFile]) -> None:
         """Compare the hashes of files with the published ones.
@@ -60,7 +106,7 @@ class Published:
             DatasetIntegrityError: If a file has another content.
         """
         for name, file in files.items():
-            known = self.files.get(name) or self.files.get(_OTHER_NAME.get(name, ""))
+            known = self.file(name)
             if known is not None:
                 _check_file(known, file)
 

@@ -34,14 +34,26 @@ class RawFolder:
         Raises:
             DatasetNotFoundError: If there is none.
         """
+        place = self.first_place()
+        if place is None:
+            raise self._missing("train.txt", *self.places)
+        return place
+
+    @property
+    def places(self) -> list[Path]:
+        """Where the files may lie, the first choice first."""
         places = [self.root / self.name / "raw", self.root / self.name]
         if self.published is not None:
             places.append(self.root / self.published.folder)
+        return places
+
+    def first_place(self) -> Path | None:
+        """Return what :meth:`find` returns, or None."""
         for names in (("train.txt",), tuple(SPLIT_OF_FILE)):
-            for place in places:
+            for place in self.places:
                 if any((place / name).is_file() for name in names):
                     return place
-        raise self._missing("train.txt", *places)
+        return None
 
     def read(self, *, needs_valid: bool) -> dict[str, RawFile]:
         """Read the files by name; train, a test and, if it is needed, valid are there.
@@ -72,7 +84,10 @@ class RawFolder:
         looked = ", ".join(dict.fromkeys(str(place) for place in places))
         advice = "put the split files there (one user a line: user item item ...)"
         if self.published is not None:
-            advice = f"put the split files there, published at {self.published.url}"
+            advice = (
+                f"put the split files there, published at {self.published.url}, e.g. "
+                f"by `advnce data fetch {self.name}`"
+            )
         return DatasetNotFoundError(
             f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "
             "or name another root by --data-root"

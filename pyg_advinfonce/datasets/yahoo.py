@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from pyg_advinfonce.datasets.base import InteractionDataset
 from pyg_advinfonce.datasets.published import Published, PublishedFile
+from pyg_advinfonce.datasets.terms import Terms
 
 
 class Yahoo(InteractionDataset):
@@ -33,20 +34,30 @@ class Yahoo(InteractionDataset):
             "test_id.txt": PublishedFile(
                 "7ff4f01a608422ff3762fbfd640a5686c6acd776",
                 "358efe3c475f09f30073c9fcb9b7032ed371d5eddf2ca94ec565c4cc6d976a86",
+                29_513,
             ),
             "test_ood.txt": PublishedFile(
                 "7ff4f01a608422ff3762fbfd640a5686c6acd776",
                 "358efe3c475f09f30073c9fcb9b7032ed371d5eddf2ca94ec565c4cc6d976a86",
+                29_513,
             ),
             "train.txt": PublishedFile(
                 "979f452ad8ed34a770a2f3256734c70b6d8f55d7",
                 "cca11ae2c3baba4573a1451c8f892e1eb3d63aac4af6a2348f05ffc316ba98e6",
+                418_096,
             ),
             "valid.txt": PublishedFile(
                 "81091b24b40c7295057130acf429ad1feb3a177b",
                 "ab7c0b345cac632fd65dfe5481b34e63d5aed2d3fb1546660bd84f7796c70aac",
+                198_911,
             ),
         },
+        terms=Terms(
+            "given by Yahoo! Webscope on request, for research only; it may not be "
+            "redistributed",
+            "https://webscope.sandbox.yahoo.com",
+            advice="Prefer a copy that you have requested yourself",
+        ),
     )
 
     def __init__(

@@ -1,0 +1,73 @@
+"""A data set's profile as a table for a person."""
+
+from collections.abc import Mapping
+
+from pyg_advinfonce.datasets.profile import Profile
+from pyg_advinfonce.datasets.split_profile import SplitProfile
+
+from ..table import aligned
+
+
+def profile_table(profile: Profile) -> str:
+    """Return the counts of the whole, then a row a split, then the degrees."""
+    splits = profile["splits"]
+    tables = [_splits(splits), _degrees(splits, "user"), _degrees(splits, "item")]
+    parts = [_whole(profile), *(aligned(table) for table in tables)]
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def _whole(profile: Profile) -> list[str]:
+    overlaps = (f"{name} {n:,}" for name, n in profile["overlaps"].items())
+    rows = {
+        "data": profile["fingerprint"],
+        "folder": profile["folder"] or "none",
+        "terms": profile["terms"] or "not known",
+        "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
+        **_odd(profile),
+        "overlaps": ", ".join(overlaps) or "none",
+    }
+    return [f"{name:<12}{text}" for name, text in rows.items()]
+
+
+def _odd(profile: Profile) -> dict[str, str]:
+    """Return rows about users and items that cannot be learned from, or sampled for."""
+    if profile["users_without_train"] is None:
+        return {"train": "not there"}
+    users, items = profile["users_without_train"], profile["items_without_train"]
+    return {
+        "no train": f"{users:,} users, {items:,} items",
+        "all items": f"{profile['users_with_all_items']:,} users",
+    }
+
+
+def _splits(splits: Mapping[str, SplitProfile]) -> list[list[str]]:
+    head = ["split", "pairs", "density", "users", "items", "cold users", "cold items"]
+    rows = [[*head, "duplicates"]]
+    for name, split in splits.items():
+        users, items = split["user_degrees"]["count"], split["item_degrees"]["count"]
+        counts = [f"{users:,.0f}", f"{items:,.0f}"]
+        cold = [_count(split["cold_users"]), _count(split["cold_items"])]
+        size = [f"{split['pairs']:,}", f"{split['density']:.3%}"]
+        rows.append([name, *size, *counts, *cold, f"{split['duplicates_merged']:,}"])
+    return rows
+
+
+def _degrees(splits: Mapping[str, SplitProfile], node: str) -> list[list[str]]:
+    """Return the degrees of users or items, of those that have any in the split."""
+    found = {
+        name: split["user_degrees"] if node == "user" else split["item_degrees"]
+        for name, split in splits.items()
+    }
+    columns = [key for key in next(iter(found.values())) if key != "count"]
+    rows = [[f"{node} degrees", *columns]]
+    for name, degrees in found.items():
+        rows.append([name, *(_short(degrees[key]) for key in columns)])
+    return rows
+
+
+def _short(number: float) -> str:
+    return f"{number:,.2f}".rstrip("0").rstrip(".")
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"

@@ -1,0 +1,123 @@
+"""What a data set is like: its counts, overlaps and degrees, also of part of a set."""
+
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.datasets.description import (
+    content_hash,
+    count_pairs,
+    describe,
+    summarize,
+)
+from pyg_advinfonce.datasets.known_sets import known_set, recognise
+from pyg_advinfonce.datasets.load import find_folder, load_dataset
+from pyg_advinfonce.datasets.raw_folder import RawFolder
+from pyg_advinfonce.datasets.split_files import SplitPairs, parse_files, read_files
+from pyg_advinfonce.datasets.split_profile import SplitProfile, split_profile
+from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.registry import DATASETS
+
+
+class Profile(TypedDict):
+    """A whole data set; ``terms`` is None where nobody knows them.
+
+    ``overlaps`` counts the pairs that two splits share.
+    """
+
+    data: str
+    folder: str | None
+    fingerprint: str
+    sha256: str
+    terms: str | None
+    users: int
+    items: int
+    candidate_items: int
+    splits: dict[str, SplitProfile]
+    users_without_train: int | None
+    items_without_train: int | None
+    users_with_all_items: int | None
+    overlaps: dict[str, int]
+
+
+def profile(data: str, root: Path = Path("data")) -> Profile:
+    """Describe a data set; its files need not be complete.
+
+    Args:
+        data: A data set's name, a simulation or a folder, as for
+            :func:`~pyg_advinfonce.datasets.load.load_dataset`.
+        root: The folder that holds the data sets' folders.
+
+    Raises:
+        UnknownNameError: If it is neither a name nor a folder.
+        DataError: If there is no split file, or one is wrong.
+    """
+    if data.partition(":")[0] == "simulated":
+        graph = load_dataset(data).graph
+        none = dict.fromkeys(count_pairs(graph), 0)
+        return _profile(graph, data, none, folder=None, terms="none: it is made up")
+    name, folder = _locate(data, root)
+    files = read_files(folder)
+    known = known_set(data) if data in DATASETS else None
+    raw = parse_files(
+        files,
+        num_users=known.num_users if known else None,
+        num_items=known.num_items if known else None,
+    )
+    origin = known_set(found) if (found := recognise(files)) else known
+    terms = str(origin.terms) if origin else None
+    return _profile(_graph(raw), name, raw.duplicates, folder=str(folder), terms=terms)
+
+
+def _locate(data: str, root: Path) -> tuple[str, Path]:
+    """Return a data set's name and the folder of its files."""
+    if data in DATASETS:
+        return data, RawFolder(root, data, known_set(data)).find()
+    path = find_folder(data, root)
+    return path.name, RawFolder(path.parent, path.name).find()
+
+
+def _graph(raw: SplitPairs) -> HeteroData:
+    """Return the graph of what there is; without train pairs it has no edges."""
+    pairs = {name: torch.from_numpy(p) for name, p in raw.pairs.items()}
+    mask = raw.candidate_mask
+    return build_graph(
+        pairs.pop("train", torch.zeros(2, 0, dtype=torch.long)),
+        num_users=raw.num_users,
+        num_items=raw.num_items,
+        splits=pairs,
+        candidate_mask=None if mask is None else torch.from_numpy(mask),
+    )
+
+
+def _profile(
+    graph: HeteroData,
+    name: str,
+    duplicates: dict[str, int],
+    *,
+    folder: str | None,
+    terms: str | None,
+) -> Profile:
+    summary, digest = summarize(graph, duplicates), content_hash(graph)
+    has_train = summary["pairs"]["train"] > 0
+    return {
+        "data": name,
+        "folder": folder,
+        "fingerprint": describe(graph, name, digest),
+        "sha256": digest,
+        "terms": terms,
+        "users": summary["users"],
+        "items": summary["items"],
+        "candidate_items": summary["candidate_items"],
+        "splits": {s: split_profile(graph, s, n) for s, n in duplicates.items()},
+        "users_without_train": summary["users_without_train"] if has_train else None,
+        "items_without_train": summary["items_without_train"] if has_train else None,
+        "users_with_all_items": summary["users_with_all_items"] if has_train else None,
+        "overlaps": {
+            splits: count
+            for splits, count in summary["overlaps"].items()
+            if has_train or not splits.startswith("train/")
+        },
+    }
