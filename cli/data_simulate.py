@@ -18,7 +18,7 @@ def simulate(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Write a simulated data set, missing not at random, as split files."""
+    """Simulate a data set and write its split files."""
     from pyg_advinfonce.datasets.save_simulated import save_simulated
 
     from .split_report import report

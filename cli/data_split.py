@@ -51,7 +51,7 @@ def split(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Divide interactions into the split files of a folder for --data."""
+    """Divide a table, or raw files, into split files."""
     from pyg_advinfonce.datasets.make_split import make_split
     from pyg_advinfonce.datasets.splits.split_options import SplitOptions, parse_gammas
     from pyg_advinfonce.datasets.tables.columns import TableOptions

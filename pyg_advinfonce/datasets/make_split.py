@@ -1,6 +1,7 @@
 """From what a user names as a source to a folder of split files."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -139,8 +140,9 @@ _KINDS = ("train", "valid", "test")
 
 def _existing(source: str) -> Path:
     path = Path(source)
-    if path.exists():
-        return path
+    with suppress(OSError, ValueError):  # a name too long for the system, a null byte
+        if path.exists():
+            return path
     if source in SOURCES:
         files = ", ".join(SOURCES[source].files)
         raise DatasetNotFoundError(

@@ -73,7 +73,7 @@ class TableDataset:
             split,
             valid_fraction,
             test_fraction,
-            None if gammas is None else tuple(gammas),
+            _gammas(gammas),
             mode,
             num_groups,
             seed,
@@ -111,3 +111,9 @@ def _text_or_none(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"a column's name is a text (got {value!r:.80})")
     return value
+
+
+def _gammas(value: object) -> tuple[float, ...] | None:
+    if value is None or isinstance(value, list | tuple):
+        return None if value is None else tuple(value)
+    raise ConfigError(f"gammas must be a list like [200, 10, 2] (got {value!r:.80})")

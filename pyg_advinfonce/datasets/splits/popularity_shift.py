@@ -84,11 +84,11 @@ def popularity_groups(item: Ids, num_groups: int) -> Ids:
     return np.minimum(place // size, num_groups - 1)
 
 
-def exact_profile(gamma: float, available: Ids, number: float) -> Ids:
-    """Return how many pairs each group gives ``[G]``, as far as it has them."""
-    weight = gamma ** -(np.arange(len(available)) / (len(available) - 1))
-    wanted = np.round(number * weight / weight.sum()).astype(np.int64)
-    return np.minimum(wanted, available)
+def exact_profile(gamma: float, num_groups: int, number: float) -> Ids:
+    """Return how many pairs each group is to give ``[G]``."""
+    weight = gamma ** -(np.arange(num_groups) / (num_groups - 1))
+    wanted: Ids = np.round(number * weight / weight.sum()).astype(np.int64)
+    return wanted
 
 
 def notebook_profile(
@@ -121,8 +121,8 @@ def _take_exactly(
 ) -> NDArray[np.bool_]:
     of_pair = group[pairs[1]]
     available = np.bincount(of_pair, minlength=int(group.max()) + 1)
-    wanted = exact_profile(gamma, available, number)
-    _warn_if_short(gamma, int(wanted.sum()), number)
+    wanted = exact_profile(gamma, len(available), number)
+    _warn_if_short(gamma, wanted, available)
     order = rng.permutation(pairs.shape[1])
     order = order[np.argsort(of_pair[order], kind="stable")]
     place = np.arange(len(order)) - (np.cumsum(available) - available)[of_pair[order]]
@@ -131,11 +131,14 @@ def _take_exactly(
     return chosen
 
 
-def _warn_if_short(gamma: float, found: int, number: float) -> None:
-    if found < 0.99 * number:
+def _warn_if_short(gamma: float, wanted: Ids, available: Ids) -> None:
+    short = wanted > available
+    if short.any():
+        found = np.minimum(wanted, available).sum()
         warnings.warn(
-            f"the test of gamma {gamma:g} has {found:,} pairs, not {number:,.0f}: the "
-            "less popular groups have not as many as their share",
+            f"{short.sum()} of {len(wanted)} groups have fewer pairs than gamma "
+            f"{gamma:g} wants of them: its test has {found:,} pairs instead of "
+            f"{wanted.sum():,}",
             DataWarning,
             stacklevel=5,
         )

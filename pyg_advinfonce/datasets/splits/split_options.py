@@ -14,7 +14,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "popularity-shift": {
         "valid_fraction": 0.1,
         "test_fraction": 0.1,
-        "gammas": (200.0, 10.0, 2.0),
+        "gammas": [200.0, 10.0, 2.0],
         "mode": "exact",
         "num_groups": 50,
         "seed": 0,
@@ -70,42 +70,32 @@ class SplitOptions:
         known = DEFAULTS[self.split]
         for name, value in asdict(self).items():
             # Every data set has a seed: it is no error where nothing is drawn.
-            if value is None or name in ("split", "seed"):
-                continue
-            if name not in known:
-                keys = ", ".join(known) or "none"
+            if value is not None and name not in (*known, "split", "seed"):
                 raise ConfigError(
                     f"{name} has no effect on the split '{self.split}': leave it out "
-                    f"(its options: {keys})"
+                    f"(its options: {', '.join(known) or 'none'})"
                 )
         self._check_values()
 
     @property
     def used(self) -> dict[str, Any]:
-        """The options that decide the outcome, defaults included."""
-        given = asdict(self)
+        """The options that decide the outcome, defaults included, as JSON has them."""
         known = DEFAULTS[self.split]
-        return {"split": self.split} | {
-            name: default if given[name] is None else given[name]
-            for name, default in known.items()
-        }
+        chosen = {name: getattr(self, name) for name in known}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        used = {"split": self.split, **known, **given}
+        if "gammas" in used:
+            used["gammas"] = [float(gamma) for gamma in used["gammas"]]
+        return used
 
     def _check_values(self) -> None:
-        used = self.used
-        tests = len(used.get("gammas", (1,)))
-        shares = [used.get("valid_fraction", 0.1), used.get("test_fraction", 0.1)]
-        if not all(_is_number(x) and 0 < x < 1 for x in shares) or (
-            shares[0] + tests * shares[1] >= 1
-        ):
-            raise ConfigError(
-                "valid_fraction and test_fraction must be positive and leave some "
-                f"pairs to train (got {shares[0]} and {shares[1]} for {tests} tests)"
-            )
         seed = 0 if self.seed is None else self.seed
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ConfigError(f"seed must be an integer, zero or more (got {seed!r})")
         if self.split == "popularity-shift":
-            _check_shift(used)
+            _check_shift(self)
+        if "test_fraction" in DEFAULTS[self.split]:
+            _check_shares(self.used)
 
 
 def parse_gammas(text: str) -> tuple[float, ...]:
@@ -122,17 +112,32 @@ def parse_gammas(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _check_shift(used: Mapping[str, Any]) -> None:
-    gammas, groups = used["gammas"], used["num_groups"]
-    is_fine = all(_is_number(gamma) and 1 <= gamma < 1e9 for gamma in gammas)
-    if not is_fine or not gammas or len(set(gammas)) < len(gammas):
+def _check_shares(used: Mapping[str, Any]) -> None:
+    valid, test = used["valid_fraction"], used["test_fraction"]
+    tests = len(used.get("gammas", [test]))
+    are_shares = all(_is_number(share) and 0 < share < 1 for share in (valid, test))
+    if not are_shares or valid + tests * test > 1 - 1e-9:
+        raise ConfigError(
+            "valid_fraction and test_fraction must be positive and leave some pairs to "
+            f"train (got {valid} and {test} for {tests} tests)"
+        )
+
+
+def _check_shift(options: SplitOptions) -> None:
+    gammas, mode, groups = options.gammas, options.mode, options.num_groups
+    if gammas is not None and not _are_gammas(gammas):
         raise ConfigError(
             f"gammas must be different numbers from 1 on (got {list(gammas)})"
         )
-    if used["mode"] not in MODES:
-        raise unknown("mode", str(used["mode"]), MODES)
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 2:
-        raise ConfigError(f"num_groups must be at least 2 (got {groups!r})")
+    if mode is not None and mode not in MODES:
+        raise unknown("mode", str(mode), MODES)
+    if groups is not None and not (type(groups) is int and groups >= 2):
+        raise ConfigError(f"num_groups must be an integer from 2 on (got {groups!r})")
+
+
+def _are_gammas(gammas: tuple[float, ...]) -> bool:
+    fine = all(_is_number(gamma) and 1 <= gamma < 1e6 for gamma in gammas)
+    return fine and bool(gammas) and len({f"{g:g}" for g in gammas}) == len(gammas)
 
 
 def _is_number(value: object) -> bool:

@@ -99,6 +99,7 @@ class DelimitedTable:
                 na_filter=False,
                 skipinitialspace=True,
                 encoding="utf-8-sig",
+                compression=None,
                 chunksize=CHUNK_ROWS,
             )
             with reader:

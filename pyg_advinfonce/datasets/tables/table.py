@@ -11,7 +11,7 @@ from pyg_advinfonce.datasets.tables.parquet import ParquetTable
 from pyg_advinfonce.errors import ConfigError, DataError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
-"""The names of tables end so; what is compressed by gzip ends in ``.gz`` after that."""
+"""The names of tables end so."""
 
 
 class Table(Protocol):
