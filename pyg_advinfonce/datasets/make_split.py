@@ -12,7 +12,7 @@ from pyg_advinfonce.datasets.sources.raw_files import raw_files
 from pyg_advinfonce.datasets.sources.source import SOURCES
 from pyg_advinfonce.datasets.split_files import SplitPairs
 from pyg_advinfonce.datasets.split_table import read_split_tables, split_table
-from pyg_advinfonce.datasets.splits.overlap import resolve_overlaps
+from pyg_advinfonce.datasets.splits.overlap import OVERLAPS, resolve_overlaps
 from pyg_advinfonce.datasets.splits.recipe import Recipe
 from pyg_advinfonce.datasets.splits.split_folder import SplitFolder, make_split_folder
 from pyg_advinfonce.datasets.splits.split_options import SplitOptions
@@ -53,13 +53,15 @@ def make_split(
         ConfigError: If an option is wrong, a split is empty or the folder is taken.
     """
     table, split = table or TableOptions(), split or SplitOptions()
+    if overlap not in OVERLAPS:
+        raise unknown("overlap", overlap, OVERLAPS)
     make = partial(make_split_folder, out, overwrite=overwrite)
     if raw is not None:
         return _from_raw(source, raw, table, split, overlap, make)
     path = _existing(source)
     if path.is_dir():
         return _from_tables(path, table, split, overlap, make)
-    options = {"kind": f"table{path.suffix}", **_given(table), **split.used}
+    options = {"kind": "table", **_given(table), **split.used}
     recipe = Recipe({"table": file_sha256(path)}, options)
     return make(recipe, lambda: split_table(path, table, split))
 
