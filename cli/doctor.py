@@ -6,7 +6,7 @@ from importlib import metadata
 import typer
 
 PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "pandas")
-OPTIONAL = ("pyg-lib", "torch-sparse", "torch-scatter", "optuna")
+OPTIONAL = ("pyg-lib", "torch-sparse", "torch-scatter", "optuna", "pyarrow")
 
 
 def doctor() -> None:

@@ -13,7 +13,8 @@ def train(
         None, help="A loss; see `advnce ls losses` (default: adv)."
     ),
     data: str = typer.Option(
-        "simulated", help="A data set, see `advnce ls datasets`, or a folder's path."
+        "simulated",
+        help="A data set, see `advnce ls datasets`, or the path of a folder or table.",
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,

@@ -1,1 +1,1 @@
-"""Data sets: folders of split files, and a simulator that needs no file."""
+"""Data sets: folders of split files, tables, and a simulator that needs no file."""

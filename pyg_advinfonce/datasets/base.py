@@ -2,33 +2,22 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-import torch
 from torch_geometric.data import HeteroData, InMemoryDataset
 
-from pyg_advinfonce.datasets.cache import (
-    FORMAT_VERSION,
-    Processed,
-    default_cache_dir,
-    load_cached,
-    save_cached,
-)
+from pyg_advinfonce.datasets.cache import FORMAT_VERSION, Processed, load_or_build
 from pyg_advinfonce.datasets.data_warning import DataWarning
-from pyg_advinfonce.datasets.description import (
-    Summary,
-    content_hash,
-    describe,
-    summarize,
-)
+from pyg_advinfonce.datasets.description import Summary, describe
+from pyg_advinfonce.datasets.process import process
 from pyg_advinfonce.datasets.published import Published
 from pyg_advinfonce.datasets.raw_folder import RawFolder
 from pyg_advinfonce.datasets.split_files import RawFile, parse_files
 from pyg_advinfonce.datasets.valid_split import split_off_valid
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import build_graph
 
 __all__ = ["DataWarning", "Dataset", "InteractionDataset", "Summary"]
 
@@ -120,23 +109,7 @@ class InteractionDataset(InMemoryDataset):
 
     def _load_or_build(self, files: Mapping[str, RawFile]) -> Processed:
         key = self._cache_key(files)
-        folder = self._cache_folder()
-        if folder is None:
-            return self._build(files)
-        path = folder / f"{key[:32]}.pt"
-        cached = load_cached(path, key)
-        if cached is not None:
-            return cached
-        processed = self._build(files)
-        save_cached(path, key, processed)
-        return processed
-
-    def _cache_folder(self) -> Path | None:
-        try:
-            return self.cache_dir or default_cache_dir()
-        except RuntimeError as error:
-            self._warn(f"no cache folder ({error}): choose one by --cache-dir")
-            return None
+        return load_or_build(self.cache_dir, key, lambda: self._build(files))
 
     def _cache_key(self, files: Mapping[str, RawFile]) -> str:
         split_off = None if "valid.txt" in files else (self.valid_fraction, self.seed)
@@ -159,17 +132,7 @@ class InteractionDataset(InMemoryDataset):
             )
             tests = {n: p for n, p in pairs.items() if n != "train"}
             pairs = {"train": train, "valid": valid, **tests}
-        splits = {name: torch.from_numpy(p) for name, p in pairs.items()}
-        mask = raw.candidate_mask
-        graph = build_graph(
-            splits.pop("train"),
-            num_users=raw.num_users,
-            num_items=raw.num_items,
-            splits=splits,
-            candidate_mask=None if mask is None else torch.from_numpy(mask),
-        )
-        summary = summarize(graph, raw.duplicates)
-        return Processed(graph, summary, content_hash(graph))
+        return process(replace(raw, pairs=pairs))
 
     def _warn_of_oddities(self) -> None:
         summary = self._processed.summary

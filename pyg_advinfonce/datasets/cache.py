@@ -3,6 +3,7 @@
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,9 +15,17 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.datasets.data_warning import DataWarning
 from pyg_advinfonce.datasets.description import Summary, content_hash
 from pyg_advinfonce.errors import DataError
-from pyg_advinfonce.graph import ITEM, build_graph, num_nodes, split_edges, split_names
+from pyg_advinfonce.graph import (
+    ITEM,
+    USER,
+    RawIds,
+    build_graph,
+    num_nodes,
+    split_edges,
+    split_names,
+)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,36 @@ def default_cache_dir() -> Path:
     if not base.is_absolute():
         base = Path("~/.cache").expanduser()
     return base / "pyg_advinfonce"
+
+
+def load_or_build(
+    cache_dir: Path | None, key: str, build: Callable[[], Processed]
+) -> Processed:
+    """Return the processed data of a key, built if it is not there yet.
+
+    Args:
+        cache_dir: Where processed data is kept (default: in the user's cache folder).
+        key: A hash of all that the data is made from.
+        build: Makes it.
+    """
+    folder = cache_dir or _user_folder()
+    if folder is None:
+        return build()
+    path = folder / f"{key[:32]}.pt"
+    cached = load_cached(path, key)
+    if cached is None:
+        cached = build()
+        save_cached(path, key, cached)
+    return cached
+
+
+def _user_folder() -> Path | None:
+    try:
+        return default_cache_dir()
+    except RuntimeError as error:
+        message = f"no cache folder ({error}): choose one by --cache-dir"
+        warnings.warn(message, DataWarning, stacklevel=5)
+        return None
 
 
 def load_cached(path: Path, key: str) -> Processed | None:
@@ -100,6 +139,8 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "num_items": num_items,
         "pairs": {n: split_edges(graph, n).int() for n in _all_splits(graph)},
         "candidate_mask": graph[ITEM].get("candidate_mask"),
+        "user_ids": graph[USER].get("raw_id"),
+        "item_ids": graph[ITEM].get("raw_id"),
         "summary": processed.summary,
         "digest": processed.digest,
     }
@@ -119,6 +160,8 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
         num_items=cast("int", payload["num_items"]),
         splits=pairs,
         candidate_mask=cast("Tensor | None", payload["candidate_mask"]),
+        user_ids=cast("RawIds | None", payload["user_ids"]),
+        item_ids=cast("RawIds | None", payload["item_ids"]),
     )
     digest = content_hash(graph)
     if digest != payload["digest"]:

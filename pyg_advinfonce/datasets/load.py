@@ -8,10 +8,12 @@ from typing import TypeVar
 
 from pyg_advinfonce.datasets.base import DataWarning, InteractionDataset
 from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.datasets.table_dataset import TableDataset
 from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.registry import DATASETS, resolve, unknown
 
 _SIMULATED = "simulated"
+_TABLES = (".csv", ".tsv", ".parquet")
 
 T = TypeVar("T")
 
@@ -23,21 +25,21 @@ def load_dataset(
     cache_dir: Path | None = None,
     valid_fraction: float | None = None,
     **options: object,
-) -> InteractionDataset | Simulated:
+) -> InteractionDataset | Simulated | TableDataset:
     """Load a data set by its name, by its folder's name under ``root`` or by a path.
 
     Args:
         data: ``coat``, ``simulated``, ``simulated:yahoo``, ``my_folder``,
-            ``path/to/folder``, ...
+            ``path/to/folder``, ``path/to/table.csv``, ...
         root: The folder that holds the data sets' folders.
         cache_dir: Where processed data is kept (default: in the user's cache folder).
         valid_fraction: The share of train pairs that becomes ``valid`` where a folder
-            has no ``valid.txt``.
+            has no ``valid.txt``; of a table the share of all pairs.
         options: Further arguments of the data set's constructor.
 
     Raises:
-        UnknownNameError: If it is neither a name nor a folder.
-        ConfigError: If it is a file, or an option is unknown.
+        UnknownNameError: If it is neither a name nor a folder nor a table.
+        ConfigError: If it is another file, or an option is unknown.
         DataError: If the files are missing or wrong.
     """
     name, colon, size = data.partition(":")
@@ -50,6 +52,8 @@ def load_dataset(
     if data in DATASETS:
         named: type[InteractionDataset] = resolve("dataset", data)
         return _make(named, {"root": root, **files}, options)
+    if _is_table(data):
+        return _make(TableDataset, {"path": Path(data), **files}, options)
     folder = find_folder(data, root)
     generic = {"root": folder.parent, "name": folder.name, **files}
     return _make(InteractionDataset, generic, options)
@@ -64,13 +68,20 @@ def find_folder(data: str, root: Path) -> Path:
         return Path(data).resolve()
     if data and _is_file(Path(data)):
         raise ConfigError(
-            f"{data} is a file: expected a data set's name or a folder that holds "
-            "train.txt, valid.txt and test.txt"
+            f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
+            ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
         )
     known = unknown("data set", data, DATASETS)
     raise UnknownNameError(
-        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt"
+        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
+        "or of a table (.csv, .tsv, .parquet)"
     )
+
+
+def _is_table(data: str) -> bool:
+    """Return whether the text names a table; split files are none."""
+    suffix = Path(data).suffix.lower()
+    return suffix in _TABLES and _is_file(Path(data))
 
 
 def _is_folder(path: Path) -> bool:
@@ -93,7 +104,7 @@ def _make(
     options: Mapping[str, object],
 ) -> T:
     """Construct a data set; options are the arguments that are not given already."""
-    fixed = {"root", "name", "size", "cache_dir", "valid_fraction"}
+    fixed = {"root", "name", "path", "size", "cache_dir", "valid_fraction"}
     valid = sorted(inspect.signature(dataset).parameters.keys() - fixed)
     wrong = sorted(options.keys() - set(valid))
     if wrong:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pyg_advinfonce.datasets.published import Published
 from pyg_advinfonce.datasets.split_files import (
-    NOT_CANDIDATE,
     SPLIT_OF_FILE,
     RawFile,
     read_files,
+    split_of_file,
 )
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 
@@ -95,4 +95,4 @@ class RawFolder:
 
 
 def _has_test(names: Collection[str]) -> bool:
-    return bool(set(names) - {"train.txt", "valid.txt", NOT_CANDIDATE})
+    return bool({split_of_file(name) for name in names} - {"train", "valid", None})

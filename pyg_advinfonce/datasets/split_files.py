@@ -1,5 +1,6 @@
 """The folder of split files that the field shares, read into arrays of pairs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pyg_advinfonce.datasets.id_text import IdList, parse_raw_ids
 from pyg_advinfonce.datasets.pair_text import MAX_ROWS, Ids, parse_ids, parse_pairs
 from pyg_advinfonce.errors import DataError
 
@@ -23,7 +25,11 @@ SPLIT_OF_FILE: Mapping[str, str] = {
 }
 """What a file of pairs holds, by its name; a folder's other files are not read."""
 
+GAMMA_FILE = re.compile(r"test_gamma_[0-9]+(\.[0-9]+)?\.txt")
+"""Tests of any other popularity shift are files that are named like their splits."""
+
 NOT_CANDIDATE = "not_candidate.txt"
+USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class SplitPairs:
         pairs: Distinct pairs ``[2, E]`` by split, sorted.
         duplicates: How often each split repeated a pair.
         candidate_mask: ``[I]`` bool, the items that may be ranked, or None for all.
+        user_ids: The users' ids in the input, by row, where they are known.
+        item_ids: The items' ids in the input, by row, where they are known.
     """
 
     num_users: int
@@ -55,6 +63,8 @@ class SplitPairs:
     pairs: dict[str, Ids]
     duplicates: dict[str, int]
     candidate_mask: NDArray[np.bool_] | None = None
+    user_ids: IdList | None = None
+    item_ids: IdList | None = None
 
 
 def read_files(folder: Path) -> dict[str, RawFile]:
@@ -63,8 +73,22 @@ def read_files(folder: Path) -> dict[str, RawFile]:
     Raises:
         DataError: If a file cannot be read.
     """
-    paths = [folder / name for name in (*SPLIT_OF_FILE, NOT_CANDIDATE)]
+    names = (*SPLIT_OF_FILE, *_gamma_files(folder), NOT_CANDIDATE, USER_IDS, ITEM_IDS)
+    paths = [folder / name for name in names]
     return {path.name: _read(path) for path in paths if path.exists()}
+
+
+def _gamma_files(folder: Path) -> list[str]:
+    """Return the files of further popularity shifts, the largest gamma first."""
+    names = [path.name for path in folder.glob("test_gamma_*.txt")]
+    found = [name for name in names if GAMMA_FILE.fullmatch(name)]
+    return sorted(found, key=lambda n: float(n[11:-4]), reverse=True)
+
+
+def split_of_file(name: str) -> str | None:
+    """Return the split that a file of this name holds, or None if it holds none."""
+    is_gamma = GAMMA_FILE.fullmatch(name)
+    return name.removesuffix(".txt") if is_gamma else SPLIT_OF_FILE.get(name)
 
 
 def _read(path: Path) -> RawFile:
@@ -92,14 +116,17 @@ def parse_files(
         DataError: If a word is not an id below the known number, a split is empty or
             two files claim the same split.
     """
+    user_ids = _raw_ids(files, USER_IDS, num_users)
+    item_ids = _raw_ids(files, ITEM_IDS, num_items)
+    num_users = num_users or (None if user_ids is None else len(user_ids))
+    num_items = num_items or (None if item_ids is None else len(item_ids))
     limits = {"num_users": num_users or MAX_ROWS, "num_items": num_items or MAX_ROWS}
     pairs: dict[str, Ids] = {}
     duplicates: dict[str, int] = {}
-    for name, file in _one_a_split(files).items():
+    for split, file in _one_a_split(files).items():
         repeated = parse_pairs(file.content, file.path, **limits)
         if not repeated.size:
             raise DataError(f"{file.path}: expected user-item pairs, found none")
-        split = SPLIT_OF_FILE[name]
         pairs[split] = distinct_pairs(repeated)
         duplicates[split] = repeated.shape[1] - pairs[split].shape[1]
     _drop_repeated_test(pairs, duplicates)
@@ -109,7 +136,19 @@ def parse_files(
         int(excluded.max(initial=-1)), *(int(p[1].max()) for p in pairs.values())
     )
     mask = _candidate_mask(files, excluded, items)
-    return SplitPairs(users, items, pairs, duplicates, mask)
+    return SplitPairs(users, items, pairs, duplicates, mask, user_ids, item_ids)
+
+
+def _raw_ids(
+    files: Mapping[str, RawFile], name: str, number: int | None
+) -> IdList | None:
+    if name not in files:
+        return None
+    path = files[name].path
+    ids = parse_raw_ids(files[name].content, path)
+    if not len(ids) or number not in (None, len(ids)):
+        raise DataError(f"{path}: expected {number or 'some'} ids, found {len(ids)}")
+    return ids
 
 
 def distinct_pairs(pairs: Ids) -> Ids:
@@ -126,17 +165,16 @@ def pair_keys(pairs: Ids) -> Ids:
 
 
 def _one_a_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
-    """Return the files of pairs, without a second one of the same content."""
+    """Return the file of each split; a second one must have the same content."""
     chosen: dict[str, RawFile] = {}
-    for name, split in SPLIT_OF_FILE.items():
-        if name not in files:
+    for name, file in files.items():
+        split = split_of_file(name)
+        if split is None:
             continue
-        rivals = [other for other in chosen if SPLIT_OF_FILE[other] == split]
-        if not rivals:
-            chosen[name] = files[name]
-        elif files[rivals[0]].content != files[name].content:
+        first = chosen.setdefault(split, file)
+        if first.content != file.content:
             raise DataError(
-                f"{files[name].path}: expected the same pairs as in {rivals[0]}, both "
+                f"{file.path}: expected the same pairs as in {first.path.name}, both "
                 f"are the split '{split}': remove one of them"
             )
     return chosen

@@ -11,8 +11,8 @@ from pyg_advinfonce.datasets.terms import Terms
 class Tencent(InteractionDataset):
     """Watched short videos with three made popularity shifts in the tests.
 
-    ``test_gamma_200``, ``test_gamma_10`` and ``test_gamma_2``: the larger gamma, the
-    further the test is from the train popularity.
+    ``test_gamma_200``, ``test_gamma_10`` and ``test_gamma_2``: the smaller gamma, the
+    more alike are popular and other items in the test, and the further from train.
 
     Args:
         root: The folder that holds ``tencent/raw``, ``tencent`` or

@@ -3,6 +3,7 @@
 import numpy as np
 
 from pyg_advinfonce.datasets.pair_text import Ids
+from pyg_advinfonce.datasets.splits.held_out import held_out
 from pyg_advinfonce.errors import ConfigError
 
 
@@ -24,15 +25,11 @@ def split_off_valid(train: Ids, fraction: float, seed: int) -> tuple[Ids, Ids]:
         raise ConfigError(f"valid_fraction must lie between 0 and 1 (got {fraction})")
     if seed < 0:
         raise ConfigError(f"seed must not be negative (got {seed})")
-    order = np.random.default_rng(seed).permutation(train.shape[1])
-    _, first_of_user = np.unique(train[0, order], return_index=True)
-    free = np.delete(order, first_of_user)
-    valid = free[: round(fraction * train.shape[1])]
-    if not valid.size:
+    number = round(fraction * train.shape[1])
+    is_valid = held_out(train, number, np.random.default_rng(seed))
+    if not is_valid.any():
         raise ConfigError(
             f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
             "empty when every user keeps one: use a larger fraction or a valid.txt"
         )
-    is_valid = np.zeros(train.shape[1], dtype=np.bool_)
-    is_valid[valid] = True
     return train[:, ~is_valid], train[:, is_valid]

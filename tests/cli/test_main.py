@@ -13,7 +13,7 @@ from pyg_advinfonce.cli import doctor as doctor_verb
 import pyg_advinfonce
 
 COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
-VERBS = ["train", "evaluate", "ls", "doctor"]
+VERBS = ["train", "evaluate", "data", "ls", "doctor"]
 
 
 def start(*words, stdout=subprocess.PIPE):

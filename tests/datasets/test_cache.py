@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pyg_advinfonce.datasets import base
+from pyg_advinfonce.datasets import cache as cache_module
 from pyg_advinfonce.datasets.base import DataWarning, InteractionDataset
 from pyg_advinfonce.datasets.cache import default_cache_dir
 from pyg_advinfonce.graph import split_edges, split_names
@@ -143,6 +144,6 @@ def test_without_a_home_there_is_no_cache(toy, monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(base, "default_cache_dir", homeless)
+    monkeypatch.setattr(cache_module, "default_cache_dir", homeless)
     with pytest.warns(DataWarning, match=re.escape("no cache folder (Could not")):
         InteractionDataset(toy, name="toy")

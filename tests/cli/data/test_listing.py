@@ -16,9 +16,3 @@ def test_what_is_there(advnce, folder):
     (raw / "train.txt").write_text("0 1\n")
     found = advnce("data", "list", "--root", "elsewhere")
     assert "coat     1 of 3 files in elsewhere/coat/raw, 4 bytes" in found.out
-
-
-def test_without_a_verb(advnce):
-    found = advnce("data")
-    assert found.code == 2
-    assert found.line.endswith("(see advnce data --help)")

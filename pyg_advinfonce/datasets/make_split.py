@@ -1,0 +1,159 @@
+"""From what a user names as a source to a folder of split files."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.datasets.file_hash import file_sha256
+from pyg_advinfonce.datasets.sources.raw_files import raw_files
+from pyg_advinfonce.datasets.sources.source import SOURCES
+from pyg_advinfonce.datasets.split_files import SplitPairs
+from pyg_advinfonce.datasets.split_table import read_split_tables, split_table
+from pyg_advinfonce.datasets.splits.overlap import OVERLAPS, resolve_overlaps
+from pyg_advinfonce.datasets.splits.recipe import Recipe
+from pyg_advinfonce.datasets.splits.split_folder import SplitFolder, make_split_folder
+from pyg_advinfonce.datasets.splits.split_options import SplitOptions
+from pyg_advinfonce.datasets.tables.columns import TableOptions
+from pyg_advinfonce.datasets.tables.table import SUFFIXES
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.registry import unknown
+
+
+def make_split(
+    source: str,
+    out: Path,
+    *,
+    raw: Path | None = None,
+    table: TableOptions | None = None,
+    split: SplitOptions | None = None,
+    overlap: str = "keep",
+    overwrite: bool = False,
+) -> SplitFolder:
+    """Divide a source into the files of a folder that ``--data`` takes.
+
+    The same source and options find the folder as it is and do nothing.
+
+    Args:
+        source: The path of a table; of a folder that holds a table a split
+            (``train.csv``, ``test.csv``, perhaps ``valid.csv``); or ``coat``,
+            ``yahoo`` or ``kuairec`` with ``raw``.
+        out: The folder to write.
+        raw: The folder or archive with the files of that published data set.
+        table: Which columns say what.
+        split: How to divide a table; of the other sources its seed, and its
+            ``valid_fraction`` where there is no table ``valid``.
+        overlap: What becomes of pairs in two splits; ``keep``, ``drop`` or ``error``.
+        overwrite: Whether splits by other options are replaced.
+
+    Raises:
+        DataError: If the source is malformed; the message says where.
+        ConfigError: If an option is wrong, a split is empty or the folder is taken.
+    """
+    table, split = table or TableOptions(), split or SplitOptions()
+    if overlap not in OVERLAPS:
+        raise unknown("overlap", overlap, OVERLAPS)
+    make = partial(make_split_folder, out, overwrite=overwrite)
+    if raw is not None:
+        return _from_raw(source, raw, table, split, overlap, make)
+    path = _existing(source)
+    if path.is_dir():
+        return _from_tables(path, table, split, overlap, make)
+    options = {"kind": "table", **_given(table), **split.used}
+    recipe = Recipe({"table": file_sha256(path)}, options)
+    return make(recipe, lambda: split_table(path, table, split))
+
+
+def _from_raw(
+    name: str,
+    raw: Path,
+    table: TableOptions,
+    split: SplitOptions,
+    overlap: str,
+    make: Any,  # noqa: ANN401
+) -> SplitFolder:
+    if name not in SOURCES:
+        raise unknown("source with --raw", name, SOURCES)
+    seed = split.seed or 0
+    if table != TableOptions() or split != SplitOptions(seed=split.seed):
+        raise ConfigError(f"{name} is divided as published: it has no options but seed")
+    source = SOURCES[name]
+    with raw_files(raw, source.files) as files:
+        hashes = {name: file_sha256(path) for name, path in files.items()}
+        recipe = Recipe(hashes, {"kind": name, "seed": seed, "overlap": overlap})
+        return make(recipe, lambda: _resolved(source.build(files, seed), overlap))
+
+
+def _resolved(splits: SplitPairs, overlap: str) -> SplitPairs:
+    return replace(splits, pairs=resolve_overlaps(splits.pairs, overlap))
+
+
+def _from_tables(
+    folder: Path,
+    table: TableOptions,
+    split: SplitOptions,
+    overlap: str,
+    make: Any,  # noqa: ANN401
+) -> SplitFolder:
+    files = _split_tables(folder)
+    fraction, seed = split.valid_fraction or 0.1, split.seed or 0
+    if split != SplitOptions(valid_fraction=split.valid_fraction, seed=split.seed):
+        raise ConfigError(f"{folder} holds splits already: they are not divided again")
+    options = {"kind": "tables", **_given(table), "overlap": overlap}
+    if "valid" not in files:
+        options |= {"valid_fraction": fraction, "seed": seed}
+    hashes = {name: file_sha256(path) for name, path in files.items()}
+    return make(
+        Recipe(hashes, options),
+        lambda: read_split_tables(
+            files, table, valid_fraction=fraction, seed=seed, overlap=overlap
+        ),
+    )
+
+
+def _split_tables(folder: Path) -> Mapping[str, Path]:
+    """Return a folder's tables by split, train and valid first.
+
+    Raises:
+        DatasetNotFoundError: If train or test is missing.
+        ConfigError: If two tables are the same split.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = path.stem
+        if path.suffix not in SUFFIXES or name.split("_")[0] not in _KINDS:
+            continue
+        if name in found:
+            raise ConfigError(f"{path}: {found[name].name} is the split '{name}', too")
+        found[name] = path
+    for kind in ("train", "test"):
+        if not any(name.split("_")[0] == kind for name in found):
+            raise DatasetNotFoundError(
+                f"{folder}: expected a table a split, train.csv, test.csv and perhaps "
+                f"valid.csv, no {kind} found"
+            )
+    return dict(sorted(found.items(), key=lambda x: _KINDS.index(x[0].split("_")[0])))
+
+
+_KINDS = ("train", "valid", "test")
+
+
+def _existing(source: str) -> Path:
+    path = Path(source)
+    with suppress(OSError, ValueError):  # a name too long for the system, a null byte
+        if path.exists():
+            return path
+    if source in SOURCES:
+        files = ", ".join(SOURCES[source].files)
+        raise DatasetNotFoundError(
+            f"{source} needs its owners' files ({files}): name their folder or archive "
+            "by --raw"
+        )
+    known = unknown("source", source, SOURCES)
+    raise UnknownNameError(f"{known} with --raw, or the path of a table or of a folder")
+
+
+def _given(table: TableOptions) -> dict[str, Any]:
+    return {name: value for name, value in asdict(table).items() if value is not None}

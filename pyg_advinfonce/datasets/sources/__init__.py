@@ -1,0 +1,1 @@
+"""Builders of the published data sets from what their owners publish."""

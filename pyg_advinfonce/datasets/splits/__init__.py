@@ -1,0 +1,1 @@
+"""Ways to divide interactions into train, valid and test, and the folder they go to."""

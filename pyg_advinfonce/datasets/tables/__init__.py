@@ -1,0 +1,1 @@
+"""Tables of interactions, CSV or parquet, read in pieces of moderate size."""

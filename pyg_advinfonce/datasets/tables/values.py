@@ -1,0 +1,37 @@
+"""What a value in a table can be: a number, a time, an id."""
+
+import re
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text spells a finite number."""
+    return bool(_NUMBER.fullmatch(text)) and np.isfinite(float(text))
+
+
+def is_time(text: str) -> bool:
+    """Return whether a text spells a time as ISO 8601 does."""
+    return parse_times(pd.Index([text])) is not None
+
+
+def parse_times(texts: pd.Index) -> NDArray[np.float64] | None:
+    """Return ISO 8601 times in seconds since 1970 ``[N]``; None if one is no time."""
+    with warnings.catch_warnings(), suppress(ValueError, TypeError, OverflowError):
+        warnings.simplefilter("ignore")
+        times = pd.to_datetime(texts, format="ISO8601", utc=True)
+        if not times.isna().any():
+            return times.as_unit("us").asi8 / 1e6
+    return None
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: quoted, escaped and of moderate length."""
+    text = str(value)
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from pyg_advinfonce.datasets.data_warning import DataWarning
+from pyg_advinfonce.datasets.tables.columns import TableOptions, find_columns
+from pyg_advinfonce.errors import ConfigError, DataError
+
+PATH = Path("some/table.csv")
+
+
+def find(names, *, needs_time=False, **options):
+    return find_columns(PATH, names, TableOptions(**options), needs_time=needs_time)
+
+
+@pytest.mark.parametrize(
+    ("user", "item"),
+    [
+        *[
+            ("user", "item"),
+            ("userId", "movieId"),
+            ("uid", "iid"),
+            ("USER ID", "Item-ID"),
+        ],
+        *[("user_id", "video_id"), ("reviewerID", "asin")],
+    ],
+)
+def test_common_names_are_found(user, item):
+    columns = find(["x", item, "y", user])
+    assert (columns.user, columns.item, columns.time) == (user, item, None)
+
+
+def test_a_time_is_found_only_where_it_is_needed():
+    assert find(["user", "item", "ts"], needs_time=True).time == "ts"
+    with pytest.raises(DataError, match=r"several, 'date', 'time', among .*--time-col"):
+        find(["user", "item", "date", "time"], needs_time=True)
+
+
+def test_a_chosen_name_wins():
+    columns = find(["user", "who", "item"], user_col="who")
+    assert columns.user == "who"
+
+
+@pytest.mark.parametrize("names", [["a", "item"], ["user", "uid", "item"], ["user"]])
+def test_what_is_not_clear_names_what_there_is_and_the_option(names):
+    with pytest.raises(DataError) as error:
+        find(names)
+    message = str(error.value)
+    assert message.startswith("some/table.csv:1: expected one column of the ")
+    assert all(repr(name) in message for name in names)
+    assert "--user-col" in message or "--item-col" in message
+
+
+def test_a_chosen_column_that_is_not_there():
+    with pytest.raises(
+        DataError, match=r"column 'who' of --user-col, found 'a', 'item'"
+    ):
+        find(["a", "item"], user_col="who")
+    with pytest.raises(DataError, match=r"'stars' of positive_if, found"):
+        find(["user", "item"], positive_if="stars > 2")
+
+
+def test_one_column_is_not_both():
+    with pytest.raises(ConfigError, match="user_col and item_col are both 'user'"):
+        find(["user", "item"], item_col="user")
+
+
+def test_rating_means_the_rating_column_where_none_has_that_name():
+    names = ["user", "item", "overall"]
+    assert find(names, positive_if="rating > 3").numbers == ["overall"]
+    names = ["user", "item", "a", "rating"]
+    assert find(names, positive_if="rating > 3").numbers == ["rating"]
+    names = ["user", "item", "a"]
+    assert find(names, positive_if="rating > 3", rating_col="a").numbers == ["a"]
+
+
+def test_ratings_that_nobody_looks_at_are_a_warning():
+    with pytest.warns(DataWarning, match="--positive-if 'stars >= 4'"):
+        find(["user", "item", "stars"])
+    with pytest.warns(DataWarning, match="--positive-if 'x >= 4'"):
+        find(["user", "item", "x"], rating_col="x")

@@ -1,0 +1,199 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from pyg_advinfonce.datasets.tables import delimited
+from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
+from pyg_advinfonce.errors import DataError
+
+TEXT = "user,item,rating,time\n1,10,4,7\n2,20,5.5,8\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def read(path, *, ids=("user", "item"), numbers=("rating",), time=None):
+    return pd.concat(DelimitedTable(path).chunks(ids, numbers, time))
+
+
+def rows(path, **columns):
+    return read(path, **columns).to_numpy().tolist()
+
+
+EXPECTED = [["1", "10", 4.0], ["2", "20", 5.5]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        "\ufeff" + TEXT,
+        TEXT.replace("\n", "\r\n"),
+        TEXT.replace("\n", "\r"),
+        TEXT.rstrip(),
+        "\n \n" + TEXT.replace("\n", "\n\n"),
+        TEXT.replace(",", ";"),
+        TEXT.replace(",", "\t"),
+        TEXT.replace(",", "|"),
+        TEXT.replace(",", ", "),
+        TEXT.replace("1,10", '"1","10"'),
+        TEXT.replace("\n", ",\n"),
+    ],
+)
+def test_any_layout(write, text):
+    assert rows(write(text)) == EXPECTED
+
+
+def test_pieces_are_one_table(write, monkeypatch):
+    monkeypatch.setattr(delimited, "CHUNK_ROWS", 1)
+    assert rows(write(TEXT)) == EXPECTED
+
+
+def test_other_columns_may_hold_anything(write):
+    text = 'user,title,item,rating,\n1,"a, ""b""\nc",10,4,\n2,,20,5.5,x\n'
+    assert rows(write(text)) == EXPECTED
+
+
+def test_ids_stay_as_they_are(write):
+    text = 'user,item\n007,"a ""b"", c"\n☃,=1+1\n-1,3.0\n'
+    expected = [["007", 'a "b", c'], ["☃", "=1+1"], ["-1", "3.0"]]
+    assert rows(write(text), numbers=()) == expected
+
+
+def test_a_file_without_a_header(write):
+    table = DelimitedTable(write("1\t10\t4\n2\t20\t5\n"), names=["a", "b", "c"])
+    (chunk,) = table.chunks(["a"], ["c"], None)
+    assert chunk.to_numpy().tolist() == [["1", 4.0], ["2", 5.0]]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["5", "1e1"],
+        ["2020-01-01", "2020-01-02"],
+        ["2020-01-01 10:00:00", "2020-01-01T11:00:00.5"],
+        ["2020-01-01T10:00:00+02:00", "2020-01-01T09:00:00Z"],
+    ],
+)
+def test_times_sort_as_they_should(write, times):
+    path = write("user,item,time\n1,1,{}\n1,2,{}\n".format(*times))
+    found = read(path, numbers=(), time="time")["time"]
+    assert found.dtype == np.float64
+    assert found.iloc[0] < found.iloc[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "said"),
+    [
+        ("3,30,x,9", "4:3", "a finite number in column 'rating', got 'x'"),
+        ("3,30,,9", "4:3", "a finite number in column 'rating', got ''"),
+        ("3,30,nan,9", "4:3", "a finite number in column 'rating', got 'nan'"),
+        ("3,30,inf,9", "4:3", "a finite number in column 'rating', got 'inf'"),
+        ("3,30,1e400,9", "4:3", "a finite number in column 'rating', got '1e400'"),
+        ("3,30,1_0,9", "4:3", "a finite number in column 'rating', got '1_0'"),
+        ("\n3,30,x,9", "5:3", "a finite number in column 'rating', got 'x'"),
+        ("3", "4:3", "a finite number in column 'rating', got ''"),
+        ("3,30,4,soon", "4:4", "a finite number in column 'time', got 'soon'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(write, row, place, said):
+    path = write(TEXT + row + "\n")
+    with pytest.raises(DataError) as error:
+        read(path, time="time")
+    assert str(error.value) == f"{path}:{place}: expected {said}"
+
+
+def test_a_wrong_time_is_named_with_its_place(write):
+    path = write("user,item,time\n1,1,2020-01-01\n1,2,01/02/2020\n")
+    with pytest.raises(DataError, match=r":3:3: .*ISO 8601 .* got '01/02/2020'"):
+        read(path, numbers=(), time="time")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", ":1: expected a line that names the columns"),
+        ("\n \r\n", ":1: expected a line that names the columns"),
+        ("user,item\n", ":1: expected rows below"),
+        ("user,item\n\n  \n", ":1: expected rows below"),
+        ("1,2,3\n4,5,6\n", ":1: expected a line that names the columns, got '1,2,3'"),
+        (
+            "user,item,user\n1,2,3\n",
+            ":1: expected each column once, found 'user' twice",
+        ),
+        (TEXT.encode() + b"\xff,1,4,4\n", ":4: expected text in UTF-8"),
+        (TEXT.encode("utf-16"), ":1: expected text in UTF-8"),
+        (TEXT + '"3,30,4,9\n', ":4: malformed row"),
+    ],
+)
+def test_what_is_no_table(write, content, said):
+    path = write(content)
+    with pytest.raises(DataError) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}{said}")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match=r"no\.csv: expected a readable file"):
+        DelimitedTable(tmp_path / "no.csv")
+    with pytest.raises(DataError, match="expected a readable file"):
+        DelimitedTable(tmp_path)
+
+
+def test_long_values_are_shortened_and_escaped(write):
+    path = write(TEXT + "3,30,\x1b[31m" + "x" * 1000 + ",9\n")
+    with pytest.raises(DataError) as error:
+        read(path)
+    assert len(str(error.value)) < 300
+    assert "\x1b" not in str(error.value)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["user,item,rating,time\n", "user,item\n", ""]),
+    st.binary(max_size=60)
+    | st.text('019,;\t\n\r "-.exn☃\0', max_size=60).map(str.encode),
+)
+@example("user,item,rating,time\n", b'1,"2,3\n')
+@example("user,item,rating,time\n", b"1,2\r3,4\n\n")
+@example("", b"\xff\xfeu\0")
+def test_any_bytes_are_a_table_or_an_error_of_one_line_with_the_place(
+    write, header, content
+):
+    path = write(header.encode() + content)
+    try:
+        table = DelimitedTable(path)
+        numbers = [name for name in table.names if name == "rating"]
+        found = pd.concat(table.chunks(table.names[:1], numbers, None))
+    except DataError as error:
+        message = str(error)
+        assert re.match(rf"{re.escape(str(path))}:\d+(:\d+)?: \w", message)
+        assert len(message.splitlines()) == 1
+    else:
+        assert len(found)
+        assert np.isfinite(found[numbers].to_numpy(np.float64)).all()
+
+
+word = st.text(
+    st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(' ,;|"'), min_size=1
+).filter(lambda text: text.strip(" \t") == text)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(word, word), min_size=1), st.sampled_from(",;\t|"))
+def test_what_pandas_writes_is_read(write, pairs, sep):
+    frame = pd.DataFrame(pairs, columns=["user", "item"])
+    path = write(frame.to_csv(index=False, sep=sep))
+    assert rows(path, numbers=()) == [list(pair) for pair in pairs]

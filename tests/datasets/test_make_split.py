@@ -1,0 +1,124 @@
+import json
+
+import pytest
+
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets.make_split import make_split
+from pyg_advinfonce.datasets.save_simulated import save_simulated
+from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.datasets.splits.split_options import SplitOptions
+from pyg_advinfonce.datasets.tables.columns import TableOptions
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+
+TABLE = "user,item\n" + "".join(f"{u},{i}\n" for u in range(5) for i in range(4))
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE)
+    return path
+
+
+@pytest.fixture
+def tables(tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "train.csv").write_text(TABLE)
+    (folder / "test.tsv").write_text("user\titem\n1\t3\n2\t9\n")
+    (folder / "notes.txt").write_text("nothing to read")
+    return folder
+
+
+def test_a_table_is_divided_once(table, tmp_path):
+    first = make_split(str(table), tmp_path / "out")
+    assert first.record["counts"] == {
+        **{"users": 5, "items": 4},
+        **{"train": 16, "valid": 2, "test": 2},
+    }
+    assert not make_split(str(table), tmp_path / "out").is_new
+    table.write_text(TABLE + "9,9\n9,8\n")
+    with pytest.raises(ConfigError, match="another source, or of its older content"):
+        make_split(str(table), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"split": SplitOptions(seed=1)},
+        {"split": SplitOptions(valid_fraction=0.2)},
+        {"table": TableOptions(item_col="user", user_col="item")},
+    ],
+)
+def test_other_options_are_another_split(table, tmp_path, options):
+    first = make_split(str(table), tmp_path / "out")
+    with pytest.raises(ConfigError, match="--overwrite"):
+        make_split(str(table), tmp_path / "out", **options)
+    other = make_split(str(table), tmp_path / "out", **options, overwrite=True)
+    assert other.record["fingerprint"] != first.record["fingerprint"]
+
+
+def test_a_name_in_any_place_of_the_table_does_not_matter(table, tmp_path):
+    first = make_split(str(table), tmp_path / "out")
+    moved = table.rename(tmp_path / "renamed.csv")
+    assert not make_split(str(moved), tmp_path / "out").is_new
+    assert "table.csv" not in json.dumps(first.record)
+
+
+def test_tables_that_are_splits(tables, tmp_path):
+    folder = make_split(str(tables), tmp_path / "out", overlap="drop")
+    assert folder.record["counts"] == {
+        **{"users": 5, "items": 5},
+        **{"train": 18, "valid": 2, "test": 1},
+    }
+    (tables / "valid.csv").write_text("user,item\n1,9\n")
+    counts = make_split(
+        str(tables), tmp_path / "out", overlap="drop", overwrite=True
+    ).record["counts"]
+    assert (counts["train"], counts["valid"]) == (20, 1)
+
+
+def test_tables_that_are_splits_are_not_divided_again(tables, tmp_path):
+    with pytest.raises(ConfigError, match="holds splits already"):
+        make_split(str(tables), tmp_path / "out", split=SplitOptions("time"))
+    (tables / "test.csv").write_text("user,item\n1,9\n")
+    with pytest.raises(ConfigError, match=r"test\.csv is the split 'test', too"):
+        make_split(str(tables), tmp_path / "out")
+    for name in ("test.csv", "test.tsv"):
+        (tables / name).unlink()
+    with pytest.raises(DatasetNotFoundError, match="no test found"):
+        make_split(str(tables), tmp_path / "out")
+
+
+@pytest.mark.parametrize("source", ["coatt", "", "no.csv", "x" * 300, "a\0b"])
+def test_an_unknown_source(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((UnknownNameError, DatasetNotFoundError)) as error:
+        make_split(source, tmp_path / "out")
+    assert ("did you mean 'coat'" in str(error.value)) == (source == "coatt")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_published_name_wants_its_owners_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        DatasetNotFoundError, match=r"train\.ascii, test\.ascii.* --raw"
+    ):
+        make_split("coat", tmp_path / "out")
+    with pytest.raises(UnknownNameError, match="unknown source with --raw 'tencent'"):
+        make_split("tencent", tmp_path / "out", raw=tmp_path)
+    with pytest.raises(ConfigError, match="no options but seed"):
+        make_split("coat", tmp_path / "out", raw=tmp_path, split=SplitOptions("time"))
+
+
+@pytest.mark.parametrize("size", ["coat"])
+def test_what_is_simulated_is_what_is_written(size, tmp_path):
+    folder = save_simulated(tmp_path / "out", size=size, popularity_bias=0.5, seed=2)
+    read = load_dataset(str(folder.path)).fingerprint
+    made = Simulated(size, popularity_bias=0.5, seed=2).fingerprint
+    assert read.partition(":")[2] == made.removeprefix(f"simulated:{size}:")
+    assert not save_simulated(
+        tmp_path / "out", size=size, popularity_bias=0.5, seed=2
+    ).is_new
+    with pytest.raises(ConfigError, match=r"popularity_bias=0\.5, not 1\.0"):
+        save_simulated(tmp_path / "out", size=size, seed=2)

@@ -1,0 +1,100 @@
+import pandas as pd
+import pytest
+import torch
+
+from pyg_advinfonce.datasets import table_dataset
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.datasets.data_warning import DataWarning
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets.table_dataset import TableDataset
+from pyg_advinfonce.errors import ConfigError, DataError
+from pyg_advinfonce.graph import check_graph, split_names
+
+ROWS = [(f"u{u}", i, u + i) for u in range(6) for i in range(6)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "my table.csv"
+    pd.DataFrame(ROWS, columns=["user", "item", "time"]).to_csv(path, index=False)
+    return path
+
+
+def test_a_path_of_a_table_is_a_data_set(path):
+    dataset: Dataset = load_dataset(str(path), valid_fraction=0.2, seed=1)
+    assert isinstance(dataset, TableDataset)
+    check_graph(dataset.graph)
+    assert split_names(dataset.graph) == ["valid", "test"]
+    assert dataset.graph["user"].raw_id == [f"u{u}" for u in range(6)]
+    assert dataset.graph["item"].raw_id.tolist() == list(range(6))
+    assert dataset.graph["item"].raw_id.dtype == torch.int64
+    assert dataset.fingerprint.startswith("my table.csv: 6 users, 6 items, train 25, ")
+    assert dataset.summary()["pairs"] == {"train": 25, "valid": 7, "test": 4}
+
+
+def test_options_choose_columns_and_split(path):
+    dataset = load_dataset(
+        str(path),
+        user_col="item",
+        item_col="user",
+        positive_if="time > 2",
+        split="time",
+    )
+    assert dataset.graph["item"].raw_id[0] == "u0"
+    shift = load_dataset(
+        str(path), split="popularity-shift", gammas=[4, 2], num_groups=2
+    )
+    assert split_names(shift.graph) == ["valid", "test_gamma_4", "test_gamma_2"]
+
+
+def test_a_parquet_file_is_the_same_data(path, tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    pd.read_csv(path).to_parquet(tmp_path / "table.parquet")
+    one, other = load_dataset(str(path)), load_dataset(str(tmp_path / "table.parquet"))
+    assert one.fingerprint.split(",")[1:] == other.fingerprint.split(",")[1:]
+    assert one.graph["user"].raw_id == other.graph["user"].raw_id
+
+
+def test_it_is_cached_by_content_and_options(path, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first = load_dataset(str(path), cache_dir=cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(table_dataset, "split_table", None)
+        again = load_dataset(str(path), cache_dir=cache)
+    assert again.fingerprint == first.fingerprint
+    assert again.graph["user"].raw_id == first.graph["user"].raw_id
+    assert torch.equal(again.graph["item"].raw_id, first.graph["item"].raw_id)
+    assert load_dataset(str(path), cache_dir=cache, seed=1).fingerprint != str(first)
+    path.write_text(path.read_text() + "u7,1,1\nu7,2,2\n")
+    assert load_dataset(str(path), cache_dir=cache).graph["user"].num_nodes == 7
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_damaged_cache_is_rebuilt(path, tmp_path):
+    cache = tmp_path / "cache"
+    load_dataset(str(path), cache_dir=cache)
+    next(cache.iterdir()).write_bytes(b"damaged")
+    with pytest.warns(DataWarning, match="is damaged or stale and is rebuilt"):
+        load_dataset(str(path), cache_dir=cache)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"split": "tiem"}, "unknown split 'tiem', did you mean 'time'"),
+        ({"user_cl": "a"}, r"'data\.user_cl', did you mean 'data\.user_col'"),
+        ({"path": "b.csv"}, r"unknown key 'data\.path'"),
+        ({"user_col": 3}, r"a column's name is a text \(got 3\)"),
+        ({"gammas": 3}, r"gammas must be a list like \[200, 10, 2\]"),
+        ({"positive_if": "time"}, "positive_if wants a column"),
+    ],
+)
+def test_a_wrong_option(path, options, said):
+    with pytest.raises(ConfigError, match=said):
+        load_dataset(str(path), **options)
+
+
+def test_a_wrong_table(path):
+    path.write_text("user,item\n1,\n")
+    with pytest.raises(DataError, match=r"my table\.csv:2:2: expected an id, got ''"):
+        load_dataset(str(path))
