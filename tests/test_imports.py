@@ -42,17 +42,24 @@ ALLOWED: dict[str, set[str]] = {
     "presets": BASICS,
     "config": BASICS | {"presets"},
     "run_folder": BASICS,
+    "per_user": BASICS,
+    "seed_text": set(),
     "experiment": BASICS
     | TENSORS
     | PARTS
-    | {"methods", "training", "datasets", "config", "allocator"},
+    | {"methods", "training", "datasets", "config", "allocator", "per_user"},
     "tuning": BASICS
     | {"graph", "config", "experiment", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
+    "finished": BASICS | {"config", "experiment"},
+    "analysis": BASICS | {"finished", "per_user", "summary"},
+    "reproduction": BASICS
+    | {"graph", "config", "experiment", "finished", "summary", "seed_text", "analysis"}
+    | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"},
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
-    | {"tuning"},
+    | {"tuning", "analysis", "reproduction", "seed_text"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

@@ -1,0 +1,166 @@
+"""What is said of a table that was run again: to a person, as JSON, in files."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.reproduction.cells import TEXT_COLUMNS, make_cells
+from pyg_advinfonce.reproduction.csv_text import to_csv
+from pyg_advinfonce.reproduction.latex import to_latex
+from pyg_advinfonce.reproduction.line import Line
+from pyg_advinfonce.reproduction.markdown import escape_markdown, to_markdown
+from pyg_advinfonce.reproduction.paper_table import PaperTable
+from pyg_advinfonce.reproduction.records import Record, make_records
+from pyg_advinfonce.reproduction.request import Report, Request
+from pyg_advinfonce.seed_text import seed_text
+
+
+def make_report(
+    table: PaperTable, lines: Sequence[Line], folder: Path, request: Request
+) -> Report:
+    """Put the numbers together, judge them and write the files into a folder."""
+    records = make_records(table, lines)
+    report = Report(
+        f"{table.name}: {table.title}",
+        _head(lines, request),
+        make_cells(table, records),
+        [*_notes(table, lines, records)],
+        {},
+        _succeeded(lines, records, request),
+    )
+    name = folder / _stem(table.name, request.data)
+    files = _write(report, records, lines, name)
+    report.summary.update(_summary(report, records, lines, table, files))
+    return report
+
+
+def _head(lines: Sequence[Line], request: Request) -> dict[str, str]:
+    data = dict.fromkeys(x.dataset.fingerprint for x in lines if x.dataset is not None)
+    devices = dict.fromkeys(s.record.get("device", "") for x in lines for s in x.seeds)
+    changed = [
+        f"{section}.{key}={value}"
+        for layer in request.layers
+        for section, keys in layer.items()
+        for key, value in keys.items()
+    ]
+    found = {
+        "data": "; ".join(data),
+        "seeds": seed_text(request.seeds),
+        "device": ", ".join(devices),
+        "changed": " ".join(changed),
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _notes(
+    table: PaperTable, lines: Sequence[Line], records: Sequence[Record]
+) -> Iterator[str]:
+    yield from _missing(lines)
+    defaults = [line.name for line in lines if not line.is_packaged]
+    if defaults:
+        yield f"no packaged settings, the method's defaults: {', '.join(defaults)}"
+    if any(record["within"] is not None for record in records):
+        yield "within: 0.01 of the paper on Coat, 3 % of it elsewhere"
+    if table.is_of_times:
+        yield "seconds are this machine's and not judged; the paper's are of one V100"
+    tested = [record for record in records if "notes" in record]
+    if tested:
+        yield (
+            "p: paired t-test over seeds and paired bootstrap over users, two-sided, "
+            f"Holm-corrected over {len(tested)} comparisons with {table.against}"
+        )
+    yield from dict.fromkeys(note for record in tested for note in record["notes"])
+
+
+def _missing(lines: Sequence[Line]) -> Iterator[str]:
+    """Give each reason once."""
+    for reason in dict.fromkeys(line.reason for line in lines if line.reason):
+        names = ", ".join(line.name for line in lines if line.reason == reason)
+        yield f"missing: {names}: {reason}"
+
+
+def _succeeded(
+    lines: Sequence[Line], records: Sequence[Record], request: Request
+) -> bool:
+    if request.check:
+        off = any(record["within"] is False for record in records)
+        return not off and not any(line.reason for line in lines)
+    return not any(line.failed for line in lines)
+
+
+def _stem(name: str, data: str | None) -> str:
+    """Return the name of the files: a part of a table has its own."""
+    words = [name, *([Path(data).name] if data is not None else [])]
+    return re.sub(r"[^\w.-]+", "-", "-".join(words))
+
+
+def _write(
+    report: Report, records: Sequence[Record], lines: Sequence[Line], name: Path
+) -> list[Path]:
+    """Write the table as Markdown, LaTeX and CSV."""
+    caption = f"{report.title}. Seeds {report.head['seeds']}."
+    texts = {
+        ".md": _markdown(report, lines),
+        ".tex": to_latex(
+            report.cells,
+            caption=caption,
+            label=name.name,
+            left=sum(column in TEXT_COLUMNS for column in report.cells[0]),
+        ),
+        ".csv": to_csv(records).rstrip("\n"),
+    }
+    files = {name.with_name(name.name + end): text for end, text in texts.items()}
+    for file, text in files.items():
+        file.write_text(text + "\n", encoding="utf-8")
+    return list(files)
+
+
+def _markdown(report: Report, lines: Sequence[Line]) -> str:
+    head = [f"- {name}: {escape_markdown(t)}" for name, t in report.head.items()]
+    notes = [f"- {escape_markdown(note)}" for note in report.notes]
+    settings = [escape_markdown(f"{line.name}: {line.settings}") for line in lines]
+    parts = [
+        f"# {escape_markdown(report.title)}",
+        "\n".join(head),
+        to_markdown(report.cells),
+        "\n".join(notes),
+        "## Settings",
+        "\n".join(f"- {text}" for text in settings),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _summary(
+    report: Report,
+    records: Sequence[Record],
+    lines: Sequence[Line],
+    table: PaperTable,
+    files: Sequence[Path],
+) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "title": table.title,
+        **report.head,
+        "against": table.against,
+        "succeeded": report.succeeded,
+        "rows": [_row(line, records) for line in lines],
+        "notes": list(report.notes),
+        "files": [str(file) for file in files],
+    }
+
+
+def _row(line: Line, records: Sequence[Record]) -> dict[str, Any]:
+    own = [r for r in records if (r["data"], r["row"]) == (line.data, line.row.label)]
+    keys = ("data", "row", "model", "loss", "seeds")
+    return {
+        **{key: own[0][key] for key in keys},
+        "missing": line.reason or None,
+        "packaged": line.is_packaged,
+        "run_dir": str(line.seeds[0].folder.parent) if line.seeds else None,
+        "config": line.config.model_dump(mode="json", exclude_none=True),
+        "metrics": {
+            r["metric"]: {k: v for k, v in r.items() if k not in (*keys, "metric")}
+            for r in own
+        },
+    }
