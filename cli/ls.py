@@ -29,7 +29,7 @@ def ls(
         help="One of models, losses, datasets, metrics, reproductions (default: all).",
     ),
 ) -> None:
-    """List models, losses, datasets, metrics and what of the paper can be run."""
+    """List models, losses, datasets, metrics and reproductions."""
     if table is not None and table not in TABLES:
         raise unknown("table", table, TABLES)
     for title in TABLES if table is None else [table]:

@@ -41,7 +41,7 @@ def reproduce(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
-    """Run what is missing of a table of the paper and compare it with the paper."""
+    """Run a table of the paper again and compare it with the paper."""
     from pyg_advinfonce.experiment import find_device
     from pyg_advinfonce.reproduction.request import Request
 

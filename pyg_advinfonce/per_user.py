@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from struct import error as StructError  # noqa: N812
 from typing import Any
 from zipfile import BadZipFile
 from zlib import error as ZlibError  # noqa: N812
@@ -14,6 +15,11 @@ from pyg_advinfonce.errors import CheckpointError
 FILE = "per_user.npz"
 
 Values = NDArray[Any]
+# What zipfile and numpy make of a file that is none of theirs, or a damaged one.
+DAMAGE = (
+    *(OSError, ValueError, TypeError, EOFError, RuntimeError),
+    *(BadZipFile, ZlibError, StructError),
+)
 
 
 def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
@@ -30,11 +36,11 @@ def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:
     """
     file = folder / FILE
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return arrays[f"{metric.split('/')[0]}/user"], arrays[metric]
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} has no {FILE}") from error
     except KeyError as error:
         raise CheckpointError(f"{file} has no {metric}") from error
-    except (OSError, ValueError, EOFError, BadZipFile, ZlibError) as error:
+    except DAMAGE as error:
         raise CheckpointError(f"{file} is damaged: {error}") from error

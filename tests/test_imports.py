@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
     "finished": BASICS | {"config", "experiment"},
-    "analysis": BASICS | {"finished", "per_user", "summary"},
+    "analysis": BASICS | {"finished", "per_user", "seed_text", "summary"},
     "reproduction": BASICS
     | {"graph", "config", "experiment", "finished", "summary", "seed_text", "analysis"}
     | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"},
@@ -257,7 +257,11 @@ def test_what_is_loaded_is_seen():
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "train --help", "tune --help", "ls", "ls losses"]
+    "words",
+    [
+        *("--help", "train --help", "tune --help", "ls", "ls losses"),
+        *("reproduce --help", "compare --help", "ls reproductions"),
+    ],
 )
 def test_a_command_that_only_prints_loads_nothing_heavy(words):
     code = f"""

@@ -9,6 +9,7 @@ from pyg_advinfonce.analysis.compare import Seeds, compare
 from pyg_advinfonce.analysis.corrected import corrected
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.finished import read_run
+from pyg_advinfonce.seed_text import seed_text
 from pyg_advinfonce.summary import spread
 
 DEFAULT = ("recall@20", "ndcg@20")
@@ -76,7 +77,7 @@ def _check_same_data(runs: Sequence[Seeds]) -> None:
 def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
     seeds = [sorted(seed.seed for seed in run) for run in runs]
     if any(other != seeds[0] for other in seeds):
-        listed = "; ".join(", ".join(map(str, one)) for one in seeds)
+        listed = "; ".join(map(seed_text, seeds))
         warnings.warn(
             f"the runs have not the same seeds ({listed}): "
             "the t-test takes those that two have in common",

@@ -19,6 +19,7 @@ def to_csv(records: Sequence[Mapping[str, object]]) -> str:
 def _cell(value: object) -> object:
     if isinstance(value, list):
         return _cell("; ".join(map(str, value)))
-    if isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@")):
-        return f"'{value}"
+    if isinstance(value, str):
+        line = " ".join(value.split())
+        return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
     return value

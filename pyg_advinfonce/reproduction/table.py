@@ -36,6 +36,7 @@ def reproduce_table(request: Request, watcher: Watcher) -> Report:
     if not request.check:
         _check_runnable(lines)
     folder = continue_run_folder(request.out, "reproduce", mark=RUNS)
+    (folder / RUNS).mkdir(exist_ok=True)
     for line in lines:
         fill(line, folder / RUNS, request, watcher)
     return make_report(table, lines, folder, request)
