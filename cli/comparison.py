@@ -1,8 +1,10 @@
 """Compared runs as a table for a person."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from pyg_advinfonce.analysis.note_lines import note_lines
 from pyg_advinfonce.analysis.p_text import p_text
 from pyg_advinfonce.seed_text import seed_text
 
@@ -22,7 +24,7 @@ def comparison_text(summary: Mapping[str, Any]) -> str:
 def _rows(
     summary: Mapping[str, Any], metric: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[list[str]]:
-    runs = zip(summary["runs"], summary["seeds"], rows, strict=True)
+    runs = zip(_names(summary["runs"]), summary["seeds"], rows, strict=True)
     return [
         [metric, *HEAD],
         *(
@@ -30,6 +32,12 @@ def _rows(
             for name, seeds, row in runs
         ),
     ]
+
+
+def _names(runs: Sequence[str]) -> Sequence[str]:
+    """Return the folders' names if they tell the runs apart, else their paths."""
+    names = [Path(run).name for run in runs]
+    return names if len(set(names)) == len(names) else runs
 
 
 def _comparison(row: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
@@ -47,9 +55,13 @@ def _difference(value: float | None, base: float | None) -> str:
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
-    compared = [r for rows in summary["metrics"].values() for r in rows[1:]]
+    compared = {
+        f"{name} {metric}": row["notes"]
+        for metric, rows in summary["metrics"].items()
+        for name, row in zip(_names(summary["runs"])[1:], rows[1:], strict=True)
+    }
     return [
         f"p: paired t-test over seeds and paired bootstrap over users, two-sided, "
         f"Holm-corrected over {len(compared)} comparisons with the first run",
-        *dict.fromkeys(note for row in compared for note in row["notes"]),
+        *note_lines(compared),
     ]

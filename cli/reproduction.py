@@ -58,12 +58,12 @@ class Teller(Watcher):
 
 def report_text(report: Report) -> str:
     """Return a report for a terminal."""
-    width = max(map(len, report.head))
+    width = max(len(name) for name, _ in report.head)
     left = sum(name in TEXT_COLUMNS for name in report.cells[0])
     return "\n".join(
         [
             report.title,
-            *(f"{name:<{width}}  {text}" for name, text in report.head.items()),
+            *(f"{name:<{width}}  {text}" for name, text in report.head),
             "",
             *aligned(report.cells, left=left),
             "",

@@ -1,6 +1,6 @@
 """A table's numbers as text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyg_advinfonce.analysis.p_text import p_text
 from pyg_advinfonce.reproduction.paper_table import PaperTable
@@ -16,7 +16,7 @@ def make_cells(table: PaperTable, records: Sequence[Record]) -> Cells:
     Columns without content are left out, and the data set where it is the only one.
     """
     head = [*TEXT_COLUMNS, "ours", "paper", "off by", f"vs {table.against}"]
-    head += ["in paper", "p seeds", "p users", "within"]
+    head += ["paper's", "p seeds", "p users", "within"]
     rows = [_row(record, table.is_of_times) for record in records]
     first = 0 if len(table.columns) > 1 else 1
     used = [i for i in range(first, len(head)) if any(row[i] for row in rows)]
@@ -26,14 +26,13 @@ def make_cells(table: PaperTable, records: Sequence[Record]) -> Cells:
 def _row(record: Record, is_of_times: bool) -> list[str]:
     number = _seconds if is_of_times else _metric
     change = _times if is_of_times else _percent_of
-    std = "" if record["std"] is None else f" ± {number(record['std'])}"
     within = {True: "yes", False: "no", None: ""}[record["within"]]
     off = "" if is_of_times else _percent(record["off"])
     return [
         record["data"],
         record["row"],
         record["metric"],
-        "missing" if record["mean"] is None else number(record["mean"]) + std,
+        _ours(record, number),
         "" if record["paper"] is None else number(record["paper"]),
         off,
         change(record.get("ratio")),
@@ -42,6 +41,13 @@ def _row(record: Record, is_of_times: bool) -> list[str]:
         _p(record, "p_users_holm"),
         within,
     ]
+
+
+def _ours(record: Record, number: Callable[[float], str]) -> str:
+    if record["mean"] is None:
+        return "nan" if record["seeds"] else "missing"
+    std = "" if record["std"] is None else f" ± {number(record['std'])}"
+    return number(record["mean"]) + std
 
 
 def _without_repeats(rows: Cells) -> Cells:

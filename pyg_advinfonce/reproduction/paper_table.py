@@ -11,6 +11,8 @@ from pyg_advinfonce.errors import UnknownNameError
 from pyg_advinfonce.finished import TIMES
 from pyg_advinfonce.registry import REPRODUCTIONS, unknown
 
+_ROW_TITLE = "one row of the paper's tables"
+
 Numbers = Mapping[str, dict[str, float]]
 
 
@@ -128,8 +130,7 @@ def _row_table(name: str) -> PaperTable:
     if name not in found:
         raise _unknown_row(name, found)
     columns = {data: tuple(found[name].numbers[data])}
-    title = f"one row of the paper: {name}"
-    return PaperTable(name, title, found[name].label, columns, (found[name],))
+    return PaperTable(name, _ROW_TITLE, found[name].label, columns, (found[name],))
 
 
 def _metric_rows(data: str) -> Iterator[tuple[str, PaperRow]]:

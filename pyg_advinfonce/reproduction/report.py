@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyg_advinfonce.analysis.note_lines import note_lines
 from pyg_advinfonce.reproduction.cells import TEXT_COLUMNS, make_cells
 from pyg_advinfonce.reproduction.csv_text import to_csv
 from pyg_advinfonce.reproduction.latex import to_latex
@@ -31,12 +32,12 @@ def make_report(
     )
     name = folder / _stem(table.name, request.data)
     files = _write(report, records, lines, name)
-    report.summary.update(_summary(report, records, lines, table, files))
+    report.summary.update(_summary(report, records, lines, table, request))
+    report.summary["files"] = [str(file) for file in files]
     return report
 
 
-def _head(lines: Sequence[Line], request: Request) -> dict[str, str]:
-    data = dict.fromkeys(x.dataset.fingerprint for x in lines if x.dataset is not None)
+def _head(lines: Sequence[Line], request: Request) -> list[tuple[str, str]]:
     devices = dict.fromkeys(s.record.get("device", "") for x in lines for s in x.seeds)
     changed = [
         f"{section}.{key}={value}"
@@ -45,12 +46,15 @@ def _head(lines: Sequence[Line], request: Request) -> dict[str, str]:
         for key, value in keys.items()
     ]
     found = {
-        "data": "; ".join(data),
         "seeds": seed_text(request.seeds),
         "device": ", ".join(devices),
         "changed": " ".join(changed),
     }
-    return {name: text for name, text in found.items() if text}
+    data = dict.fromkeys(x.dataset.fingerprint for x in lines if x.dataset is not None)
+    return [
+        *(("data", fingerprint) for fingerprint in data),
+        *((name, text) for name, text in found.items() if text),
+    ]
 
 
 def _notes(
@@ -70,14 +74,18 @@ def _notes(
             "p: paired t-test over seeds and paired bootstrap over users, two-sided, "
             f"Holm-corrected over {len(tested)} comparisons with {table.against}"
         )
-    yield from dict.fromkeys(note for record in tested for note in record["notes"])
+    yield from note_lines({_name(record): record["notes"] for record in tested})
+
+
+def _name(record: Record) -> str:
+    return f"{record['data']} {record['row']} {record['metric']}"
 
 
 def _missing(lines: Sequence[Line]) -> Iterator[str]:
-    """Give each reason once."""
-    for reason in dict.fromkeys(line.reason for line in lines if line.reason):
-        names = ", ".join(line.name for line in lines if line.reason == reason)
-        yield f"missing: {names}: {reason}"
+    """Give each reason once, with the rows of one data set that it is for."""
+    for data, reason in dict.fromkeys((x.data, x.reason) for x in lines if x.reason):
+        rows = [x.row.label for x in lines if (x.data, x.reason) == (data, reason)]
+        yield f"missing, {data} ({', '.join(rows)}): {reason}"
 
 
 def _succeeded(
@@ -99,7 +107,7 @@ def _write(
     report: Report, records: Sequence[Record], lines: Sequence[Line], name: Path
 ) -> list[Path]:
     """Write the table as Markdown, LaTeX and CSV."""
-    caption = f"{report.title}. Seeds {report.head['seeds']}."
+    caption = f"{report.title}. Seeds {dict(report.head)['seeds']}."
     texts = {
         ".md": _markdown(report, lines),
         ".tex": to_latex(
@@ -117,7 +125,7 @@ def _write(
 
 
 def _markdown(report: Report, lines: Sequence[Line]) -> str:
-    head = [f"- {name}: {escape_markdown(t)}" for name, t in report.head.items()]
+    head = [f"- {name}: {escape_markdown(t)}" for name, t in report.head]
     notes = [f"- {escape_markdown(note)}" for note in report.notes]
     settings = [escape_markdown(f"{line.name}: {line.settings}") for line in lines]
     parts = [
@@ -136,17 +144,18 @@ def _summary(
     records: Sequence[Record],
     lines: Sequence[Line],
     table: PaperTable,
-    files: Sequence[Path],
+    request: Request,
 ) -> dict[str, Any]:
     return {
         "name": table.name,
         "title": table.title,
-        **report.head,
+        "data": [text for name, text in report.head if name == "data"],
+        "seeds": list(request.seeds),
+        "changed": [*request.layers],
         "against": table.against,
         "succeeded": report.succeeded,
         "rows": [_row(line, records) for line in lines],
         "notes": list(report.notes),
-        "files": [str(file) for file in files],
     }
 
 

@@ -1,6 +1,6 @@
 """What is asked of a reproduction, and what it answers, whatever it reproduces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Report:
 
     Attributes:
         title: One line.
-        head: What one must know of all rows, by name.
+        head: What one must know of all rows: names and texts.
         cells: The head of a table and its rows, as text.
         notes: What is to be said below.
         summary: All of it as a JSON-ready object.
@@ -56,7 +56,7 @@ class Report:
     """
 
     title: str
-    head: Mapping[str, str]
+    head: Sequence[tuple[str, str]]
     cells: Sequence[Sequence[str]]
     notes: Sequence[str]
     summary: dict[str, Any]
