@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pyg_advinfonce.analysis.note_lines import note_lines
-from pyg_advinfonce.reproduction.cells import TEXT_COLUMNS, make_cells
-from pyg_advinfonce.reproduction.csv_text import to_csv
-from pyg_advinfonce.reproduction.latex import to_latex
+from pyg_advinfonce.reproduction.cells import make_cells
+from pyg_advinfonce.reproduction.files import write_files
 from pyg_advinfonce.reproduction.line import Line
-from pyg_advinfonce.reproduction.markdown import escape_markdown, to_markdown
 from pyg_advinfonce.reproduction.paper_table import PaperTable
 from pyg_advinfonce.reproduction.records import Record, make_records
 from pyg_advinfonce.reproduction.request import Report, Request
@@ -31,7 +29,7 @@ def make_report(
         _succeeded(lines, records, request),
     )
     name = folder / _stem(table.name, request.data)
-    files = _write(report, records, lines, name)
+    files = write_files(report, records, lines, name)
     report.summary.update(_summary(report, records, lines, table, request))
     report.summary["files"] = [str(file) for file in files]
     return report
@@ -101,42 +99,6 @@ def _stem(name: str, data: str | None) -> str:
     """Return the name of the files: a part of a table has its own."""
     words = [name, *([Path(data).name] if data is not None else [])]
     return re.sub(r"[^\w.-]+", "-", "-".join(words))
-
-
-def _write(
-    report: Report, records: Sequence[Record], lines: Sequence[Line], name: Path
-) -> list[Path]:
-    """Write the table as Markdown, LaTeX and CSV."""
-    caption = f"{report.title}. Seeds {dict(report.head)['seeds']}."
-    texts = {
-        ".md": _markdown(report, lines),
-        ".tex": to_latex(
-            report.cells,
-            caption=caption,
-            label=name.name,
-            left=sum(column in TEXT_COLUMNS for column in report.cells[0]),
-        ),
-        ".csv": to_csv(records).rstrip("\n"),
-    }
-    files = {name.with_name(name.name + end): text for end, text in texts.items()}
-    for file, text in files.items():
-        file.write_text(text + "\n", encoding="utf-8")
-    return list(files)
-
-
-def _markdown(report: Report, lines: Sequence[Line]) -> str:
-    head = [f"- {name}: {escape_markdown(t)}" for name, t in report.head]
-    notes = [f"- {escape_markdown(note)}" for note in report.notes]
-    settings = [escape_markdown(f"{line.name}: {line.settings}") for line in lines]
-    parts = [
-        f"# {escape_markdown(report.title)}",
-        "\n".join(head),
-        to_markdown(report.cells),
-        "\n".join(notes),
-        "## Settings",
-        "\n".join(f"- {text}" for text in settings),
-    ]
-    return "\n\n".join(part for part in parts if part)
 
 
 def _summary(

@@ -74,13 +74,14 @@ def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
     dataset = source.load(config)
     metrics = table.columns[data]
     if isinstance(dataset, DataError):
-        return Line(row, data, config, None, metrics, reason=str(dataset))
+        shown = metrics or _metrics_of(["test"])
+        return Line(row, data, config, None, shown, reason=str(dataset))
     check(config, dataset)
-    return Line(row, data, config, dataset, metrics or _metrics(dataset))
-
-
-def _metrics(dataset: Dataset) -> tuple[str, ...]:
     splits = [name for name in split_names(dataset.graph) if name != "valid"]
+    return Line(row, data, config, dataset, metrics or _metrics_of(splits))
+
+
+def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{split}/{m}" for split in splits for m in ("recall@20", "ndcg@20"))
 
 

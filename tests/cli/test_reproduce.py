@@ -217,6 +217,13 @@ def test_a_check_without_data_reports_what_is_missing(advnce):
     assert sum("needs train.txt" in note for note in summary["notes"]) == 1
 
 
+def test_a_check_of_other_data_that_is_missing(advnce):
+    found = advnce("reproduce", "table7", "--data", "coat", "--check", "--json")
+    rows = json.loads(found.out)["rows"]
+    assert (found.code, len(rows), list(rows[0]["metrics"])) == (1, 4, [RECALL, NDCG])
+    assert "data set 'coat' needs" in rows[0]["missing"]
+
+
 def test_rows_with_data_run_where_others_have_none(advnce, real_data, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
