@@ -4,22 +4,32 @@ from collections.abc import Mapping
 
 import typer
 
-from pyg_advinfonce.registry import DATASETS, LOSSES, METRICS, MODELS, Entry, unknown
+from pyg_advinfonce.registry import (
+    DATASETS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    REPRODUCTIONS,
+    Entry,
+    unknown,
+)
 
 TABLES: Mapping[str, Mapping[str, Entry | str]] = {
     "models": MODELS,
     "losses": LOSSES,
     "datasets": DATASETS,
     "metrics": METRICS,
+    "reproductions": REPRODUCTIONS,
 }
 
 
 def ls(
     table: str | None = typer.Argument(
-        None, help="One of models, losses, datasets and metrics (default: all)."
+        None,
+        help="One of models, losses, datasets, metrics, reproductions (default: all).",
     ),
 ) -> None:
-    """List models, losses, datasets and metrics."""
+    """List models, losses, datasets, metrics and reproductions."""
     if table is not None and table not in TABLES:
         raise unknown("table", table, TABLES)
     for title in TABLES if table is None else [table]:

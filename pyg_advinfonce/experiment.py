@@ -7,12 +7,15 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tomli_w
 import torch
+from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.allocator import keep_freed_memory
@@ -25,6 +28,7 @@ from pyg_advinfonce.hardness import KINDS, Hardness, build_hardness
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.per_user import save_per_user
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
 from pyg_advinfonce.terms.base import RankingTerm
 from pyg_advinfonce.training.callbacks import (
@@ -38,6 +42,7 @@ from pyg_advinfonce.training.checkpoint import load_weights, save_weights
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.sampler import EdgeSampler
 from pyg_advinfonce.training.trainer import Trainer, seed_everything
+from pyg_advinfonce.training.user_metrics import UserMetrics
 from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
 
 
@@ -53,6 +58,7 @@ class Result:
         seconds_per_epoch: Mean training time, the first epoch and evaluation excluded.
         wall_seconds: The whole run, data set loading excluded.
         device: What it ran on.
+        per_user: What the metrics are the means of, a split each.
     """
 
     method: Method
@@ -62,6 +68,7 @@ class Result:
     seconds_per_epoch: float | None
     wall_seconds: float
     device: str
+    per_user: Sequence[UserMetrics] = ()
 
 
 def train(
@@ -98,15 +105,16 @@ def train(
         told.append(HistoryFile(out / "history.jsonl"))
     trainer.callbacks = told
     best_epoch = _fit(trainer, out)
-    method, graph = trainer.method, trainer.graph
+    per_user = rank_users(trainer.method, trainer.graph, trainer.evaluator)
     result = Result(
-        method,
-        evaluate(method, graph, trainer.evaluator),
+        trainer.method,
+        {name: v for split in per_user for name, v in split.means().items()},
         best_epoch,
         trainer.history,
         trainer.seconds_per_epoch,
         time.perf_counter() - started,
         str(place),
+        per_user,
     )
     if out is not None:
         save_result(result, dataset.fingerprint, out)
@@ -265,11 +273,16 @@ def evaluate(
     method: Method, graph: HeteroData, evaluator: Evaluator
 ) -> dict[str, float]:
     """Rank every split of a graph."""
+    found = rank_users(method, graph, evaluator)
+    return {name: value for split in found for name, value in split.means().items()}
+
+
+def rank_users(
+    method: Method, graph: HeteroData, evaluator: Evaluator
+) -> list[UserMetrics]:
+    """Rank every split of a graph, user by user."""
     z_user, z_item = method.embed(graph)
-    metrics: dict[str, float] = {}
-    for split in split_names(graph):
-        metrics |= evaluator(z_user, z_item, split)
-    return metrics
+    return [evaluator.per_user(z_user, z_item, split) for split in split_names(graph)]
 
 
 def find_device(name: torch.device | str) -> torch.device:
@@ -299,8 +312,9 @@ def save_config(config: Config, folder: Path) -> None:
 
 
 def save_result(result: Result, fingerprint: str, folder: Path) -> None:
-    """Write a run's weights and metrics."""
+    """Write a run's weights and metrics; ``metrics.json`` says that all is there."""
     save_weights(result.method, folder / "weights.safetensors")
+    save_per_user(_arrays(result.per_user), folder)
     summary = {
         "metrics": finite(result.metrics),
         "best_epoch": result.best_epoch,
@@ -313,6 +327,16 @@ def save_result(result: Result, fingerprint: str, folder: Path) -> None:
     }
     text = json.dumps(summary, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+def _arrays(per_user: Iterable[UserMetrics]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of ``per_user.npz``."""
+    found: dict[str, NDArray[Any]] = {}
+    for split in per_user:
+        found[f"{split.split}/user"] = split.user.cpu().numpy().astype(np.int32)
+        for name, value in split.values.items():
+            found[f"{split.split}/{name}"] = value.float().cpu().numpy()
+    return found
 
 
 def seed_folders(run: Path) -> list[Path]:

@@ -239,6 +239,36 @@ METRICS: Mapping[str, str] = {
 }
 
 
+REPRODUCTIONS: Mapping[str, Entry] = {
+    "table4": Entry(
+        "reproduction.table:reproduce_table", "MF, unbiased test: Yahoo!R3 and Coat"
+    ),
+    "table5": Entry("reproduction.table:reproduce_table", "MF, shifted tests: Tencent"),
+    "table6": Entry(
+        "reproduction.table:reproduce_table",
+        "UltraGCN and VGAE, shifted tests: Tencent",
+    ),
+    "table7": Entry(
+        "reproduction.table:reproduce_table",
+        "LightGCN and further baselines, shifted tests: Tencent",
+    ),
+    "table9": Entry(
+        "reproduction.table:reproduce_table", "Seconds an epoch and in all: Tencent"
+    ),
+    "table10": Entry(
+        "reproduction.table:reproduce_table",
+        "LightGCN, hardness from embeddings or an MLP: all data sets",
+    ),
+    "table13": Entry(
+        "reproduction.table:reproduce_table",
+        "LightGCN + AdvInfoNCE, number of negatives: Tencent",
+    ),
+}
+
+
+_ROW = Entry("reproduction.table:reproduce_table", "One row of the tables")
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
     """Return the error that says which names of this kind there are."""
     known = list(choices)
@@ -259,6 +289,22 @@ def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
     if name not in table:
         raise unknown(kind, name, table)
     return table[name].load()
+
+
+def find_reproduction(name: str) -> Entry:
+    """Return what runs a name of :data:`REPRODUCTIONS` or a row, ``coat/mf-adv``.
+
+    Raises:
+        UnknownNameError: If it is neither.
+    """
+    if "/" in name:
+        return _ROW
+    if name not in REPRODUCTIONS:
+        rows = "or one row, e.g. coat/lightgcn-adv"
+        raise UnknownNameError(
+            f"{unknown('reproduction', name, REPRODUCTIONS)}, {rows}"
+        )
+    return REPRODUCTIONS[name]
 
 
 def check_pair(model: str, loss: str) -> None:

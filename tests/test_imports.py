@@ -42,17 +42,24 @@ ALLOWED: dict[str, set[str]] = {
     "presets": BASICS,
     "config": BASICS | {"presets"},
     "run_folder": BASICS,
+    "per_user": BASICS,
+    "seed_text": set(),
     "experiment": BASICS
     | TENSORS
     | PARTS
-    | {"methods", "training", "datasets", "config", "allocator"},
+    | {"methods", "training", "datasets", "config", "allocator", "per_user"},
     "tuning": BASICS
     | {"graph", "config", "experiment", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
+    "finished": BASICS | {"config", "experiment"},
+    "analysis": BASICS | {"finished", "per_user", "seed_text", "summary"},
+    "reproduction": BASICS
+    | {"graph", "config", "experiment", "finished", "summary", "seed_text", "analysis"}
+    | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"},
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
-    | {"tuning"},
+    | {"tuning", "analysis", "reproduction", "seed_text"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard
@@ -251,7 +258,11 @@ def test_what_is_loaded_is_seen():
 
 @pytest.mark.parametrize(
     "words",
-    ["--help", "train --help", "tune --help", "data fetch --help", "ls", "ls losses"],
+    [
+        *("--help", "train --help", "tune --help", "ls", "ls losses"),
+        "ls reproductions",
+        *("reproduce --help", "compare --help", "data fetch --help"),
+    ],
 )
 def test_a_command_that_only_prints_loads_nothing_heavy(words):
     code = f"""

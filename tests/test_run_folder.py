@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ def here(tmp_path, monkeypatch):
 def test_without_a_folder_runs_are_numbered():
     made = [create_run_folder(None, "coat-mf-adv").as_posix() for _ in range(3)]
     assert made == ["runs/coat-mf-adv", "runs/coat-mf-adv-2", "runs/coat-mf-adv-3"]
+
+
+def test_runs_of_one_moment_have_folders_of_their_own(monkeypatch):
+    hours = iter(range(10**6, 0, -3600))  # a clock that goes back
+    monkeypatch.setattr("time.time", lambda: float(next(hours)))
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: create_run_folder(None, "coat-mf"), range(24)))
+    assert len(set(made)) == 24
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from torch_geometric.metrics import (
     LinkPredPrecision,
     LinkPredRecall,
 )
+from torch_geometric.metrics.link_pred import LinkPredMetricData
 
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
 from pyg_advinfonce.training.ranking import SplitRanking
+from pyg_advinfonce.training.user_metrics import UserMetrics
 
 _METRICS = {
     "recall": LinkPredRecall,
@@ -93,6 +95,16 @@ class Evaluator:
             NonFiniteLossError: If a score is NaN.
             GraphError: If there is no such split, or none of its pairs can be listed.
         """
+        return self.per_user(z_user, z_item, split).means()
+
+    @torch.no_grad()
+    def per_user(self, z_user: Tensor, z_item: Tensor, split: str) -> UserMetrics:
+        """Return the same metrics, a value a user instead of their mean.
+
+        Raises:
+            NonFiniteLossError: If a score is NaN.
+            GraphError: If there is no such split, or none of its pairs can be listed.
+        """
         self._check_embeddings(z_user, z_item)
         ranking = self._ranking(split, z_user.device)
         if len(ranking.user) == 0:
@@ -100,12 +112,10 @@ class Evaluator:
         item = ranking.rank(z_user, z_item, self.cutoffs[-1])  # [N, k]
         # PyG takes -1 for the last item of the row above; num_items is no one's label.
         item = item.masked_fill(item < 0, ranking.num_items)
+        data = LinkPredMetricData(item, ranking.label_index)
         metrics = self._metrics.to(item.device)
-        metrics.reset()
-        metrics.update(item, ranking.label_index)
-        result = metrics.compute()
-        values: list[float] = torch.stack(list(result.values())).tolist()
-        return {f"{split}/{n}": v for n, v in zip(result, values, strict=True)}
+        values = {name: metric._compute(data) for name, metric in metrics.items()}
+        return UserMetrics(split, ranking.user, values)
 
     @torch.no_grad()
     def rank(self, z_user: Tensor, z_item: Tensor, user: Tensor, split: str) -> Tensor:

@@ -1,8 +1,11 @@
 import pytest
 
-from pyg_advinfonce.registry import DATASETS, LOSSES, METRICS, MODELS
+from pyg_advinfonce.registry import DATASETS, LOSSES, METRICS, MODELS, REPRODUCTIONS
 
-TABLES = {"models": MODELS, "losses": LOSSES, "datasets": DATASETS, "metrics": METRICS}
+TABLES = {
+    **{"models": MODELS, "losses": LOSSES, "datasets": DATASETS, "metrics": METRICS},
+    "reproductions": REPRODUCTIONS,
+}
 
 
 def first_words(text):
@@ -28,5 +31,5 @@ def test_an_unknown_table_gets_a_suggestion(advnce):
     assert found.code == 2
     assert found.line == (
         "unknown table 'model', did you mean 'models'? "
-        "choose from models, losses, datasets, metrics"
+        "choose from models, losses, datasets, metrics, reproductions"
     )

@@ -9,6 +9,7 @@ import torch
 
 from pyg_advinfonce import experiment
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.per_user import load_per_user
 
 KEYS = [
     *("model", "loss", "data", "seeds", "metrics", "best_epoch", "epochs"),
@@ -84,11 +85,16 @@ def test_run_folder(advnce, folder):
     seed = folder / "run" / "seed-0"
     assert {p.name for p in seed.iterdir()} == {
         *("config.toml", "history.jsonl", "metrics.json", "weights.safetensors"),
+        "per_user.npz",
     }
     saved = json.loads(seed.joinpath("metrics.json").read_text())
     means = {name: value["mean"] for name, value in summary["metrics"].items()}
     assert saved["metrics"] == means
     assert saved["data"].startswith("simulated:coat: 290 users, 295 items")
+    for name, mean in means.items():
+        users, values = load_per_user(seed, name)
+        assert len(set(users.tolist())) == len(values) > 100
+        assert float(values.mean()) == pytest.approx(mean)
     history = [
         json.loads(line)
         for line in seed.joinpath("history.jsonl").read_text().splitlines()

@@ -131,6 +131,21 @@ def test_agrees_with_the_naive_protocol(world, ks, data):
         assert result == pytest.approx(expected, abs=1e-6)
 
 
+@settings(deadline=None, max_examples=50)
+@given(worlds(), st.integers(1, 15))
+def test_every_user_agrees_with_the_naive_protocol(world, k):
+    graph, oracle, z_user, z_item = world
+    evaluator, scores = Evaluator(graph, k=k, strict=oracle.strict), z_user @ z_item.T
+    for split in [name for name in oracle.known if oracle.labels(name)]:
+        found, labels = evaluator.per_user(z_user, z_item, split), oracle.labels(split)
+        assert found.user.tolist() == sorted(labels)
+        for row, user in enumerate(sorted(labels)):
+            ranking = oracle.ranking(scores.tolist(), user, split)
+            for name, value in naive_metrics(ranking, labels[user], k).items():
+                assert float(found.values[f"{name}@{k}"][row]) == pytest.approx(value)
+        assert found.means() == evaluator(z_user, z_item, split)
+
+
 @settings(deadline=None, max_examples=100)
 @given(worlds(), st.integers(1, 15), st.data())
 def test_rank_agrees_with_the_naive_protocol(world, k, data):

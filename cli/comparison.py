@@ -1,0 +1,67 @@
+"""Compared runs as a table for a person."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.analysis.note_lines import note_lines
+from pyg_advinfonce.analysis.p_text import p_text
+from pyg_advinfonce.seed_text import seed_text
+
+from .table import aligned, cell
+
+HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
+
+
+def comparison_text(summary: Mapping[str, Any]) -> str:
+    """Return a table a metric, and what to bear in mind."""
+    lines = [f"data  {summary['data']}"]
+    for metric, rows in summary["metrics"].items():
+        lines += ["", *aligned(_rows(summary, metric, rows))]
+    return "\n".join([*lines, "", *_notes(summary)])
+
+
+def _rows(
+    summary: Mapping[str, Any], metric: str, rows: Sequence[Mapping[str, Any]]
+) -> list[list[str]]:
+    runs = zip(_names(summary["runs"]), summary["seeds"], rows, strict=True)
+    return [
+        [metric, *HEAD],
+        *(
+            [name, seed_text(seeds), cell(row), *_comparison(row, rows[0])]
+            for name, seeds, row in runs
+        ),
+    ]
+
+
+def _names(runs: Sequence[str]) -> Sequence[str]:
+    """Return the folders' names if they tell the runs apart, else their paths."""
+    names = [Path(run).name for run in runs]
+    return names if len(set(names)) == len(names) else runs
+
+
+def _comparison(row: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
+    if "difference" not in row:
+        return ["", "", ""]
+    ps = (row[key] for key in ("p_seeds_holm", "p_users_holm"))
+    return [_difference(row["difference"], base["mean"]), *map(p_text, ps)]
+
+
+def _difference(value: float | None, base: float | None) -> str:
+    if value is None:
+        return "nan"
+    share = f" ({100 * value / base:+.1f} %)" if base else ""
+    return f"{value:+.4f}{share}"
+
+
+def _notes(summary: Mapping[str, Any]) -> list[str]:
+    compared = {
+        f"{name} {metric}": row["notes"]
+        for metric, rows in summary["metrics"].items()
+        for name, row in zip(_names(summary["runs"])[1:], rows[1:], strict=True)
+    }
+    return [
+        f"p: paired t-test over seeds and paired bootstrap over users, two-sided, "
+        f"Holm-corrected over {len(compared)} comparisons with the first run",
+        *note_lines(compared),
+    ]

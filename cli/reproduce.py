@@ -1,0 +1,62 @@
+"""``advnce reproduce``: flags into a request, a report into a table or JSON."""
+
+from pathlib import Path
+
+import typer
+
+from .options import CacheDir, DataRoot, Device
+
+
+def reproduce(
+    name: str = typer.Argument(
+        help="See `advnce ls reproductions`; or one row of a table, coat/lightgcn-adv."
+    ),
+    data: str | None = typer.Option(
+        None,
+        help="One data set of the table, or any other: a name or a folder's path "
+        "(default: all of the table's).",
+    ),
+    seeds: str = typer.Option("0-4", help="The seeds of every run: 0-4 or 1,3,5."),
+    data_root: Path = DataRoot,
+    cache_dir: Path | None = CacheDir,
+    check: bool = typer.Option(
+        False,
+        "--check",
+        help="Train nothing; exit 1 if a run is missing or too far from the paper.",
+    ),
+    against: str | None = typer.Option(
+        None, help="The row that others are compared with, by its loss or label."
+    ),
+    assignments: list[str] = typer.Option(
+        [],
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting of every run, e.g. train.patience=10; may be repeated.",
+    ),
+    epochs: int | None = typer.Option(None, help="The most epochs of every run."),
+    device: str = Device,
+    out: Path | None = typer.Option(
+        None, help="Where runs and tables are kept (default: runs/reproduce)."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
+) -> None:
+    """Run a table of the paper again and compare it with the paper."""
+    from pyg_advinfonce.experiment import find_device
+    from pyg_advinfonce.reproduction.request import Request
+
+    from . import reproduction, session
+
+    request = Request(
+        name,
+        session.parse_seeds(None, seeds) or [],
+        find_device(device),
+        out=out,
+        data=data,
+        layers=session.layers(None, assignments, epochs, None),
+        data_root=data_root,
+        cache_dir=cache_dir,
+        against=against,
+        check=check,
+    )
+    reproduction.run(request, as_json=as_json, quiet=quiet)

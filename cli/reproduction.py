@@ -1,0 +1,73 @@
+"""One call of ``advnce reproduce``: what it says of runs, what it prints."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+import typer
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.registry import find_reproduction
+from pyg_advinfonce.reproduction.cells import TEXT_COLUMNS
+from pyg_advinfonce.reproduction.request import Report, Request, Watcher
+from pyg_advinfonce.training.callbacks import Callback
+
+from .progress import Progress
+from .table import aligned
+
+
+def run(request: Request, *, as_json: bool, quiet: bool) -> None:
+    """Reproduce, print the report and exit 1 if it is not as it should be."""
+    reproduce = find_reproduction(request.name).load()
+    with closing(Teller(quiet=quiet)) as teller:
+        try:
+            report: Report = reproduce(request, teller)
+        except KeyboardInterrupt:
+            teller.say("finished seeds are kept: the same command goes on from there")
+            raise
+    typer.echo(json.dumps(report.summary) if as_json else report_text(report))
+    if not report.succeeded:
+        raise typer.Exit(1)
+
+
+class Teller(Watcher):
+    """Shows a bar while a seed is trained; to be closed."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def start(self, label: str, config: Config) -> Sequence[Callback]:
+        self._bar = Progress(config.train.epochs, label, quiet=self.quiet)
+        return [self._bar]
+
+    def finish(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def report_text(report: Report) -> str:
+    """Return a report for a terminal."""
+    width = max(len(name) for name, _ in report.head)
+    left = sum(name in TEXT_COLUMNS for name in report.cells[0])
+    return "\n".join(
+        [
+            report.title,
+            *(f"{name:<{width}}  {text}" for name, text in report.head),
+            "",
+            *aligned(report.cells, left=left),
+            "",
+            *report.notes,
+            f"files: {', '.join(report.summary['files'])}",
+        ]
+    )

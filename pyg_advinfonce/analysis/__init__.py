@@ -1,0 +1,1 @@
+"""Whether two results differ by more than chance."""

@@ -1,0 +1,1 @@
+"""The paper's tables, run again: :data:`pyg_advinfonce.registry.REPRODUCTIONS`."""

@@ -1,0 +1,92 @@
+"""A table of the paper, run again."""
+
+import json
+from collections.abc import Sequence
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.errors import DataError, DatasetNotFoundError
+from pyg_advinfonce.experiment import check
+from pyg_advinfonce.graph import split_names
+from pyg_advinfonce.reproduction.line import Line, fill
+from pyg_advinfonce.reproduction.paper_table import PaperRow, PaperTable, paper_table
+from pyg_advinfonce.reproduction.report import make_report
+from pyg_advinfonce.reproduction.request import Report, Request, Watcher
+from pyg_advinfonce.run_folder import continue_run_folder
+
+RUNS = "runs"
+
+
+def reproduce_table(request: Request, watcher: Watcher) -> Report:
+    """Run what is missing of a table, or one row of it, and set it beside the paper.
+
+    Finished runs are found again by their settings and the data; an interrupted seed is
+    trained anew, those before it stay. Writes Markdown, LaTeX and CSV.
+
+    Raises:
+        ConfigError: If a name or setting is wrong.
+        DatasetNotFoundError: If the data of no row is there, and it is no check.
+    """
+    table = paper_table(request.name, request.against)
+    if request.data is not None:
+        table = table.on(request.data)
+    source = _Source(request)
+    lines = [_line(table, row, d, source) for d in table.columns for row in table.rows]
+    if not request.check:
+        _check_runnable(lines)
+    folder = continue_run_folder(request.out, "reproduce", mark=RUNS)
+    (folder / RUNS).mkdir(exist_ok=True)
+    for line in lines:
+        fill(line, folder / RUNS, request, watcher)
+    return make_report(table, lines, folder, request)
+
+
+class _Source:
+    """Loads each data set once; keeps the reason where one is missing."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self._loaded: dict[str, Dataset | DataError] = {}
+
+    def config(self, row: PaperRow, data: str) -> Config:
+        layers = [*self.request.layers, row.settings]
+        return Config.resolve(row.model, row.loss, data, layers=layers)
+
+    def load(self, config: Config) -> Dataset | DataError:
+        key = json.dumps([config.dataset, config.data], sort_keys=True)
+        if key not in self._loaded:
+            self._loaded[key] = self._load(config)
+        return self._loaded[key]
+
+    def _load(self, config: Config) -> Dataset | DataError:
+        root, cache = self.request.data_root, self.request.cache_dir
+        try:
+            return load_dataset(
+                config.dataset, root=root, cache_dir=cache, **config.data
+            )
+        except DataError as error:
+            return error
+
+
+def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
+    config = source.config(row, data)
+    dataset = source.load(config)
+    metrics = table.columns[data]
+    if isinstance(dataset, DataError):
+        shown = metrics or _metrics_of(["test"])
+        return Line(row, data, config, None, shown, reason=str(dataset))
+    check(config, dataset)
+    splits = [name for name in split_names(dataset.graph) if name != "valid"]
+    return Line(row, data, config, dataset, metrics or _metrics_of(splits))
+
+
+def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{split}/{m}" for split in splits for m in ("recall@20", "ndcg@20"))
+
+
+def _check_runnable(lines: Sequence[Line]) -> None:
+    if any(line.dataset is not None for line in lines):
+        return
+    reasons = dict.fromkeys(line.reason for line in lines)
+    raise DatasetNotFoundError("; ".join(reasons))

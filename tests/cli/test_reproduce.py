@@ -1,0 +1,316 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pyg_advinfonce import experiment
+from pyg_advinfonce.errors import NonFiniteLossError
+from pyg_advinfonce.reproduction import run_store
+from pyg_advinfonce.reproduction.paper_table import PaperTable, paper_table
+
+QUICK = ["--epochs", "2", "--set", "encoder.dim=4", "--set", "train.eval_every=1"]
+TABLE = ["reproduce", "table10", "--data", "simulated", *QUICK]
+RECALL, NDCG = "test/recall@20", "test/ndcg@20"
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Collects the seeds that are trained, as (loss, seed)."""
+    found = []
+
+    def train(config, *words, **options):
+        found.append((config.criterion, config.train.seed))
+        return experiment.train(config, *words, **options)
+
+    monkeypatch.setattr(run_store, "train", train)
+    return found
+
+
+@pytest.fixture
+def paper(monkeypatch):
+    """Let the paper have numbers of simulated data."""
+
+    def claim(**numbers):
+        def on(table, data):
+            row = table.rows[0]
+            row.numbers[data] = {f"test/{k}@20": v for k, v in numbers.items()}
+            return PaperTable(table.name, "", "infonce", {data: (RECALL,)}, (row,))
+
+        monkeypatch.setattr(PaperTable, "on", on)
+
+    return claim
+
+
+def losses(seeds):
+    return [(loss, s) for loss in ("infonce", "adv", "adv-mlp") for s in seeds]
+
+
+def test_a_table_in_every_form(advnce, folder):
+    found = advnce(*TABLE, "--seeds", "0-1", "--json")
+    assert found.code == 0
+    summary = json.loads(found.out)
+    assert summary["data"][0].startswith("simulated:coat: 290 users")
+    assert (summary["seeds"], len(summary["changed"])) == ([0, 1], 3)
+    assert [row["loss"] for row in summary["rows"]] == ["infonce", "adv", "adv-mlp"]
+    for row in summary["rows"]:
+        assert (row["seeds"], row["missing"]) == ([0, 1], None)
+        assert list(row["metrics"]) == [RECALL, NDCG]
+        assert row["config"]["train"]["epochs"] == 2
+        for name, value in row["metrics"].items():
+            saved = [
+                json.loads(
+                    (folder / row["run_dir"] / f"seed-{s}/metrics.json").read_text()
+                )
+                for s in (0, 1)
+            ]
+            assert value["values"] == [seed["metrics"][name] for seed in saved]
+            assert (value["paper"], value["within"]) == (None, None)
+    one, other = summary["rows"][:2]
+    ratio = other["metrics"][RECALL]["mean"] / one["metrics"][RECALL]["mean"]
+    assert other["metrics"][RECALL]["ratio"] == pytest.approx(ratio)
+    assert "p_seeds" not in one["metrics"][RECALL]
+    assert 0 < other["metrics"][RECALL]["p_users"] <= 1
+    assert [path.suffix for path in map(folder.joinpath, summary["files"])] == [
+        *(".md", ".tex", ".csv"),
+    ]
+
+
+def test_what_a_person_sees(advnce, folder):
+    found = advnce(*TABLE, "--seeds", "0-1")
+    first, *lines = found.out.splitlines()
+    assert first.startswith("table10: LightGCN, hardness from embeddings or an MLP")
+    (head,) = (line for line in lines if line.startswith("row"))
+    assert head.split("  ")[0] == "row"
+    assert "paper" not in head  # it has no numbers of simulated data
+    assert sum("test/recall@20" in line for line in lines) == 3
+    assert max(map(len, found.out.split("p: ")[0].splitlines())) <= 100
+    assert found.err.count("no packaged settings: the method's defaults") == 2
+    files = {p.name for p in folder.joinpath("runs/reproduce").iterdir() if p.is_file()}
+    stem = "table10-simulated"
+    assert files == {".advnce", *(f"{stem}.{end}" for end in ("md", "tex", "csv"))}
+    text = folder.joinpath(f"runs/reproduce/{stem}.md").read_text()
+    assert "| AdvInfoNCE-embed | test/recall@20 |" in text
+    assert "## Settings" in text
+    with folder.joinpath(f"runs/reproduce/{stem}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["loss"] for row in rows[::2]] == ["infonce", "adv", "adv-mlp"]
+    assert 0 <= float(rows[0]["mean"]) <= 1
+
+
+def test_finished_runs_are_taken_again(advnce, trained):
+    first = advnce(*TABLE, "--seeds", "0-1", "--json")
+    assert trained == losses([0, 1])
+    again = advnce(*TABLE, "--seeds", "0-1", "--json")
+    assert trained == losses([0, 1])
+    assert again.out == first.out
+    advnce(*TABLE, "--seeds", "0-2", "--quiet")
+    assert trained == losses([0, 1]) + losses([2])
+
+
+def test_other_settings_are_other_runs(advnce, trained):
+    advnce(*TABLE, "--seeds", "0")
+    advnce(*TABLE, "--seeds", "0", "--set", "train.lr=0.5")
+    assert trained == losses([0]) * 2
+
+
+def test_what_was_interrupted_goes_on(advnce, monkeypatch, trained):
+    def stop(config, *words, **options):
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        trained.append((config.criterion, config.train.seed))
+        return experiment.train(config, *words, **options)
+
+    monkeypatch.setattr(run_store, "train", stop)
+    found = advnce(*TABLE, "--seeds", "0-1")
+    assert (found.code, found.out) == (130, "")
+    assert found.err.endswith(
+        "finished seeds are kept: the same command goes on from there\n"
+        "advnce: interrupted\n"
+    )
+    trained.append("continued")
+    assert advnce(*TABLE, "--seeds", "0-1").code == 0
+    assert [trained[:3], trained[3], trained[4:]] == [
+        *(losses([0, 1])[:3], "continued", losses([0, 1])[3:]),
+    ]
+
+
+def test_ctrl_c_in_the_middle(advnce, folder):
+    words = [sys.executable, "-m", "pyg_advinfonce.cli.main", *TABLE]
+    words += ["--seeds", "0-1", "--set", "train.epochs=99999999"]
+    words.remove("--epochs")
+    words.remove("2")
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as process:
+        while "seeds 0-1 missing" not in process.stderr.readline():
+            assert process.poll() is None
+        while not list(folder.glob("runs/reproduce/runs/*/seed-0/history.jsonl")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert said.endswith("goes on from there\nadvnce: interrupted\n")
+
+
+def test_a_check_trains_nothing(advnce, trained, folder):
+    found = advnce(*TABLE, "--seeds", "0-1", "--check")
+    assert (found.code, trained) == (1, [])
+    assert "no run of seeds 0-1: train it without --check" in found.out
+    advnce(*TABLE, "--seeds", "0")
+    some = advnce(*TABLE, "--seeds", "0-2", "--check", "--json")
+    assert some.code == 1
+    rows = json.loads(some.out)["rows"]
+    assert [row["seeds"] for row in rows] == [[0]] * 3
+    assert rows[0]["missing"] == "no run of seeds 1-2: train it without --check"
+    assert advnce(*TABLE, "--seeds", "0", "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("factor", "code"), [(1.029, 0), (0.972, 0), (1.04, 1), (0.5, 1)]
+)
+def test_a_check_judges_by_the_paper(advnce, paper, factor, code):
+    ours = json.loads(advnce(*TABLE, "--seeds", "0", "--json").out)
+    mean = ours["rows"][0]["metrics"][RECALL]["mean"]
+    paper(recall=mean / factor)
+    found = advnce(*TABLE, "--seeds", "0", "--check", "--json")
+    assert found.code == code
+    value = json.loads(found.out)["rows"][0]["metrics"][RECALL]
+    assert value["off"] == pytest.approx(factor - 1)
+    assert value["within"] == (code == 0)
+    assert json.loads(found.out)["succeeded"] == (code == 0)
+    assert advnce(*TABLE, "--seeds", "0").code == 0  # judged, but no check
+
+
+def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
+    def train(config, *words, **options):
+        if config.criterion == "adv":
+            raise NonFiniteLossError("training left the real numbers")
+        return experiment.train(config, *words, **options)
+
+    monkeypatch.setattr(run_store, "train", train)
+    found = advnce(*TABLE, "--seeds", "0-1", "--json")
+    assert found.code == 1
+    rows = json.loads(found.out)["rows"]
+    assert [len(row["seeds"]) for row in rows] == [2, 0, 2]
+    assert rows[1]["missing"] == "training left the real numbers"
+    assert rows[1]["metrics"][RECALL]["mean"] is None
+
+
+def test_data_that_is_not_there(advnce, folder):
+    found = advnce("reproduce", "table5")
+    assert found.code == 2
+    assert "data set 'tencent' needs train.txt, not found in" in found.line
+    assert "put the split files" in found.line
+    assert list(folder.iterdir()) == []
+
+
+def test_a_check_without_data_reports_what_is_missing(advnce):
+    found = advnce("reproduce", "table5", "--check", "--json", "--quiet")
+    assert (found.code, found.err) == (1, "")
+    summary = json.loads(found.out)
+    assert len(summary["rows"]) == 6
+    assert all("needs train.txt" in row["missing"] for row in summary["rows"])
+    assert sum("needs train.txt" in note for note in summary["notes"]) == 1
+
+
+def test_a_check_of_other_data_that_is_missing(advnce):
+    found = advnce("reproduce", "table7", "--data", "coat", "--check", "--json")
+    rows = json.loads(found.out)["rows"]
+    assert (found.code, len(rows), list(rows[0]["metrics"])) == (1, 4, [RECALL, NDCG])
+    assert "data set 'coat' needs" in rows[0]["missing"]
+
+
+def test_rows_with_data_run_where_others_have_none(advnce, real_data, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    root.joinpath("coat").symlink_to(real_data / "coat")
+    words = ["--data-root", root, "--seeds", "0", "--epochs", 1, "--json"]
+    words += ["--set", "encoder.dim=4"]
+    found = advnce("reproduce", "table10", *words)
+    assert found.code == 0, found.err
+    rows = json.loads(found.out)["rows"]
+    assert [row["data"] for row in rows if not row["missing"]] == ["coat"] * 3
+    coat = [row for row in rows if row["data"] == "coat"]
+    expected = paper_table("table10").rows[0].numbers["coat"]
+    assert {k: v["paper"] for k, v in coat[0]["metrics"].items()} == expected
+    assert coat[0]["metrics"][RECALL]["within"] is False
+    assert "needs train.txt" in rows[-1]["missing"]
+
+
+def test_one_row(advnce, real_data):
+    words = ["--data-root", real_data, "--seeds", "0", "--epochs", 1]
+    found = advnce("reproduce", "coat/mf-bpr", *words, "--out", "here", "--json")
+    assert found.code == 0, found.err
+    summary = json.loads(found.out)
+    (row,) = summary["rows"]
+    assert (row["row"], row["packaged"]) == ("BPR", True)
+    assert row["metrics"][RECALL]["paper"] == 0.2782
+    assert summary["files"][0] == "here/coat-mf-bpr.md"
+
+
+@pytest.mark.filterwarnings("ignore:the encoder is not trained in 2 epochs")
+def test_times_are_ratios(advnce):
+    words = ["reproduce", "table9", "--data", "simulated", "--seeds", "0", *QUICK]
+    words += ["--set", "train.num_negatives=1"]
+    found = advnce(*words)
+    assert found.code == 0, found.err
+    assert "seconds are this machine's and not judged" in found.out
+    summary = json.loads(advnce(*words, "--check", "--json").out)
+    by_label = {
+        row["row"]: row["metrics"]["seconds_per_epoch"] for row in summary["rows"]
+    }
+    assert len(by_label) == 13
+    base = by_label["LightGCN + InfoNCE"]["mean"]
+    assert by_label["SGL"]["ratio"] == pytest.approx(by_label["SGL"]["mean"] / base)
+    assert "p_seeds" not in by_label["SGL"]
+
+
+def test_table_13_changes_the_number_of_negatives(advnce):
+    found = advnce(
+        *(
+            "reproduce",
+            "table13",
+            "--data",
+            "simulated",
+            "--seeds",
+            "0",
+            *QUICK,
+            "--json",
+        )
+    )
+    rows = json.loads(found.out)["rows"]
+    assert [row["config"]["train"]["num_negatives"] for row in rows] == [64, 128, 256]
+    assert ["ratio" in row["metrics"][RECALL] for row in rows] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["table11"], "unknown reproduction 'table11', did you mean 'table1"),
+        (
+            ["table4", "--against", "x"],
+            "unknown row 'x'; choose from bpr, BPR, infonce",
+        ),
+        (["table4", "--seeds", "x"], "--seeds wants 0-4 or 1,3,5 (got 'x')"),
+        (["table4", "--data", "nowhere"], "unknown data set 'nowhere'"),
+        (["table4", "--data", "simulated", "--set", "loss.taau=1"], "loss.taau"),
+        (["coat/mf-nothing"], "unknown row 'coat/mf-nothing'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(advnce, folder, words, said):
+    found = advnce("reproduce", *words)
+    assert found.code == 2
+    assert said in found.line
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(advnce, folder):
+    folder.joinpath("thesis").mkdir()
+    folder.joinpath("thesis/chapter").touch()
+    found = advnce(*TABLE, "--seeds", "0", "--out", "thesis", "--quiet")
+    assert found.code == 2
+    assert "thesis holds no runs: choose another --out" in found.line

@@ -1,0 +1,86 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.reproduction import run_store
+from pyg_advinfonce.reproduction.run_store import find_seed, run_folder, train_seed
+
+TOY = {"encoder": {"dim": 4}, "train": {"batch_size": 4, "epochs": 1, "seed": 3}}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def dataset(graph):
+    """The toy graph as a data set."""
+    return SimpleNamespace(graph=graph, fingerprint="toy", summary=dict)
+
+
+def configure(**sections):
+    return Config.resolve("mf", "bpr", "toy", layers=[TOY, sections])
+
+
+def test_a_seed_that_was_trained_is_found(tmp_path, dataset):
+    config = configure()
+    assert find_seed(tmp_path, config, "toy") is None
+    trained = train_seed(tmp_path, config, dataset, device=CPU)
+    assert find_seed(tmp_path, config, "toy") == trained
+    assert (trained.seed, trained.folder) == (3, tmp_path / "seed-3")
+
+
+@pytest.mark.parametrize(
+    ("changed", "data"),
+    [({"train": {"seed": 4}}, "toy"), ({"train": {"lr": 0.5}}, "toy"), ({}, "other")],
+)
+def test_another_seed_setting_or_data_is_another_run(tmp_path, dataset, changed, data):
+    train_seed(tmp_path, configure(), dataset, device=CPU)
+    assert find_seed(tmp_path, configure(**changed), data) is None
+
+
+def test_the_folder_depends_on_settings_and_data_not_on_the_seed(tmp_path):
+    base = run_folder(tmp_path, configure(), "toy")
+    assert run_folder(tmp_path, configure(train={"seed": 9}), "toy") == base
+    others = [
+        run_folder(tmp_path, configure(train={"lr": 0.5}), "toy"),
+        run_folder(tmp_path, configure(loss={"cosine": True}), "toy"),
+        run_folder(tmp_path, configure(), "other"),
+    ]
+    assert len({base, *others}) == 4
+    assert base.parent == tmp_path
+    assert base.name.startswith("toy-mf-bpr-")
+
+
+def test_a_path_is_named_by_its_last_part(tmp_path):
+    config = Config.resolve("mf", "bpr", "../../a folder:x")
+    found = run_folder(tmp_path, config, "x")
+    assert found.parent == tmp_path
+    assert found.name.startswith("a-folder-x-mf-bpr-")
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "config.toml"])
+def test_half_a_seed_is_trained_anew(tmp_path, dataset, name):
+    config = configure()
+    whole = train_seed(tmp_path, config, dataset, device=CPU)
+    file = tmp_path / "seed-3" / name
+    file.write_text(file.read_text()[:20])
+    (tmp_path / "seed-3" / "stale").touch()
+    assert find_seed(tmp_path, config, "toy") is None
+    again = train_seed(tmp_path, config, dataset, device=CPU)
+    assert again.record["metrics"] == whole.record["metrics"]
+    assert not (tmp_path / "seed-3" / "stale").exists()
+
+
+def test_what_another_process_has_just_trained_is_taken(tmp_path, dataset, monkeypatch):
+    config = configure()
+    trained = train_seed(tmp_path, config, dataset, device=CPU)
+    monkeypatch.setattr(run_store, "train", None)  # a call would be an error
+    assert train_seed(tmp_path, config, dataset, device=CPU) == trained
+
+
+def test_an_edited_record_of_other_data_is_not_taken(tmp_path, dataset):
+    train_seed(tmp_path, configure(), dataset, device=CPU)
+    file = tmp_path / "seed-3" / "metrics.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"data": "other"}))
+    assert find_seed(tmp_path, configure(), "toy") is None
