@@ -10,7 +10,7 @@ import typer
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import AdvInfoNCEError, NonFiniteLossError
 
-from . import doctor, evaluate, ls, train, tune
+from . import doctor, evaluate, ls, report, train, tune
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("ls")(ls.ls)
 app.command("doctor")(doctor.doctor)
 

@@ -3,18 +3,21 @@
 import inspect
 import json
 import math
+import platform
 import resource
 import sys
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import tomli_w
 import torch
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce import __version__
 from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
@@ -308,10 +311,18 @@ def save_result(result: Result, fingerprint: str, folder: Path) -> None:
         "wall_seconds": result.wall_seconds,
         "peak_rss_mb": peak_rss_mb(),
         "device": result.device,
+        "versions": versions(),
         "data": fingerprint,
     }
     text = json.dumps(summary, indent=2) + "\n"
     (folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {name: metadata.version(name) for name in ("torch", "torch-geometric")}
+    python = platform.python_version()
+    return {"pyg-advinfonce": __version__, **found, "python": python}
 
 
 def seed_folders(run: Path) -> list[Path]:

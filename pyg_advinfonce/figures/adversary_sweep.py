@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from pyg_advinfonce.figures.runs import (
     test_splits,
 )
 from pyg_advinfonce.figures.save import save
-from pyg_advinfonce.figures.style import GREEN, label_ends, new_figure, styled
+from pyg_advinfonce.figures.style import GREY, label_ends, new_figure, styled
 from pyg_advinfonce.training.split_metrics import SplitMetrics
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBERS = (0, 4, 8, 12, 16, 20, 30)
+STAR: dict[str, Any] = {"marker": "*", "markersize": 13, "markeredgecolor": "white"}
 PANELS = {"recall": "Recall@20", "ndcg": "NDCG@20"}
 
 
@@ -96,13 +97,15 @@ def draw(table: pd.DataFrame) -> "Figure":
             rows = table[table["adversary_epochs"] == number]
             means = spread(rows, ["epoch"], metric).set_index("epoch")["mean"]
             axes.plot(means.index, means, color=color)
-            _star(axes, means, int(rows["last_adversarial"].iloc[0]))
+            _star(axes, means, int(rows["last_adversarial"].iloc[0]), color)
             ends.append((float(means.iloc[-1]), str(number), color))
         axes.set_xlabel("epoch")
         axes.set_title(f"Test {title}")
         axes.margins(x=0)
     label_ends(panels[-1], ends)
-    _name_labels(panels[-1])
+    panels[0].plot([], [], **STAR, color=GREY, linestyle="", label="adversary's last")
+    panels[0].legend(loc="lower right")
+    panels[-1].set_title("adversarial epochs", loc="right", fontweight="normal", size=9)
     return figure
 
 
@@ -111,37 +114,14 @@ def _colors(number: int) -> list[str]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    shades = np.linspace(0.85, 0.0, number)
+    shades = np.linspace(0.82, 0.0, number)
     return [to_hex(color) for color in colormaps["viridis"](shades)]
 
 
-def _star(axes: "Axes", means: "pd.Series[float]", last: int) -> None:
-    if last < 0:
-        return
-    height = float(np.interp(last, means.index, means))
-    axes.plot(
-        last,
-        height,
-        marker="*",
-        markersize=12,
-        color=GREEN,
-        markeredgecolor="white",
-        zorder=5,
-        clip_on=False,
-    )
-
-
-def _name_labels(axes: "Axes") -> None:
-    axes.annotate(
-        "adversarial\nepochs;\nstar: the last",
-        (1.0, 0.0),
-        (6, -4),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="top",
-        fontsize=8.5,
-        annotation_clip=False,
-    )
+def _star(axes: "Axes", means: "pd.Series[float]", last: int, color: str) -> None:
+    if last >= 0:
+        height = float(np.interp(last, means.index, means))
+        axes.plot(last, height, **STAR, color=color, zorder=5, clip_on=False)
 
 
 @styled

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from torch import Tensor
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOMENTS = {
     "before": ("before its\nfirst epoch", GREY),
     "after": ("after its\nlast epoch", ORANGE),
+    "best": ("at the best\nvalidation", ORANGE),
 }
 
 
@@ -62,12 +64,15 @@ def hardness_by_popularity(
         learn(
             config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
         )
-        tables += [_rows(found, moment, seed) for moment in MOMENTS]
+        tables += [
+            rows_of(found.before, "before", seed),
+            rows_of(found.after, "after", seed),
+        ]
     return pd.concat(tables, ignore_index=True)
 
 
-def _rows(found: HardnessProfile, moment: str, seed: int) -> pd.DataFrame:
-    profile = getattr(found, moment)
+def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
+    """Return the table of one profile ``[K]``, empty if there is none."""
     values = [] if profile is None else profile.tolist()
     columns = {"rank": range(len(values)), "probability": values}
     return pd.DataFrame({"seed": seed, "moment": moment, **columns})

@@ -215,7 +215,7 @@ def draw(table: pd.DataFrame) -> "Figure":
         _draw_bars(bars, rows)
         _draw_hardness(line, rows)
         bars.set_title(f"User {shortened(user)}")
-    panels[0, 0].set_ylabel("cosine score; above: rank")
+    panels[0, 0].set_ylabel("cosine score (numbers: rank)")
     panels[1, 0].set_ylabel("hardness δ")
     panels[0, -1].legend(loc="upper right")
     return figure
