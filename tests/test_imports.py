@@ -50,9 +50,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"graph", "config", "experiment", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
+    "figures": BASICS | {"graph", "config", "experiment", "datasets.base", "training"},
+    "report": BASICS
+    | {"graph", "config", "experiment", "summary", "figures", "training"},
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
-    | {"tuning"},
+    | {"tuning", "report"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard
@@ -250,7 +253,8 @@ def test_what_is_loaded_is_seen():
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "train --help", "tune --help", "ls", "ls losses"]
+    "words",
+    ["--help", "train --help", "tune --help", "report --help", "ls", "ls losses"],
 )
 def test_a_command_that_only_prints_loads_nothing_heavy(words):
     code = f"""

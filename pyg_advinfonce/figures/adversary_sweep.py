@@ -21,7 +21,13 @@ from pyg_advinfonce.figures.runs import (
     test_splits,
 )
 from pyg_advinfonce.figures.save import save
-from pyg_advinfonce.figures.style import GREY, label_ends, new_figure, styled
+from pyg_advinfonce.figures.style import (
+    GREY,
+    focus_late,
+    label_ends,
+    new_figure,
+    styled,
+)
 from pyg_advinfonce.training.split_metrics import SplitMetrics
 
 if TYPE_CHECKING:
@@ -102,6 +108,7 @@ def draw(table: pd.DataFrame) -> "Figure":
         axes.set_xlabel("epoch")
         axes.set_title(f"Test {title}")
         axes.margins(x=0)
+        focus_late(axes)
     label_ends(panels[-1], ends)
     panels[0].plot([], [], **STAR, color=GREY, linestyle="", label="adversary's last")
     panels[0].legend(loc="lower right")

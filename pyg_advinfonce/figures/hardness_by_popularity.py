@@ -81,7 +81,7 @@ def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
 @styled
 def draw(table: pd.DataFrame) -> "Figure":
     """Draw the table of :func:`hardness_by_popularity`."""
-    figure, [[axes]] = new_figure(5.6, 3.4)
+    figure, [[axes]] = new_figure(4.8, 3.2)
     width = int(table["rank"].max()) + 1
     axes.axhline(1 / width, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
     ends = []
@@ -98,8 +98,8 @@ def draw(table: pd.DataFrame) -> "Figure":
     axes.set_xlim(1, width)
     axes.set_ylim(bottom=0)
     axes.set_xticks([1, width // 4, width // 2, 3 * width // 4, width])
-    axes.set_xlabel("popularity rank of the negative in its row, most popular right")
-    axes.set_title(f"Mean p(j | u, i); dashed: uniform, 1/{width}")
+    axes.set_xlabel("popularity rank of the negative in its row")
+    axes.set_title(f"Mean p(j | u, i); dashed: 1/{width}")
     label_ends(axes, ends, gap=0.14)
     return figure
 

@@ -27,8 +27,8 @@ def save(figure: "Figure", table: pd.DataFrame, folder: Path, name: str) -> list
 
 def guarded(table: pd.DataFrame) -> pd.DataFrame:
     """Put a quote before texts that a spreadsheet would take for formulas."""
-    return table.map(
-        lambda cell: (
-            f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-        )
-    )
+    return table.map(lambda cell: _guarded(cell) if isinstance(cell, str) else cell)
+
+
+def _guarded(text: str) -> str:
+    return f"'{text}".replace("\r", " ") if text.startswith(FORMULA) else text

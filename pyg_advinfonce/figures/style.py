@@ -5,6 +5,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from pyg_advinfonce.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -57,6 +59,14 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def focus_late(axes: "Axes", *, share: float = 0.2) -> None:
+    """Let the height of axes follow their lines after a share of the epochs."""
+    points = np.concatenate([line.get_xydata() for line in axes.lines])  # [T, 2]
+    late = points[points[:, 0] >= share * points[:, 0].max(), 1]
+    margin = 0.08 * (np.ptp(late) or 1.0)
+    axes.set_ylim(late.min() - margin, late.max() + margin)
 
 
 def label_ends(

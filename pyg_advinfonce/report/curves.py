@@ -122,7 +122,7 @@ def _has(seed: Seed, column: str) -> bool:
 @styled
 def draw(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
     """Draw a panel, a line a seed."""
-    figure, [[axes]] = new_figure(4.6, 2.5)
+    figure, [[axes]] = new_figure(3.9, 2.3)
     for (label, column), color in zip(curve.lines.items(), COLORS, strict=False):
         for number, seed in enumerate(s for s in seeds if _has(s, column)):
             known = seed.history.dropna(subset=column)

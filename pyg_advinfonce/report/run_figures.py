@@ -46,7 +46,7 @@ def run_figures(
 @styled
 def _plane(seeds: Sequence[Seed]) -> Chart:
     """Draw the mean way through the plane of align and uniform (figure 4c)."""
-    figure, [[axes]] = new_figure(4.6, 3.0)
+    figure, [[axes]] = new_figure(4.8, 3.2)
     every = pd.concat(seed.history[["epoch", *PLANE]] for seed in seeds).dropna()
     means = every.groupby("epoch").mean().rolling(5, min_periods=1).mean()
     draw_path(axes, means["align"], means["uniform"], ORANGE)

@@ -63,7 +63,7 @@ def _tiles(
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
     tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
     seconds = sum(seed.saved.get("wall_seconds") or 0.0 for seed in seeds)
-    tiles.append(("time", f"{seconds:.1f} s", f"{len(seeds)} seed(s), data excluded"))
+    tiles.append(("time", f"{seconds:.1f} s", "all seeds, without loading the data"))
     return tiles
 
 
@@ -79,7 +79,7 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
         if any(value is not None for value in known):
             cells = ["" if value is None else f"{value:.4f}" for value in known]
             rows.append((f"{split}, paper", True, cells))
-    table = f"Table {paper['table']} of the paper" if "table" in paper else ""
+    table = f"Table {paper['table']}" if "table" in paper else ""
     return {"columns": columns, "rows": rows, "source": table}
 
 

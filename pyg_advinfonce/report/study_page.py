@@ -15,14 +15,15 @@ from pyg_advinfonce.figures.style import (
 )
 from pyg_advinfonce.report.curves import Chart
 from pyg_advinfonce.report.read import Row, Study
-from pyg_advinfonce.report.run_page import show
 from pyg_advinfonce.report.svg import inline_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DECADE = 10.0
+MOST_NAMES = 7
+WIDE_RANGE = 20.0
+TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
 
 
 def study_page(study: Study, folder: Path) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def study_page(study: Study, folder: Path) -> dict[str, Any]:
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """Return the complete trials, the best first, then the others as they came."""
+    """Return the complete trials, the best first, then the others likewise."""
     return sorted(rows, key=lambda row: (row["state"] != "complete", -_value(row)))
 
 
@@ -66,7 +67,9 @@ def _number(text: str) -> float | None:
 
 
 def _complete(rows: Sequence[Row]) -> list[Row]:
-    return [r for r in rows if r["state"] == "complete" and _number(r["value"])]
+    return [
+        r for r in rows if r["state"] == "complete" and _number(r["value"]) is not None
+    ]
 
 
 def _tiles(summary: dict[str, Any], rows: Sequence[Row]) -> list[tuple[str, str, str]]:
@@ -93,7 +96,8 @@ def _best(
     default = next((row for row in rows if row.get("default") == "True"), {})
     found = summary["best"]["params"]
     return [
-        (key, _short(default.get(key, "")), show(found.get(key, ""))) for key in keys
+        (key, _short(default.get(key, "")), _short(str(found.get(key, ""))))
+        for key in keys
     ]
 
 
@@ -127,7 +131,7 @@ def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
 @styled
 def _progress(rows: Sequence[Row], monitor: str) -> Chart:
     """Draw every trial's value, and the best so far."""
-    figure, [[axes]] = new_figure(9.4, 2.7)
+    figure, [[axes]] = new_figure(4.8, 3.0)
     complete = _complete(rows)
     numbers = [int(row["trial"]) for row in complete]
     values = [_value(row) for row in complete]
@@ -138,7 +142,7 @@ def _progress(rows: Sequence[Row], monitor: str) -> Chart:
     low = min(values)
     axes.plot(others, [low] * len(others), "x", color=GREY, label="not completed")
     axes.set_xlabel("trial")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, **TIGHT)
     title = f"{monitor} by trial"
     note = "Trials that were pruned or failed are crosses at the bottom."
     return Chart(title, note, inline_svg(figure, "progress", title))
@@ -157,7 +161,7 @@ def _parameters(
 
 @styled
 def _scatter(rows: Sequence[Row], key: str) -> "Figure":
-    figure, [[axes]] = new_figure(3.4, 2.5)
+    figure, [[axes]] = new_figure(3.7, 2.4)
     places = _place(axes, [row[key] for row in rows])
     values = [_value(row) for row in rows]
     axes.plot(places, values, "o", color=BLUE, alpha=0.6, markersize=5)
@@ -176,12 +180,13 @@ def _scatter(rows: Sequence[Row], key: str) -> "Figure":
 
 
 def _place(axes: "Axes", texts: Sequence[str]) -> list[float]:
-    """Return where values lie on the horizontal axis, by names if they are texts."""
+    """Return where values lie on the horizontal axis, side by side if few."""
     numbers = [number for text in texts if (number := _number(text)) is not None]
-    if len(numbers) < len(texts):
-        names = sorted(set(texts))
-        axes.set_xticks(range(len(names)), names)
+    if len(numbers) < len(texts) or len(set(texts)) <= MOST_NAMES:
+        names = sorted(set(texts), key=lambda text: (_number(text) or 0.0, text))
+        axes.set_xticks(range(len(names)), map(_short, names), fontsize=8)
         return [float(names.index(text)) for text in texts]
-    if min(numbers) > 0 and max(numbers) / min(numbers) >= DECADE:
+    if min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE_RANGE:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     return numbers

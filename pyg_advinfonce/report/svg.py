@@ -54,15 +54,13 @@ def inline_svg(figure: "Figure", name: str, title: str) -> Markup:
     text = text.replace("url(#", f"url(#{name}-")
     for color, variable in VARIABLES.items():
         text = text.replace(color, variable)
-    label = escape(title)
-    text = re.sub(
-        r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", _opening(label), text, count=1
-    )
-    return Markup(text)
+    head, _, body = text.partition(">")
+    return Markup(f"{_opening(head, title)}{body}")
 
 
-def _opening(label: str) -> str:
-    names = (
-        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    )
-    return rf'<svg {names} \1 role="img" aria-label="{label}">'
+def _opening(head: str, title: str) -> str:
+    """Return the element's opening without a size of its own."""
+    [box] = re.findall(r'viewBox="[\d. -]+"', head)
+    names = 'xmlns="http://www.w3.org/2000/svg"'
+    links = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {names} {links} {box} role="img" aria-label="{escape(title)}">'
