@@ -46,16 +46,19 @@ def inline_svg(figure: "Figure", name: str, title: str) -> Markup:
     rcParams["svg.fonttype"] = "none"  # the page's own font
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
+    head, _, body = file.getvalue().partition("<svg")[2].partition(">")
+    return Markup(_opening(head, title) + _embedded(body, name))
+
+
+def _embedded(text: str, name: str) -> str:
+    """Return the element's content with ids and colours that suit a page."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r' (id="|xlink:href="#)', rf" \g<1>{name}-", text)
     text = text.replace("url(#", f"url(#{name}-")
     for color, variable in VARIABLES.items():
         text = text.replace(color, variable)
-    head, _, body = text.partition(">")
-    return Markup(f"{_opening(head, title)}{body}")
+    return text
 
 
 def _opening(head: str, title: str) -> str:
