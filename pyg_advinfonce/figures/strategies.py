@@ -146,7 +146,7 @@ def draw_plane(table: pd.DataFrame) -> "Figure":
     It begins after the warm-up, a fifth of the epochs, and is smoothed over five
     evaluations, since each is of one batch.
     """
-    figure, [[axes]] = new_figure(6.4, 4.2)
+    figure, [[axes]] = new_figure(4.8, 3.4)
     table = table[table["epoch"] >= WARMUP * table["epoch"].max()]
     for strategy in STRATEGIES.values():
         axes.plot([], [], color=strategy.color, label=strategy.label)
