@@ -10,7 +10,7 @@ import typer
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import AdvInfoNCEError, NonFiniteLossError
 
-from . import compare, data, doctor, evaluate, ls, reproduce, train, tune
+from . import compare, data, doctor, evaluate, ls, report, reproduce, train, tune
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -27,6 +27,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(data.app)
+app.command("report")(report.report)
 app.command("ls")(ls.ls)
 app.command("doctor")(doctor.doctor)
 

@@ -59,7 +59,7 @@ class Teller(Watcher):
 def report_text(report: Report) -> str:
     """Return a report for a terminal."""
     width = max(len(name) for name, _ in report.head)
-    left = sum(name in TEXT_COLUMNS for name in report.cells[0])
+    left = max(1, sum(name in TEXT_COLUMNS for name in report.cells[0]))
     return "\n".join(
         [
             report.title,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyg_advinfonce.config import packaged, published
+from pyg_advinfonce.config import Config, comparable
 
 
 def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
@@ -15,7 +15,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     rows = [["split", *columns]]
     for split in ordered:
         rows.append([split, *(cell(metrics[f"{split}/{c}"]) for c in columns)])
-    paper = _paper(summary)
+    paper = comparable(Config.model_validate(summary["config"]))
     for split in ordered:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:
@@ -24,16 +24,6 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     return "\n".join(
         [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
     )
-
-
-def _paper(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the paper's numbers, if the settings are those that come with them."""
-    names = summary["data"], summary["model"], summary["loss"]
-    for section, keys in packaged(*names).items():
-        own = summary["config"].get(section, keys)  # "published" is not a setting
-        if any(own.get(key) != value for key, value in keys.items()):
-            return {}
-    return published(*names)
 
 
 def cell(value: Mapping[str, Any]) -> str:

@@ -173,6 +173,17 @@ def published(dataset: str, model: str, criterion: str) -> dict[str, Any]:
     return packaged(dataset, model, criterion).get("published", {})
 
 
+def comparable(config: Config) -> dict[str, Any]:
+    """Return the paper's numbers, if the settings are those that come with them."""
+    names = config.dataset, config.model, config.criterion
+    settings = config.model_dump(mode="json", exclude_none=True)
+    for section, keys in packaged(*names).items():
+        own = settings.get(section, keys)  # "published" is not a setting
+        if any(own.get(key) != value for key, value in keys.items()):
+            return {}
+    return published(*names)
+
+
 def _packaged_text(dataset: str, model: str, criterion: str) -> str:
     folder = dataset.split(":")[0]
     if not re.fullmatch(r"\w+", folder):

@@ -3,12 +3,14 @@
 import inspect
 import json
 import math
+import platform
 import resource
 import sys
 import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce import __version__
 from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
@@ -323,6 +326,7 @@ def save_result(result: Result, fingerprint: str, folder: Path) -> None:
         "wall_seconds": result.wall_seconds,
         "peak_rss_mb": peak_rss_mb(),
         "device": result.device,
+        "versions": versions(),
         "data": fingerprint,
     }
     text = json.dumps(summary, indent=2) + "\n"
@@ -337,6 +341,13 @@ def _arrays(per_user: Iterable[UserMetrics]) -> dict[str, NDArray[Any]]:
         for name, value in split.values.items():
             found[f"{split.split}/{name}"] = value.float().cpu().numpy()
     return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {name: metadata.version(name) for name in ("torch", "torch-geometric")}
+    python = platform.python_version()
+    return {"pyg-advinfonce": __version__, **found, "python": python}
 
 
 def seed_folders(run: Path) -> list[Path]:

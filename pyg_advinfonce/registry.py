@@ -263,6 +263,22 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "reproduction.table:reproduce_table",
         "LightGCN + AdvInfoNCE, number of negatives: Tencent",
     ),
+    "fig4": Entry(
+        "reproduction.figure:reproduce_figure",
+        "Hardness by popularity, and the strategies: KuaiRec",
+    ),
+    "fig5": Entry(
+        "reproduction.figure:reproduce_figure",
+        "Number of adversarial epochs: KuaiRec",
+    ),
+    "fig6": Entry(
+        "reproduction.figure:reproduce_figure",
+        "False negatives that are found: Tencent",
+    ),
+    "fig7": Entry(
+        "reproduction.figure:reproduce_figure",
+        "Scores and ranks of some negatives: Tencent",
+    ),
 }
 
 

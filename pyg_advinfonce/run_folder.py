@@ -40,7 +40,7 @@ def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
     Raises:
         ConfigError: If the folder holds something else, or cannot be written.
     """
-    folder = out or Path("runs") / _stem(name)
+    folder = out or Path("runs") / folder_name(name)
     with _writing(folder):
         if _make(folder) is None and not _may_continue(folder, mark):
             raise ConfigError(f"{folder} holds no {mark}: choose another --out")
@@ -63,12 +63,13 @@ def _writing(out: Path | None) -> Iterator[None]:
 
 
 def _numbered(name: str) -> Path:
-    stem = _stem(name)
+    stem = folder_name(name)
     names = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
     return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
 
 
-def _stem(name: str) -> str:
+def folder_name(name: str) -> str:
+    """Return a name without what no folder may be called."""
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     return stem.encode()[:MAX_NAME].decode(errors="ignore")
 

@@ -52,14 +52,18 @@ ALLOWED: dict[str, set[str]] = {
     | {"graph", "config", "experiment", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
+    "figures": BASICS | {"graph", "config", "experiment", "datasets.base", "training"},
+    "report": BASICS
+    | {"graph", "config", "experiment", "summary", "figures", "training"},
     "finished": BASICS | {"config", "experiment"},
     "analysis": BASICS | {"finished", "per_user", "seed_text", "summary"},
     "reproduction": BASICS
     | {"graph", "config", "experiment", "finished", "summary", "seed_text", "analysis"}
-    | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"},
+    | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"}
+    | {"figures"},
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
-    | {"tuning", "analysis", "reproduction", "seed_text"},
+    | {"tuning", "analysis", "reproduction", "report", "seed_text"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard
@@ -261,7 +265,7 @@ def test_what_is_loaded_is_seen():
     [
         *("--help", "train --help", "tune --help", "ls", "ls losses"),
         "ls reproductions",
-        *("reproduce --help", "compare --help", "data fetch --help"),
+        *("reproduce --help", "compare --help", "report --help", "data fetch --help"),
     ],
 )
 def test_a_command_that_only_prints_loads_nothing_heavy(words):

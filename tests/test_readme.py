@@ -139,3 +139,12 @@ def test_the_table_of_models_and_losses_is_the_registry():
         )
         found |= {model: losses or [model] for model in models}
     assert found == {name: list(entry.losses) for name, entry in MODELS.items()}
+
+
+def test_pictures_are_there_and_small():
+    found = re.findall(r"!\[\]\((.+?)\)", README.read_text("utf-8"))
+    assert found
+    for name in found:
+        picture = README.parent / name
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size < 60_000

@@ -314,3 +314,25 @@ def test_a_folder_of_something_else_is_left_alone(advnce, folder):
     found = advnce(*TABLE, "--seeds", "0", "--out", "thesis", "--quiet")
     assert found.code == 2
     assert "thesis holds no runs: choose another --out" in found.line
+
+
+def test_a_figure(advnce, folder):
+    quick = ["--epochs", "8", "--set", "loss.adversary_every=3"]
+    found = advnce("reproduce", "fig4", "--data", "simulated", "--seeds", "0", *quick)
+    assert found.code == 0
+    files = folder / "runs" / "reproduce" / "figures" / "simulated"
+    names = {file.name for file in files.iterdir()}
+    assert names == {f"fig4{p}.{k}" for p in "abc" for k in ("png", "svg", "csv")}
+    assert "fig4a" in found.out
+
+
+def test_a_figure_has_no_check(advnce):
+    found = advnce("reproduce", "fig5", "--data", "simulated", "--check")
+    assert found.code == 2
+    assert found.line == "--check is for tables: fig5 is a figure"
+
+
+def test_a_figure_without_its_data(advnce):
+    found = advnce("reproduce", "fig6")
+    assert found.code == 2
+    assert found.line.endswith("or draw it on other data, e.g. --data simulated")

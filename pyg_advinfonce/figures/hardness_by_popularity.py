@@ -1,0 +1,122 @@
+"""Figure 4a: the adversary makes popular items the harder negatives."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from torch import Tensor
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.figures.runs import (
+    Device,
+    Say,
+    default_config,
+    last_adversarial,
+    learn,
+    spread,
+)
+from pyg_advinfonce.figures.save import save
+from pyg_advinfonce.figures.style import GREY, ORANGE, label_ends, new_figure, styled
+from pyg_advinfonce.training.hardness_profile import HardnessProfile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOMENTS = {
+    "before": ("before its\nfirst epoch", GREY),
+    "after": ("after its\nlast epoch", ORANGE),
+    "best": ("at the best\nvalidation", ORANGE),
+}
+
+
+def hardness_by_popularity(
+    dataset: Dataset,
+    *,
+    seeds: Sequence[int],
+    epochs: int | None = None,
+    config: Config | None = None,
+    device: Device = "auto",
+    say: Say = print,
+) -> pd.DataFrame:
+    """Train AdvInfoNCE and return what the adversary thinks of popular items.
+
+    Args:
+        dataset: The data.
+        seeds: The seeds.
+        epochs: Train so long (default: to the adversary's last epoch).
+        config: AdvInfoNCE's settings (default: those that come with the data).
+        device: As for :func:`~pyg_advinfonce.experiment.train`.
+        say: Told of every training.
+
+    Returns:
+        Columns ``seed``, ``moment`` (before the adversary's first epoch, after its
+        last), ``rank`` of the negative's popularity within its row from 0, the least
+        popular, to K - 1, and ``probability``, the mean p(j | u, i).
+    """
+    config = config or default_config(dataset)
+    epochs = epochs or last_adversarial(config, dataset) + 1
+    tables = []
+    for seed in seeds:
+        say(f"hardness by popularity: seed {seed}, {epochs} epochs")
+        found = HardnessProfile()
+        learn(
+            config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
+        )
+        tables += [
+            rows_of(found.before, "before", seed),
+            rows_of(found.after, "after", seed),
+        ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
+    """Return the table of one profile ``[K]``, empty if there is none."""
+    values = [] if profile is None else profile.tolist()
+    columns = {"rank": range(len(values)), "probability": values}
+    return pd.DataFrame({"seed": seed, "moment": moment, **columns})
+
+
+@styled
+def draw(table: pd.DataFrame) -> "Figure":
+    """Draw the table of :func:`hardness_by_popularity`."""
+    figure, [[axes]] = new_figure(4.8, 3.2)
+    width = int(table["rank"].max()) + 1
+    axes.axhline(1 / width, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    ends = []
+    for moment, (label, color) in MOMENTS.items():
+        rows = spread(table[table["moment"] == moment], ["rank"], "probability")
+        if len(rows) == 0:
+            continue
+        mean, error = rows["mean"], rows["sem"]
+        axes.plot(rows["rank"] + 1, mean, color=color)
+        axes.fill_between(
+            rows["rank"] + 1, mean - error, mean + error, color=color, alpha=0.2, lw=0
+        )
+        ends.append((float(mean.iloc[-1]), label, color))
+    axes.set_xlim(1, width)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks([1, width // 4, width // 2, 3 * width // 4, width])
+    axes.set_xlabel("popularity rank of the negative in its row")
+    axes.set_title(f"Mean p(j | u, i); dashed: 1/{width}")
+    label_ends(axes, ends, gap=0.14)
+    return figure
+
+
+@styled
+def reproduce(
+    dataset: Dataset,
+    *,
+    seeds: Sequence[int],
+    out: Path,
+    config: Config | None = None,
+    epochs: int | None = None,
+    device: Device = "auto",
+    say: Say = print,
+) -> list[Path]:
+    """Train, draw and write ``fig4a.png``, ``.svg``, ``.csv``; return their paths."""
+    table = hardness_by_popularity(
+        dataset, config=config, seeds=seeds, epochs=epochs, device=device, say=say
+    )
+    return save(draw(table), table, out, "fig4a")

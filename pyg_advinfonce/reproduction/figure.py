@@ -1,0 +1,101 @@
+"""A figure of the paper, drawn anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+from pyg_advinfonce.registry import REPRODUCTIONS
+from pyg_advinfonce.reproduction.request import Report, Request, Watcher
+from pyg_advinfonce.run_folder import continue_run_folder, folder_name
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the paper.
+
+    Attributes:
+        module: The module of :mod:`pyg_advinfonce.figures` that draws it.
+        data: The data set that the paper shows.
+    """
+
+    module: str
+    data: str
+
+
+FIGURES: Mapping[str, Figure] = {
+    "fig4": Figure("fig4", "kuairec"),
+    "fig5": Figure("adversary_sweep", "kuairec"),
+    "fig6": Figure("false_negatives", "tencent"),
+    "fig7": Figure("refinement", "tencent"),
+}
+
+
+def reproduce_figure(request: Request, watcher: Watcher) -> Report:
+    """Train what a figure shows and write it as PNG, SVG and CSV.
+
+    Raises:
+        ConfigError: If a check or a comparison is asked for: a figure has none.
+        DatasetNotFoundError: If the data is not there.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    for flag, given in (("--check", request.check), ("--against", request.against)):
+        if given:
+            raise ConfigError(f"{flag} is for tables: {request.name} is a figure")
+    figure = FIGURES[request.name]
+    data = request.data or figure.data
+    config = Config.resolve("lightgcn", "adv", data, layers=list(request.layers))
+    dataset = _load(config, request)
+    folder = continue_run_folder(request.out, "reproduce", mark=RUNS)
+    (folder / RUNS).mkdir(exist_ok=True)
+    module = import_module(f"pyg_advinfonce.figures.{figure.module}")
+    files: list[Path] = module.reproduce(
+        dataset,
+        seeds=request.seeds,
+        out=folder / "figures" / folder_name(data),
+        config=config,
+        epochs=_epochs(request),
+        device=request.device,
+        say=watcher.say,
+    )
+    return _report(request, dataset.fingerprint, files)
+
+
+def _load(config: Config, request: Request) -> Any:  # noqa: ANN401
+    root, cache = request.data_root, request.cache_dir
+    try:
+        return load_dataset(config.dataset, root=root, cache_dir=cache, **config.data)
+    except DatasetNotFoundError as error:
+        raise DatasetNotFoundError(
+            f"{error}; or draw it on other data, e.g. --data simulated"
+        ) from error
+
+
+def _epochs(request: Request) -> int | None:
+    """Return the number of epochs that was asked for, if any was."""
+    asked = [layer.get("train", {}).get("epochs") for layer in request.layers]
+    return next((epochs for epochs in reversed(asked) if epochs is not None), None)
+
+
+def _report(request: Request, fingerprint: str, files: list[Path]) -> Report:
+    names = dict.fromkeys(path.stem for path in files)
+    kinds = {n: [f.suffix[1:] for f in files if f.stem == n] for n in names}
+    title = f"{request.name}: {REPRODUCTIONS[request.name].help.split(':')[0]}"
+    return Report(
+        title,
+        [("data", fingerprint), ("seeds", ", ".join(map(str, request.seeds)))],
+        [["panel", "files"], *([name, " ".join(kinds[name])] for name in names)],
+        [],
+        {
+            "name": request.name,
+            "data": [fingerprint],
+            "seeds": list(request.seeds),
+            "files": [str(path) for path in files],
+        },
+    )

@@ -1,0 +1,48 @@
+import pytest
+
+TRAIN = ["train", "lightgcn", "--epochs", 6, "--set", "train.eval_every=2", "--quiet"]
+ADVERSARY = ["--set", "loss.adversary_every=2", "--seeds", "0-1", "--out", "run"]
+
+
+@pytest.fixture
+def run(advnce, folder):
+    advnce(*TRAIN, *ADVERSARY)
+    return folder / "run"
+
+
+def test_a_run_becomes_a_page(advnce, run):
+    found = advnce("report", "run")
+    assert (found.code, found.out, found.err) == (0, "run/report.html\n", "")
+    text = run.joinpath("report.html").read_text("utf-8")
+    assert "lightgcn + adv on simulated" in text
+    assert "Hardness by popularity" in text
+    assert "needs the run's data" not in text
+    assert "torch-geometric" in text
+
+
+def test_one_seed_becomes_a_page_elsewhere(advnce, run, folder):
+    found = advnce("report", "run/seed-1", "--out", "pages/one.html")
+    assert found.out == "pages/one.html\n"
+    assert "Run, seed 1<" in folder.joinpath("pages/one.html").read_text("utf-8")
+
+
+def test_a_study_becomes_a_page(advnce, folder):
+    words = ["--epochs", 1, "--set", "train.batch_size=256", "--quiet"]
+    advnce("tune", "mf", "--loss", "bpr", "--trials", 2, "--out", "study", *words)
+    assert advnce("report", "study").out == "study/report.html\n"
+    text = folder.joinpath("study/report.html").read_text("utf-8")
+    assert "mf + bpr on simulated" in text
+    assert "train.lr" in text
+
+
+def test_what_is_neither_is_one_line(advnce, folder):
+    found = advnce("report", "nothing")
+    assert found.code == 2
+    assert found.line == ("nothing holds no finished run, no metrics.json, nor a study")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_of_ones_own_is_left_alone(advnce, run, folder):
+    folder.joinpath("thesis.html").write_text("mine", "utf-8")
+    found = advnce("report", "run", "--out", "thesis.html")
+    assert found.line == "thesis.html is no report of advnce: it is not overwritten"

@@ -1,0 +1,35 @@
+import pandas as pd
+import pytest
+
+from pyg_advinfonce.figures import runs
+from pyg_advinfonce.figures.runs import spread, variant
+
+
+def test_settings_are_those_that_come_with_the_data(dataset):
+    config = runs.default_config(dataset)
+    assert (config.model, config.criterion) == ("lightgcn", "adv")
+    assert config.dataset == "simulated:coat"
+    assert config.loss["adversary_every"] == 15
+
+
+@pytest.mark.parametrize("loss", ["adv", "infonce", "rand", "adv-reverse"])
+def test_a_variant_differs_in_its_loss_alone(config, loss):
+    varied = variant(config, loss, {})
+    assert varied.criterion == loss
+    assert (varied.train, varied.encoder) == (config.train, config.encoder)
+    for key in ("tau", "negative_weight"):
+        assert varied.loss[key] == config.loss[key]
+
+
+def test_the_adversarys_last_epoch(dataset, config):
+    assert runs.last_adversarial(config, dataset) == 9  # epochs 3, 6 and 9
+    assert runs.last_adversarial(config, dataset, before=9) == 6
+    assert runs.num_epochs(config, dataset) == 9 + 1 + 20 * 2
+    none = config.updated({"loss": {"adversary_epochs": 0}})
+    assert runs.last_adversarial(none, dataset) == -1
+
+
+def test_mean_and_standard_error_over_seeds():
+    table = pd.DataFrame({"epoch": [1, 1, 2], "x": [1.0, 3.0, 5.0]})
+    found = spread(table, ["epoch"], "x")
+    assert found.to_dict("list") == {"epoch": [1, 2], "mean": [2, 5], "sem": [1, 0]}
