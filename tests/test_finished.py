@@ -40,7 +40,7 @@ def test_a_run_is_its_seeds(write):
 def test_an_unknown_metric_gets_a_suggestion(write):
     (seed,) = read_run(write())
     with pytest.raises(UnknownNameError, match="did you mean 'test/recall@20'"):
-        seed.value("test/recal@20")
+        seed.value("test/recalls@20")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"metrics": {}}'])

@@ -70,7 +70,7 @@ def test_other_seeds_are_a_warning(advnce, runs):
         (["bpr"], "compare wants two runs or more (got 1)"),
         (["bpr", "nowhere"], "nowhere holds no finished run, no metrics.json"),
         (
-            ["bpr", "infonce", "--metric", "test/recal@20"],
+            ["bpr", "infonce", "--metric", "test/recalls@20"],
             "did you mean 'test/recall@20'",
         ),
     ],
