@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.graph import degree_rank, train_degrees
+from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.training.callbacks import Callback, Record, encode
 from pyg_advinfonce.training.trainer import Trainer
 
@@ -47,6 +47,6 @@ class HardnessProfile(Callback):
 
 def profile(delta: Tensor, batch: EdgeBatch, graph: HeteroData) -> Tensor:
     """Return the mean p ``[K]`` of hardness ``[B, K]``, the least popular first."""
-    rank = degree_rank(train_degrees(graph)[1])  # [I]
-    order = rank[batch.neg_id].argsort(dim=-1, stable=True)  # [B, K]
+    count = train_degrees(graph)[1]  # [I]
+    order = count[batch.neg_id].argsort(dim=-1, stable=True)  # [B, K]
     return (delta.exp() / delta.size(-1)).gather(-1, order).mean(0).cpu()
