@@ -72,6 +72,11 @@ def split_names(graph: HeteroData) -> list[str]:
     return [t[1] for t in graph.edge_types if "edge_label_index" in graph[t]]
 
 
+def test_splits(graph: HeteroData) -> list[str]:
+    """Return the names of the held-out splits but valid, the main one first."""
+    return [name for name in split_names(graph) if name != "valid"]
+
+
 def split_edges(graph: HeteroData, name: str) -> Tensor:
     """Return a split's user-item pairs ``[2, E_split]``; ``train`` names the messages.
 

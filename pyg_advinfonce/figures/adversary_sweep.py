@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,14 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.figures.runs import (
     Device,
+    Options,
     Say,
-    curve,
+    Variation,
+    curves,
     default_config,
     last_adversarial,
-    learn,
     num_epochs,
     spread,
-    test_splits,
 )
 from pyg_advinfonce.figures.save import save
 from pyg_advinfonce.figures.style import (
@@ -28,6 +28,7 @@ from pyg_advinfonce.figures.style import (
     new_figure,
     styled,
 )
+from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.training.split_metrics import SplitMetrics
 
 if TYPE_CHECKING:
@@ -72,23 +73,22 @@ def adversary_sweep(
     epochs = epochs or max(num_epochs(c, dataset) for c in varied.values())
     split = test_splits(dataset.graph)[0]
     columns = {metric: f"{split}/{metric}@20" for metric in PANELS}
-    tables = []
+    variations = []
     for number, settings in varied.items():
         last = last_adversarial(settings, dataset, before=epochs)
-        for seed in seeds:
-            say(f"sweep: {number} adversarial epochs, seed {seed}, {epochs} epochs")
-            watch = [SplitMetrics([split])]
-            result = learn(
-                settings,
-                dataset,
-                seed=seed,
-                epochs=epochs,
-                device=device,
-                callbacks=watch,
-            )
-            labels = {"adversary_epochs": number, "last_adversarial": last}
-            tables.append(curve(result, columns, **labels, seed=seed))
-    return pd.concat(tables, ignore_index=True)
+        labels = {"adversary_epochs": number, "last_adversarial": last}
+        text = f"sweep: {number} adversarial epochs"
+        variations.append(Variation(text, settings, labels))
+    return curves(
+        variations,
+        dataset,
+        columns,
+        seeds=seeds,
+        epochs=epochs,
+        device=device,
+        callbacks=[SplitMetrics([split])],
+        say=say,
+    )
 
 
 @styled
@@ -132,18 +132,7 @@ def _star(axes: "Axes", means: "pd.Series[float]", last: int, color: str) -> Non
 
 
 @styled
-def reproduce(
-    dataset: Dataset,
-    *,
-    seeds: Sequence[int],
-    out: Path,
-    config: Config | None = None,
-    epochs: int | None = None,
-    device: Device = "auto",
-    say: Say = print,
-) -> list[Path]:
+def reproduce(dataset: Dataset, *, out: Path, **options: Unpack[Options]) -> list[Path]:
     """Train, draw and write ``fig5.png``, ``.svg`` and ``.csv``; return their paths."""
-    table = adversary_sweep(
-        dataset, config=config, seeds=seeds, epochs=epochs, device=device, say=say
-    )
+    table = adversary_sweep(dataset, **options)
     return save(draw(table), table, out, "fig5")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 
@@ -10,13 +10,13 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.figures.runs import (
     Device,
+    Options,
     Say,
-    curve,
+    Variation,
+    curves,
     default_config,
-    learn,
     num_epochs,
     spread,
-    test_splits,
     variant,
 )
 from pyg_advinfonce.figures.save import save
@@ -24,11 +24,14 @@ from pyg_advinfonce.figures.style import (
     BLUE,
     GREY,
     ORANGE,
+    draw_band,
+    draw_level,
     label_ends,
     new_figure,
     styled,
 )
 from pyg_advinfonce.figures.truth import truth
+from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.training.callbacks import Callback, FalseNegatives
 from pyg_advinfonce.training.split_metrics import SplitMetrics
 
@@ -77,21 +80,22 @@ def false_negatives(
     epochs = epochs or num_epochs(config, dataset)
     split = test_splits(dataset.graph)[0]
     columns = {"ndcg": f"{split}/ndcg@20", **RATES}
-    tables = []
-    for loss, (label, _) in LOSSES.items():
-        settings = variant(config, loss, {})
-        for seed in seeds:
-            say(f"false negatives: {label}, seed {seed}, {epochs} epochs")
-            result = learn(
-                settings,
-                dataset,
-                seed=seed,
-                epochs=epochs,
-                device=device,
-                callbacks=_watch(dataset, split),
-            )
-            tables.append(curve(result, columns, loss=loss, seed=seed))
-    return pd.concat(tables, ignore_index=True)
+    variations = [
+        Variation(
+            f"false negatives: {label}", variant(config, loss, {}), {"loss": loss}
+        )
+        for loss, (label, _) in LOSSES.items()
+    ]
+    return curves(
+        variations,
+        dataset,
+        columns,
+        seeds=seeds,
+        epochs=epochs,
+        device=device,
+        callbacks=_watch(dataset, split),
+        say=say,
+    )
 
 
 def _watch(dataset: Dataset, split: str) -> list[Callback]:
@@ -113,7 +117,7 @@ def draw(table: pd.DataFrame) -> "Figure":
     ]
     rates.set_title("Share with hardness below 0")
     _line(excess, adv, "excess", ORANGE, "")
-    excess.axhline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    draw_level(excess, 0)
     excess.set_title("False negatives minus all")
     ends = [
         _line(ndcg, table[table["loss"] == loss], "ndcg", color, label)
@@ -133,27 +137,12 @@ def _line(
 ) -> tuple[float, str, str]:
     """Draw mean and standard error; return what names the line at its end."""
     found = spread(rows, ["epoch"], value)
-    mean, error = found["mean"], found["sem"]
-    axes.plot(found["epoch"], mean, color=color)
-    axes.fill_between(
-        found["epoch"], mean - error, mean + error, color=color, alpha=0.18, lw=0
-    )
-    return float(mean.iloc[-1]), label, color
+    draw_band(axes, found["epoch"], found, color, alpha=0.18)
+    return float(found["mean"].iloc[-1]), label, color
 
 
 @styled
-def reproduce(
-    dataset: Dataset,
-    *,
-    seeds: Sequence[int],
-    out: Path,
-    config: Config | None = None,
-    epochs: int | None = None,
-    device: Device = "auto",
-    say: Say = print,
-) -> list[Path]:
+def reproduce(dataset: Dataset, *, out: Path, **options: Unpack[Options]) -> list[Path]:
     """Train, draw and write ``fig6.png``, ``.svg`` and ``.csv``; return their paths."""
-    table = false_negatives(
-        dataset, config=config, seeds=seeds, epochs=epochs, device=device, say=say
-    )
+    table = false_negatives(dataset, **options)
     return save(draw(table), table, out, "fig6")

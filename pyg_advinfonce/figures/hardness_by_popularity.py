@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pandas as pd
 from torch import Tensor
@@ -11,6 +11,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.figures.runs import (
     Device,
+    Options,
     Say,
     default_config,
     last_adversarial,
@@ -18,7 +19,15 @@ from pyg_advinfonce.figures.runs import (
     spread,
 )
 from pyg_advinfonce.figures.save import save
-from pyg_advinfonce.figures.style import GREY, ORANGE, label_ends, new_figure, styled
+from pyg_advinfonce.figures.style import (
+    GREY,
+    ORANGE,
+    draw_band,
+    draw_level,
+    label_ends,
+    new_figure,
+    styled,
+)
 from pyg_advinfonce.training.hardness_profile import HardnessProfile
 
 if TYPE_CHECKING:
@@ -83,18 +92,14 @@ def draw(table: pd.DataFrame) -> "Figure":
     """Draw the table of :func:`hardness_by_popularity`."""
     figure, [[axes]] = new_figure(4.8, 3.2)
     width = int(table["rank"].max()) + 1
-    axes.axhline(1 / width, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    draw_level(axes, 1 / width)
     ends = []
     for moment, (label, color) in MOMENTS.items():
         rows = spread(table[table["moment"] == moment], ["rank"], "probability")
         if len(rows) == 0:
             continue
-        mean, error = rows["mean"], rows["sem"]
-        axes.plot(rows["rank"] + 1, mean, color=color)
-        axes.fill_between(
-            rows["rank"] + 1, mean - error, mean + error, color=color, alpha=0.2, lw=0
-        )
-        ends.append((float(mean.iloc[-1]), label, color))
+        draw_band(axes, rows["rank"] + 1, rows, color, alpha=0.2)
+        ends.append((float(rows["mean"].iloc[-1]), label, color))
     axes.set_xlim(1, width)
     axes.set_ylim(bottom=0)
     axes.set_xticks([1, width // 4, width // 2, 3 * width // 4, width])
@@ -105,18 +110,7 @@ def draw(table: pd.DataFrame) -> "Figure":
 
 
 @styled
-def reproduce(
-    dataset: Dataset,
-    *,
-    seeds: Sequence[int],
-    out: Path,
-    config: Config | None = None,
-    epochs: int | None = None,
-    device: Device = "auto",
-    say: Say = print,
-) -> list[Path]:
+def reproduce(dataset: Dataset, *, out: Path, **options: Unpack[Options]) -> list[Path]:
     """Train, draw and write ``fig4a.png``, ``.svg``, ``.csv``; return their paths."""
-    table = hardness_by_popularity(
-        dataset, config=config, seeds=seeds, epochs=epochs, device=device, say=say
-    )
+    table = hardness_by_popularity(dataset, **options)
     return save(draw(table), table, out, "fig4a")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import pandas as pd
 import torch
@@ -16,17 +16,25 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.experiment import Result, find_device, prepare
 from pyg_advinfonce.figures.runs import (
     Device,
+    Options,
     Say,
     default_config,
     learn,
     num_epochs,
-    test_splits,
     variant,
 )
 from pyg_advinfonce.figures.save import save
-from pyg_advinfonce.figures.style import BLUE, GREY, INK, ORANGE, new_figure, styled
+from pyg_advinfonce.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    draw_level,
+    new_figure,
+    styled,
+)
 from pyg_advinfonce.figures.truth import Likes, truth
-from pyg_advinfonce.graph import ITEM, USER, num_nodes
+from pyg_advinfonce.graph import ITEM, USER, num_nodes, test_splits
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.sampler import EdgeSampler
 from pyg_advinfonce.training.trainer import seed_everything
@@ -234,7 +242,7 @@ def _draw_bars(axes: "Axes", rows: pd.DataFrame) -> None:
 
 def _draw_hardness(axes: "Axes", rows: pd.DataFrame) -> None:
     found = rows[rows["loss"] == "adv"]
-    axes.axhline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    draw_level(axes, 0)
     axes.plot(range(len(found)), found["delta"], color=INK, marker="o", linewidth=1)
     labels = [
         f"{kind}\nitem {shortened(item)}"
@@ -252,18 +260,7 @@ def shortened(name: object, width: int = 14) -> str:
 
 
 @styled
-def reproduce(
-    dataset: Dataset,
-    *,
-    seeds: Sequence[int],
-    out: Path,
-    config: Config | None = None,
-    epochs: int | None = None,
-    device: Device = "auto",
-    say: Say = print,
-) -> list[Path]:
+def reproduce(dataset: Dataset, *, out: Path, **options: Unpack[Options]) -> list[Path]:
     """Train, draw and write ``fig7.png``, ``.svg`` and ``.csv``; return their paths."""
-    table = refinement(
-        dataset, config=config, seeds=seeds, epochs=epochs, device=device, say=say
-    )
+    table = refinement(dataset, **options)
     return save(draw(table), table, out, "fig7")

@@ -1,16 +1,14 @@
 """The trainings that figures are made of: one set of settings, some of them varied."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Required, TypedDict
 
 import pandas as pd
 import torch
-from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.experiment import Result, build_criterion, train
-from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.training.callbacks import Callback, Record
 
 EVALUATIONS_AFTER = 20
@@ -18,6 +16,30 @@ MOST_EPOCHS = 2000
 
 Say = Callable[[str], None]
 Device = torch.device | str
+
+
+class Options(TypedDict, total=False):
+    """What every figure's training may be told; its function says what it means."""
+
+    seeds: Required[Sequence[int]]
+    epochs: int | None
+    config: Config | None
+    device: Device
+    say: Say
+
+
+class Variation(NamedTuple):
+    """One of the trainings that a figure compares.
+
+    Attributes:
+        text: What is said of it.
+        config: Its settings.
+        labels: Its constant columns in the table.
+    """
+
+    text: str
+    config: Config
+    labels: Mapping[str, object]
 
 
 def default_config(dataset: Dataset) -> Config:
@@ -71,9 +93,43 @@ def learn(
     return train(config, dataset, device=device, callbacks=callbacks)
 
 
-def test_splits(graph: HeteroData) -> list[str]:
-    """Return the names of the test splits, the main one first."""
-    return [name for name in split_names(graph) if name != "valid"]
+def curves(
+    variations: Iterable[Variation],
+    dataset: Dataset,
+    columns: dict[str, str],
+    *,
+    seeds: Sequence[int],
+    epochs: int,
+    device: Device,
+    callbacks: Sequence[Callback],
+    say: Say,
+) -> pd.DataFrame:
+    """Train every variation with every seed; return the table of all their curves.
+
+    Args:
+        variations: What is trained.
+        dataset: The data.
+        columns: As for :func:`curve`.
+        seeds: The seeds.
+        epochs: Train each so long.
+        device: As for :func:`~pyg_advinfonce.experiment.train`.
+        callbacks: Told of every epoch; they keep nothing.
+        say: Told of every training.
+    """
+    tables = []
+    for text, config, labels in variations:
+        for seed in seeds:
+            say(f"{text}, seed {seed}, {epochs} epochs")
+            result = learn(
+                config,
+                dataset,
+                seed=seed,
+                epochs=epochs,
+                device=device,
+                callbacks=callbacks,
+            )
+            tables.append(curve(result, columns, **labels, seed=seed))
+    return pd.concat(tables, ignore_index=True)
 
 
 def curve(result: Result, columns: dict[str, str], **labels: object) -> pd.DataFrame:

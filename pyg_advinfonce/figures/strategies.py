@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import pandas as pd
 
@@ -11,13 +11,13 @@ from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.figures.arrows import draw_path
 from pyg_advinfonce.figures.runs import (
     Device,
+    Options,
     Say,
-    curve,
+    Variation,
+    curves,
     default_config,
-    learn,
     num_epochs,
     spread,
-    test_splits,
     variant,
 )
 from pyg_advinfonce.figures.save import save
@@ -27,14 +27,15 @@ from pyg_advinfonce.figures.style import (
     INK,
     ORANGE,
     PURPLE,
+    draw_band,
     label_ends,
     new_figure,
     styled,
 )
+from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.training.split_metrics import SplitMetrics
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -91,22 +92,24 @@ def strategies(
     split = test_splits(dataset.graph)[0]
     columns = {metric: f"{split}/{metric}@20" for metric in PANELS}
     columns |= {"align": "align", "uniform": "uniform"}
-    tables = []
-    for name, strategy in STRATEGIES.items():
-        varied = variant(config, strategy.criterion, strategy.loss)
-        for seed in seeds:
-            say(f"strategies: {strategy.label}, seed {seed}, {epochs} epochs")
-            watch = [SplitMetrics([split])]
-            result = learn(
-                varied,
-                dataset,
-                seed=seed,
-                epochs=epochs,
-                device=device,
-                callbacks=watch,
-            )
-            tables.append(curve(result, columns, strategy=name, seed=seed))
-    return pd.concat(tables, ignore_index=True)
+    variations = [
+        Variation(
+            f"strategies: {strategy.label}",
+            variant(config, strategy.criterion, strategy.loss),
+            {"strategy": name},
+        )
+        for name, strategy in STRATEGIES.items()
+    ]
+    return curves(
+        variations,
+        dataset,
+        columns,
+        seeds=seeds,
+        epochs=epochs,
+        device=device,
+        callbacks=[SplitMetrics([split])],
+        say=say,
+    )
 
 
 @styled
@@ -116,20 +119,14 @@ def draw(table: pd.DataFrame) -> "Figure":
     for axes, (metric, title) in zip(panels, PANELS.items(), strict=True):
         for name, strategy in list(STRATEGIES.items())[::-1]:
             rows = spread(table[table["strategy"] == name], ["epoch"], metric)
-            _band(axes, rows, strategy)
+            color, dashes = strategy.color, strategy.dashes
+            draw_band(axes, rows["epoch"], rows, color, alpha=0.15, linestyle=dashes)
         axes.set_xlabel("epoch")
         axes.set_title(f"Test {title}")
         axes.margins(x=0)
     ends = [_end(table, name, "ndcg") for name in STRATEGIES]
     label_ends(panels[-1], ends, gap=0.07)
     return figure
-
-
-def _band(axes: "Axes", rows: pd.DataFrame, strategy: Strategy) -> None:
-    mean, error = rows["mean"], rows["sem"]
-    axes.plot(rows["epoch"], mean, color=strategy.color, linestyle=strategy.dashes)
-    low, high = mean - error, mean + error
-    axes.fill_between(rows["epoch"], low, high, color=strategy.color, alpha=0.15, lw=0)
 
 
 def _end(table: pd.DataFrame, name: str, value: str) -> tuple[float, str, str]:
@@ -164,19 +161,8 @@ def draw_plane(table: pd.DataFrame) -> "Figure":
 
 
 @styled
-def reproduce(
-    dataset: Dataset,
-    *,
-    seeds: Sequence[int],
-    out: Path,
-    config: Config | None = None,
-    epochs: int | None = None,
-    device: Device = "auto",
-    say: Say = print,
-) -> list[Path]:
+def reproduce(dataset: Dataset, *, out: Path, **options: Unpack[Options]) -> list[Path]:
     """Train, draw and write ``fig4b`` and ``fig4c``, each PNG, SVG and CSV."""
-    table = strategies(
-        dataset, config=config, seeds=seeds, epochs=epochs, device=device, say=say
-    )
+    table = strategies(dataset, **options)
     by_epoch = save(draw(table), table, out, "fig4b")
     return by_epoch + save(draw_plane(table), table, out, "fig4c")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from pyg_advinfonce.errors import MissingExtraError
 
@@ -59,6 +60,26 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def draw_band(
+    axes: "Axes",
+    x: "pd.Series[Any]",
+    rows: pd.DataFrame,
+    color: str,
+    *,
+    alpha: float,
+    linestyle: str = "-",
+) -> None:
+    """Draw the means of rows as a line over x, with a band of one standard error."""
+    mean, error = rows["mean"], rows["sem"]
+    axes.plot(x, mean, color=color, linestyle=linestyle)
+    axes.fill_between(x, mean - error, mean + error, color=color, alpha=alpha, lw=0)
+
+
+def draw_level(axes: "Axes", height: float) -> None:
+    """Draw a dashed line across that others are seen against."""
+    axes.axhline(height, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
 
 
 def focus_late(axes: "Axes", *, share: float = 0.2) -> None:

@@ -7,8 +7,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.datasets.base import Dataset
-from pyg_advinfonce.figures.runs import test_splits
-from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.graph import num_nodes, split_edges, test_splits
 
 Likes = Callable[[Tensor, Tensor], Tensor]
 

@@ -11,6 +11,7 @@ from pyg_advinfonce.figures.style import (
     GREY,
     ORANGE,
     PURPLE,
+    draw_level,
     new_figure,
     styled,
 )
@@ -140,7 +141,7 @@ def draw(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
     if curve.band:
         _fill(axes, curve, seeds)
     if curve.lines.keys() & {"false minus all", "largest"}:
-        axes.axhline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        draw_level(axes, 0)
     if len(curve.lines) > 1:
         axes.legend(loc="best")
     axes.set_xlabel("epoch")

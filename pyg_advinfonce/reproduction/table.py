@@ -8,7 +8,7 @@ from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
 from pyg_advinfonce.experiment import check
-from pyg_advinfonce.graph import split_names
+from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.reproduction.line import Line, fill
 from pyg_advinfonce.reproduction.paper_table import PaperRow, PaperTable, paper_table
 from pyg_advinfonce.reproduction.report import make_report
@@ -77,7 +77,7 @@ def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
         shown = metrics or _metrics_of(["test"])
         return Line(row, data, config, None, shown, reason=str(dataset))
     check(config, dataset)
-    splits = [name for name in split_names(dataset.graph) if name != "valid"]
+    splits = test_splits(dataset.graph)
     return Line(row, data, config, dataset, metrics or _metrics_of(splits))
 
 
