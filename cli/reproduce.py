@@ -22,7 +22,7 @@ def reproduce(
     check: bool = typer.Option(
         False,
         "--check",
-        help="Train nothing; exit 1 if a run is missing or too far from the paper.",
+        help="Train and write nothing; exit 1 if a run is missing or off the paper.",
     ),
     against: str | None = typer.Option(
         None, help="The row that others are compared with, by its loss or label."

@@ -60,6 +60,7 @@ def report_text(report: Report) -> str:
     """Return a report for a terminal."""
     width = max(len(name) for name, _ in report.head)
     left = max(1, sum(name in TEXT_COLUMNS for name in report.cells[0]))
+    files = report.summary["files"]
     return "\n".join(
         [
             report.title,
@@ -68,6 +69,6 @@ def report_text(report: Report) -> str:
             *aligned(report.cells, left=left),
             "",
             *report.notes,
-            f"files: {', '.join(report.summary['files'])}",
+            f"files: {', '.join(files)}" if files else "a check: nothing was written",
         ]
     )

@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.registry import REPRODUCTIONS
 from pyg_advinfonce.reproduction.request import Report, Request, Watcher
-from pyg_advinfonce.run_folder import continue_run_folder, folder_name
-
-RUNS = "runs"
+from pyg_advinfonce.run_folder import folder_name
 
 
 @dataclass(frozen=True)
@@ -52,13 +49,12 @@ def reproduce_figure(request: Request, watcher: Watcher) -> Report:
     data = request.data or figure.data
     config = Config.resolve("lightgcn", "adv", data, layers=list(request.layers))
     dataset = _load(config, request)
-    folder = continue_run_folder(request.out, "reproduce", mark=RUNS)
-    (folder / RUNS).mkdir(exist_ok=True)
+    request.make_folders()
     module = import_module(f"pyg_advinfonce.figures.{figure.module}")
     files: list[Path] = module.reproduce(
         dataset,
         seeds=request.seeds,
-        out=folder / "figures" / folder_name(data),
+        out=request.folder / "figures" / folder_name(data),
         config=config,
         epochs=_epochs(request),
         device=request.device,
@@ -67,10 +63,9 @@ def reproduce_figure(request: Request, watcher: Watcher) -> Report:
     return _report(request, dataset.fingerprint, files)
 
 
-def _load(config: Config, request: Request) -> Any:  # noqa: ANN401
-    root, cache = request.data_root, request.cache_dir
+def _load(config: Config, request: Request) -> Dataset:
     try:
-        return load_dataset(config.dataset, root=root, cache_dir=cache, **config.data)
+        return request.load(config)
     except DatasetNotFoundError as error:
         raise DatasetNotFoundError(
             f"{error}; or draw it on other data, e.g. --data simulated"

@@ -62,19 +62,18 @@ class Line:
         return bool(packaged(config.dataset, config.model, config.criterion))
 
 
-def fill(line: Line, runs: Path, request: Request, watcher: Watcher) -> None:
+def fill(line: Line, request: Request, watcher: Watcher) -> None:
     """Find the seeds of a line and, unless it is a check, train what is missing.
 
     Args:
         line: The line.
-        runs: The folder of all runs.
-        request: Says which seeds, and where to train.
+        request: Says which seeds, where they are kept and where to train.
         watcher: Told of every seed.
     """
     if line.dataset is None:
         return
     fingerprint = line.dataset.fingerprint
-    folder = run_folder(runs, line.config, fingerprint)
+    folder = run_folder(request.runs, line.config, fingerprint)
     configs = [line.config.updated({"train": {"seed": s}}) for s in request.seeds]
     found = {c.train.seed: find_seed(folder, c, fingerprint) for c in configs}
     missing = [c for c in configs if found[c.train.seed] is None]

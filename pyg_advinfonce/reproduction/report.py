@@ -1,7 +1,8 @@
 """What is said of a table that was run again: to a person, as JSON, in files."""
 
-import re
+import json
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from pyg_advinfonce.reproduction.line import Line
 from pyg_advinfonce.reproduction.paper_table import PaperTable
 from pyg_advinfonce.reproduction.records import Record, make_records
 from pyg_advinfonce.reproduction.request import Report, Request
+from pyg_advinfonce.run_folder import folder_name
 from pyg_advinfonce.seed_text import seed_text
+
+DEFAULT_SEEDS = [0, 1, 2, 3, 4]
 
 
 def make_report(
-    table: PaperTable, lines: Sequence[Line], folder: Path, request: Request
+    table: PaperTable, lines: Sequence[Line], request: Request
 ) -> Report:
-    """Put the numbers together, judge them and write the files into a folder."""
+    """Put the numbers together, judge them and, unless it is a check, write files."""
     records = make_records(table, lines)
     report = Report(
         f"{table.name}: {table.title}",
@@ -28,9 +32,9 @@ def make_report(
         {},
         _succeeded(lines, records, request),
     )
-    name = folder / _stem(table.name, request.data)
-    files = write_files(report, records, lines, name)
     report.summary.update(_summary(report, records, lines, table, request))
+    name = request.folder / _stem(table.name, request)
+    files = [] if request.check else write_files(report, records, lines, name)
     report.summary["files"] = [str(file) for file in files]
     return report
 
@@ -44,7 +48,7 @@ def _head(lines: Sequence[Line], request: Request) -> list[tuple[str, str]]:
         for key, value in keys.items()
     ]
     found = {
-        "seeds": seed_text(request.seeds),
+        "seeds": _seeds(lines, request),
         "device": ", ".join(devices),
         "changed": " ".join(changed),
     }
@@ -53,6 +57,12 @@ def _head(lines: Sequence[Line], request: Request) -> list[tuple[str, str]]:
         *(("data", fingerprint) for fingerprint in data),
         *((name, text) for name, text in found.items() if text),
     ]
+
+
+def _seeds(lines: Sequence[Line], request: Request) -> str:
+    asked = seed_text(request.seeds)
+    lacking = any(len(line.seeds) < len(request.seeds) for line in lines)
+    return f"{asked} asked for, not all are there" if lacking else asked
 
 
 def _notes(
@@ -95,10 +105,15 @@ def _succeeded(
     return not any(line.failed for line in lines)
 
 
-def _stem(name: str, data: str | None) -> str:
-    """Return the name of the files: a part of a table has its own."""
-    words = [name, *([Path(data).name] if data is not None else [])]
-    return re.sub(r"[^\w.-]+", "-", "-".join(words))
+def _stem(name: str, request: Request) -> str:
+    """Return the files' name: what is not the whole table by default has its own."""
+    data = [] if request.data is None else [Path(request.data).name]
+    usual = list(request.seeds) == DEFAULT_SEEDS
+    seeds = [] if usual else ["seeds", seed_text(request.seeds)]
+    digest = sha256(json.dumps([*request.layers]).encode()).hexdigest()[:6]
+    changed = ["changed", digest] if any(request.layers) else []
+    words = [name, *data, *seeds, *changed]
+    return folder_name("-".join(words))
 
 
 def _summary(

@@ -8,7 +8,12 @@ from typing import Any
 import torch
 
 from pyg_advinfonce.config import Config, Sections
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.run_folder import continue_run_folder
 from pyg_advinfonce.training.callbacks import Callback
+
+RUNS = "runs"
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Request:
         data_root: The folder that holds the data sets' folders.
         cache_dir: Where processed data is kept (default: in the user's cache folder).
         against: The row that others are compared with (default: the paper's baseline).
-        check: Train nothing, judge what is there.
+        check: Train nothing, write nothing, judge what is there.
     """
 
     name: str
@@ -40,6 +45,34 @@ class Request:
     cache_dir: Path | None = None
     against: str | None = None
     check: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where files are written; it need not be there yet."""
+        return self.out or Path("runs", "reproduce")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs, in :attr:`folder`."""
+        return self.folder / RUNS
+
+    def make_folders(self) -> None:
+        """Make :attr:`folder` and :attr:`runs`, unless they are there.
+
+        Raises:
+            ConfigError: If the folder holds something else, or cannot be written.
+        """
+        continue_run_folder(self.folder, self.folder.name, mark=RUNS)
+        self.runs.mkdir(exist_ok=True)
+
+    def load(self, config: Config) -> Dataset:
+        """Load the data that a configuration names.
+
+        Raises:
+            DataError: If it is not there, or is wrong.
+        """
+        root, cache = self.data_root, self.cache_dir
+        return load_dataset(config.dataset, root=root, cache_dir=cache, **config.data)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
-from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
 from pyg_advinfonce.experiment import check
 from pyg_advinfonce.graph import test_splits
@@ -13,16 +12,14 @@ from pyg_advinfonce.reproduction.line import Line, fill
 from pyg_advinfonce.reproduction.paper_table import PaperRow, PaperTable, paper_table
 from pyg_advinfonce.reproduction.report import make_report
 from pyg_advinfonce.reproduction.request import Report, Request, Watcher
-from pyg_advinfonce.run_folder import continue_run_folder
-
-RUNS = "runs"
 
 
 def reproduce_table(request: Request, watcher: Watcher) -> Report:
     """Run what is missing of a table, or one row of it, and set it beside the paper.
 
     Finished runs are found again by their settings and the data; an interrupted seed is
-    trained anew, those before it stay. Writes Markdown, LaTeX and CSV.
+    trained anew, those before it stay. Writes Markdown, LaTeX and CSV, unless it is
+    a check.
 
     Raises:
         ConfigError: If a name or setting is wrong.
@@ -35,11 +32,10 @@ def reproduce_table(request: Request, watcher: Watcher) -> Report:
     lines = [_line(table, row, d, source) for d in table.columns for row in table.rows]
     if not request.check:
         _check_runnable(lines)
-    folder = continue_run_folder(request.out, "reproduce", mark=RUNS)
-    (folder / RUNS).mkdir(exist_ok=True)
+        request.make_folders()
     for line in lines:
-        fill(line, folder / RUNS, request, watcher)
-    return make_report(table, lines, folder, request)
+        fill(line, request, watcher)
+    return make_report(table, lines, request)
 
 
 class _Source:
@@ -56,17 +52,11 @@ class _Source:
     def load(self, config: Config) -> Dataset | DataError:
         key = json.dumps([config.dataset, config.data], sort_keys=True)
         if key not in self._loaded:
-            self._loaded[key] = self._load(config)
+            try:
+                self._loaded[key] = self.request.load(config)
+            except DataError as error:
+                self._loaded[key] = error
         return self._loaded[key]
-
-    def _load(self, config: Config) -> Dataset | DataError:
-        root, cache = self.request.data_root, self.request.cache_dir
-        try:
-            return load_dataset(
-                config.dataset, root=root, cache_dir=cache, **config.data
-            )
-        except DataError as error:
-            return error
 
 
 def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:

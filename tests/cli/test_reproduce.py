@@ -45,6 +45,11 @@ def paper(monkeypatch):
     return claim
 
 
+def contents(folder):
+    """Return every file's bytes."""
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 def losses(seeds):
     return [(loss, s) for loss in ("infonce", "adv", "adv-mlp") for s in seeds]
 
@@ -90,7 +95,7 @@ def test_what_a_person_sees(advnce, folder):
     assert max(map(len, found.out.split("p: ")[0].splitlines())) <= 100
     assert found.err.count("no packaged settings: the method's defaults") == 2
     files = {p.name for p in folder.joinpath("runs/reproduce").iterdir() if p.is_file()}
-    stem = "table10-simulated"
+    stem = "table10-simulated-seeds-0-1-changed-2b5163"
     assert files == {".advnce", *(f"{stem}.{end}" for end in ("md", "tex", "csv"))}
     text = folder.joinpath(f"runs/reproduce/{stem}.md").read_text()
     assert "| AdvInfoNCE-embed | test/recall@20 |" in text
@@ -160,13 +165,27 @@ def test_a_check_trains_nothing(advnce, trained, folder):
     found = advnce(*TABLE, "--seeds", "0-1", "--check")
     assert (found.code, trained) == (1, [])
     assert "no run of seeds 0-1: train it without --check" in found.out
+    assert "0-1 asked for, not all are there" in found.out
+    assert "nothing was written" in found.out
+    assert not folder.joinpath("runs").exists()
     advnce(*TABLE, "--seeds", "0")
+    before = contents(folder / "runs")
     some = advnce(*TABLE, "--seeds", "0-2", "--check", "--json")
     assert some.code == 1
     rows = json.loads(some.out)["rows"]
     assert [row["seeds"] for row in rows] == [[0]] * 3
     assert rows[0]["missing"] == "no run of seeds 1-2: train it without --check"
     assert advnce(*TABLE, "--seeds", "0", "--check").code == 0
+    assert contents(folder / "runs") == before
+
+
+def test_other_seeds_and_settings_leave_a_table_as_it_is(advnce, folder):
+    found = [
+        json.loads(advnce(*TABLE, *words, "--json").out)["files"][0]
+        for words in ([], ["--seeds", "0-1"], ["--set", "train.lr=0.01"])
+    ]
+    assert len(set(found)) == 3
+    assert "Seeds 0-4" in folder.joinpath(found[0]).with_suffix(".tex").read_text()
 
 
 @pytest.mark.parametrize(
