@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 
 import typer
 
@@ -68,7 +69,7 @@ def _report(error: Exception) -> int:
     """Say in one line what went wrong and return the exit code; raise what is a bug."""
     usage: Callable[[], str] | None = getattr(error, "format_message", None)
     if usage is not None:
-        _say(f"{usage()} (see {_command(error)} --help)")
+        _say(f"{usage()}{_setting(error)} (see {_command(error)} --help)")
         return USAGE
     if isinstance(error, AdvInfoNCEError):
         _say(str(error))
@@ -80,6 +81,18 @@ def _report(error: Exception) -> int:
         _say("out of memory: lower train.batch_size, num_negatives or encoder.dim")
         return FAILED
     raise error
+
+
+def _setting(error: Exception) -> str:
+    """Return where an option that is none belongs, if it may be a setting."""
+    option: str = getattr(error, "option_name", "")
+    if not option or _command(error).split()[-1] not in ("train", "tune", "reproduce"):
+        return ""
+    key = option.lstrip("-").replace("-", "_")
+    from pyg_advinfonce.datasets.tables.columns import TableOptions
+
+    section = "data" if key in {f.name for f in fields(TableOptions)} else "SECTION"
+    return f"; settings are changed by --set {section}.{key}=VALUE"
 
 
 def _command(error: Exception) -> str:

@@ -220,7 +220,9 @@ def parse_assignment(text: str) -> Sections:
     """
     match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", text, re.DOTALL)
     if match is None:
-        raise ConfigError(f"--set wants section.key=value (got '{text}')")
+        raise ConfigError(
+            f"--set wants section.key=value, e.g. loss.tau=0.28 (got '{text}')"
+        )
     section, key, value = match.groups()
     if section not in SECTIONS:
         raise unknown("section", section, SECTIONS)

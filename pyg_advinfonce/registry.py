@@ -333,7 +333,7 @@ def check_pair(model: str, loss: str) -> None:
     if model not in MODELS:
         raise unknown("model", model, MODELS)
     if loss not in LOSSES:
-        raise unknown("loss", loss, LOSSES)
+        raise unknown("loss", loss, MODELS[model].losses)
     known = MODELS[model].losses
     if loss not in known:
         raise ConfigError(

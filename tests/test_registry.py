@@ -3,7 +3,14 @@ import re
 import pytest
 
 from pyg_advinfonce.errors import UnknownNameError
-from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS, resolve, unknown
+from pyg_advinfonce.registry import (
+    DATASETS,
+    LOSSES,
+    MODELS,
+    check_pair,
+    resolve,
+    unknown,
+)
 
 TABLES = {"model": MODELS, "loss": LOSSES, "dataset": DATASETS}
 ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]
@@ -52,3 +59,8 @@ def test_without_a_close_name_there_is_no_suggestion():
 def test_capital_letters_are_a_slip():
     with pytest.raises(UnknownNameError, match="did you mean 'lightgcn'"):
         resolve("model", "LightGCN")
+
+
+def test_a_slip_of_a_loss_names_those_that_the_model_takes():
+    with pytest.raises(UnknownNameError, match=r"choose from bpr, infonce, adv$"):
+        check_pair("sgl", "avd")

@@ -9,7 +9,9 @@ from .options import DataRoot
 
 
 def describe(
-    data: str = typer.Argument(help="A data set's name, or a folder's path."),
+    data: str = typer.Argument(
+        help="A data set's name, or the path of a folder or table."
+    ),
     data_root: Path = DataRoot,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:

@@ -25,6 +25,7 @@ def _whole(profile: Profile) -> list[str]:
         "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
         **_odd(profile),
         "overlaps": ", ".join(overlaps) or "none",
+        "duplicates": f"{profile['duplicates_merged']:,} merged",
     }
     return [f"{name:<12}{text}" for name, text in rows.items()]
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pyg_advinfonce.datasets.base import DataWarning, InteractionDataset
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.table_dataset import TableDataset
-from pyg_advinfonce.errors import ConfigError, UnknownNameError
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
 from pyg_advinfonce.registry import DATASETS, resolve, unknown
 
 _SIMULATED = "simulated"
@@ -40,7 +40,8 @@ def load_dataset(
     Raises:
         UnknownNameError: If it is neither a name nor a folder nor a table.
         ConfigError: If it is another file, or an option is unknown.
-        DataError: If the files are missing or wrong.
+        DatasetNotFoundError: If the files are missing.
+        DataError: If they are wrong.
     """
     name, colon, size = data.partition(":")
     if name == _SIMULATED:
@@ -52,7 +53,7 @@ def load_dataset(
     if data in DATASETS:
         named: type[InteractionDataset] = resolve("dataset", data)
         return _make(named, {"root": root, **files}, options)
-    if _is_table(data):
+    if is_table(data):
         return _make(TableDataset, {"path": Path(data), **files}, options)
     folder = find_folder(data, root)
     generic = {"root": folder.parent, "name": folder.name, **files}
@@ -71,6 +72,8 @@ def find_folder(data: str, root: Path) -> Path:
             f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
             ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
         )
+    if Path(data).suffix.lower() in _TABLES:
+        raise DatasetNotFoundError(f"{data}: no such file")
     known = unknown("data set", data, DATASETS)
     raise UnknownNameError(
         f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
@@ -78,8 +81,8 @@ def find_folder(data: str, root: Path) -> Path:
     )
 
 
-def _is_table(data: str) -> bool:
-    """Return whether the text names a table; split files are none."""
+def is_table(data: str) -> bool:
+    """Return whether the text names a table that is there; split files are none."""
     suffix = Path(data).suffix.lower()
     return suffix in _TABLES and _is_file(Path(data))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from pyg_advinfonce.datasets.split_table import read_split_tables, split_table
 from pyg_advinfonce.datasets.splits.overlap import OVERLAPS, resolve_overlaps
 from pyg_advinfonce.datasets.splits.recipe import Recipe
 from pyg_advinfonce.datasets.splits.split_folder import SplitFolder, make_split_folder
-from pyg_advinfonce.datasets.splits.split_options import SplitOptions
-from pyg_advinfonce.datasets.tables.columns import TableOptions
-from pyg_advinfonce.datasets.tables.table import SUFFIXES
+from pyg_advinfonce.datasets.splits.split_options import TIMED, SplitOptions
+from pyg_advinfonce.datasets.tables.columns import TableOptions, find_columns
+from pyg_advinfonce.datasets.tables.table import SUFFIXES, open_table
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
 from pyg_advinfonce.registry import unknown
 
@@ -61,7 +61,7 @@ def make_split(
     path = _existing(source)
     if path.is_dir():
         return _from_tables(path, table, split, overlap, make)
-    options = {"kind": "table", **_given(table), **split.used}
+    options = {"kind": "table", **_columns(path, table, split), **split.used}
     recipe = Recipe({"table": file_sha256(path)}, options)
     return make(recipe, lambda: split_table(path, table, split))
 
@@ -101,7 +101,8 @@ def _from_tables(
     fraction, seed = split.valid_fraction or 0.1, split.seed or 0
     if split != SplitOptions(valid_fraction=split.valid_fraction, seed=split.seed):
         raise ConfigError(f"{folder} holds splits already: they are not divided again")
-    options = {"kind": "tables", **_given(table), "overlap": overlap}
+    columns = _columns(files["train"], table, split)
+    options = {"kind": "tables", **columns, "overlap": overlap}
     if "valid" not in files:
         options |= {"valid_fraction": fraction, "seed": seed}
     hashes = {name: file_sha256(path) for name, path in files.items()}
@@ -151,9 +152,20 @@ def _existing(source: str) -> Path:
             f"{source} needs its owners' files ({files}): name their folder or archive "
             "by --raw"
         )
+    if path.suffix.lower() in SUFFIXES:
+        raise DatasetNotFoundError(f"{source}: no such file")
     known = unknown("source", source, SOURCES)
     raise UnknownNameError(f"{known} with --raw, or the path of a table or of a folder")
 
 
-def _given(table: TableOptions) -> dict[str, Any]:
-    return {name: value for name, value in asdict(table).items() if value is not None}
+def _columns(path: Path, options: TableOptions, split: SplitOptions) -> dict[str, Any]:
+    """Return what is read of a table: the same whether it was named or found."""
+    names = open_table(path).names
+    found = find_columns(path, names, options, needs_time=split.split in TIMED)
+    columns: dict[str, str | None] = {
+        "user_col": found.user,
+        "item_col": found.item,
+        "time_col": found.time,
+        "positive_if": str(found.positive) or None,
+    }
+    return {name: column for name, column in columns.items() if column is not None}

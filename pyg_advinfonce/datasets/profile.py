@@ -13,7 +13,7 @@ from pyg_advinfonce.datasets.description import (
     summarize,
 )
 from pyg_advinfonce.datasets.known_sets import known_set, recognise
-from pyg_advinfonce.datasets.load import find_folder, load_dataset
+from pyg_advinfonce.datasets.load import find_folder, is_table, load_dataset
 from pyg_advinfonce.datasets.raw_folder import RawFolder
 from pyg_advinfonce.datasets.split_files import SplitPairs, parse_files, read_files
 from pyg_advinfonce.datasets.split_profile import SplitProfile, split_profile
@@ -24,7 +24,8 @@ from pyg_advinfonce.registry import DATASETS
 class Profile(TypedDict):
     """A whole data set; ``terms`` is None where nobody knows them.
 
-    ``overlaps`` counts the pairs that two splits share.
+    ``overlaps`` counts the pairs that two splits share; ``duplicates_merged`` the rows
+    or items that say again what was said, of a table before it was divided.
     """
 
     data: str
@@ -40,20 +41,23 @@ class Profile(TypedDict):
     items_without_train: int | None
     users_with_all_items: int | None
     overlaps: dict[str, int]
+    duplicates_merged: int
 
 
 def profile(data: str, root: Path = Path("data")) -> Profile:
     """Describe a data set; its files need not be complete.
 
     Args:
-        data: A data set's name, a simulation or a folder, as for
+        data: A data set's name, a simulation, a folder or a table, as for
             :func:`~pyg_advinfonce.datasets.load.load_dataset`.
         root: The folder that holds the data sets' folders.
 
     Raises:
-        UnknownNameError: If it is neither a name nor a folder.
+        UnknownNameError: If it is neither a name nor a folder nor a table.
         DataError: If there is no split file, or one is wrong.
     """
+    if is_table(data):
+        return _of_table(data)
     if data.partition(":")[0] == "simulated":
         graph = load_dataset(data).graph
         none = dict.fromkeys(count_pairs(graph), 0)
@@ -69,6 +73,15 @@ def profile(data: str, root: Path = Path("data")) -> Profile:
     origin = known_set(found) if (found := recognise(files)) else known
     terms = str(origin.terms) if origin else None
     return _profile(_graph(raw), name, raw.duplicates, folder=str(folder), terms=terms)
+
+
+def _of_table(path: str) -> Profile:
+    """Describe a table as it is divided by default."""
+    table = load_dataset(path)
+    none = dict.fromkeys(count_pairs(table.graph), 0)
+    found = _profile(table.graph, Path(path).name, none, folder=None, terms=None)
+    merged = sum(table.summary()["duplicates_merged"].values())
+    return {**found, "duplicates_merged": merged}
 
 
 def _locate(data: str, root: Path) -> tuple[str, Path]:
@@ -120,4 +133,5 @@ def _profile(
             for splits, count in summary["overlaps"].items()
             if has_train or not splits.startswith("train/")
         },
+        "duplicates_merged": sum(duplicates.values()),
     }

@@ -10,7 +10,11 @@ from pyg_advinfonce.datasets.splits.interactions import Interactions
 from pyg_advinfonce.datasets.splits.number_rows import number_rows
 from pyg_advinfonce.datasets.splits.overlap import resolve_overlaps
 from pyg_advinfonce.datasets.splits.split_options import TIMED, SplitOptions
-from pyg_advinfonce.datasets.tables.columns import TableOptions, find_columns
+from pyg_advinfonce.datasets.tables.columns import (
+    TableOptions,
+    find_columns,
+    warn_of_ratings,
+)
 from pyg_advinfonce.datasets.tables.logs import Logs, read_logs
 from pyg_advinfonce.datasets.tables.table import open_table
 from pyg_advinfonce.datasets.valid_split import split_off_valid
@@ -82,6 +86,8 @@ def _read(
     files: Mapping[str, Path], options: TableOptions, *, needs_time: bool
 ) -> Logs:
     tables = {name: open_table(path) for name, path in files.items()}
+    for table in tables.values():
+        warn_of_ratings(table.path, table.names, options)
     return read_logs(
         {
             name: (

@@ -19,9 +19,7 @@ from pyg_advinfonce.seed_text import seed_text
 DEFAULT_SEEDS = [0, 1, 2, 3, 4]
 
 
-def make_report(
-    table: PaperTable, lines: Sequence[Line], request: Request
-) -> Report:
+def make_report(table: PaperTable, lines: Sequence[Line], request: Request) -> Report:
     """Put the numbers together, judge them and, unless it is a check, write files."""
     records = make_records(table, lines)
     report = Report(

@@ -198,7 +198,9 @@ UNKNOWN = [
     (["mf", "--set", "hardness.kind=mlp", "--set", "hardness.dmi=1"], "'hardness.dim'"),
 ]
 WRONG = [
-    (["mf", "--set", "loss=1"], "--set wants section.key=value"),
+    (["mf", "--set", "loss=1"], "--set wants section.key=value, e.g. loss.tau=0.28"),
+    (["mf", "--tau", "1"], "; settings are changed by --set SECTION.tau=VALUE (see"),
+    (["mf", "--positive-if", "1"], "by --set data.positive_if=VALUE (see advnce"),
     (["mf", "--set", "train.lr=abc"], "train.lr: "),
     (["mf", "--set", "train.lr=-1"], "train.lr: "),
     (["mf", "--set", 'train.lr="1e-3"'], "train.lr: "),

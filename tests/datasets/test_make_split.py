@@ -58,6 +58,17 @@ def test_other_options_are_another_split(table, tmp_path, options):
     assert other.record["fingerprint"] != first.record["fingerprint"]
 
 
+def test_naming_what_was_found_is_the_same_split(table, tmp_path):
+    make_split(str(table), tmp_path / "out")
+    named = TableOptions(user_col="user", item_col="item")
+    assert not make_split(str(table), tmp_path / "out", table=named).is_new
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    with pytest.raises(DatasetNotFoundError, match=r"none\.csv: no such file"):
+        make_split(str(tmp_path / "none.csv"), tmp_path / "out")
+
+
 def test_a_name_in_any_place_of_the_table_does_not_matter(table, tmp_path):
     first = make_split(str(table), tmp_path / "out")
     moved = table.rename(tmp_path / "renamed.csv")
@@ -120,5 +131,5 @@ def test_what_is_simulated_is_what_is_written(size, tmp_path):
     assert not save_simulated(
         tmp_path / "out", size=size, popularity_bias=0.5, seed=2
     ).is_new
-    with pytest.raises(ConfigError, match=r"popularity_bias=0\.5, not 1\.0"):
+    with pytest.raises(ConfigError, match=r"=0\.5, not with popularity_bias=1\.0"):
         save_simulated(tmp_path / "out", size=size, seed=2)

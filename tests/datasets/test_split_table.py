@@ -53,7 +53,10 @@ def test_repeated_rows_are_merged_and_counted(tmp_path):
 
 
 def test_no_positive_row_is_an_error(tmp_path):
-    with pytest.raises(DataError, match=r"none of 30 is: choose another --positive-if"):
+    with pytest.raises(
+        DataError,
+        match=r"rating > 9, but none of 30 is so: 'rating' lies between 1 and 5;",
+    ):
         split_table(
             write(tmp_path, BLOCK), TableOptions(positive_if="rating > 9"), RANDOM
         )

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -153,14 +153,17 @@ def _difference(path: Path, record: Mapping[str, Any], recipe: Recipe) -> str:
     there, asked = record["options"], json.loads(json.dumps(dict(recipe.options)))
     keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
     if keys:
-        key = keys[0]
-        return (
-            f"{path} holds splits made with {key}={there.get(key)!r:.80}, not "
-            f"{asked.get(key)!r:.80}: {end}"
-        )
+        made, wanted = _said(there, keys), _said(asked, keys)
+        return f"{path} holds splits made with {made}, not with {wanted}: {end}"
     if record["source"] != dict(recipe.source):
         return f"{path} holds splits of another source, or of its older content: {end}"
     return f"{path} holds splits that were changed since they were made: {end}"
+
+
+def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
+    return ", ".join(
+        f"{key}={options[key]!r:.80}" if key in options else f"no {key}" for key in keys
+    )
 
 
 @contextmanager

@@ -88,7 +88,6 @@ def find_columns(
 def _positive(finder: "_Finder", options: TableOptions) -> Condition:
     """Return the condition, in which ``rating`` may stand for the rating column."""
     if options.positive_if is None:
-        _warn_of_ratings(finder, options)
         return Condition()
     condition = Condition.parse(options.positive_if)
     renamed = {}
@@ -100,17 +99,30 @@ def _positive(finder: "_Finder", options: TableOptions) -> Condition:
     return condition.renamed(renamed)
 
 
-def _warn_of_ratings(finder: "_Finder", options: TableOptions) -> None:
+def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> None:
+    """Warn if a table has ratings and nothing says which of them are positive.
+
+    Args:
+        path: The table.
+        names: Its columns.
+        options: What was asked for.
+
+    Raises:
+        DataError: If the column of the ratings is not there.
+    """
+    if options.positive_if is not None:
+        return
+    finder = _Finder(path, names)
     ratings = finder.common("rating")
     if options.rating_col is not None:
         finder.check(options.rating_col, "--rating-col")
         ratings = [options.rating_col]
     if ratings:
         warnings.warn(
-            f"{finder.path}: every row counts as positive, whatever its '{ratings[0]}':"
-            f" choose which do by --positive-if '{ratings[0]} >= 4'",
+            f"{path}: every row counts as positive, whatever its '{ratings[0]}': "
+            f"choose which do by --positive-if '{ratings[0]} >= 4' (data.positive_if)",
             DataWarning,
-            stacklevel=4,
+            stacklevel=2,
         )
 
 

@@ -35,6 +35,9 @@ class Comparison:
     sign: str
     number: float
 
+    def __str__(self) -> str:
+        return f"{self.column} {self.sign} {repr(self.number).removesuffix('.0')}"
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -50,6 +53,10 @@ class Condition:
             ConfigError: If the text has another form.
         """
         return cls(tuple(map(_parse, re.split(r"\s+and\s+", text))))
+
+    def __str__(self) -> str:
+        """Return the text that :meth:`parse` reads, however it was written."""
+        return " and ".join(map(str, self.comparisons))
 
     @property
     def columns(self) -> list[str]:

@@ -82,6 +82,8 @@ class DelimitedTable:
 
     def _read(self, wanted: Sequence[str], numeric: set[str]) -> Iterator[pd.DataFrame]:
         """Let pandas read columns, by their places: names may be empty or repeated."""
+        with self._text_errors():
+            self._check_lengths()
         places = sorted(self.names.index(name) for name in wanted)
         kinds = {
             place: "float64" if self.names[place] in numeric else object
@@ -105,6 +107,26 @@ class DelimitedTable:
             with reader:
                 for chunk in reader:
                     yield chunk.set_axis([self.names[p] for p in places], axis=1)
+
+    def _check_lengths(self) -> None:
+        """Refuse the first row with more values than columns: pandas cuts it off.
+
+        Rows are looked at only if the file has more delimiters than its lines need.
+        """
+        number = len(self.names)
+        if self._count(self._delimiter) <= (number - 1) * self._count("\n"):
+            return
+        for line, record in self._records():
+            if any(record[number:]):
+                raise DataError(
+                    f"{self.path}:{line}: expected {number} values, got {len(record)}: "
+                    "quote a value that holds the delimiter"
+                )
+
+    def _count(self, sign: str) -> int:
+        with self.path.open("rb") as file:
+            blocks = iter(lambda: file.read(2**20), b"")
+            return sum(block.count(sign.encode()) for block in blocks)
 
     def _finite(self, values: pd.Series, column: str) -> pd.Series:
         if values.dtype == object:  # an id that is compared with a number, too

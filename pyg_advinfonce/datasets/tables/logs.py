@@ -74,7 +74,7 @@ def _read(table: Table, columns: Columns, users: RawIds, items: RawIds) -> Log:
         seen_users, seen_items = _with(seen_users, user), _with(seen_items, item)
         num_rows += len(chunk)
     if not sum(part.shape[1] for part in pairs):
-        raise _nothing(table, num_rows)
+        raise _nothing(table, columns, num_rows)
     time = np.concatenate(times) if times else None
     return Log(np.concatenate(pairs, axis=1), time, num_rows, seen_users, seen_items)
 
@@ -86,13 +86,22 @@ def _with(seen: Ids, codes: NDArray[np.int32]) -> Ids:
     return np.flatnonzero(there)
 
 
-def _nothing(table: Table, num_rows: int) -> DataError:
+def _nothing(table: Table, columns: Columns, num_rows: int) -> DataError:
     if num_rows:
+        spans = " and ".join(_span(table, name) for name in columns.numbers)
         return DataError(
-            f"{table.path}:1: expected positive rows, but none of {num_rows:,} is: "
-            "choose another --positive-if"
+            f"{table.path}:1: expected rows with {columns.positive}, but none of "
+            f"{num_rows:,} is so: {spans}; choose another --positive-if "
+            "(data.positive_if)"
         )
     return DataError(f"{table.path}:1: expected rows below the columns' names")
+
+
+def _span(table: Table, column: str) -> str:
+    """Say between which numbers a column lies."""
+    chunks = [chunk[column] for chunk in table.chunks([], [column], None)]
+    low, high = min(c.min() for c in chunks), max(c.max() for c in chunks)
+    return f"'{column}' lies between {low:g} and {high:g}"
 
 
 def _renumbered(log: Log, user_row: Ids, item_row: Ids) -> Log:

@@ -42,6 +42,22 @@ def test_a_simulation(advnce):
     assert "simulated: 290 users" in advnce("data", "describe", "simulated").out
 
 
+def test_a_table_of_ones_own(advnce, folder):
+    rows = [f"u{u},i{i}" for u in range(9) for i in range(9)]
+    path = folder / "own.csv"
+    path.write_text("\n".join(["user,item", *rows, rows[0]]), "utf-8")
+    found = advnce("data", "describe", "own.csv")
+    assert found.code == 0
+    assert found.out.startswith("data        own.csv: 9 users, 9 items")
+    assert "duplicates  1 merged" in found.out
+    assert profile(str(path))["duplicates_merged"] == 1
+
+
+def test_a_table_that_is_not_there(advnce):
+    found = advnce("data", "describe", "no.csv")
+    assert (found.code, found.line) == (2, "no.csv: no such file")
+
+
 @pytest.mark.parametrize("data", ["../../x", "cota", ""])
 def test_what_is_not_there(advnce, data):
     found = advnce("data", "describe", data)

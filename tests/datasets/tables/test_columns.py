@@ -3,7 +3,11 @@ from pathlib import Path
 import pytest
 
 from pyg_advinfonce.datasets.data_warning import DataWarning
-from pyg_advinfonce.datasets.tables.columns import TableOptions, find_columns
+from pyg_advinfonce.datasets.tables.columns import (
+    TableOptions,
+    find_columns,
+    warn_of_ratings,
+)
 from pyg_advinfonce.errors import ConfigError, DataError
 
 PATH = Path("some/table.csv")
@@ -76,6 +80,14 @@ def test_rating_means_the_rating_column_where_none_has_that_name():
 
 def test_ratings_that_nobody_looks_at_are_a_warning():
     with pytest.warns(DataWarning, match="--positive-if 'stars >= 4'"):
-        find(["user", "item", "stars"])
+        warn_of_ratings(PATH, ["user", "item", "stars"], TableOptions())
     with pytest.warns(DataWarning, match="--positive-if 'x >= 4'"):
-        find(["user", "item", "x"], rating_col="x")
+        warn_of_ratings(PATH, ["user", "item", "x"], TableOptions(rating_col="x"))
+
+
+def test_ratings_that_a_condition_or_nobody_has_are_none(recwarn):
+    warn_of_ratings(PATH, ["stars"], TableOptions(positive_if="stars > 2"))
+    warn_of_ratings(PATH, ["user", "item"], TableOptions())
+    assert not recwarn.list
+    with pytest.raises(DataError, match="column 'x' of --rating-col"):
+        warn_of_ratings(PATH, ["user", "item"], TableOptions(rating_col="x"))

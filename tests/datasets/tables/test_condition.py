@@ -25,6 +25,13 @@ def test_what_holds(text, expected):
     assert Condition.parse(text).holds(ROWS).tolist() == expected
 
 
+def test_its_text_is_the_same_however_it_was_written():
+    texts = ["rating>=4.0 and x !=+.5", " rating >= 4e0  and  x != 0.5 "]
+    (text,) = {str(Condition.parse(text)) for text in texts}
+    assert text == "rating >= 4 and x != 0.5"
+    assert Condition.parse(text) == Condition.parse(texts[0])
+
+
 def test_without_comparisons_every_row_counts():
     assert Condition().holds(ROWS).all()
 

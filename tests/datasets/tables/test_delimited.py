@@ -65,6 +65,19 @@ def test_other_columns_may_hold_anything(write):
     assert rows(write(text)) == EXPECTED
 
 
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_row_with_more_values_than_columns(write, before, monkeypatch):
+    monkeypatch.setattr(delimited, "CHUNK_ROWS", 2)
+    more = "1,10,4,7\n" * before + "1,Hello, world,4,7\n"
+    path = write(TEXT + more)
+    with pytest.raises(DataError) as error:
+        read(path)
+    assert str(error.value) == (
+        f"{path}:{4 + before}: expected 4 values, got 5: quote a value that holds the "
+        "delimiter"
+    )
+
+
 def test_ids_stay_as_they_are(write):
     text = 'user,item\n007,"a ""b"", c"\n☃,=1+1\n-1,3.0\n'
     expected = [["007", 'a "b", c'], ["☃", "=1+1"], ["-1", "3.0"]]
