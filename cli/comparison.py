@@ -51,7 +51,7 @@ def _difference(value: float | None, base: float | None) -> str:
     if value is None:
         return "nan"
     share = f" ({100 * value / base:+.1f} %)" if base else ""
-    return f"{value:+.4f}{share}"
+    return f"{value:+z.4f}{share}"
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,14 @@ from importlib import metadata
 import typer
 
 PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "pandas")
-OPTIONAL = ("pyg-lib", "torch-sparse", "torch-scatter", "optuna", "pyarrow")
+OPTIONAL = (
+    "pyg-lib",
+    "torch-sparse",
+    "torch-scatter",
+    "optuna",
+    "pyarrow",
+    "matplotlib",
+)
 
 
 def doctor() -> None:

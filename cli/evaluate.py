@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device
+from .options import CacheDir, DataRoot, Device, Threads
 
 
 def evaluate(
@@ -15,6 +15,7 @@ def evaluate(
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
     device: str = Device,
+    threads: int | None = Threads,
     k: list[int] = typer.Option(
         [20], "-k", metavar="<int>", help="Length of the list; may be repeated."
     ),
@@ -32,7 +33,9 @@ def evaluate(
     from pyg_advinfonce.training.evaluator import Evaluator
 
     from .table import cell
+    from .threads import use_threads
 
+    use_threads(threads)
     if min(k) < 1:
         raise ConfigError(f"-k must be positive (got {min(k)})")
     found = []

@@ -10,4 +10,10 @@ DataRoot: Path = typer.Option(
 CacheDir: Path | None = typer.Option(
     None, help="Where processed data is kept (default: the user's cache folder)."
 )
+Threads: int | None = typer.Option(
+    None,
+    min=1,
+    help="CPU threads (default: a thread a core); 1 is best for small data on a busy "
+    "machine.",
+)
 Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device
+from .options import CacheDir, DataRoot, Device, Threads
 
 
 def reproduce(
@@ -35,6 +35,7 @@ def reproduce(
     ),
     epochs: int | None = typer.Option(None, help="The most epochs of every run."),
     device: str = Device,
+    threads: int | None = Threads,
     out: Path | None = typer.Option(
         None, help="Where runs and tables are kept (default: runs/reproduce)."
     ),
@@ -46,7 +47,9 @@ def reproduce(
     from pyg_advinfonce.reproduction.request import Request
 
     from . import reproduction, session
+    from .threads import use_threads
 
+    use_threads(threads)
     request = Request(
         name,
         session.parse_seeds(None, seeds) or [],

@@ -1,7 +1,6 @@
 """One call of ``advnce reproduce``: what it says of runs, what it prints."""
 
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 
@@ -13,14 +12,14 @@ from pyg_advinfonce.reproduction.cells import TEXT_COLUMNS
 from pyg_advinfonce.reproduction.request import Report, Request, Watcher
 from pyg_advinfonce.training.callbacks import Callback
 
-from .progress import Progress
 from .table import aligned
+from .teller import Teller
 
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Reproduce, print the report and exit 1 if it is not as it should be."""
     reproduce = find_reproduction(request.name).load()
-    with closing(Teller(quiet=quiet)) as teller:
+    with closing(SeedTeller(quiet=quiet)) as teller:
         try:
             report: Report = reproduce(request, teller)
         except KeyboardInterrupt:
@@ -31,29 +30,14 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         raise typer.Exit(1)
 
 
-class Teller(Watcher):
+class SeedTeller(Teller, Watcher):
     """Shows a bar while a seed is trained; to be closed."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
-        self._bar: Progress | None = None
-
-    def say(self, text: str) -> None:
-        if not self.quiet:
-            print(text, file=sys.stderr)
-
     def start(self, label: str, config: Config) -> Sequence[Callback]:
-        self._bar = Progress(config.train.epochs, label, quiet=self.quiet)
-        return [self._bar]
+        return self.show_bar(label, config)
 
     def finish(self) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Take the bar off the screen."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def report_text(report: Report) -> str:

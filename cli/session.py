@@ -18,6 +18,7 @@ from pyg_advinfonce.experiment import Result, check, find_device, train
 from pyg_advinfonce.run_folder import create_run_folder
 from pyg_advinfonce.summary import summarize
 
+from .next_step import next_step
 from .progress import Progress
 from .table import metrics_table
 
@@ -106,7 +107,12 @@ def run(
     summary = summarize(config, seeds, results, folder)
     text = json.dumps(summary)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
-    typer.echo(text if as_json else metrics_table(summary, dataset.fingerprint))
+    if as_json:
+        typer.echo(text)
+        return
+    typer.echo(metrics_table(summary, dataset.fingerprint))
+    command = next_step("report", folder, data=config.dataset, data_root=plan.data_root)
+    typer.echo(f"next        {command}")
 
 
 def _configs(plan: Plan) -> list[Config]:

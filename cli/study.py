@@ -1,8 +1,6 @@
 """One call of ``advnce tune``: its study, what it says of trials, what it prints."""
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +15,10 @@ from pyg_advinfonce.run_folder import continue_run_folder
 from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.tuning import FILE, Watcher, flatten, tune
 
-from .progress import Progress
+from .next_step import next_step
 from .session import Plan
 from .table import aligned
+from .teller import Teller
 
 
 def run(
@@ -43,7 +42,7 @@ def run(
     place = find_device(device)
     check(config, dataset)
     name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
-    with closing(Teller(quiet=quiet)) as teller:
+    with closing(TrialTeller(quiet=quiet)) as teller:
         teller.say(f"data: {dataset.fingerprint}")
         summary = tune(
             config,
@@ -55,28 +54,18 @@ def run(
             device=place,
             watcher=teller,
         )
-    typer.echo(json.dumps(summary) if as_json else study_table(summary))
+    text = study_table(summary, plan.data_root)
+    typer.echo(json.dumps(summary) if as_json else text)
     if summary["best"] is None:
         teller.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
         raise typer.Exit(1)
 
 
-class Teller(Watcher):
+class TrialTeller(Teller, Watcher):
     """Shows a bar while a trial runs and a line when it has ended; to be closed."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
-        self._bar: Progress | None = None
-
-    def say(self, text: str) -> None:
-        """Say something on standard error, unless told to be quiet."""
-        if not self.quiet:
-            print(text, file=sys.stderr)
-
     def start(self, number: int, config: Config) -> Sequence[Callback]:
-        label = f"trial {number}"
-        self._bar = Progress(config.train.epochs, label, quiet=self.quiet)
-        return [self._bar]
+        return self.show_bar(f"trial {number}", config)
 
     def finish(self, row: Mapping[str, Any]) -> None:
         self.close()
@@ -86,14 +75,8 @@ class Teller(Watcher):
         error = f": {row['error']}" if row["error"] else ""
         self.say(f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}")
 
-    def close(self) -> None:
-        """Take the bar off the screen."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
-
-def study_table(summary: Mapping[str, Any]) -> str:
+def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
     """Return the best trials, the best first, and where the study lies."""
     counts = summary["trials"]
     states = ", ".join(f"{counts[s]} {s}" for s in ("complete", "pruned", "failed"))
@@ -108,9 +91,10 @@ def study_table(summary: Mapping[str, Any]) -> str:
         f"study  {folder}, {summary['seconds']:.1f} s of training",
     ]
     if summary["best"] is not None:
-        named = ["--loss", summary["loss"], "--data", summary["data"]]
+        data = summary["data"]
+        named = ["--loss", summary["loss"], "--data", data]
         words = ["train", summary["model"], *named, "--config", f"{folder}/best.toml"]
-        lines.append(f"next   {shlex.join(['advnce', *words])}")
+        lines.append(f"next   {next_step(*words, data=data, data_root=data_root)}")
     return "\n".join(lines)
 
 

@@ -49,12 +49,18 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
 def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     seeds = ", ".join(map(str, summary["seeds"]))
     epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
-    best = ", ".join(f"{best} of {total}" for best, total in epochs)
+    best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
+    rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
     return [
         f"{summary['model']} + {summary['loss']} on {summary['device']}",
         f"data        {fingerprint}",
         f"seeds       {seeds}",
         f"best epoch  {best} (by valid recall@20)",
+        *(
+            ["note        the last epoch was a best: try more --epochs"]
+            if rising
+            else []
+        ),
     ]
 
 

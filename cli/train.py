@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device
+from .options import CacheDir, DataRoot, Device, Threads
 
 
 def train(
@@ -37,6 +37,7 @@ def train(
     ),
     seeds: str | None = typer.Option(None, help="Several seeds: 0-4 or 1,3,5."),
     device: str = Device,
+    threads: int | None = Threads,
     valid_fraction: float | None = typer.Option(
         None, help="Share of train that becomes valid, where a folder has none."
     ),
@@ -49,7 +50,9 @@ def train(
 ) -> None:
     """Train a model and evaluate it on every held-out split."""
     from . import session
+    from .threads import use_threads
 
+    use_threads(threads)
     layers = session.layers(config, assignments, epochs, valid_fraction)
     plan = session.Plan(
         model,

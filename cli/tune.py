@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device
+from .options import CacheDir, DataRoot, Device, Threads
 
 
 def tune(
@@ -36,6 +36,7 @@ def tune(
         None, help="The seed of the search and of every trial (default: 0)."
     ),
     device: str = Device,
+    threads: int | None = Threads,
     valid_fraction: float | None = typer.Option(
         None, help="Share of train that becomes valid, where a folder has none."
     ),
@@ -47,7 +48,9 @@ def tune(
 ) -> None:
     """Search for good settings by the validation split alone."""
     from . import session, study
+    from .threads import use_threads
 
+    use_threads(threads)
     layers = session.layers(None, assignments, epochs, valid_fraction)
     if seed is not None:
         layers.append({"train": {"seed": seed}})

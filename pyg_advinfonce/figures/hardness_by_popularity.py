@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.figures.runs import (
     Device,
     Options,
@@ -63,9 +64,12 @@ def hardness_by_popularity(
         Columns ``seed``, ``moment`` (before the adversary's first epoch, after its
         last), ``rank`` of the negative's popularity within its row from 0, the least
         popular, to K - 1, and ``probability``, the mean p(j | u, i).
+
+    Raises:
+        ConfigError: If the adversary has no turn in so few epochs.
     """
     config = config or default_config(dataset)
-    epochs = epochs or last_adversarial(config, dataset) + 1
+    epochs = _epochs(config, dataset, epochs, say)
     tables = []
     for seed in seeds:
         say(f"hardness by popularity: seed {seed}, {epochs} epochs")
@@ -78,6 +82,20 @@ def hardness_by_popularity(
             rows_of(found.after, "after", seed),
         ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _epochs(config: Config, dataset: Dataset, asked: int | None, say: Say) -> int:
+    """Return how long to train, if the adversary has its turn in that time."""
+    last = last_adversarial(config, dataset)
+    epochs = last + 1 if asked is None else asked
+    if last_adversarial(config, dataset, before=epochs) < 0:
+        raise ConfigError(
+            f"the adversary has no turn in {epochs} epochs: hardness by popularity "
+            "needs more"
+        )
+    if epochs <= last:
+        say(f"the adversary goes on after {epochs} epochs, to epoch {last}, from 0")
+    return epochs
 
 
 def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """One HTML file about a run or a study."""
 
+import warnings
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -37,6 +38,9 @@ def write_report(
         CheckpointError: If the folder holds neither, or a file is damaged.
         ConfigError: If ``out`` is another kind of file, or cannot be written.
         MissingExtraError: If matplotlib is not installed.
+
+    Warns:
+        UserWarning: If a figure is left out.
     """
     out = out or folder / "report.html"
     _check_replaceable(out)
@@ -45,6 +49,8 @@ def write_report(
     else:
         seeds = read_run(folder)
         values = run_page(seeds, root=root, cache_dir=cache_dir)
+        if values["missing"]:
+            warnings.warn(f"left out: {values['missing']}", stacklevel=2)
         page = render("run.html.jinja", values)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

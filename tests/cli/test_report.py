@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 TRAIN = ["train", "lightgcn", "--epochs", 6, "--set", "train.eval_every=2", "--quiet"]
@@ -40,6 +42,17 @@ def test_what_is_neither_is_one_line(advnce, folder):
     assert found.code == 2
     assert found.line == ("nothing holds no finished run, no metrics.json, nor a study")
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("always:left out")
+def test_a_figure_that_is_left_out_is_a_warning(advnce, folder, split_folder):
+    path = split_folder()
+    advnce(*TRAIN, *ADVERSARY, "--data", path, "--set", "train.batch_size=4")
+    shutil.rmtree(path)
+    found = advnce("report", "run")
+    assert (found.code, found.out) == (0, "run/report.html\n")
+    said = "advnce: warning: left out: Hardness by popularity needs the run's data: "
+    assert found.err.startswith(said)
 
 
 def test_a_file_of_ones_own_is_left_alone(advnce, run, folder):

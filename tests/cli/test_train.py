@@ -112,7 +112,28 @@ def test_the_table_for_a_person(advnce):
         "mf + adv on cpu\ndata        simulated:coat: 290 users"
     )
     assert re.search(r"^test +0\.\d{4}", found.out, re.MULTILINE)
-    assert found.out.endswith("run         run\n")
+    assert found.out.endswith("run         run\nnext        advnce report run\n")
+    assert "best epoch  1 of 0-1 " in found.out
+    assert "try more --epochs" in found.out
+
+
+def test_the_next_command_names_the_root_of_the_data(advnce, split_folder):
+    path = split_folder()
+    words = ["--data", path.name, "--data-root", path.parent, "--out", "run", *SMALL]
+    found = advnce("train", "mf", "--loss", "bpr", "--epochs", 1, *words)
+    (following,) = (x for x in found.out.splitlines() if x.startswith("next"))
+    assert following == f"next        advnce report run --data-root {path.parent}"
+    assert advnce(*following.split()[2:]).err == ""
+
+
+def test_threads(advnce):
+    before = torch.get_num_threads()
+    try:
+        assert advnce(*QUICK, "--threads", before + 1).code == 0
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert advnce(*QUICK, "--threads", 0).code == 2
 
 
 def test_the_same_seed_gives_the_same_bits(advnce, folder):

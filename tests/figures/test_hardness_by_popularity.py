@@ -1,6 +1,7 @@
 import pytest
 from scipy.stats import spearmanr
 
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.figures import hardness_by_popularity as figure
 from pyg_advinfonce.figures.runs import default_config
 
@@ -34,6 +35,19 @@ def test_the_adversary_begins_without_an_opinion(dataset, config):
     assert abs(sum(found) / len(found)) < 0.3
     before = table[table["moment"] == "before"]["probability"] * 64
     assert before.between(0.97, 1.03).all()
+
+
+def test_an_adversary_without_a_turn_is_an_error(dataset, config):
+    with pytest.raises(ConfigError, match="no turn in 2 epochs"):
+        figure.hardness_by_popularity(dataset, seeds=[0], epochs=2, config=config)
+
+
+def test_an_adversary_that_is_cut_short_is_said(dataset, config):
+    said = []
+    figure.hardness_by_popularity(
+        dataset, seeds=[0], epochs=4, config=config, say=said.append
+    )
+    assert any(text.startswith("the adversary goes on after 4 epochs") for text in said)
 
 
 def test_a_profile_is_a_distribution(trained):

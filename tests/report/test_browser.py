@@ -7,7 +7,10 @@ import pytest
 from pyg_advinfonce.report import write_report
 from tests.report.browser import Browser
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:left out"),  # these runs have no weights
+]
 
 WIDTHS = [360, 1280]
 LONG = "a-very-long-name-without-a-blank-" * 8

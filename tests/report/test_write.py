@@ -7,6 +7,8 @@ from pyg_advinfonce.report import write_report
 from pyg_advinfonce.report.read import read_run
 from tests.report.page import Page
 
+pytestmark = pytest.mark.filterwarnings("ignore:left out")  # runs without weights
+
 NAMES = [
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",

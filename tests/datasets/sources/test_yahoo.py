@@ -63,7 +63,9 @@ def test_a_wrong_line_is_named(write, line, said):
 def test_files_without_what_is_needed(write):
     with pytest.raises(DataError, match=r"-test\.txt:1: expected users of"):
         build_yahoo(write(CHOSEN, "77\t5\t5\n"), 0)
-    with pytest.raises(DataError, match=r"-train\.txt:1: expected rows with rating >= 4"):
+    with pytest.raises(
+        DataError, match=r"-train\.txt:1: expected rows with rating >= 4"
+    ):
         build_yahoo(write("1\t5\t1\n", SHOWN), 0)
     with pytest.raises(DataError, match=r"-train\.txt:1: expected a line"):
         build_yahoo(write("", SHOWN), 0)
