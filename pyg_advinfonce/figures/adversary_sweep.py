@@ -49,6 +49,7 @@ def adversary_sweep(
     config: Config | None = None,
     device: Device = "auto",
     say: Say = print,
+    runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train AdvInfoNCE with several numbers of adversarial epochs.
 
@@ -60,6 +61,7 @@ def adversary_sweep(
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         say: Told of every training.
+        runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
         Columns ``adversary_epochs``, ``last_adversarial`` (the last of them that was
@@ -88,6 +90,7 @@ def adversary_sweep(
         device=device,
         callbacks=[SplitMetrics([split])],
         say=say,
+        runs=runs,
     )
 
 

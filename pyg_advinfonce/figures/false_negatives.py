@@ -55,6 +55,7 @@ def false_negatives(
     config: Config | None = None,
     device: Device = "auto",
     say: Say = print,
+    runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train AdvInfoNCE, and InfoNCE of the same mass, and watch the false negatives.
 
@@ -70,6 +71,7 @@ def false_negatives(
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         say: Told of every training.
+        runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
         Columns ``loss`` (adv, infonce), ``seed``, ``epoch``, ``ndcg`` at 20 on the
@@ -95,6 +97,7 @@ def false_negatives(
         device=device,
         callbacks=_watch(dataset, split),
         say=say,
+        runs=runs,
     )
 
 

@@ -1,6 +1,7 @@
 """Figure 4a: the adversary makes popular items the harder negatives."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -10,11 +11,13 @@ from torch import Tensor
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.figures.kept import kept
 from pyg_advinfonce.figures.runs import (
     Device,
     Options,
     Say,
     default_config,
+    key_of,
     last_adversarial,
     learn,
     spread,
@@ -49,6 +52,7 @@ def hardness_by_popularity(
     config: Config | None = None,
     device: Device = "auto",
     say: Say = print,
+    runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train AdvInfoNCE and return what the adversary thinks of popular items.
 
@@ -59,6 +63,7 @@ def hardness_by_popularity(
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         say: Told of every training.
+        runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
         Columns ``seed``, ``moment`` (before the adversary's first epoch, after its
@@ -70,17 +75,22 @@ def hardness_by_popularity(
     """
     config = config or default_config(dataset)
     epochs = _epochs(config, dataset, epochs, say)
-    tables = []
-    for seed in seeds:
+
+    def make(seed: int) -> pd.DataFrame:
         say(f"hardness by popularity: seed {seed}, {epochs} epochs")
         found = HardnessProfile()
         learn(
             config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
         )
-        tables += [
-            rows_of(found.before, "before", seed),
-            rows_of(found.after, "after", seed),
-        ]
+        profiles = {"before": found.before, "after": found.after}
+        tables = [rows_of(profile, name, seed) for name, profile in profiles.items()]
+        return pd.concat(tables, ignore_index=True)
+
+    keys = {
+        seed: key_of(config, dataset, seed=seed, epochs=epochs, shown="profile")
+        for seed in seeds
+    }
+    tables = [kept(runs, key, partial(make, seed)) for seed, key in keys.items()]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,6 +1,7 @@
 """Figure 7: what hardness does to the scores and ranks of single negatives."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
@@ -14,11 +15,13 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.experiment import Result, find_device, prepare
+from pyg_advinfonce.figures.kept import kept
 from pyg_advinfonce.figures.runs import (
     Device,
     Options,
     Say,
     default_config,
+    key_of,
     learn,
     num_epochs,
     variant,
@@ -65,6 +68,7 @@ def refinement(
     config: Config | None = None,
     device: Device = "auto",
     say: Say = print,
+    runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train InfoNCE and AdvInfoNCE and compare them on negatives of two users.
 
@@ -80,6 +84,7 @@ def refinement(
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         say: Told of every training.
+        runs: Where the table is kept and found again, if anywhere.
 
     Returns:
         Columns ``user``, ``item`` (as in the input, where the data knows that),
@@ -91,7 +96,21 @@ def refinement(
     """
     config = config or default_config(dataset)
     epochs = epochs or num_epochs(config, dataset)
-    place, seed = find_device(device), seeds[0]
+    key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
+    make = partial(_refinement, dataset, config, seeds[0], epochs, device, say)
+    return kept(runs, key, make)
+
+
+def _refinement(
+    dataset: Dataset,
+    config: Config,
+    seed: int,
+    epochs: int,
+    device: Device,
+    say: Say,
+) -> pd.DataFrame:
+    """Train both losses and return the table."""
+    place = find_device(device)
     results = {}
     for loss, (label, _) in MODELS.items():
         say(f"refinement: {label}, seed {seed}, {epochs} epochs")

@@ -1,6 +1,8 @@
 """The trainings that figures are made of: one set of settings, some of them varied."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Required, TypedDict
 
 import pandas as pd
@@ -9,6 +11,7 @@ import torch
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.experiment import Result, build_criterion, train
+from pyg_advinfonce.figures.kept import kept
 from pyg_advinfonce.training.callbacks import Callback, Record
 
 EVALUATIONS_AFTER = 20
@@ -26,6 +29,7 @@ class Options(TypedDict, total=False):
     config: Config | None
     device: Device
     say: Say
+    runs: Path | None
 
 
 class Variation(NamedTuple):
@@ -93,6 +97,21 @@ def learn(
     return train(config, dataset, device=device, callbacks=callbacks)
 
 
+def key_of(
+    config: Config, dataset: Dataset, *, seed: int, epochs: int, shown: object
+) -> list[object]:
+    """Return what decides a table of :func:`learn`, for :func:`~.kept.kept`.
+
+    Args:
+        config: The settings.
+        dataset: The data.
+        seed: The seed.
+        epochs: How long is trained.
+        shown: What of the training is in the table.
+    """
+    return [config.flat(), dataset.fingerprint, seed, epochs, shown]
+
+
 def curves(
     variations: Iterable[Variation],
     dataset: Dataset,
@@ -103,6 +122,7 @@ def curves(
     device: Device,
     callbacks: Sequence[Callback],
     say: Say,
+    runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train every variation with every seed; return the table of all their curves.
 
@@ -115,35 +135,46 @@ def curves(
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         callbacks: Told of every epoch; they keep nothing.
         say: Told of every training.
+        runs: Where finished curves are kept and found again, if anywhere.
     """
+
+    def make(text: str, config: Config, seed: int) -> pd.DataFrame:
+        say(f"{text}, seed {seed}, {epochs} epochs")
+        result = learn(
+            config,
+            dataset,
+            seed=seed,
+            epochs=epochs,
+            device=device,
+            callbacks=callbacks,
+        )
+        return curve(result, columns)
+
     tables = []
     for text, config, labels in variations:
         for seed in seeds:
-            say(f"{text}, seed {seed}, {epochs} epochs")
-            result = learn(
-                config,
-                dataset,
-                seed=seed,
-                epochs=epochs,
-                device=device,
-                callbacks=callbacks,
-            )
-            tables.append(curve(result, columns, **labels, seed=seed))
+            key = key_of(config, dataset, seed=seed, epochs=epochs, shown=columns)
+            table = kept(runs, key, partial(make, text, config, seed))
+            tables.append(labelled(table, **labels, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
-def curve(result: Result, columns: dict[str, str], **labels: object) -> pd.DataFrame:
+def curve(result: Result, columns: dict[str, str]) -> pd.DataFrame:
     """Return one row an evaluated epoch.
 
     Args:
         result: The training.
         columns: Names of the history's values, by the column they become.
-        **labels: Constant columns that come first, e.g. ``seed=0``.
     """
     evaluated = [record for record in result.history if record.metrics]
     rows = [{"epoch": r.epoch} | values_of(r, columns) for r in evaluated]
     table = pd.DataFrame(rows, columns=["epoch", *columns])
-    table = table.astype(dict.fromkeys(columns, float))
+    return table.astype(dict.fromkeys(columns, float))
+
+
+def labelled(table: pd.DataFrame, **labels: object) -> pd.DataFrame:
+    """Return a table with constant columns before its own, e.g. ``seed=0``."""
+    table = table.copy()
     for place, (name, value) in enumerate(labels.items()):
         table.insert(place, name, [value] * len(table))
     return table

@@ -70,6 +70,7 @@ def strategies(
     config: Config | None = None,
     device: Device = "auto",
     say: Say = print,
+    runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train every strategy in the same settings and return its way.
 
@@ -82,6 +83,7 @@ def strategies(
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         say: Told of every training.
+        runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
         Columns ``strategy``, ``seed``, ``epoch``, ``recall`` and ``ndcg`` at 20 on the
@@ -109,6 +111,7 @@ def strategies(
         device=device,
         callbacks=[SplitMetrics([split])],
         say=say,
+        runs=runs,
     )
 
 

@@ -59,6 +59,7 @@ def reproduce_figure(request: Request, watcher: Watcher) -> Report:
         epochs=_epochs(request),
         device=request.device,
         say=watcher.say,
+        runs=request.runs / "figures",
     )
     return _report(request, dataset.fingerprint, files)
 

@@ -9,6 +9,7 @@ import pytest
 
 from pyg_advinfonce import experiment
 from pyg_advinfonce.errors import NonFiniteLossError
+from pyg_advinfonce.figures import runs
 from pyg_advinfonce.reproduction import run_store
 from pyg_advinfonce.reproduction.paper_table import PaperTable, paper_table
 
@@ -343,6 +344,25 @@ def test_a_figure(advnce, folder):
     names = {file.name for file in files.iterdir()}
     assert names == {f"fig4{p}.{k}" for p in "abc" for k in ("png", "svg", "csv")}
     assert "fig4a" in found.out
+
+
+@pytest.mark.parametrize(("name", "seeds"), [("fig4", [6, 6, 12]), ("fig7", [2, 2, 2])])
+def test_a_figure_takes_finished_seeds_again(advnce, folder, monkeypatch, name, seeds):
+    trained = []
+
+    def train(config, *words, **options):
+        trained.append(config)
+        return experiment.train(config, *words, **options)
+
+    monkeypatch.setattr(runs, "train", train)
+    words = ["reproduce", name, "--data", "simulated", "--set", "encoder.dim=8"]
+    words += ["--epochs", "8", "--set", "loss.adversary_every=3", "--quiet"]
+    texts = []
+    for number, asked in zip(seeds, ("0", "0", "0-1"), strict=True):
+        assert advnce(*words, "--seeds", asked).code == 0
+        assert len(trained) == number
+        texts.append({p: p.read_bytes() for p in folder.rglob("figures/*/*.csv")})
+    assert texts[0] == texts[1] != {}
 
 
 def test_a_figure_has_no_check(advnce):

@@ -1,0 +1,34 @@
+"""Tables of trainings that are kept by what they are, and found again."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+
+
+def kept(
+    folder: Path | None,
+    key: Sequence[object],
+    make: Callable[[], pd.DataFrame],
+) -> pd.DataFrame:
+    """Return a table that is there, or make it and keep it.
+
+    Args:
+        folder: Where tables are kept; None keeps none.
+        key: All that decides what is in it, in what JSON has.
+        make: Makes it; its index is not kept.
+    """
+    if folder is None:
+        return make()
+    digest = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    path = folder / f"{digest[:16]}.json"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        text = json.dumps(make().to_dict("list"))
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
