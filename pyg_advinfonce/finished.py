@@ -62,10 +62,10 @@ def read_seed(folder: Path) -> FinishedSeed:
     except OSError as error:
         reason = f"{folder} holds no finished run, no {file.name}"
         raise CheckpointError(reason) from error
-    except ValueError as error:
-        raise CheckpointError(f"{file}: not the metrics of a run") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
     if not isinstance(record, dict) or not {"metrics", "data"} <= record.keys():
-        raise CheckpointError(f"{file}: not the metrics of a run")
+        raise CheckpointError(f"{file} is damaged: not the metrics of a run")
     return FinishedSeed(folder, Config.load(folder / "config.toml"), record)
 
 

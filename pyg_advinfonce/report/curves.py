@@ -150,7 +150,7 @@ def draw(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
 
 
 def _mark_best(axes: "Axes", seed: Seed, column: str, color: str) -> None:
-    best = seed.history[seed.history["epoch"] == seed.saved["best_epoch"]]
+    best = seed.history[seed.history["epoch"] == seed.record["best_epoch"]]
     axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
 
 

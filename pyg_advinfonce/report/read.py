@@ -10,28 +10,23 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.experiment import seed_folders
+from pyg_advinfonce.finished import FinishedSeed, read_seed
 
 Row = dict[str, str]
 T = TypeVar("T")
+SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Seed:
-    """One trained seed.
+class Seed(FinishedSeed):
+    """One trained seed with its history.
 
     Attributes:
-        folder: Where it lies.
-        config: Its configuration.
-        saved: What ``metrics.json`` holds.
         history: One row an epoch, a column a value; NaN where there is none.
     """
 
-    folder: Path
-    config: Config
-    saved: dict[str, Any]
     history: pd.DataFrame
 
 
@@ -58,8 +53,17 @@ def read_run(folder: Path) -> list[Seed]:
     if not finished:
         raise CheckpointError(
             f"{folder} holds no finished run, no metrics.json, nor a study"
+            + _runs_below(folder)
         )
     return [_read_seed(seed) for seed in finished]
+
+
+def _runs_below(folder: Path) -> str:
+    """Say which runs lie deeper, the first few of them."""
+    found = {file.parent.parent for file in folder.rglob("seed-*/metrics.json")}
+    names = [str(run) for run in sorted(found)[:SHOWN]]
+    more = ["..."] * (len(found) > SHOWN)
+    return f"; there are {', '.join(names + more)}" if found else ""
 
 
 def read_study(folder: Path) -> Study:
@@ -78,10 +82,10 @@ def read_study(folder: Path) -> Study:
 
 
 def _read_seed(folder: Path) -> Seed:
-    saved = _parsed(folder / "metrics.json", _object)
-    _need(folder / "metrics.json", saved, "metrics", "best_epoch", "data", "device")
+    seed = read_seed(folder)
+    _need(folder / "metrics.json", seed.record, "best_epoch", "device")
     history = _parsed(folder / "history.jsonl", _lines)
-    return Seed(folder, Config.load(folder / "config.toml"), saved, history)
+    return Seed(seed.folder, seed.config, seed.record, history)
 
 
 def _parsed(path: Path, parse: Callable[[str], T]) -> T:

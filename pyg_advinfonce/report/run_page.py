@@ -17,7 +17,7 @@ def run_page(
     seeds: Sequence[Seed], *, root: Path, cache_dir: Path | None
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
-    config, saved = seeds[0].config, seeds[0].saved
+    config, saved = seeds[0].config, seeds[0].record
     metrics = _metrics(seeds)
     paper = comparable(config)
     figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)
@@ -25,7 +25,7 @@ def run_page(
         "title": f"{config.model} + {config.criterion} on {config.dataset}",
         "config": config,
         "fingerprint": saved["data"],
-        "seeds": [seed.config.train.seed for seed in seeds],
+        "seeds": [seed.seed for seed in seeds],
         "tiles": _tiles(seeds, metrics, paper),
         "metrics": _table(metrics, paper),
         "by_seed": _by_seed(seeds),
@@ -42,9 +42,9 @@ def run_page(
 
 
 def _metrics(seeds: Sequence[Seed]) -> dict[str, dict[str, Any]]:
-    names = list(seeds[0].saved["metrics"])
+    names = list(seeds[0].record["metrics"])
     values = {
-        name: [seed.saved["metrics"].get(name) for seed in seeds] for name in names
+        name: [seed.record["metrics"].get(name) for seed in seeds] for name in names
     }
     return {name: spread(found) for name, found in values.items()}
 
@@ -59,10 +59,10 @@ def _tiles(
     for name in first:
         known = f"paper {paper[name]:.4f}" if name in paper else ""
         tiles.append((name, cell(metrics[name]), known))
-    epochs = ", ".join(f"{s.saved['best_epoch']}" for s in seeds)
+    epochs = ", ".join(f"{s.record['best_epoch']}" for s in seeds)
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
     tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
-    seconds = sum(seed.saved.get("wall_seconds") or 0.0 for seed in seeds)
+    seconds = sum(seed.record.get("wall_seconds") or 0.0 for seed in seeds)
     tiles.append(("time", f"{seconds:.1f} s", "all seeds, without loading the data"))
     return tiles
 
@@ -92,12 +92,12 @@ def cell(value: dict[str, Any]) -> str:
 
 
 def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
-    names = list(seeds[0].saved["metrics"])
+    names = list(seeds[0].record["metrics"])
     rows = []
     for seed in seeds:
-        found = [seed.saved["metrics"].get(name) for name in names]
+        found = [seed.record["metrics"].get(name) for name in names]
         cells = ["-" if value is None else f"{value:.4f}" for value in found]
-        rows.append((seed.config.train.seed, seed.saved["best_epoch"], cells))
+        rows.append((seed.seed, seed.record["best_epoch"], cells))
     return {"columns": names, "rows": rows}
 
 
@@ -118,7 +118,7 @@ def show(value: object) -> str:
 
 
 def _environment(seeds: Sequence[Seed]) -> list[tuple[str, str]]:
-    saved = [seed.saved for seed in seeds]
+    saved = [seed.record for seed in seeds]
     speeds = [s["seconds_per_epoch"] for s in saved if s.get("seconds_per_epoch")]
     peaks = [s["peak_rss_mb"] for s in saved if s.get("peak_rss_mb")]
     rows = [("device", ", ".join(dict.fromkeys(str(s["device"]) for s in saved)))]

@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import pytest
 
@@ -10,7 +11,7 @@ def test_a_run_is_its_finished_seeds_in_order(run, write_seed):
     for seed in (10, 2):
         write_seed(run / f"seed-{seed}")
     run.joinpath("seed-1/metrics.json").unlink()
-    assert [seed.config.train.seed for seed in read_run(run)] == [0, 2, 10]
+    assert [seed.seed for seed in read_run(run)] == [0, 2, 10]
     assert [seed.folder.name for seed in read_run(run / "seed-2")] == ["seed-2"]
 
 
@@ -30,8 +31,8 @@ def test_a_history_without_an_epoch(run):
     ("name", "text", "said"),
     [
         ("metrics.json", "{", "metrics.json is damaged"),
-        ("metrics.json", "[]", "expected a JSON object"),
-        ("metrics.json", "{}", "it has no 'metrics'"),
+        ("metrics.json", "[]", "is damaged: not the metrics of a run"),
+        ("metrics.json", "{}", "is damaged: not the metrics of a run"),
         ("metrics.json", "[" * 9999, "metrics.json is damaged"),
         ("history.jsonl", '{"epoch": 0', "history.jsonl is damaged"),
         ("history.jsonl", '{"epoch": "<b>"}', "history.jsonl is damaged"),
@@ -60,6 +61,16 @@ def test_a_folder_of_something_else(tmp_path):
     with pytest.raises(CheckpointError, match="holds no finished run"):
         read_run(tmp_path)
     assert not is_study(tmp_path)
+
+
+def test_runs_that_lie_deeper_are_named(run, tmp_path):
+    deep = tmp_path / "table" / "runs"
+    for name in "abcd":
+        shutil.copytree(run, deep / name)
+    with pytest.raises(CheckpointError) as error:
+        read_run(tmp_path / "table")
+    names = ", ".join(str(deep / name) for name in "abc")
+    assert str(error.value).endswith(f"nor a study; there are {names}, ...")
 
 
 def test_a_study_is_its_summary_and_its_trials(study):
