@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "run_folder": BASICS,
     "per_user": BASICS,
     "seed_text": set(),
+    "spreadsheet_text": set(),
     "experiment": BASICS
     | TENSORS
     | PARTS
@@ -52,13 +53,22 @@ ALLOWED: dict[str, set[str]] = {
     | {"graph", "config", "experiment", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"config", "experiment"},
-    "figures": BASICS | {"graph", "config", "experiment", "datasets.base", "training"},
+    "figures": BASICS
+    | {
+        "graph",
+        "config",
+        "experiment",
+        "datasets.base",
+        "training",
+        "spreadsheet_text",
+    },
     "report": BASICS
-    | {"graph", "config", "experiment", "summary", "figures", "training"},
+    | {"graph", "config", "experiment", "finished", "summary", "figures", "training"},
     "finished": BASICS | {"config", "experiment"},
     "analysis": BASICS | {"finished", "per_user", "seed_text", "summary"},
     "reproduction": BASICS
-    | {"graph", "config", "experiment", "finished", "summary", "seed_text", "analysis"}
+    | {"graph", "config", "experiment", "finished", "summary", "analysis"}
+    | {"seed_text", "spreadsheet_text"}
     | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"}
     | {"figures"},
     "cli": BASICS

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
 import pandas as pd
 import torch
@@ -38,6 +38,7 @@ from pyg_advinfonce.figures.style import (
 )
 from pyg_advinfonce.figures.truth import Likes, truth
 from pyg_advinfonce.graph import ITEM, USER, num_nodes, test_splits
+from pyg_advinfonce.training.batch_hardness import batch_hardness
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.sampler import EdgeSampler
 from pyg_advinfonce.training.trainer import seed_everything
@@ -152,15 +153,10 @@ def _rows(
     result: Result, graph: HeteroData, config: Config, likes: Likes
 ) -> Iterator[Row]:
     """Yield an epoch's rows that hold a false negative, in their random order."""
-    method, size = result.method.eval(), config.train.batch_size
-    z = method.encoder(graph, perturb=False)
-    x_user, x_item = z.layers[0]
-    sampler = EdgeSampler(
-        graph, batch_size=size, num_negatives=config.train.num_negatives
-    )
+    size, negatives = config.train.batch_size, config.train.num_negatives
+    sampler = EdgeSampler(graph, batch_size=size, num_negatives=negatives)
     for _, batch in sampler:
-        hardness: Any = method.criterion.hardness
-        delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+        delta = batch_hardness(result.method, graph, batch)
         user, item = batch.user_id, batch.neg_id
         false = likes(user.unsqueeze(-1).expand_as(item), item)  # [B, K]
         for b in false.any(-1).nonzero().view(-1).tolist():

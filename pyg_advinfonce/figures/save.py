@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pyg_advinfonce.figures.style import styled
+from pyg_advinfonce.spreadsheet_text import spreadsheet_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI, NUM_COLORS = 150, 128
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @styled
@@ -37,9 +37,5 @@ def _save_png(figure: "Figure", path: Path) -> None:
 
 
 def guarded(table: pd.DataFrame) -> pd.DataFrame:
-    """Put a quote before texts that a spreadsheet would take for formulas."""
-    return table.map(lambda cell: _guarded(cell) if isinstance(cell, str) else cell)
-
-
-def _guarded(text: str) -> str:
-    return f"'{text}".replace("\r", " ") if text.startswith(FORMULA) else text
+    """Put an apostrophe before texts that a spreadsheet would take for formulas."""
+    return table.map(lambda x: spreadsheet_text(x) if isinstance(x, str) else x)

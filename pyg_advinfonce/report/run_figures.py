@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import torch
 
 from pyg_advinfonce.errors import AdvInfoNCEError
 from pyg_advinfonce.experiment import load_run
@@ -15,6 +13,7 @@ from pyg_advinfonce.figures.style import ORANGE, new_figure, styled
 from pyg_advinfonce.report.curves import Chart
 from pyg_advinfonce.report.read import Seed
 from pyg_advinfonce.report.svg import inline_svg
+from pyg_advinfonce.training.batch_hardness import batch_hardness
 from pyg_advinfonce.training.hardness_profile import profile
 from pyg_advinfonce.training.sampler import EdgeSampler
 from pyg_advinfonce.training.trainer import seed_everything
@@ -66,7 +65,6 @@ def _popularity(seeds: Sequence[Seed], root: Path, cache_dir: Path | None) -> Ch
     return Chart(title, note, inline_svg(figure, "popularity", title))
 
 
-@torch.no_grad()
 def _profile(seed: Seed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
     config, method, graph = load_run(
         seed.folder, root=root, cache_dir=cache_dir, device="cpu"
@@ -75,9 +73,5 @@ def _profile(seed: Seed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
     seed_everything(number, 0, 0, stream=3)
     size, negatives = config.train.batch_size, config.train.num_negatives
     _, batch = next(iter(EdgeSampler(graph, batch_size=size, num_negatives=negatives)))
-    method.eval()
-    z = method.encoder(graph, perturb=False)
-    x_user, x_item = z.layers[0]
-    hardness: Any = method.criterion.hardness
-    delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+    delta = batch_hardness(method, graph, batch)
     return popularity.rows_of(profile(delta, batch, graph), "best", number)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from pyg_advinfonce.spreadsheet_text import spreadsheet_text
+
 
 def to_csv(records: Sequence[Mapping[str, object]]) -> str:
     """Return a line a record; lists are joined by semicolons.
@@ -20,6 +22,5 @@ def _cell(value: object) -> object:
     if isinstance(value, list):
         return _cell("; ".join(map(str, value)))
     if isinstance(value, str):
-        line = " ".join(value.split())
-        return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+        return spreadsheet_text(value)
     return value

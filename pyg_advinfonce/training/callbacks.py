@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.encoders.base import Embeddings
 from pyg_advinfonce.functional import align, uniform
+from pyg_advinfonce.training.batch_hardness import batch_hardness
 
 if TYPE_CHECKING:
     from pyg_advinfonce.training.trainer import Trainer
@@ -62,7 +62,7 @@ class Diagnostics(Callback):
         if trainer.last_batch is None or not is_diagnosed(record):
             return
         graph, batch = trainer.last_batch
-        z = encode(trainer, graph)
+        z = trainer.method.eval().encoder(graph, perturb=False)
         x_user, x_item = z.layers[0]
         found = trainer.method.criterion.diagnostics(
             z.user, z.item, batch, x_user=x_user, x_item=x_item
@@ -88,16 +88,13 @@ class FalseNegatives(Callback):
     def __init__(self, likes: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.likes = likes
 
-    @torch.no_grad()
     def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
-        hardness = getattr(trainer.method.criterion, "hardness", None)
-        if hardness is None or not is_diagnosed(record):
+        has_none = getattr(trainer.method.criterion, "hardness", None) is None
+        if has_none or not is_diagnosed(record):
             return
         counts = torch.zeros(4, dtype=torch.long, device="cpu")
         for graph, batch in trainer.sampler:
-            z = encode(trainer, graph)
-            x_user, x_item = z.layers[0]
-            delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+            delta = batch_hardness(trainer.method, graph, batch)
             counts += self._count((delta < 0).cpu(), batch)
         negatives, soft, false, soft_false = counts.tolist()
         record.diagnostics["soft_negatives"] = soft / max(negatives, 1)
@@ -135,10 +132,3 @@ def is_diagnosed(record: Record) -> bool:
     return bool(record.metrics) or any(
         name.startswith("adversary/") for name in record.losses
     )
-
-
-def encode(trainer: "Trainer", graph: object) -> Embeddings:
-    """Return the unperturbed embeddings, in evaluation mode."""
-    trainer.method.eval()
-    found: Embeddings = trainer.method.encoder(graph, perturb=False)
-    return found

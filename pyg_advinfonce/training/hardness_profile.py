@@ -1,14 +1,13 @@
 """How hard the adversary makes negatives, by their popularity."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.training.callbacks import Callback, Record, encode
+from pyg_advinfonce.training.batch_hardness import batch_hardness
+from pyg_advinfonce.training.callbacks import Callback, Record
 from pyg_advinfonce.training.trainer import Trainer
 
 
@@ -35,10 +34,7 @@ class HardnessProfile(Callback):
         if trainer.last_batch is None or not (attacked or self.after is None):
             return
         graph, batch = trainer.last_batch
-        z = encode(trainer, graph)
-        x_user, x_item = z.layers[0]
-        hardness: Any = trainer.method.criterion.hardness
-        delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+        delta = batch_hardness(trainer.method, graph, batch)
         found = profile(delta, batch, trainer.graph)
         self.before, self.after = (
             (self.before, found) if attacked else (found, self.after)
