@@ -7,8 +7,9 @@ from typing import Any
 from pyg_advinfonce.analysis.note_lines import note_lines
 from pyg_advinfonce.analysis.p_text import p_text
 from pyg_advinfonce.seed_text import seed_text
+from pyg_advinfonce.summary import spread_text
 
-from .table import aligned, cell
+from .table import aligned
 
 HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
 
@@ -28,7 +29,7 @@ def _rows(
     return [
         [metric, *HEAD],
         *(
-            [name, seed_text(seeds), cell(row), *_comparison(row, rows[0])]
+            [name, seed_text(seeds), spread_text(row), *_comparison(row, rows[0])]
             for name, seeds, row in runs
         ),
     ]

@@ -29,10 +29,9 @@ def evaluate(
     """Rank every held-out split by a trained run's weights."""
     from pyg_advinfonce import experiment
     from pyg_advinfonce.errors import ConfigError
-    from pyg_advinfonce.summary import spread
+    from pyg_advinfonce.summary import spread, spread_text
     from pyg_advinfonce.training.evaluator import Evaluator
 
-    from .table import cell
     from .threads import use_threads
 
     use_threads(threads)
@@ -50,4 +49,4 @@ def evaluate(
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
         return
     for name, value in metrics.items():
-        typer.echo(f"{name:<28}{cell(value)}")
+        typer.echo(f"{name:<28}{spread_text(value)}")

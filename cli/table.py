@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyg_advinfonce.config import Config, comparable
+from pyg_advinfonce.summary import spread_text
 
 
 def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
@@ -14,7 +15,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     ordered = sorted(splits, key=lambda s: s == "valid")
     rows = [["split", *columns]]
     for split in ordered:
-        rows.append([split, *(cell(metrics[f"{split}/{c}"]) for c in columns)])
+        rows.append([split, *(spread_text(metrics[f"{split}/{c}"]) for c in columns)])
     paper = comparable(Config.model_validate(summary["config"]))
     for split in ordered:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
@@ -24,14 +25,6 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     return "\n".join(
         [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
     )
-
-
-def cell(value: Mapping[str, Any]) -> str:
-    """Return mean and standard deviation in four digits."""
-    mean, std = value["mean"], value["std"]
-    if mean is None:
-        return "nan"
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:

@@ -1,7 +1,7 @@
 """What several seeds of one configuration say together."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +47,11 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
         "std": statistics.stdev(known) if complete and len(known) > 1 else None,
         "values": list(values),
     }
+
+
+def spread_text(value: Mapping[str, Any]) -> str:
+    """Return mean and standard deviation of :func:`spread` in four digits."""
+    mean, std = value["mean"], value["std"]
+    if mean is None:
+        return "nan"
+    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"

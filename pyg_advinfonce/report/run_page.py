@@ -8,7 +8,7 @@ from pyg_advinfonce.config import Config, comparable
 from pyg_advinfonce.report.curves import GEOMETRY, HARDNESS, TRAINING, charts
 from pyg_advinfonce.report.read import Seed
 from pyg_advinfonce.report.run_figures import run_figures
-from pyg_advinfonce.summary import spread
+from pyg_advinfonce.summary import spread, spread_text
 
 SECTIONS = ("train", "encoder", "loss", "hardness", "method", "data")
 
@@ -58,7 +58,7 @@ def _tiles(
     tiles = []
     for name in first:
         known = f"paper {paper[name]:.4f}" if name in paper else ""
-        tiles.append((name, cell(metrics[name]), known))
+        tiles.append((name, spread_text(metrics[name]), known))
     epochs = ", ".join(f"{s.record['best_epoch']}" for s in seeds)
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
     tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
@@ -74,7 +74,9 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
     rows = []
     for split in sorted(splits, key=lambda s: s == "valid"):
         found = [metrics.get(f"{split}/{column}") for column in columns]
-        rows.append((split, False, [cell(value) if value else "" for value in found]))
+        rows.append(
+            (split, False, [spread_text(value) if value else "" for value in found])
+        )
         known = [paper.get(f"{split}/{column}") for column in columns]
         if any(value is not None for value in known):
             cells = ["" if value is None else f"{value:.4f}" for value in known]
@@ -83,20 +85,12 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
     return {"columns": columns, "rows": rows, "source": table}
 
 
-def cell(value: dict[str, Any]) -> str:
-    """Return mean and standard deviation in four digits."""
-    mean, std = value["mean"], value["std"]
-    if mean is None:
-        return "-"
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
-
-
 def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
     names = list(seeds[0].record["metrics"])
     rows = []
     for seed in seeds:
         found = [seed.record["metrics"].get(name) for name in names]
-        cells = ["-" if value is None else f"{value:.4f}" for value in found]
+        cells = ["nan" if value is None else f"{value:.4f}" for value in found]
         rows.append((seed.seed, seed.record["best_epoch"], cells))
     return {"columns": names, "rows": rows}
 

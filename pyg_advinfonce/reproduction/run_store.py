@@ -1,7 +1,6 @@
 """Runs that are kept by what they are, and found again."""
 
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from hashlib import sha256
@@ -15,6 +14,7 @@ from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.finished import FinishedSeed, read_seed
+from pyg_advinfonce.run_folder import folder_name
 from pyg_advinfonce.training.callbacks import Callback
 
 
@@ -29,7 +29,7 @@ def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     settings = config.flat()
     settings.pop("train.seed")
     text = json.dumps([settings, fingerprint], sort_keys=True)
-    data = re.sub(r"[^\w.-]+", "-", Path(config.dataset).name)
+    data = folder_name(Path(config.dataset).name)
     digest = sha256(text.encode()).hexdigest()[:10]
     return root / f"{data}-{config.model}-{config.criterion}-{digest}"
 

@@ -13,7 +13,7 @@ def test_metrics_are_means_and_deviations_test_first(page):
     rows = {split: cells for split, _, cells in page["metrics"]["rows"]}
     assert list(rows) == ["test", "test, paper", "valid"]
     assert page["metrics"]["columns"] == ["recall@20", "ndcg@20"]
-    assert rows["test"] == ["0.2500 ± 0.0707", "-"]
+    assert rows["test"] == ["0.2500 ± 0.0707", "nan"]
     assert rows["valid"] == ["0.3500 ± 0.0707", ""]
 
 
@@ -35,7 +35,7 @@ def test_other_settings_have_no_numbers_to_compare(run, tmp_path):
 def test_every_seed_has_a_row(page):
     rows = page["by_seed"]["rows"]
     assert [(seed, epoch) for seed, epoch, _ in rows] == [(0, 14), (1, 14)]
-    assert rows[1][2] == ["0.4000", "0.3000", "-"]
+    assert rows[1][2] == ["0.4000", "0.3000", "nan"]
 
 
 def test_settings_are_listed_and_the_seed_is_not_one(page):
