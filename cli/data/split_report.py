@@ -2,6 +2,7 @@
 
 import shlex
 
+from pyg_advinfonce.config import Train
 from pyg_advinfonce.datasets.splits.split_folder import SplitFolder
 
 
@@ -12,7 +13,8 @@ def report(folder: SplitFolder) -> str:
     options = " ".join(f"{key}={_text(v)}" for key, v in record["options"].items())
     repeated = sum(record["duplicates_merged"].values())
     state = "written" if folder.is_new else "there already, made alike"
-    command = shlex.join(["advnce", "train", "lightgcn", "--data", str(folder.path)])
+    words = ["train", "lightgcn", "--data", str(folder.path)]
+    command = shlex.join(["advnce", *words, *_batches(record["counts"]["train"])])
     return "\n".join(
         [
             f"{folder.path}: {state}",
@@ -22,6 +24,13 @@ def report(folder: SplitFolder) -> str:
             f"next     {command}",
         ]
     )
+
+
+def _batches(pairs: int) -> list[str]:
+    """Return the setting with which so few train pairs fill some batches."""
+    if pairs >= Train().batch_size:
+        return []
+    return ["--set", f"train.batch_size={2 ** max(0, pairs.bit_length() - 3)}"]
 
 
 def _text(value: object) -> str:
