@@ -75,7 +75,7 @@ def _report(error: Exception) -> int:
         _say(str(error))
         return FAILED if isinstance(error, NonFiniteLossError) else USAGE
     if isinstance(error, OSError):
-        _say(f"{error.filename or 'standard output'}: {error.strerror}")
+        _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
         return FAILED
     if _is_out_of_memory(error):
         _say("out of memory: lower train.batch_size, num_negatives or encoder.dim")

@@ -11,6 +11,8 @@ from pyg_advinfonce.errors import ConfigError
 
 MARK = ".advnce"
 MAX_NAME = 100
+OTHERS = ("runs", "study.sqlite3")
+"""What folders hold that are continued: of ``reproduce``, of ``tune``."""
 
 
 def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Path:
@@ -101,4 +103,7 @@ def _clear(folder: Path, overwrite: bool) -> None:
         raise ConfigError(f"{folder} exists: choose another --out, or --overwrite")
     if not (folder / MARK).is_file():
         raise ConfigError(f"{folder} is no run of advnce: it is not overwritten")
+    other = next((name for name in OTHERS if (folder / name).exists()), None)
+    if other is not None:
+        raise ConfigError(f"{folder} holds {other}, not one run: it is not overwritten")
     shutil.rmtree(folder)

@@ -72,6 +72,14 @@ def test_an_existing_run_is_overwritten_on_demand(here):
     assert [path.name for path in here.joinpath("run").iterdir()] == [MARK]
 
 
+@pytest.mark.parametrize("name", ["runs", "study.sqlite3"])
+def test_a_table_or_a_study_is_no_run_to_overwrite(here, name):
+    create_run_folder(here / "kept", "name").joinpath(name).mkdir()
+    with pytest.raises(ConfigError, match=f"holds {name}, not one run"):
+        create_run_folder(here / "kept", "name", overwrite=True)
+    assert here.joinpath("kept", name).is_dir()
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_no_run_is_never_touched(here, overwrite):
     folder, file = here / "thesis", here / "note"

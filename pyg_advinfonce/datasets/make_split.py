@@ -10,7 +10,7 @@ from typing import Any
 from pyg_advinfonce.datasets.file_hash import file_sha256
 from pyg_advinfonce.datasets.sources.raw_files import raw_files
 from pyg_advinfonce.datasets.sources.source import SOURCES
-from pyg_advinfonce.datasets.split_files import SplitPairs
+from pyg_advinfonce.datasets.split_files import SplitPairs, split_of_file
 from pyg_advinfonce.datasets.split_table import read_split_tables, split_table
 from pyg_advinfonce.datasets.splits.overlap import OVERLAPS, resolve_overlaps
 from pyg_advinfonce.datasets.splits.recipe import Recipe
@@ -124,21 +124,24 @@ def _split_tables(folder: Path) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.stem
-        if path.suffix not in SUFFIXES or name.split("_")[0] not in _KINDS:
+        known = split_of_file(f"{name}.txt") == name
+        if path.suffix.lower() not in SUFFIXES or not known:
             continue
         if name in found:
             raise ConfigError(f"{path}: {found[name].name} is the split '{name}', too")
         found[name] = path
     for kind in ("train", "test"):
-        if not any(name.split("_")[0] == kind for name in found):
+        if not any(_kind(name) == kind for name in found):
             raise DatasetNotFoundError(
                 f"{folder}: expected a table a split, train.csv, test.csv and perhaps "
                 f"valid.csv, no {kind} found"
             )
-    return dict(sorted(found.items(), key=lambda x: _KINDS.index(x[0].split("_")[0])))
+    kinds = ("train", "valid", "test")
+    return dict(sorted(found.items(), key=lambda x: kinds.index(_kind(x[0]))))
 
 
-_KINDS = ("train", "valid", "test")
+def _kind(split: str) -> str:
+    return split.split("_")[0]
 
 
 def _existing(source: str) -> Path:

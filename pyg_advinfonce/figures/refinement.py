@@ -99,7 +99,10 @@ def refinement(
     epochs = epochs or num_epochs(config, dataset)
     key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
     make = partial(_refinement, dataset, config, seeds[0], epochs, device, say)
-    return kept(runs, key, make)
+    table = kept(runs, key, make)
+    for node, column in ((USER, "user"), (ITEM, "item")):
+        table[column] = [_name(dataset.graph, node, row) for row in table[column]]
+    return table
 
 
 def _refinement(
@@ -110,7 +113,7 @@ def _refinement(
     device: Device,
     say: Say,
 ) -> pd.DataFrame:
-    """Train both losses and return the table."""
+    """Train both losses and return the table, users and items by their rows."""
     place = find_device(device)
     results = {}
     for loss, (label, _) in MODELS.items():
@@ -196,15 +199,14 @@ def _table(
     listings: dict[str, _Listing],
     ranks: dict[str, dict[int, int]],
 ) -> pd.DataFrame:
-    graph = listings["adv"].graph
     found = []
     for kind, k in zip(KINDS, places, strict=True):
         item = int(row.item[k])
         for loss, listing in listings.items():
             found.append(
                 {
-                    "user": _name(graph, USER, row.user),
-                    "item": _name(graph, ITEM, item),
+                    "user": row.user,
+                    "item": item,
                     "kind": kind,
                     "loss": loss,
                     "score": listing.score(row.user, item),

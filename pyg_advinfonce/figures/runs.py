@@ -1,5 +1,6 @@
 """The trainings that figures are made of: one set of settings, some of them varied."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,15 @@ from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.experiment import Result, build_criterion, train
 from pyg_advinfonce.figures.kept import kept
+from pyg_advinfonce.registry import LOSSES
 from pyg_advinfonce.training.callbacks import Callback, Record
 
 EVALUATIONS_AFTER = 20
 MOST_EPOCHS = 2000
+LEARNED = ("adv", "adv-mlp", "adv-reverse")
+"""The losses with an adversary that learns."""
+FORMAT_VERSION = 1
+"""Raised when the same settings give another table."""
 
 Say = Callable[[str], None]
 Device = torch.device | str
@@ -55,17 +61,27 @@ def default_config(dataset: Dataset) -> Config:
 def variant(config: Config, criterion: str, loss: Sections) -> Config:
     """Return AdvInfoNCE's configuration with another loss and nothing else changed.
 
+    The other losses whose adversary learns keep its hardness, too.
+
     Args:
         config: AdvInfoNCE's.
         criterion: The loss's name; InfoNCE takes AdvInfoNCE's temperature and weight.
         loss: Settings of its own.
     """
     shared = config.model_dump(mode="json", exclude_none=True)
+    names = ["encoder", "method", "train"]
     if criterion == "infonce":
-        kept = ("tau", "negative_weight")
-        shared["loss"] = {key: shared["loss"][key] for key in kept}
-    layers = [{s: shared[s] for s in ("encoder", "loss", "train")}, loss]
+        shared["loss"] = {k: _loss_value(config, k) for k in ("tau", "negative_weight")}
+    if criterion in LEARNED:
+        names.append("hardness")
+    layers = [{name: shared[name] for name in [*names, "loss"]}, loss]
     return Config.resolve(config.model, criterion, config.dataset, layers=layers)
+
+
+def _loss_value(config: Config, key: str) -> object:
+    """Return a setting of the loss, or the default of the argument that it is."""
+    arguments = inspect.signature(LOSSES[config.criterion].load()).parameters
+    return config.loss.get(key, arguments[key].default)
 
 
 def last_adversarial(
@@ -109,7 +125,9 @@ def key_of(
         epochs: How long is trained.
         shown: What of the training is in the table.
     """
-    return [config.flat(), dataset.fingerprint, seed, epochs, shown]
+    overridden = ("train.epochs", "train.patience", "train.seed")
+    settings = {k: v for k, v in config.flat().items() if k not in overridden}
+    return [FORMAT_VERSION, settings, dataset.fingerprint, seed, epochs, shown]
 
 
 def curves(

@@ -1,6 +1,6 @@
 """A figure of the paper, drawn anew."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +11,7 @@ from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.registry import REPRODUCTIONS
 from pyg_advinfonce.reproduction.request import Report, Request, Watcher
 from pyg_advinfonce.run_folder import folder_name
+from pyg_advinfonce.seed_text import seed_text
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,19 @@ class Figure:
     Attributes:
         module: The module of :mod:`pyg_advinfonce.figures` that draws it.
         data: The data set that the paper shows.
+        is_of_one_seed: Whether it shows the first seed alone.
     """
 
     module: str
     data: str
+    is_of_one_seed: bool = False
 
 
 FIGURES: Mapping[str, Figure] = {
     "fig4": Figure("fig4", "kuairec"),
     "fig5": Figure("adversary_sweep", "kuairec"),
     "fig6": Figure("false_negatives", "tencent"),
-    "fig7": Figure("refinement", "tencent"),
+    "fig7": Figure("refinement", "tencent", is_of_one_seed=True),
 }
 
 
@@ -50,10 +53,11 @@ def reproduce_figure(request: Request, watcher: Watcher) -> Report:
     config = Config.resolve("lightgcn", "adv", data, layers=list(request.layers))
     dataset = _load(config, request)
     request.make_folders()
+    seeds = request.seeds[:1] if figure.is_of_one_seed else request.seeds
     module = import_module(f"pyg_advinfonce.figures.{figure.module}")
     files: list[Path] = module.reproduce(
         dataset,
-        seeds=request.seeds,
+        seeds=seeds,
         out=request.folder / "figures" / folder_name(data),
         config=config,
         epochs=_epochs(request),
@@ -61,7 +65,7 @@ def reproduce_figure(request: Request, watcher: Watcher) -> Report:
         say=watcher.say,
         runs=request.runs / "figures",
     )
-    return _report(request, dataset.fingerprint, files)
+    return _report(request, seeds, dataset.fingerprint, files)
 
 
 def _load(config: Config, request: Request) -> Dataset:
@@ -79,19 +83,21 @@ def _epochs(request: Request) -> int | None:
     return next((epochs for epochs in reversed(asked) if epochs is not None), None)
 
 
-def _report(request: Request, fingerprint: str, files: list[Path]) -> Report:
+def _report(
+    request: Request, seeds: Sequence[int], fingerprint: str, files: list[Path]
+) -> Report:
     names = dict.fromkeys(path.stem for path in files)
     kinds = {n: [f.suffix[1:] for f in files if f.stem == n] for n in names}
     title = f"{request.name}: {REPRODUCTIONS[request.name].help.split(':')[0]}"
     return Report(
         title,
-        [("data", fingerprint), ("seeds", ", ".join(map(str, request.seeds)))],
+        [("data", fingerprint), ("seeds", seed_text(seeds))],
         [["panel", "files"], *([name, " ".join(kinds[name])] for name in names)],
         [],
         {
             "name": request.name,
             "data": [fingerprint],
-            "seeds": list(request.seeds),
+            "seeds": list(seeds),
             "files": [str(path) for path in files],
         },
     )

@@ -108,7 +108,9 @@ def _train(
             folder, config, line.dataset, device=request.device, callbacks=callbacks
         )
     except NonFiniteLossError as error:
-        line.reason, line.failed = str(error), True
+        reason = f"seed {config.train.seed}: {error}"
+        line.reason = "; ".join(filter(None, [line.reason, reason]))
+        line.failed = True
         return None
     finally:
         watcher.finish()

@@ -106,12 +106,16 @@ def _succeeded(
 def _stem(name: str, request: Request) -> str:
     """Return the files' name: what is not the whole table by default has its own."""
     data = [] if request.data is None else [Path(request.data).name]
-    usual = list(request.seeds) == DEFAULT_SEEDS
-    seeds = [] if usual else ["seeds", seed_text(request.seeds)]
-    digest = sha256(json.dumps([*request.layers]).encode()).hexdigest()[:6]
-    changed = ["changed", digest] if any(request.layers) else []
-    words = [name, *data, *seeds, *changed]
-    return folder_name("-".join(words))
+    seeds, path = (
+        list(request.seeds),
+        request.data if "/" in f"{request.data}" else None,
+    )
+    changed = [seeds != DEFAULT_SEEDS and seeds, any(request.layers) and request.layers]
+    asked = [*changed, request.against, path]
+    if not any(asked):
+        return folder_name("-".join([name, *data]))
+    digest = sha256(json.dumps(asked).encode()).hexdigest()[:6]
+    return folder_name("-".join([name, digest, *data, "seeds", seed_text(seeds)]))
 
 
 def _summary(

@@ -64,6 +64,16 @@ def test_naming_what_was_found_is_the_same_split(table, tmp_path):
     assert not make_split(str(table), tmp_path / "out", table=named).is_new
 
 
+def test_tables_of_other_names_are_no_splits(tables, tmp_path):
+    (tables / "train.csv").rename(tables / "train.CSV")
+    (tables / "test_old.csv").write_text(TABLE)
+    counts = make_split(str(tables), tmp_path / "out", overlap="drop").record["counts"]
+    assert set(counts) == {"users", "items", "train", "valid", "test"}
+    (tables / "train.CSV").rename(tables / "train_data.csv")
+    with pytest.raises(DatasetNotFoundError, match="no train found"):
+        make_split(str(tables), tmp_path / "other")
+
+
 def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(DatasetNotFoundError, match=r"none\.csv: no such file"):
         make_split(str(tmp_path / "none.csv"), tmp_path / "out")

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from pyg_advinfonce.config import Config
 from pyg_advinfonce.figures import runs
 from pyg_advinfonce.figures.runs import spread, variant
 
@@ -19,6 +20,28 @@ def test_a_variant_differs_in_its_loss_alone(config, loss):
     assert (varied.train, varied.encoder) == (config.train, config.encoder)
     for key in ("tau", "negative_weight"):
         assert varied.loss[key] == config.loss[key]
+
+
+def test_a_variant_of_settings_that_nobody_has_set():
+    config = Config.resolve("lightgcn", "adv", "mine")
+    assert variant(config, "infonce", {}).loss == {"tau": 0.2, "negative_weight": 64.0}
+
+
+def test_losses_that_learn_keep_the_hardness():
+    layers = [{"hardness": {"kind": "mlp"}}]
+    config = Config.resolve("lightgcn", "adv", "mine", layers=layers)
+    for loss in ("adv", "adv-reverse"):
+        assert variant(config, loss, {}).hardness == {"kind": "mlp"}
+    assert variant(config, "rand", {}).hardness == {"kind": "random"}
+    assert variant(config, "infonce", {}).hardness == {}
+
+
+def test_what_a_training_overrides_is_no_part_of_its_key(dataset, config):
+    other = config.updated({"train": {"epochs": 3, "patience": 1, "seed": 9}})
+    keys = [
+        runs.key_of(c, dataset, seed=0, epochs=5, shown="x") for c in (config, other)
+    ]
+    assert keys[0] == keys[1]
 
 
 def test_the_adversarys_last_epoch(dataset, config):

@@ -72,7 +72,7 @@ def find_columns(
 
     Raises:
         DataError: If a column is not there, or the choice is not clear.
-        ConfigError: If ``positive_if`` has another form.
+        ConfigError: If ``positive_if`` has another form, or is about an id.
     """
     finder = _Finder(path, names)
     user = finder.find("user", options.user_col)
@@ -82,7 +82,13 @@ def find_columns(
             f"user_col and item_col are both '{user}': choose two columns"
         )
     time = finder.find("time", options.time_col) if needs_time else None
-    return Columns(user, item, time, _positive(finder, options))
+    positive = _positive(finder, options)
+    ids = sorted({user, item} & {*positive.columns})
+    if ids:
+        raise ConfigError(
+            f"positive_if compares '{ids[0]}' with a number, but it is an id"
+        )
+    return Columns(user, item, time, positive)
 
 
 def _positive(finder: "_Finder", options: TableOptions) -> Condition:

@@ -109,13 +109,10 @@ class DelimitedTable:
                     yield chunk.set_axis([self.names[p] for p in places], axis=1)
 
     def _check_lengths(self) -> None:
-        """Refuse the first row with more values than columns: pandas cuts it off.
-
-        Rows are looked at only if the file has more delimiters than its lines need.
-        """
-        number = len(self.names)
-        if self._count(self._delimiter) <= (number - 1) * self._count("\n"):
+        """Refuse the first row with more values than columns: pandas cuts it off."""
+        if not self._may_have_long_rows():
             return
+        number = len(self.names)
         for line, record in self._records():
             if any(record[number:]):
                 raise DataError(
@@ -123,17 +120,19 @@ class DelimitedTable:
                     "quote a value that holds the delimiter"
                 )
 
-    def _count(self, sign: str) -> int:
+    def _may_have_long_rows(self) -> bool:
+        """Whether a line has too many delimiters, quoted or not, or an open quote."""
+        sign, most = self._delimiter.encode(), len(self.names) - 1
         with self.path.open("rb") as file:
-            blocks = iter(lambda: file.read(2**20), b"")
-            return sum(block.count(sign.encode()) for block in blocks)
+            return any(line.count(sign) > most or line.count(b'"') % 2 for line in file)
 
     def _finite(self, values: pd.Series, column: str) -> pd.Series:
         if values.dtype == object:  # an id that is compared with a number, too
             code, texts = pd.factorize(values)
             if not all(is_number(text.strip(_BLANKS)) for text in texts):
                 raise self._no_number(column)
-            values = pd.Series(texts.astype("float64").to_numpy()[code])
+            numbers = texts.astype("float64").to_numpy()[code]
+            values = pd.Series(numbers, index=values.index)
         if not np.isfinite(values.to_numpy()).all():
             raise self._no_number(column)
         return values
@@ -147,7 +146,7 @@ class DelimitedTable:
                 lambda text: not is_time(text),
                 f"numbers or ISO 8601 times in column '{column}'",
             )
-        return pd.Series(times[code])
+        return pd.Series(times[code], index=values.index)
 
     def _no_number(self, column: str) -> DataError:
         expected = f"a finite number in column '{column}'"

@@ -88,7 +88,7 @@ class ParquetTable:
             return self._numbers(values)
         times = parse_times(pd.Index(values))
         if times is not None:
-            return pd.Series(times)
+            return pd.Series(times, index=values.index)
         expected = f"numbers or ISO 8601 times in column '{values.name}'"
         raise self._refusal(values, lambda text: not is_time(text), expected)
 

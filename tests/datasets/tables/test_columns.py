@@ -40,6 +40,11 @@ def test_a_time_is_found_only_where_it_is_needed():
         find(["user", "item", "date", "time"], needs_time=True)
 
 
+def test_an_id_is_no_number_to_compare():
+    with pytest.raises(ConfigError, match="'item' with a number, but it is an id"):
+        find(["user", "item"], positive_if="item < 100")
+
+
 def test_a_chosen_name_wins():
     columns = find(["user", "who", "item"], user_col="who")
     assert columns.user == "who"

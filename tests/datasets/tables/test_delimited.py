@@ -58,6 +58,11 @@ def test_any_layout(write, text):
 def test_pieces_are_one_table(write, monkeypatch):
     monkeypatch.setattr(delimited, "CHUNK_ROWS", 1)
     assert rows(write(TEXT)) == EXPECTED
+    dates = TEXT.replace(",7\n", ",1970-01-01\n").replace(",8\n", ",1970-01-02\n")
+    found = read(write(dates), time="time")["time"].to_list()
+    assert found[0] < found[1]
+    both = read(write(TEXT), ids=("user", "item", "rating"))["rating"].to_list()
+    assert both == [4.0, 5.5]
 
 
 def test_other_columns_may_hold_anything(write):
@@ -68,7 +73,7 @@ def test_other_columns_may_hold_anything(write):
 @pytest.mark.parametrize("before", [0, 2])
 def test_a_row_with_more_values_than_columns(write, before, monkeypatch):
     monkeypatch.setattr(delimited, "CHUNK_ROWS", 2)
-    more = "1,10,4,7\n" * before + "1,Hello, world,4,7\n"
+    more = "\n1,10\n" * (before // 2) + "1,Hello, world,4,7\n"
     path = write(TEXT + more)
     with pytest.raises(DataError) as error:
         read(path)
