@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,14 @@ def advnce(folder, monkeypatch, capsys):
         return Outcome(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def interruptible():
+    """Let processes heed Ctrl-C also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

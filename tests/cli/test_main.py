@@ -161,7 +161,7 @@ def test_output_that_does_not_fit_is_one_line():
     assert said == "advnce: standard output: No space left on device\n"
 
 
-def test_ctrl_c_ends_training_in_one_line(folder):
+def test_ctrl_c_ends_training_in_one_line(folder, interruptible):
     with start("train", "mf", "--loss", "bpr", "--epochs", "99999999") as process:
         while not process.stderr.readline().startswith("config:"):
             assert process.poll() is None
