@@ -151,7 +151,6 @@ class _Listing:
         return float(self.z_user[user] @ self.z_item[item])
 
 
-@torch.no_grad()
 def _rows(
     result: Result, graph: HeteroData, config: Config, likes: Likes
 ) -> Iterator[Row]:

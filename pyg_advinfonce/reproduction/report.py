@@ -106,16 +106,14 @@ def _succeeded(
 def _stem(name: str, request: Request) -> str:
     """Return the files' name: what is not the whole table by default has its own."""
     data = [] if request.data is None else [Path(request.data).name]
-    seeds, path = (
-        list(request.seeds),
-        request.data if "/" in f"{request.data}" else None,
-    )
-    changed = [seeds != DEFAULT_SEEDS and seeds, any(request.layers) and request.layers]
-    asked = [*changed, request.against, path]
-    if not any(asked):
+    path = None if request.data in (None, *data) else request.data
+    layers = [layer for layer in request.layers if layer]
+    asked = [list(request.seeds), layers, request.against, path]
+    if asked == [DEFAULT_SEEDS, [], None, None]:
         return folder_name("-".join([name, *data]))
     digest = sha256(json.dumps(asked).encode()).hexdigest()[:6]
-    return folder_name("-".join([name, digest, *data, "seeds", seed_text(seeds)]))
+    seeds = seed_text(request.seeds)
+    return folder_name("-".join([name, digest, *data, "seeds", seeds]))
 
 
 def _summary(

@@ -1,6 +1,5 @@
 """How hard the adversary makes negatives, by their popularity."""
 
-import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -28,7 +27,6 @@ class HardnessProfile(Callback):
         self.before: Tensor | None = None
         self.after: Tensor | None = None
 
-    @torch.no_grad()
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         attacked = any(name.startswith("adversary/") for name in record.losses)
         if trainer.last_batch is None or not (attacked or self.after is None):

@@ -21,6 +21,7 @@ from pyg_advinfonce.errors import DataError
 CHUNK_ROWS = 2**20
 DELIMITERS = (",", "\t", ";", "|")
 _MAX_HEADER = 2**16
+_BLOCK = 2**22
 _BLANKS = " \t\r\n"
 
 Records = Iterator[tuple[int, list[str]]]
@@ -122,9 +123,13 @@ class DelimitedTable:
 
     def _may_have_long_rows(self) -> bool:
         """Whether a line has too many delimiters, quoted or not, or an open quote."""
-        sign, most = self._delimiter.encode(), len(self.names) - 1
+        most, rest = len(self.names) - 1, b""
         with self.path.open("rb") as file:
-            return any(line.count(sign) > most or line.count(b'"') % 2 for line in file)
+            while block := file.read(_BLOCK):
+                lines, _, rest = (rest + block).rpartition(b"\n")
+                if _is_suspect(lines, self._delimiter, most):
+                    return True
+        return _is_suspect(rest, self._delimiter, most)
 
     def _finite(self, values: pd.Series, column: str) -> pd.Series:
         if values.dtype == object:  # an id that is compared with a number, too
@@ -246,6 +251,20 @@ class DelimitedTable:
         """Return where the last row begins: an open quote runs on to the end."""
         ends = [line for line, _ in self._records()][-2:]
         return ends[0] + 1 if len(ends) == 2 else 1
+
+
+def _is_suspect(lines: bytes, delimiter: str, most: int) -> bool:
+    """Whether one of the lines has more delimiters than that, or an open quote."""
+    if b'"' in lines:
+        sign = delimiter.encode()
+        return any(
+            line.count(sign) > most or line.count(b'"') % 2
+            for line in lines.split(b"\n")
+        )
+    signs = np.frombuffer(lines, np.uint8)
+    ends = np.append(np.flatnonzero(signs == ord("\n")), len(signs))
+    before = np.searchsorted(np.flatnonzero(signs == ord(delimiter)), ends)
+    return bool(np.diff(before, prepend=0).max() > most)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
