@@ -29,6 +29,7 @@ def evaluate(
     """Rank every held-out split by a trained run's weights."""
     from pyg_advinfonce import experiment
     from pyg_advinfonce.errors import ConfigError
+    from pyg_advinfonce.finite import finite
     from pyg_advinfonce.summary import spread, spread_text
     from pyg_advinfonce.training.evaluator import Evaluator
 
@@ -43,7 +44,7 @@ def evaluate(
             folder, root=data_root, cache_dir=cache_dir, device=device
         )
         evaluator = Evaluator(graph, k=k, strict=strict)
-        found.append(experiment.finite(experiment.evaluate(method, graph, evaluator)))
+        found.append(finite(experiment.evaluate(method, graph, evaluator)))
     metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))

@@ -12,8 +12,9 @@ from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import AdvInfoNCEError, NonFiniteLossError
 
 from . import compare, data, doctor, evaluate, ls, report, reproduce, train, tune
+from .stop_signals import INTERRUPTED, TERMINATED
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE = 1, 2
 
 app = typer.Typer(
     name="advnce",
@@ -59,7 +60,7 @@ def main() -> None:
         code = INTERRUPTED
     except Exception as error:
         code = _report(error)
-    if code == INTERRUPTED:  # Typer makes this code of Ctrl-C
+    if code in (INTERRUPTED, TERMINATED):  # Typer makes the first of Ctrl-C
         _say("interrupted")
     if code:
         sys.exit(code)

@@ -28,7 +28,7 @@ class Progress(Callback):
         )
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        self._bar.update()
+        self._bar.update(record.epoch + 1 - self._bar.n)
         if self.quiet or not record.metrics:
             return
         stopping = trainer.stopping

@@ -1,26 +1,17 @@
-"""One call of ``advnce train``: its seeds, its folder, what it prints."""
+"""One call of ``advnce train``: what it is to train, and where."""
 
-import json
 import re
-import sys
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-import typer
-
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
-from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import Result, check, find_device, train
+from pyg_advinfonce.experiment import check
 from pyg_advinfonce.run_folder import create_run_folder
-from pyg_advinfonce.summary import summarize
 
-from .next_step import next_step
-from .progress import Progress
-from .table import metrics_table
+from .seed_loop import SeedLoop
 
 MAX_SEEDS = 1000
 
@@ -84,15 +75,20 @@ def layers(
 
 def run(
     plan: Plan,
+    make_loop: Callable[..., SeedLoop],
     *,
-    device: str,
     out: Path | None,
     overwrite: bool,
-    as_json: bool,
-    quiet: bool,
 ) -> None:
-    """Train every seed and print the summary."""
-    configs, place = _configs(plan), find_device(device)
+    """Train every seed in a new folder.
+
+    Args:
+        plan: What to train.
+        make_loop: Makes what trains, of the folder and the data.
+        out: The folder (default: one in ``runs``).
+        overwrite: Replace the run that is there.
+    """
+    configs = _configs(plan)
     config = configs[0]
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
@@ -100,19 +96,7 @@ def run(
     check(config, dataset)
     name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
     folder = create_run_folder(out, name, overwrite=overwrite)
-    _say(f"data: {dataset.fingerprint}", quiet)
-    _say(f"config: {_one_line(config)}", quiet)
-    results = [_train(c, dataset, place, folder, quiet) for c in configs]
-    seeds = [c.train.seed for c in configs]
-    summary = summarize(config, seeds, results, folder)
-    text = json.dumps(summary)
-    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
-    if as_json:
-        typer.echo(text)
-        return
-    typer.echo(metrics_table(summary, dataset.fingerprint))
-    command = next_step("report", folder, data=config.dataset, data_root=plan.data_root)
-    typer.echo(f"next        {command}")
+    make_loop(folder, dataset).run(configs)
 
 
 def _configs(plan: Plan) -> list[Config]:
@@ -128,28 +112,3 @@ def _configs(plan: Plan) -> list[Config]:
         )
         for last in seeded or [{}]
     ]
-
-
-def _train(
-    config: Config, dataset: Dataset, device: torch.device, folder: Path, quiet: bool
-) -> Result:
-    seed = config.train.seed
-    with closing(Progress(config.train.epochs, f"seed {seed}", quiet=quiet)) as bar:
-        path = folder / f"seed-{seed}"
-        return train(config, dataset, device=device, out=path, callbacks=[bar])
-
-
-def _one_line(config: Config) -> str:
-    sections = config.model_dump(mode="json", exclude_none=True)
-    parts = [
-        f"{section}.{key}={value}"
-        for section, keys in sections.items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-    ]
-    return f"{config.model} + {config.criterion}: {' '.join(parts)}"
-
-
-def _say(text: str, quiet: bool) -> None:
-    if not quiet:
-        print(text, file=sys.stderr)

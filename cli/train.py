@@ -1,20 +1,24 @@
 """``advnce train``: flags into a configuration, runs into a table or JSON."""
 
+from functools import partial
 from pathlib import Path
 
 import typer
+
+from pyg_advinfonce.errors import ConfigError
 
 from .options import CacheDir, DataRoot, Device, Threads
 
 
 def train(
-    model: str = typer.Argument(help="A model; see `advnce ls models`."),
+    model: str | None = typer.Argument(None, help="A model; see `advnce ls models`."),
     loss: str | None = typer.Option(
         None, help="A loss; see `advnce ls losses` (default: adv)."
     ),
-    data: str = typer.Option(
-        "simulated",
-        help="A data set, see `advnce ls datasets`, or the path of a folder or table.",
+    data: str | None = typer.Option(
+        None,
+        help="A data set, see `advnce ls datasets`, or the path of a folder or table "
+        "(default: simulated).",
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
@@ -45,25 +49,75 @@ def train(
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the run that is in --out."
     ),
+    resume: Path | None = typer.Option(
+        None, help="Go on with the run in this folder, with the settings that it has."
+    ),
+    force: bool = typer.Option(
+        False,
+        "--force",
+        help="Let --resume change train.epochs or train.patience.",
+    ),
+    save_every: int | None = typer.Option(
+        None,
+        min=1,
+        help="Write the training state after so many epochs (default: when 30 seconds "
+        "have passed since the last time).",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Train a model and evaluate it on every held-out split."""
-    from . import session
+    from pyg_advinfonce.experiment import find_device
+
+    from . import resumed, session
+    from .seed_loop import SeedLoop
     from .threads import use_threads
 
     use_threads(threads)
     layers = session.layers(config, assignments, epochs, valid_fraction)
+    make_loop = partial(
+        SeedLoop,
+        data_root=data_root,
+        device=find_device(device),
+        save_every=save_every,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    if resume is not None:
+        _refuse_with_resume(seed=seed, seeds=seeds, out=out, overwrite=overwrite)
+        names = {"model": model, "criterion": loss, "dataset": data}
+        resumed.resume(
+            resume,
+            {key: name for key, name in names.items() if name is not None},
+            layers,
+            make_loop,
+            data_root=data_root,
+            cache_dir=cache_dir,
+            force=force,
+        )
+        return
     plan = session.Plan(
-        model,
+        _given(model),
         loss,
-        data,
+        data or "simulated",
         layers,
         session.parse_seeds(seed, seeds),
         data_root,
         cache_dir,
         preset,
     )
-    session.run(
-        plan, device=device, out=out, overwrite=overwrite, as_json=as_json, quiet=quiet
-    )
+    session.run(plan, make_loop, out=out, overwrite=overwrite)
+
+
+def _given(model: str | None) -> str:
+    if model is None:
+        raise ConfigError(
+            "name a model, or a run by --resume (see advnce train --help)"
+        )
+    return model
+
+
+def _refuse_with_resume(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise ConfigError(f"--{name} does not go with --resume")

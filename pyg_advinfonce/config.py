@@ -10,11 +10,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pyg_advinfonce import presets
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
 from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
+from pyg_advinfonce.whole_file import write_text
 
 Sections = dict[str, dict[str, Any]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -131,6 +133,11 @@ class Config(BaseModel):
         found = self.model_dump(mode="json", exclude_none=True)
         names = {name: found.pop(name) for name in NAMES}
         return names | {f"{s}.{key}": v for s in found for key, v in found[s].items()}
+
+    def save(self, path: Path) -> None:
+        """Write a file of TOML for :meth:`load`."""
+        settings = self.model_dump(mode="json", exclude_none=True)
+        write_text(path, tomli_w.dumps(settings))
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -18,6 +18,11 @@ The command line prints the message of any of them as one line. All but
 :class:`NonFiniteLossError` (exit code 1) are bad input (exit code 2).
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.batch import EdgeBatch
+
 
 class AdvInfoNCEError(Exception):
     """Any error that this library raises on purpose."""
@@ -56,7 +61,15 @@ class CheckpointError(AdvInfoNCEError, ValueError):
 
 
 class NonFiniteLossError(AdvInfoNCEError, ArithmeticError):
-    """A loss or a gradient became infinite or NaN during training."""
+    """A loss or a gradient became infinite or NaN during training.
+
+    Attributes:
+        batch: The :class:`~pyg_advinfonce.batch.EdgeBatch` of the step, if any.
+    """
+
+    def __init__(self, message: str, batch: "EdgeBatch | None" = None) -> None:
+        super().__init__(message)
+        self.batch = batch
 
 
 class MissingExtraError(AdvInfoNCEError, ImportError):

@@ -2,46 +2,36 @@
 
 import inspect
 import json
-import math
-import platform
-import resource
-import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import tomli_w
 import torch
-from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce import __version__
 from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.hardness import KINDS, Hardness, build_hardness
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.per_user import save_per_user
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+from pyg_advinfonce.seed_folder import SeedFolder
 from pyg_advinfonce.terms.base import RankingTerm
 from pyg_advinfonce.training.callbacks import (
     Callback,
     Diagnostics,
     FalseNegatives,
-    HistoryFile,
     Record,
 )
-from pyg_advinfonce.training.checkpoint import load_weights, save_weights
+from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.sampler import EdgeSampler
 from pyg_advinfonce.training.trainer import Trainer, seed_everything
@@ -82,32 +72,46 @@ def train(
     out: Path | None = None,
     callbacks: Sequence[Callback] = (),
     criterion: Criterion | RankingTerm | None = None,
+    resume: bool = False,
+    force: bool = False,
+    save_every: int | None = None,
 ) -> Result:
     """Train one seed of a configuration and evaluate its best epoch on every split.
+
+    With a folder, an interrupted training can go on where it was: its state is written
+    there now and then, and whenever training ends, by an error or Ctrl-C, too.
 
     Args:
         config: The configuration.
         dataset: The data, e.g. of :func:`~pyg_advinfonce.datasets.load.load_dataset`.
         device: ``auto``, ``cpu``, ``cuda`` or any other of torch's devices.
-        out: A folder for configuration, history, metrics and weights.
+        out: A folder for configuration, history, metrics, weights and training state.
         callbacks: Told of every epoch's end, after the built-in diagnostics.
         criterion: A loss of your own, in place of the one that the configuration names.
+        resume: Go on from the training state in ``out``, if there is one.
+        force: Let it go on with another ``train.epochs`` or ``train.patience``.
+        save_every: Write the state after so many epochs (default: after an epoch, when
+            30 seconds have passed since the last time).
 
     Raises:
         ConfigError: If an option is wrong.
+        CheckpointError: If the training state is damaged, or of other settings or data.
         NonFiniteLossError: If training leaves the real numbers.
     """
     started, place = time.perf_counter(), find_device(device)
     trainer = assemble(config, dataset, device=place, criterion=criterion)
-    told: list[Callback] = [Diagnostics(), *callbacks]
-    if hasattr(dataset, "likes"):
-        told.insert(1, FalseNegatives(dataset.likes))
+    likes = getattr(dataset, "likes", None)
+    watching = [FalseNegatives(likes)] if likes else []
+    trainer.callbacks = [Diagnostics(), *watching, *callbacks]
+    folder = None
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        save_config(config, out)
-        told.append(HistoryFile(out / "history.jsonl"))
-    trainer.callbacks = told
-    best_epoch = _fit(trainer, out)
+        folder = SeedFolder(
+            out, config, dataset.fingerprint, str(place), save_every=save_every
+        )
+        folder.begin(trainer, resume=resume, force=force)
+    started -= sum(record.seconds for record in trainer.history)
+    with folder.keeping(trainer) if folder else nullcontext():
+        best_epoch = trainer.fit()
     per_user = rank_users(trainer.method, trainer.graph, trainer.evaluator)
     result = Result(
         trainer.method,
@@ -119,8 +123,8 @@ def train(
         str(place),
         per_user,
     )
-    if out is not None:
-        save_result(result, dataset.fingerprint, out)
+    if folder is not None:
+        folder.finish(result)
     return result
 
 
@@ -142,17 +146,6 @@ def assemble(
     graph = prepare(dataset, place)
     method = build_method(config, graph, criterion).to(place)
     return make_trainer(config, method, graph, callbacks)
-
-
-def _fit(trainer: Trainer, out: Path | None) -> int:
-    """Train; where that fails, leave the best weights so far in the run's folder."""
-    try:
-        return trainer.fit()
-    except NonFiniteLossError:
-        if out is not None and trainer.stopping.best_epoch >= 0:
-            trainer.stopping.restore(trainer.method)
-            save_weights(trainer.method, out / "weights.safetensors")
-        raise
 
 
 def check(config: Config, dataset: Dataset) -> None:
@@ -308,48 +301,6 @@ def find_device(name: torch.device | str) -> torch.device:
     return device
 
 
-def save_config(config: Config, folder: Path) -> None:
-    """Write a configuration as TOML."""
-    text = tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
-    (folder / "config.toml").write_text(text, encoding="utf-8")
-
-
-def save_result(result: Result, fingerprint: str, folder: Path) -> None:
-    """Write a run's weights and metrics; ``metrics.json`` says that all is there."""
-    save_weights(result.method, folder / "weights.safetensors")
-    save_per_user(_arrays(result.per_user), folder)
-    summary = {
-        "metrics": finite(result.metrics),
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.history),
-        "seconds_per_epoch": result.seconds_per_epoch,
-        "wall_seconds": result.wall_seconds,
-        "peak_rss_mb": peak_rss_mb(),
-        "device": result.device,
-        "versions": versions(),
-        "data": fingerprint,
-    }
-    text = json.dumps(summary, indent=2) + "\n"
-    (folder / "metrics.json").write_text(text, encoding="utf-8")
-
-
-def _arrays(per_user: Iterable[UserMetrics]) -> dict[str, NDArray[Any]]:
-    """Return the arrays of ``per_user.npz``."""
-    found: dict[str, NDArray[Any]] = {}
-    for split in per_user:
-        found[f"{split.split}/user"] = split.user.cpu().numpy().astype(np.int32)
-        for name, value in split.values.items():
-            found[f"{split.split}/{name}"] = value.float().cpu().numpy()
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a result depends on."""
-    found = {name: metadata.version(name) for name in ("torch", "torch-geometric")}
-    python = platform.python_version()
-    return {"pyg-advinfonce": __version__, **found, "python": python}
-
-
 def seed_folders(run: Path) -> list[Path]:
     """Return the seeds' folders of a run, or the folder itself if it is one seed's."""
     if (run / "config.toml").is_file():
@@ -403,14 +354,3 @@ def _check_same_data(folder: Path, fingerprint: str) -> None:
         raise CheckpointError(
             f"{folder} was trained on other data: {trained_on}; found {fingerprint}"
         )
-
-
-def finite(values: dict[str, float]) -> dict[str, float | None]:
-    """Replace what JSON cannot say by None."""
-    return {k: v if math.isfinite(v) else None for k, v in values.items()}
-
-
-def peak_rss_mb() -> float:
-    """Return the largest resident memory of this process so far, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

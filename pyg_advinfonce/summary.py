@@ -5,34 +5,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_advinfonce.config import Config
-from pyg_advinfonce.experiment import Result, finite, peak_rss_mb
+from pyg_advinfonce.finished import FinishedSeed
 
 
-def summarize(
-    config: Config, seeds: Sequence[int], results: Sequence[Result], run_dir: Path
-) -> dict[str, Any]:
+def summarize(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
     """Return a JSON-ready object; standard deviations have ddof 1, null for one seed.
 
     ``seconds_per_epoch`` is the mean over seeds of the training time of an epoch, the
     adversary's pass included, evaluation and each seed's first epoch excluded.
     """
-    seconds = [r.seconds_per_epoch for r in results if r.seconds_per_epoch is not None]
+    config, records = seeds[0].config, [seed.record for seed in seeds]
+    seconds = [s for r in records if (s := r["seconds_per_epoch"]) is not None]
     return {
         "model": config.model,
         "loss": config.criterion,
         "data": config.dataset,
-        "seeds": list(seeds),
+        "seeds": [seed.seed for seed in seeds],
         "metrics": {
-            name: spread([finite(r.metrics)[name] for r in results])
-            for name in results[0].metrics
+            name: spread([seed.value(name) for seed in seeds])
+            for name in records[0]["metrics"]
         },
-        "best_epoch": [r.best_epoch for r in results],
-        "epochs": [len(r.history) for r in results],
+        "best_epoch": [r["best_epoch"] for r in records],
+        "epochs": [r["epochs"] for r in records],
         "seconds_per_epoch": statistics.fmean(seconds) if seconds else None,
-        "wall_seconds": sum(r.wall_seconds for r in results),
-        "peak_rss_mb": peak_rss_mb(),
-        "device": results[0].device,
+        "wall_seconds": sum(r["wall_seconds"] for r in records),
+        "peak_rss_mb": max(r["peak_rss_mb"] for r in records),
+        "device": records[0]["device"],
         "config": config.model_dump(mode="json", exclude_none=True),
         "run_dir": str(run_dir),
     }

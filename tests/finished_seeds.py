@@ -5,7 +5,6 @@ import json
 import numpy as np
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.experiment import save_config
 from pyg_advinfonce.finished import read_run
 from pyg_advinfonce.per_user import save_per_user
 
@@ -18,7 +17,7 @@ def write_run(folder, values, *, data="coat: sha256 abc", users=USERS, first=0):
         path = folder / f"seed-{seed}"
         path.mkdir(parents=True)
         layers = [{"train": {"seed": seed}}]
-        save_config(Config.resolve("mf", "bpr", "coat", layers=layers), path)
+        Config.resolve("mf", "bpr", "coat", layers=layers).save(path / "config.toml")
         metrics = {"test/recall@20": value, "test/ndcg@20": 0.5, "valid/recall@20": 0.4}
         record = {"metrics": metrics, "data": data, "seconds_per_epoch": 1.0 + seed}
         path.joinpath("metrics.json").write_text(json.dumps(record))

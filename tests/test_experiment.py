@@ -15,7 +15,6 @@ from pyg_advinfonce.experiment import (
     load_run,
     make_trainer,
     prepare,
-    save_config,
     train,
 )
 from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
@@ -215,7 +214,7 @@ def test_a_folder_of_several_seeds(tmp_path):
 
 def test_a_run_that_was_interrupted(tmp_path):
     tmp_path.joinpath("seed-0").mkdir()
-    save_config(resolve("mf", "adv"), tmp_path / "seed-0")
+    resolve("mf", "adv").save(tmp_path / "seed-0" / "config.toml")
     with pytest.raises(CheckpointError, match=r"no weights\.safetensors"):
         load_run(tmp_path, root=tmp_path)
 
@@ -236,7 +235,7 @@ def test_a_run_knows_the_data_it_was_trained_on(tmp_path):
     train(config, load_dataset("simulated"), out=tmp_path)
     load_run(tmp_path, root=tmp_path)
     other = {**config.model_dump(), "data": {"seed": 1}}
-    save_config(Config(**other), tmp_path)
+    Config(**other).save(tmp_path / "config.toml")
     with pytest.raises(CheckpointError, match="was trained on other data: simulated"):
         load_run(tmp_path, root=tmp_path)
 

@@ -4,7 +4,6 @@ import pytest
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
-from pyg_advinfonce.experiment import save_config
 from pyg_advinfonce.finished import read_run, read_seed
 
 
@@ -16,7 +15,7 @@ def write(tmp_path):
         folder = tmp_path / f"seed-{seed}"
         folder.mkdir()
         layers = [{"train": {"seed": seed}}]
-        save_config(Config.resolve("mf", "bpr", "coat", layers=layers), folder)
+        Config.resolve("mf", "bpr", "coat", layers=layers).save(folder / "config.toml")
         record = {"metrics": {"test/recall@20": 0.25, "test/mrr@20": None}} | record
         record = {"data": "coat: sha256 abc", "seconds_per_epoch": 1.5} | record
         folder.joinpath("metrics.json").write_text(json.dumps(record))

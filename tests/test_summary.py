@@ -4,20 +4,30 @@ import math
 import pytest
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.experiment import Result, finite, peak_rss_mb
+from pyg_advinfonce.finished import FinishedSeed
+from pyg_advinfonce.finite import finite
+from pyg_advinfonce.peak_memory import peak_rss_mb
 from pyg_advinfonce.summary import spread, summarize
-from pyg_advinfonce.training.callbacks import Record
 
 
-def result(recall, *, epochs=3, seconds=0.5):
-    history = [Record(epoch=epoch) for epoch in range(epochs)]
-    metrics = {"test/recall@20": recall}
-    return Result(None, metrics, epochs - 1, history, seconds, 2.0, "cpu")
+def result(recall, *, epochs=3, seconds=0.5, peak=100.0):
+    return {
+        "metrics": finite({"test/recall@20": recall}),
+        "best_epoch": epochs - 1,
+        "epochs": epochs,
+        "seconds_per_epoch": seconds,
+        "wall_seconds": 2.0,
+        "peak_rss_mb": peak,
+        "device": "cpu",
+    }
 
 
-def summary(*results):
-    config = Config.resolve("mf", "bpr", "coat")
-    return summarize(config, range(len(results)), results, "runs/x")
+def summary(*records):
+    seeds = []
+    for seed, record in enumerate(records):
+        config = Config.resolve("mf", "bpr", "coat", layers=[{"train": {"seed": seed}}])
+        seeds.append(FinishedSeed(None, config, record))
+    return summarize(seeds, "runs/x")
 
 
 def test_one_value_has_no_deviation():
@@ -45,13 +55,14 @@ def test_what_json_cannot_say_is_null(value):
 
 
 def test_seeds_stand_side_by_side():
-    found = summary(result(0.5), result(0.25, epochs=5, seconds=1.5))
+    found = summary(result(0.5, peak=9.0), result(0.25, epochs=5, seconds=1.5))
     assert found["seeds"] == [0, 1]
     assert found["metrics"]["test/recall@20"]["values"] == [0.5, 0.25]
     assert (found["best_epoch"], found["epochs"]) == ([2, 4], [3, 5])
     assert (found["seconds_per_epoch"], found["wall_seconds"]) == (1.0, 4.0)
     assert (found["model"], found["loss"], found["data"]) == ("mf", "bpr", "coat")
     assert (found["device"], found["run_dir"]) == ("cpu", "runs/x")
+    assert found["peak_rss_mb"] == 100.0
 
 
 def test_a_speed_that_nobody_measured_is_null():

@@ -1,7 +1,6 @@
 """The cache of processed data: plain tensors in a file, never pickled objects."""
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from pyg_advinfonce.graph import (
     split_edges,
     split_names,
 )
+from pyg_advinfonce.whole_file import whole_file
 
 FORMAT_VERSION = 2
 
@@ -106,7 +106,8 @@ def save_cached(path: Path, key: str, processed: Processed) -> None:
     """Save for the next time; a folder that cannot be written to is warned about."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, _pack(processed, key))
+        with whole_file(path) as unfinished:
+            torch.save(_pack(processed, key), unfinished)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         warnings.warn(
@@ -115,18 +116,6 @@ def save_cached(path: Path, key: str, processed: Processed) -> None:
             DataWarning,
             stacklevel=4,
         )
-
-
-def _write_whole(path: Path, payload: dict[str, object]) -> None:
-    """Write to a file beside it first: a reader sees all or nothing."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        unfinished = Path(file.name)
-        try:
-            torch.save(payload, file)
-            file.close()
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def _pack(processed: Processed, key: str) -> dict[str, object]:

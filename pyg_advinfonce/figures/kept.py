@@ -1,12 +1,13 @@
 """Tables of trainings that are kept by what they are, and found again."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
+
+from pyg_advinfonce.whole_file import write_text
 
 
 def kept(
@@ -27,8 +28,5 @@ def kept(
     path = folder / f"{digest[:16]}.json"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        text = json.dumps(make().to_dict("list"))
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        write_text(path, json.dumps(make().to_dict("list")))
     return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))

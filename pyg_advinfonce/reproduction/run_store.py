@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def train_seed(
     device: torch.device,
     callbacks: Sequence[Callback] = (),
 ) -> FinishedSeed:
-    """Train a run's seed, unless another process has just done so.
+    """Train a run's seed, or what is left of it, unless another process has done so.
 
     Raises:
         NonFiniteLossError: If training leaves the real numbers.
@@ -63,8 +64,12 @@ def train_seed(
         found = find_seed(folder, config, dataset.fingerprint)
         if found is not None:
             return found
-        shutil.rmtree(seed, ignore_errors=True)  # what an interruption has left
-        train(config, dataset, device=device, out=seed, callbacks=callbacks)
+        run = partial(train, config, dataset, device=device, out=seed)
+        try:
+            run(callbacks=callbacks, resume=True)
+        except CheckpointError:  # nobody can go on from there
+            shutil.rmtree(seed)
+            run(callbacks=callbacks)
     return read_seed(seed)
 
 

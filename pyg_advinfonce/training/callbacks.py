@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from torch import Tensor
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import align, uniform
 from pyg_advinfonce.training.batch_hardness import batch_hardness
+from pyg_advinfonce.whole_file import write_text
 
 if TYPE_CHECKING:
     from pyg_advinfonce.training.trainer import Trainer
@@ -116,15 +117,20 @@ class HistoryFile(Callback):
 
     Args:
         path: The file; an existing one is replaced.
+        history: The epochs before, of a training that goes on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, history: Iterable[Record] = ()) -> None:
         self.path = path
-        self.path.write_text("", encoding="utf-8")
+        write_text(path, "".join(map(_line, history)))
 
     def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record.flat()) + "\n")
+            file.write(_line(record))
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record.flat()) + "\n"
 
 
 def is_diagnosed(record: Record) -> bool:

@@ -1,6 +1,8 @@
 """Early stopping that keeps the best weights."""
 
-import torch
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -9,6 +11,9 @@ class EarlyStopping:
 
     Args:
         patience: How many scores in a row may fail to be strictly greater.
+
+    Attributes:
+        best: The best weights, copies that are replaced and never changed.
     """
 
     def __init__(self, patience: int) -> None:
@@ -16,7 +21,7 @@ class EarlyStopping:
             raise ValueError(f"patience must be positive (got {patience})")
         self.patience = patience
         self.best_score, self.best_epoch, self.num_bad = float("-inf"), -1, 0
-        self._state: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
 
     @property
     def should_stop(self) -> bool:
@@ -29,14 +34,20 @@ class EarlyStopping:
             self.num_bad += 1
             return
         self.best_score, self.best_epoch, self.num_bad = score, epoch, 0
-        with torch.no_grad():
-            for name, value in module.state_dict().items():
-                if name in self._state:
-                    self._state[name].copy_(value)
-                else:
-                    self._state[name] = value.clone()
+        self.best = {n: t.detach().clone() for n, t in module.state_dict().items()}
 
     def restore(self, module: nn.Module) -> None:
         """Give a module the best weights, if there are any."""
-        if self._state:
-            module.load_state_dict(self._state)
+        if self.best:
+            module.load_state_dict(self.best)
+
+    def state(self) -> dict[str, Any]:
+        """Return all but the best weights, as JSON can say it."""
+        names = ("best_score", "best_epoch", "num_bad")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state(self, state: Mapping[str, Any], best: dict[str, Tensor]) -> None:
+        """Go on from another one's :meth:`state` and best weights."""
+        self.best_score = float(state["best_score"])
+        self.best_epoch, self.num_bad = int(state["best_epoch"]), int(state["num_bad"])
+        self.best = best

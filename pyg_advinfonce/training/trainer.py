@@ -76,8 +76,10 @@ class Trainer:
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
 
     def fit(self) -> int:
-        """Train, restore the best weights and return their epoch."""
-        for epoch in range(self.epochs):
+        """Train on from the history's last epoch; restore and return the best one."""
+        for epoch in range(len(self.history), self.epochs):
+            if self.stopping.should_stop:
+                break
             started, record = time.perf_counter(), Record(epoch=epoch)
             for index, (phase, optimizer) in enumerate(self.phases):
                 if phase.active(epoch):
@@ -86,8 +88,6 @@ class Trainer:
             self._wait()
             record.seconds = time.perf_counter() - started
             self._finish_epoch(record)
-            if self.stopping.should_stop:
-                break
         self.stopping.restore(self.method)
         return self.stopping.best_epoch
 
@@ -199,5 +199,6 @@ def _check_finite(
     raise NonFiniteLossError(
         f"training left the real numbers in phase '{phase.name}', epoch {step.epoch}, "
         f"step {step.index}: {values}, gradient norm {float(norm)}; "
-        "lower train.lr or raise loss.tau"
+        "lower train.lr or raise loss.tau",
+        step.batch,
     )

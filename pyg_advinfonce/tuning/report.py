@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +17,7 @@ from pyg_advinfonce.config import NAMES, Config
 from pyg_advinfonce.training.trainer import Trainer
 from pyg_advinfonce.tuning.space import Params, unflatten
 from pyg_advinfonce.tuning.storage import is_finished, is_of_default, settings_of
+from pyg_advinfonce.whole_file import write_text
 
 PACKAGES = ("torch", "torch-geometric", "optuna")
 NUM_TOP = 10
@@ -38,9 +38,9 @@ def save_report(
     summary = summarize(study, config, rows, folder)
     best = summary["best"]
     if best is not None:
-        _write(folder / "best.toml", _settings(config, fixed, best["params"]))
-    _write(folder / "trials.csv", _csv(rows))
-    _write(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_text(folder / "best.toml", _settings(config, fixed, best["params"]))
+    write_text(folder / "trials.csv", _csv(rows))
+    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -111,10 +111,3 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows({**row, **row["params"]} for row in rows)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file at once, so that two processes may write it."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

@@ -58,7 +58,7 @@ def test_help_of_a_verb_is_complete_and_without_noise(advnce, verb):
     ("words", "said"),
     [
         (["trian"], "'trian'"),
-        (["train"], "Missing argument 'model'"),
+        (["train"], "name a model"),
         (["train", "mf", "--lss", "adv"], "--loss"),
         (["train", "mf", "--epochs", "many"], "'--epochs'"),
         (["train", "mf", "--loss"], "'--loss'"),
@@ -161,11 +161,12 @@ def test_output_that_does_not_fit_is_one_line():
     assert said == "advnce: standard output: No space left on device\n"
 
 
-def test_ctrl_c_ends_training_in_one_line(folder, interruptible):
+def test_ctrl_c_ends_training_and_says_how_to_go_on(folder, interruptible):
     with start("train", "mf", "--loss", "bpr", "--epochs", "99999999") as process:
         while not process.stderr.readline().startswith("config:"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, said = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert said == "advnce: interrupted\n"
+    again = "to go on: advnce train --resume runs/simulated-mf-bpr\n"
+    assert said == f"{again}advnce: interrupted\n"

@@ -85,7 +85,7 @@ def test_run_folder(advnce, folder):
     seed = folder / "run" / "seed-0"
     assert {p.name for p in seed.iterdir()} == {
         *("config.toml", "history.jsonl", "metrics.json", "weights.safetensors"),
-        "per_user.npz",
+        *("per_user.npz", "state.safetensors"),
     }
     saved = json.loads(seed.joinpath("metrics.json").read_text())
     means = {name: value["mean"] for name, value in summary["metrics"].items()}
@@ -398,7 +398,7 @@ def test_data_that_is_not_there(advnce, folder, name):
 def test_seeds_are_trained_one_by_one(advnce, monkeypatch):
     trained = []
     monkeypatch.setattr(
-        "pyg_advinfonce.cli.session.train",
+        "pyg_advinfonce.cli.seed_loop.train",
         lambda config, *args, **more: (
             trained.append((config.train.seed, more["out"].name))
             or experiment.train(config, *args, **more)

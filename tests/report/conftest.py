@@ -3,7 +3,6 @@ import json
 import pytest
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.experiment import save_config
 
 
 def history(epochs, **columns):
@@ -41,7 +40,7 @@ def write_seed():
         seed = int(folder.name.removeprefix("seed-"))
         layers = [{"train": {"seed": seed}}]
         config = Config.resolve("lightgcn", "adv", "coat", layers=layers)
-        save_config(config.model_copy(update={"dataset": dataset}), folder)
+        config.model_copy(update={"dataset": dataset}).save(folder / "config.toml")
         metrics = {
             "valid/recall@20": 0.3 + seed / 10,
             "test/recall@20": 0.2 + seed / 10,

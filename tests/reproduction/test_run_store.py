@@ -7,6 +7,7 @@ import torch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.reproduction import run_store
 from pyg_advinfonce.reproduction.run_store import find_seed, run_folder, train_seed
+from pyg_advinfonce.training.callbacks import Callback
 
 TOY = {"encoder": {"dim": 4}, "train": {"batch_size": 4, "epochs": 1, "seed": 3}}
 CPU = torch.device("cpu")
@@ -60,16 +61,42 @@ def test_a_path_is_named_by_its_last_part(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "config.toml"])
-def test_half_a_seed_is_trained_anew(tmp_path, dataset, name):
+def test_half_a_seed_is_finished(tmp_path, dataset, name):
     config = configure()
     whole = train_seed(tmp_path, config, dataset, device=CPU)
     file = tmp_path / "seed-3" / name
     file.write_text(file.read_text()[:20])
-    (tmp_path / "seed-3" / "stale").touch()
     assert find_seed(tmp_path, config, "toy") is None
     again = train_seed(tmp_path, config, dataset, device=CPU)
     assert again.record["metrics"] == whole.record["metrics"]
-    assert not (tmp_path / "seed-3" / "stale").exists()
+
+
+def test_what_was_interrupted_goes_on_where_it_was(tmp_path, dataset):
+    class Stop(Callback):
+        seen = ()
+
+        def on_epoch_end(self, trainer, record):
+            Stop.seen += (record.epoch,)
+            if Stop.seen == (0, 1, 2):
+                raise KeyboardInterrupt
+
+    config = configure(train={"epochs": 5})
+    with pytest.raises(KeyboardInterrupt):
+        train_seed(tmp_path, config, dataset, device=CPU, callbacks=[Stop()])
+    train_seed(tmp_path, config, dataset, device=CPU, callbacks=[Stop()])
+    assert Stop.seen == (0, 1, 2, 2, 3, 4)
+
+
+def test_a_damaged_state_is_trained_anew(tmp_path, dataset):
+    config = configure()
+    whole = train_seed(tmp_path, config, dataset, device=CPU)
+    seed = tmp_path / "seed-3"
+    seed.joinpath("metrics.json").unlink()
+    seed.joinpath("state.safetensors").write_bytes(b"half")
+    seed.joinpath("stale").touch()
+    again = train_seed(tmp_path, config, dataset, device=CPU)
+    assert again.record["metrics"] == whole.record["metrics"]
+    assert not seed.joinpath("stale").exists()
 
 
 def test_what_another_process_has_just_trained_is_taken(tmp_path, dataset, monkeypatch):

@@ -1,0 +1,144 @@
+"""The seeds of one run, one after the other."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import typer
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.base import Dataset
+from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.finished import FinishedSeed, read_seed
+from pyg_advinfonce.summary import summarize
+from pyg_advinfonce.whole_file import write_text
+
+from .next_step import next_step
+from .progress import Progress
+from .stop_signals import exit_code, raise_at_sigterm
+from .table import metrics_table
+
+
+@dataclass(frozen=True)
+class SeedLoop:
+    """Trains what is not yet trained of a run, then prints all of it.
+
+    Attributes:
+        folder: The run's folder.
+        dataset: The data.
+        data_root: Where data sets lie, for the commands that are suggested.
+        device: What to train on.
+        save_every: As for :func:`~pyg_advinfonce.experiment.train`.
+        resume: Go on from what is in the folder.
+        force: As for :func:`~pyg_advinfonce.experiment.train`.
+        as_json: Print one JSON object.
+        quiet: Print nothing but the result.
+    """
+
+    folder: Path
+    dataset: Dataset
+    data_root: Path
+    device: torch.device
+    save_every: int | None = None
+    resume: bool = False
+    force: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+    def run(self, configs: Sequence[Config]) -> None:
+        """Train a configuration a seed and print the summary."""
+        raise_at_sigterm()
+        self._note(configs)
+        try:
+            self.say(f"data: {self.dataset.fingerprint}")
+            self.say(f"config: {_one_line(configs[0])}")
+            seeds = [self._seed(config) for config in configs]
+        except KeyboardInterrupt as signal:
+            again = self._next("train", "--resume", self.folder, of=configs[0])
+            print(f"to go on: {again}", file=sys.stderr)
+            raise typer.Exit(exit_code(signal)) from signal
+        self._print(seeds)
+
+    def say(self, text: str) -> None:
+        """Tell a person what happens."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def _note(self, configs: Sequence[Config]) -> None:
+        """Write down what an interrupted run would still have to train."""
+        for config in configs:
+            file = self._seed_folder(config) / "config.toml"
+            if not file.is_file():
+                file.parent.mkdir(exist_ok=True)
+                config.save(file)
+
+    def _seed(self, config: Config) -> FinishedSeed:
+        return self._finished(config) or self._train(config)
+
+    def _finished(self, config: Config) -> FinishedSeed | None:
+        """Return a seed that an earlier call has finished with these settings.
+
+        Raises:
+            CheckpointError: If it was trained on other data.
+        """
+        folder = self._seed_folder(config)
+        if not self.resume or not (folder / "metrics.json").is_file():
+            return None
+        found = read_seed(folder)
+        if found.fingerprint != self.dataset.fingerprint:
+            raise CheckpointError(
+                f"{folder} was trained on other data: {found.fingerprint}; found "
+                f"{self.dataset.fingerprint}"
+            )
+        if found.config != config:
+            return None
+        self.say(f"seed {found.seed}: finished before")
+        return found
+
+    def _train(self, config: Config) -> FinishedSeed:
+        folder, label = self._seed_folder(config), f"seed {config.train.seed}"
+        with closing(Progress(config.train.epochs, label, quiet=self.quiet)) as bar:
+            train(
+                config,
+                self.dataset,
+                device=self.device,
+                out=folder,
+                callbacks=[bar],
+                resume=self.resume,
+                force=self.force,
+                save_every=self.save_every,
+            )
+        return read_seed(folder)
+
+    def _print(self, seeds: Sequence[FinishedSeed]) -> None:
+        summary = summarize(seeds, self.folder)
+        text = json.dumps(summary)
+        write_text(self.folder / "summary.json", text + "\n")
+        if self.as_json:
+            typer.echo(text)
+            return
+        typer.echo(metrics_table(summary, self.dataset.fingerprint))
+        command = self._next("report", self.folder, of=seeds[0].config)
+        typer.echo(f"next        {command}")
+
+    def _next(self, *words: object, of: Config) -> str:
+        return next_step(*words, data=of.dataset, data_root=self.data_root)
+
+    def _seed_folder(self, config: Config) -> Path:
+        return self.folder / f"seed-{config.train.seed}"
+
+
+def _one_line(config: Config) -> str:
+    sections = config.model_dump(mode="json", exclude_none=True)
+    parts = [
+        f"{section}.{key}={value}"
+        for section, keys in sections.items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    ]
+    return f"{config.model} + {config.criterion}: {' '.join(parts)}"

@@ -1,0 +1,138 @@
+"""What one seed's training leaves on disk."""
+
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyg_advinfonce import __version__
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import NonFiniteLossError
+from pyg_advinfonce.finite import finite
+from pyg_advinfonce.peak_memory import peak_rss_mb
+from pyg_advinfonce.per_user import save_per_user
+from pyg_advinfonce.resume import load_state
+from pyg_advinfonce.training.callbacks import HistoryFile
+from pyg_advinfonce.training.checkpoint import save_weights
+from pyg_advinfonce.training.state_file import StateFile
+from pyg_advinfonce.training.tensor_file import write_tensors
+from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.training.training_state import TrainingState
+from pyg_advinfonce.whole_file import write_text
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.experiment import Result
+
+STATE = "state.safetensors"
+BAD_BATCH = "non-finite-batch.safetensors"
+
+
+class SeedFolder:
+    """The folder of one seed.
+
+    From the start there are ``config.toml`` and ``history.jsonl``, soon and to the end
+    the training state; the weights of the best epoch, ``per_user.npz`` and, last of
+    all, ``metrics.json`` say that training is finished.
+
+    Args:
+        path: The folder.
+        config: The seed's settings.
+        fingerprint: The data, in one line.
+        device: Where it is trained.
+        save_every: As for :class:`~pyg_advinfonce.training.state_file.StateFile`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        fingerprint: str,
+        device: str,
+        *,
+        save_every: int | None = None,
+    ) -> None:
+        self.path, self.config, self.fingerprint = path, config, fingerprint
+        self.device = device
+        run = {"settings": config.flat(), "data": fingerprint, "device": device}
+        self.state = StateFile(path / STATE, run, every=save_every)
+
+    def begin(self, trainer: Trainer, *, resume: bool, force: bool) -> None:
+        """Let a trainer write here, from the state that lies here if it is to go on.
+
+        Raises:
+            CheckpointError: If the state is damaged, or of other settings or data.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if resume and self.state.path.is_file():
+            self._load(force).restore(trainer)
+        else:
+            self.state.path.unlink(missing_ok=True)
+        (self.path / "metrics.json").unlink(missing_ok=True)
+        self.config.save(self.path / "config.toml")
+        history = HistoryFile(self.path / "history.jsonl", trainer.history)
+        trainer.callbacks = [*trainer.callbacks, history, self.state]
+
+    @contextmanager
+    def keeping(self, trainer: Trainer) -> Iterator[None]:
+        """Write the last finished epoch's state however training ends."""
+        try:
+            yield
+        except NonFiniteLossError as error:
+            if trainer.stopping.best:
+                write_tensors(self.path / "weights.safetensors", trainer.stopping.best)
+            raise self._with_batch(error) from error
+        finally:
+            self.state.write()
+
+    def finish(self, result: "Result") -> None:
+        """Write weights and metrics; ``metrics.json`` says that all is there."""
+        save_weights(result.method, self.path / "weights.safetensors")
+        save_per_user(_arrays(result), self.path)
+        summary = {
+            "metrics": finite(result.metrics),
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.history),
+            "seconds_per_epoch": result.seconds_per_epoch,
+            "wall_seconds": result.wall_seconds,
+            "peak_rss_mb": peak_rss_mb(),
+            "device": result.device,
+            "versions": versions(),
+            "data": self.fingerprint,
+        }
+        write_text(self.path / "metrics.json", json.dumps(summary, indent=2) + "\n")
+
+    def _load(self, force: bool) -> TrainingState:
+        file = self.state.path
+        return load_state(file, self.config, self.fingerprint, self.device, force=force)
+
+    def _with_batch(self, error: NonFiniteLossError) -> NonFiniteLossError:
+        """Save the batch that an error is about, and name its file."""
+        if error.batch is None:
+            return error
+        file, batch = self.path / BAD_BATCH, error.batch
+        ids = {"user_id": batch.user_id, "pos_id": batch.pos_id, "neg_id": batch.neg_id}
+        write_tensors(file, ids)
+        return NonFiniteLossError(f"{error}; the ids of its batch are in {file}", batch)
+
+
+def _arrays(result: "Result") -> dict[str, NDArray[Any]]:
+    """Return the arrays of ``per_user.npz``."""
+    found: dict[str, NDArray[Any]] = {}
+    for split in result.per_user:
+        found[f"{split.split}/user"] = split.user.cpu().numpy().astype(np.int32)
+        for name, value in split.values.items():
+            found[f"{split.split}/{name}"] = value.float().cpu().numpy()
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {name: metadata.version(name) for name in ("torch", "torch-geometric")}
+    python = platform.python_version()
+    return {"pyg-advinfonce": __version__, **found, "python": python}

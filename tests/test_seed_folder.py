@@ -1,0 +1,151 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.losses.infonce import InfoNCE
+from pyg_advinfonce.seed_folder import BAD_BATCH, STATE
+from pyg_advinfonce.training.callbacks import Callback
+from pyg_advinfonce.training.state_file import read_state
+from pyg_advinfonce.training.tensor_file import read_tensors
+
+TOY = {
+    "encoder": {"dim": 4},
+    "loss": {"adversary_every": 2, "adversary_first": 1},
+    "train": {"batch_size": 4, "epochs": 6, "eval_every": 2, "num_negatives": 3},
+}
+
+
+@pytest.fixture
+def dataset(graph):
+    """The toy graph as a data set."""
+    return SimpleNamespace(graph=graph, fingerprint="toy", summary=dict)
+
+
+def configure(**sections):
+    return Config.resolve("mf", "adv", "toy", layers=[TOY, sections])
+
+
+class Stop(Callback):
+    """Raises at an epoch's end."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt):
+        self.epoch, self.error = epoch, error
+
+    def on_epoch_end(self, trainer, record):
+        if record.epoch == self.epoch:
+            raise self.error
+
+
+def interrupted(dataset, folder, *, after=3, config=None):
+    with pytest.raises(KeyboardInterrupt):
+        train(config or configure(), dataset, out=folder, callbacks=[Stop(after)])
+
+
+def history(folder):
+    lines = folder.joinpath("history.jsonl").read_text("utf-8").splitlines()
+    return [{**json.loads(line), "seconds": None} for line in lines]
+
+
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(dataset, tmp_path):
+    whole = train(configure(), dataset, out=tmp_path / "whole")
+    interrupted(dataset, tmp_path / "again")
+    assert not (tmp_path / "again" / "metrics.json").exists()
+    again = train(configure(), dataset, out=tmp_path / "again", resume=True)
+    assert (again.metrics, again.best_epoch) == (whole.metrics, whole.best_epoch)
+    for name, value in whole.method.state_dict().items():
+        assert torch.equal(again.method.state_dict()[name], value)
+    assert history(tmp_path / "again") == history(tmp_path / "whole")
+    assert len(history(tmp_path / "whole")) == 6
+
+
+def test_the_epoch_that_was_cut_off_is_forgotten(dataset, tmp_path):
+    interrupted(dataset, tmp_path, after=3)  # while epoch 3 is finished off
+    state, run = read_state(tmp_path / STATE)
+    assert len(state.about["history"]) == 3
+    assert run["data"] == "toy"
+    assert run["settings"] == configure().flat()
+
+
+def test_without_a_state_it_begins(dataset, tmp_path):
+    interrupted(dataset, tmp_path, after=0)
+    assert not (tmp_path / STATE).exists()
+    found = train(configure(), dataset, out=tmp_path, resume=True)
+    assert len(found.history) == 6
+
+
+def test_without_resume_it_begins_anew(dataset, tmp_path):
+    interrupted(dataset, tmp_path)
+    assert (tmp_path / STATE).exists()
+    interrupted(dataset, tmp_path, after=0)
+    assert not (tmp_path / STATE).exists()
+
+
+def test_a_finished_run_may_be_trained_longer(dataset, tmp_path):
+    longer = {"train": {"epochs": 10}}
+    whole = train(configure(**longer), dataset)
+    train(configure(), dataset, out=tmp_path)
+    with pytest.raises(CheckpointError, match="use --force"):
+        train(configure(**longer), dataset, out=tmp_path, resume=True)
+    found = train(configure(**longer), dataset, out=tmp_path, resume=True, force=True)
+    assert found.metrics == whole.metrics
+    assert len(history(tmp_path)) == 10
+
+
+def test_a_finished_run_is_not_trained_again(dataset, tmp_path):
+    first = train(configure(), dataset, out=tmp_path)
+    again = train(configure(), dataset, out=tmp_path, resume=True)
+    assert again.metrics == first.metrics
+    assert [r.seconds for r in again.history] == [r.seconds for r in first.history]
+
+
+def test_a_damaged_state_is_refused(dataset, tmp_path):
+    interrupted(dataset, tmp_path)
+    file = tmp_path / STATE
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(CheckpointError, match=r"state.safetensors: damaged"):
+        train(configure(), dataset, out=tmp_path, resume=True)
+
+
+def test_a_run_that_is_trained_again_is_not_finished(dataset, tmp_path):
+    train(configure(), dataset, out=tmp_path)
+    assert (tmp_path / "metrics.json").is_file()
+    interrupted(dataset, tmp_path, after=0)
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_loss_that_is_no_number_leaves_state_and_batch(
+    dataset, tmp_path, monkeypatch
+):
+    config = Config.resolve("mf", "infonce", "toy", layers=[TOY | {"loss": {}}])
+    steps, forward = [], InfoNCE.forward
+
+    def failing(self, *args, **keys):
+        steps.append(args[2])
+        loss = forward(self, *args, **keys)
+        return loss * torch.inf if len(steps) == 26 else loss
+
+    monkeypatch.setattr(InfoNCE, "forward", failing)
+    with pytest.raises(NonFiniteLossError, match="phase 'main', epoch 4") as info:
+        train(config, dataset, out=tmp_path)
+    assert str(info.value).endswith(
+        f"the ids of its batch are in {tmp_path / BAD_BATCH}"
+    )
+    ids, _ = read_tensors(tmp_path / BAD_BATCH)
+    assert ids.keys() == {"user_id", "pos_id", "neg_id"}
+    assert torch.equal(ids["neg_id"], steps[-1].neg_id)
+    assert torch.equal(ids["user_id"], steps[-1].user_id)
+    state, _ = read_state(tmp_path / STATE)
+    assert len(state.about["history"]) == 4
+    assert all(t.isfinite().all() for t in state.tensors.values())
+    assert (tmp_path / "weights.safetensors").is_file()
+
+
+def test_the_state_is_written_when_memory_runs_out(dataset, tmp_path):
+    with pytest.raises(MemoryError):
+        train(configure(), dataset, out=tmp_path, callbacks=[Stop(2, MemoryError)])
+    assert len(read_state(tmp_path / STATE)[0].about["history"]) == 2

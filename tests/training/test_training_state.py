@@ -1,0 +1,135 @@
+import json
+
+import pytest
+import torch
+
+from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
+from pyg_advinfonce.training.callbacks import Callback
+from pyg_advinfonce.training.training_state import TrainingState
+from tests import cases
+from tests.cases import PAIRS, find, pair_name
+
+EPOCHS = 4
+# Losses whose later phases, and models whose terms, begin within these epochs.
+EARLY = {
+    "adv": {"adversary_every": 2, "adversary_first": 0, "adversary_epochs": 3},
+    "bc": {"freeze_epoch": 2},
+    "ncl": {"first_epoch": 1, "num_prototypes": 2},
+}
+EARLY |= {"adv-mlp": EARLY["adv"], "adv-reverse": EARLY["adv"]}
+
+
+class States(Callback):
+    """Keeps the state after every epoch, as a file would hold it."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_epoch_end(self, trainer, record):
+        state = TrainingState.of(trainer)
+        about = json.loads(json.dumps(dict(state.about)))
+        self.kept.append(TrainingState(dict(state.tensors), about))
+
+
+def make(model, case, *, epochs=EPOCHS, patience=20, callbacks=()):
+    graph = cases.toy_graph()
+    method = case.method(
+        model, graph, options=EARLY.get(case.loss), **EARLY.get(model, {})
+    )
+    sampled = method.criterion.negatives == "sampled"
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives=4 * sampled)
+    return Trainer(
+        method,
+        graph,
+        sampler,
+        Evaluator(graph),
+        epochs=epochs,
+        seed=3,
+        eval_every=2,
+        patience=patience,
+        callbacks=callbacks,
+    )
+
+
+def outcome(trainer):
+    """All that a training ends with, but for the seconds that it took."""
+    state = TrainingState.of(trainer)
+    for record in state.about["history"]:
+        record.pop("seconds")
+    return state
+
+
+def assert_same(first, second):
+    assert first.about == second.about
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(torch.equal(first.tensors[n], second.tensors[n]) for n in first.tensors)
+
+
+@pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
+def test_a_training_goes_on_bit_for_bit_from_every_epoch(model, case):
+    whole = make(model, case, callbacks=[states := States()])
+    best = whole.fit()
+    assert len(states.kept) == EPOCHS
+    for epoch, state in enumerate(states.kept[:-1]):
+        torch.manual_seed(epoch)  # what was drawn before does not matter
+        again = make(model, case)
+        state.restore(again)
+        assert len(again.history) == epoch + 1
+        assert again.fit() == best
+        assert_same(outcome(again), outcome(whole))
+
+
+def test_every_phase_and_term_has_run_in_that_test():
+    names = {
+        "adv": {"adversary/rec", "main/rec", "main/l2"},
+        "bc": {"popularity/rec", "main/rec"},
+    }
+    for loss, expected in names.items():
+        trainer = make("lightgcn", find(loss))
+        trainer.fit()
+        seen = {name for record in trainer.history for name in record.losses}
+        assert expected <= seen
+    trainer = make("ncl", find("bpr"))
+    trainer.fit()
+    assert trainer.history[0].losses["main/prototypes"] == 0.0
+    assert trainer.history[1].losses["main/prototypes"] != 0.0
+
+
+def test_a_state_is_a_copy():
+    trainer = make("mf", find("adv"), callbacks=[states := States()])
+    trainer.fit()
+    first, last = states.kept[0].tensors, states.kept[-1].tensors
+    assert not torch.equal(first["method/encoder.user"], last["method/encoder.user"])
+
+
+def test_a_training_that_has_stopped_does_not_go_on():
+    whole = make("mf", find("bpr"), patience=1, epochs=50, callbacks=[s := States()])
+    whole.fit()
+    assert len(whole.history) < 50
+    again = make("mf", find("bpr"), patience=1, epochs=50)
+    s.kept[-1].restore(again)
+    assert again.fit() == whole.stopping.best_epoch
+    assert len(again.history) == len(whole.history)
+    assert torch.equal(again.method.encoder.user, whole.method.encoder.user)
+
+
+@pytest.mark.parametrize(
+    "other", [("mf", "bpr"), ("ncl", "bpr"), ("lightgcn", "adv-mlp")]
+)
+def test_a_state_of_another_method_is_refused(other):
+    trainer = make("lightgcn", find("adv"), callbacks=[states := States()])
+    trainer.fit()
+    model, loss = other
+    with pytest.raises(CheckpointError, match="the state is of another run: "):
+        states.kept[0].restore(make(model, find(loss)))
+
+
+@pytest.mark.parametrize("missing", ["stopping", "history"])
+def test_a_state_without_a_part_is_refused(missing):
+    trainer = make("mf", find("bpr"), callbacks=[states := States()])
+    trainer.fit()
+    state = states.kept[0]
+    about = {k: v for k, v in state.about.items() if k != missing}
+    with pytest.raises(CheckpointError, match=missing):
+        TrainingState(state.tensors, about).restore(make("mf", find("bpr")))
