@@ -23,7 +23,7 @@ POINTS = int(os.environ.get("ADVNCE_KILL_POINTS", "4"))
 SETTINGS = {
     "encoder": {"dim": 4},
     "loss": {"adversary_every": 3, "adversary_first": 1, "adversary_epochs": 5},
-    "train": {"batch_size": 4, "epochs": 40, "eval_every": 2, "num_negatives": 3},
+    "train": {"batch_size": 4, "epochs": 12, "eval_every": 2, "num_negatives": 3},
 }
 
 
@@ -61,7 +61,7 @@ def _kill_in_write(number):
 def start():
     """Start a training in a new process, which has all modules at once."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["pyg_advinfonce.experiment", "tests.cases"])
 
     def begin(*args):
         process = context.Process(target=run, args=args)
@@ -74,6 +74,7 @@ def start():
 @pytest.fixture(scope="module")
 def whole(start, tmp_path_factory):
     """What the training ends with that nobody kills, and how long it takes."""
+    end(start(tmp_path_factory.mktemp("first")))  # loads all modules
     folder, started = tmp_path_factory.mktemp("whole"), time.monotonic()
     end(start(folder))
     return outcome(folder), time.monotonic() - started
@@ -105,7 +106,7 @@ def test_a_killed_training_goes_on_to_the_same_end(start, whole, tmp_path, point
     assert outcome(tmp_path) == expected
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 20, 42, 43, 44])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 9, 14, 15, 16])
 def test_a_training_that_is_killed_while_it_writes(start, whole, tmp_path, number):
     process = start(tmp_path, number)
     process.join()
