@@ -16,4 +16,9 @@ Threads: int | None = typer.Option(
     help="CPU threads (default: a thread a core); 1 is best for small data on a busy "
     "machine.",
 )
+Deterministic: bool = typer.Option(
+    False,
+    "--deterministic",
+    help="The same bits from the same seed on CUDA, too; slower there.",
+)
 Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")

@@ -7,7 +7,7 @@ import typer
 
 from pyg_advinfonce.errors import ConfigError
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import CacheDir, DataRoot, Deterministic, Device, Threads
 
 
 def train(
@@ -42,6 +42,7 @@ def train(
     seeds: str | None = typer.Option(None, help="Several seeds: 0-4 or 1,3,5."),
     device: str = Device,
     threads: int | None = Threads,
+    deterministic: bool = Deterministic,
     valid_fraction: float | None = typer.Option(
         None, help="Share of train that becomes valid, where a folder has none."
     ),
@@ -67,6 +68,7 @@ def train(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Train a model and evaluate it on every held-out split."""
+    from pyg_advinfonce.deterministic import use_deterministic_algorithms
     from pyg_advinfonce.experiment import find_device
 
     from . import resumed, session
@@ -74,6 +76,8 @@ def train(
     from .threads import use_threads
 
     use_threads(threads)
+    if deterministic:
+        use_deterministic_algorithms()
     layers = session.layers(config, assignments, epochs, valid_fraction)
     make_loop = partial(
         SeedLoop,

@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "whole_file": set(),
     "finite": set(),
     "peak_memory": set(),
+    "deterministic": set(),
     "registry": {"errors"},
     "allocator": set(),
     "functional": BASICS | {"ops"},
@@ -80,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
-    | {"finished", "finite", "resume"},
+    | {"finished", "finite", "resume", "deterministic"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

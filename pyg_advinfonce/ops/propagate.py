@@ -21,8 +21,9 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
     Args:
         adjacency: The relation, ``[N, M]``.
         x: ``[M, D]`` rows of the sources.
-        backend: ``embedding_bag`` (the fused kernel; default on CPU), ``csr``
-            (torch's sparse product; default on CUDA) or ``gather`` (plain indexing).
+        backend: ``embedding_bag`` (the fused kernel; default on CPU, and on CUDA where
+            torch is told to be deterministic), ``csr`` (torch's sparse product; default
+            on CUDA) or ``gather`` (plain indexing).
 
     Returns:
         ``[N, D]``; a destination without messages gets zeros.
@@ -42,8 +43,13 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
 
 
 def default_backend(device: torch.device) -> str:
-    """Return the backend that is used on a device."""
-    return "embedding_bag" if device.type == "cpu" else "csr"
+    """Return the backend that is used on a device.
+
+    cuSPARSE's product does not promise the same bits every time; embedding_bag sums
+    each row in order.
+    """
+    in_order = device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
+    return "embedding_bag" if in_order else "csr"
 
 
 class _Propagate(Function):
