@@ -38,7 +38,7 @@ class FinishedSeed:
         return str(self.record["data"])
 
     def value(self, metric: str) -> float | None:
-        """Return a metric, or a time of :data:`TIMES`; None where it was not finite.
+        """Return a metric, or a time of ``TIMES``; None where it was not finite.
 
         Raises:
             UnknownNameError: If the run does not know the metric.

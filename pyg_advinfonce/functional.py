@@ -42,8 +42,8 @@ def info_nce(
     r"""Contrast each positive with its negatives, each of its own hardness.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log w + \log \sum_j
-        e^{s_{bj} + \delta_{bj}} - s_{bi}\Big)
+        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Bigl(\log w + \log \sum_j
+        e^{s_{bj} + \delta_{bj}} - s_{bi}\Bigr)
         = -\frac{1}{B} \sum_b \log \frac{e^{s_{bi}}}
         {e^{s_{bi}} + w \sum_j e^{\delta_{bj}} e^{s_{bj}}}
 
@@ -64,8 +64,8 @@ def cosine_contrastive(
     r"""Pull positives, push negatives above a margin.
 
     .. math::
-        \frac{1}{B} \sum_b \Big(1 - c_{bi} + \frac{w}{K} \sum_j
-        \max(0, c_{bj} - m)\Big)
+        \frac{1}{B} \sum_b \Bigl(1 - c_{bi} + \frac{w}{K} \sum_j
+        \max(0, c_{bj} - m)\Bigr)
 
     Args:
         pos: ``[B]`` cosines of the positives.
@@ -106,8 +106,8 @@ def view_info_nce(
     r"""Contrast two views by cosine: an anchor with all rows of the other view.
 
     .. math::
-        \frac{1}{T} \sum_t \Big[\log \sum_k e^{c(a_t, y_k)/\tau}
-        - c(a_t, y_{i(t)})/\tau\Big]
+        \frac{1}{T} \sum_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
+        - c(a_t, y_{i(t)})/\tau\Bigr]
 
     The scores ``[T, N]`` are never held all at once.
 
@@ -176,8 +176,8 @@ def debiased_mass(
     r"""Correct the mass of negatives for the positives that are among them.
 
     .. math::
-        \log Z_b = \log\Big(N \max\Big(\frac{\frac{1}{N} \sum_j e^{s_{bj}}
-        - \rho e^{s_{bi}}}{1 - \rho}, e^{f}\Big)\Big)
+        \log Z_b = \log\Bigl(N \max\Bigl(\frac{\frac{1}{N} \sum_j e^{s_{bj}}
+        - \rho e^{s_{bi}}}{1 - \rho}, e^{f}\Bigr)\Bigr)
 
     Where the floor acts the gradient is zero.
 

@@ -128,7 +128,7 @@ class EmbeddingHardness(Hardness):
         r"""Return half the squared norms of a batch's rows, a positive edge.
 
         .. math::
-            \frac{1}{2 B} \sum_b \Big(|\psi_u|^2 + \sum_j |\phi_j|^2\Big)
+            \frac{1}{2 B} \sum_b \Bigl(|\psi_u|^2 + \sum_j |\phi_j|^2\Bigr)
         """
         users = self.user.index_select(0, batch.user_id).square().sum()
         norms = self.item.square().sum(-1)[batch.neg_id]  # [B, K]

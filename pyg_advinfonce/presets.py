@@ -70,6 +70,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("2.11", {"loss": {"cache_q": "occurrence"}}, losses=("xir",)),
     ),
 }
+"""What each preset chooses, a decision of docs/decisions.md each."""
 
 
 def preset(name: str, model: str, loss: str, dataset: str) -> dict[str, dict[str, Any]]:

@@ -110,6 +110,7 @@ LOSSES: Mapping[str, Entry] = {
         general=False,
     ),
 }
+"""The losses by name."""
 
 # What matrix factorisation and LightGCN take, the paper's own loss first.
 _GENERAL: Mapping[str, Options] = {
@@ -218,6 +219,7 @@ MODELS: Mapping[str, Entry] = {
         },
     ),
 }
+"""The models by name."""
 
 DATASETS: Mapping[str, Entry] = {
     "coat": Entry("datasets.coat:Coat", "290 users, 295 coats; unbiased test"),
@@ -229,6 +231,7 @@ DATASETS: Mapping[str, Entry] = {
         "Missing not at random, made on the spot; simulated:coat|yahoo|kuairec|tencent",
     ),
 }
+"""The data sets by name."""
 
 METRICS: Mapping[str, str] = {
     "recall": "hits among the top k / held-out items of the user",
@@ -237,6 +240,7 @@ METRICS: Mapping[str, str] = {
     "precision": "hits among the top k / k",
     "mrr": "1 / rank of the first hit among the top k, 0 without",
 }
+"""The metrics by name, in a line each."""
 
 
 REPRODUCTIONS: Mapping[str, Entry] = {
@@ -280,6 +284,7 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "Scores and ranks of some negatives: Tencent",
     ),
 }
+"""The paper's tables and figures by name."""
 
 
 _ROW = Entry("reproduction.table:reproduce_table", "One row of the tables")

@@ -28,7 +28,7 @@ def compare_runs(
             test split).
 
     Returns:
-        A JSON-ready object: for every metric a row a run.
+        A JSON-ready object with a row a run for every metric.
 
     Raises:
         ConfigError: If there are fewer than two runs, or they saw other data.

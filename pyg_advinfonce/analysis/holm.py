@@ -8,7 +8,7 @@ import numpy as np
 def holm(p: Sequence[float]) -> list[float]:
     r"""Adjust p-values so that the chance of any false discovery among them is bounded.
 
-    With :math:`p_{(1)} \leq \dots \leq p_{(m)}` the sorted values,
+    With :math:`p_{(1)} \leq \ldots \leq p_{(m)}` the sorted values,
 
     .. math::
         \tilde p_{(i)} = \max_{j \leq i} \min(1, (m - j + 1)\, p_{(j)})

@@ -22,7 +22,7 @@ class AutoCF(Encoder):
     Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
 
     .. math::
-        Z = E + \hat{A} E + \dots + \hat{A}^L E + \mathrm{Attention}(\hat{A}^L E)
+        Z = E + \hat{A} E + \ldots + \hat{A}^L E + \mathrm{Attention}(\hat{A}^L E)
 
     over users and items together, where :math:`\hat{A}` is the normalised adjacency
     with self-loops. A user-item graph serves both parts. In training,

@@ -9,7 +9,7 @@ class GraphTransformer(nn.Module):
     r"""Every node averages its neighbours by how well they answer to it.
 
     .. math::
-        y_i = \big\Vert_h \sum_{j \in \mathcal{N}(i)} a^h_{ij} W^h_v x_j, \quad
+        y_i = \bigl\Vert_h \sum_{j \in \mathcal{N}(i)} a^h_{ij} W^h_v x_j, \quad
         a^h_{ij} = \frac{e^{s^h_{ij}}}{\sum_k e^{s^h_{ik}} + 10^{-8}}, \quad
         s^h_{ij} = \langle W^h_q x_i, W^h_k x_j \rangle
 

@@ -116,7 +116,7 @@ def learn(
 def key_of(
     config: Config, dataset: Dataset, *, seed: int, epochs: int, shown: object
 ) -> list[object]:
-    """Return what decides a table of :func:`learn`, for :func:`~.kept.kept`.
+    """Return what decides a table of :func:`learn`, for ``kept``.
 
     Args:
         config: The settings.

@@ -24,8 +24,8 @@ class AdapTau(Criterion):
     <https://arxiv.org/abs/2302.04775>`_.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b \Big(\log \sum_{k \in \{i\} \cup J}
-        e^{w_u c(u, k)} - w_0 c(u, i)\Big), \quad
+        \mathcal{L} = \frac{1}{B} \sum_b \Bigl(\log \sum_{k \in \{i\} \cup J}
+        e^{w_u c(u, k)} - w_0 c(u, i)\Bigr), \quad
         w_u = w_0 \, e^{-W(\max(-1/e, (l_u - \bar{l}) / \beta))}
 
     Here :math:`W` is Lambert's function and :math:`l_u` the user's mean loss of

@@ -21,8 +21,8 @@ class AdvInfoNCE(Criterion):
     <https://arxiv.org/abs/2310.18700>`_.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log w + \log \sum_j
-        e^{c(u, j) / \tau + \delta_j} - c(u, i) / \tau\Big),
+        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Bigl(\log w + \log \sum_j
+        e^{c(u, j) / \tau + \delta_j} - c(u, i) / \tau\Bigr),
         \quad \delta_j = \log(K p_j)
 
     The recommender lowers the loss, the adversary, which owns the hardness, raises it

@@ -20,8 +20,8 @@ class BC(Criterion):
     <https://arxiv.org/abs/2210.11054>`_.
 
     .. math::
-        \mathcal{L} = (1 - \lambda) \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log
-        \sum_j e^{c(u, j) / \tau} - \cos(\theta_{ui} + M_{ui}) / \tau\Big)
+        \mathcal{L} = (1 - \lambda) \frac{1}{B} \sum_b \mathrm{softplus}\Bigl(\log
+        \sum_j e^{c(u, j) / \tau} - \cos(\theta_{ui} + M_{ui}) / \tau\Bigr)
         + \lambda \mathcal{L}_{pop},
         \quad M_{ui} = 1 - \sigma(\langle p_u, p_i \rangle)
 

@@ -18,9 +18,9 @@ class BCE(Criterion):
     <https://arxiv.org/abs/2110.15114>`_; by default all edges weigh the same.
 
     .. math::
-        \mathcal{L} = \sum_b \Big[(w_1 + w_2 \beta_{ui})\, \mathrm{softplus}(-s_{ui})
+        \mathcal{L} = \sum_b \Bigl[(w_1 + w_2 \beta_{ui})\, \mathrm{softplus}(-s_{ui})
         + \frac{\lambda}{K} \sum_j (w_3 + w_4 \beta_{uj})\, \mathrm{softplus}(s_{uj})
-        \Big], \quad
+        \Bigr], \quad
         \beta_{ui} = \frac{1}{d_u} \sqrt{\frac{d_u + 1}{d_i + 1}}
 
     Scores are inner products; :math:`\beta` is 0 for a user without edges.

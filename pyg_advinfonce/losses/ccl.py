@@ -12,8 +12,8 @@ class CCL(Criterion):
     Collaborative Filtering" <https://arxiv.org/abs/2109.12613>`_.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b \Big(1 - c(u, i) + \frac{w}{K} \sum_j
-        \max(0, c(u, j) - m)\Big)
+        \mathcal{L} = \frac{1}{B} \sum_b \Bigl(1 - c(u, i) + \frac{w}{K} \sum_j
+        \max(0, c(u, j) - m)\Bigr)
 
     SimpleX the model aggregates a user's history too; this is its loss alone.
 

@@ -17,8 +17,8 @@ class DCL(Criterion):
 
     .. math::
         \mathcal{L} = -\frac{1}{B} \sum_b \log \frac{e^{s_i}}{e^{s_i} + K g}, \quad
-        g = \max\Big(\frac{\frac{1}{K} \sum_j e^{s_j} - t^+ e^{s_i}}{1 - t^+},
-        e^{-1/\tau}\Big), \quad s = c / \tau
+        g = \max\Bigl(\frac{\frac{1}{K} \sum_j e^{s_j} - t^+ e^{s_i}}{1 - t^+},
+        e^{-1/\tau}\Bigr), \quad s = c / \tau
 
     The paper says no more than that the loss is debiased; the formula is that of
     `"Debiased Contrastive Learning" <https://arxiv.org/abs/2007.00224>`_ with one

@@ -13,8 +13,9 @@ class DirectAU(Criterion):
     <https://arxiv.org/abs/2206.12811>`_.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b |z_u - z_i|^2 + \frac{\gamma}{2} \Big(
-        \log \overline{e^{-2 |z_u - z_v|^2}} + \log \overline{e^{-2 |z_i - z_j|^2}}\Big)
+        \mathcal{L} = \frac{1}{B} \sum_b |z_u - z_i|^2 + \frac{\gamma}{2} \Bigl(
+        \log \overline{e^{-2 |z_u - z_v|^2}}
+        + \log \overline{e^{-2 |z_i - z_j|^2}}\Bigr)
 
     on normalised rows; the means are over pairs of the batch's rows, repeated ones
     included. A single row has no pair, and counts as uniform.

@@ -19,8 +19,8 @@ class HDCCF(Criterion):
         + Z(s_{u \cdot}; \{j\}) + Z(s_{\cdot i}; \{v\})
         + Z(s_{i \cdot}; \{j\}) + Z(s_{u \cdot}; \{v\})}
 
-        Z(f; S) = |S| \max\Big(\frac{1}{1 - \omega} \Big(\frac{1}{|S|}
-        \sum_{k \in S} e^{f_k} - \omega e^{s_{ui}}\Big), e^{-1 / \tau}\Big)
+        Z(f; S) = |S| \max\Bigl(\frac{1}{1 - \omega} \Bigl(\frac{1}{|S|}
+        \sum_{k \in S} e^{f_k} - \omega e^{s_{ui}}\Bigr), e^{-1 / \tau}\Bigr)
 
     The negatives ``(v, j)`` are the other pairs of the batch, whose items and users
     come by frequency; an item equal to ``i`` and a user equal to ``u`` are left out.

@@ -19,8 +19,8 @@ class InfoNCE(Criterion):
     Softmax Loss for Item Recommendation" <https://arxiv.org/abs/2201.02327>`_.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Big(\log w + \log \sum_j
-        e^{c(u, j) / \tau} - c(u, i) / \tau\Big)
+        \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Bigl(\log w + \log \sum_j
+        e^{c(u, j) / \tau} - c(u, i) / \tau\Bigr)
 
     Args:
         tau: The temperature.

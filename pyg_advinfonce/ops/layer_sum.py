@@ -23,7 +23,7 @@ def layer_sum(
     r"""Propagate linearly over a bipartite graph and sum the layers up.
 
     .. math::
-        Z = \sum_{k=0}^{L} \alpha_k A^k X = \alpha_0 X + A (\alpha_1 X + A (\dots))
+        Z = \sum_{k=0}^{L} \alpha_k A^k X = \alpha_0 X + A (\alpha_1 X + A (\ldots))
 
     Evaluated from the inside out (Horner's scheme), in place: no layer outlives the
     next one, and the gradient is the same computation on the transposed relations.

@@ -24,10 +24,10 @@ class AutoCFLoss(RankingTerm):
     Self-Supervised Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
 
     .. math::
-        \mathcal{L} = \frac{1}{B} \sum_b \Big[\log \sum_k e^{\langle z_u, z_k \rangle}
-        - \langle z_u, z_i \rangle\Big] + \lambda \Big[
+        \mathcal{L} = \frac{1}{B} \sum_b \Bigl[\log \sum_k e^{\langle z_u, z_k \rangle}
+        - \langle z_u, z_i \rangle\Bigr] + \lambda \Bigl[
         \overline{\log \sum_v e^{\langle z_u, z_v \rangle}} +
-        \overline{\log \sum_k e^{\langle z_i, z_k \rangle}}\Big]
+        \overline{\log \sum_k e^{\langle z_i, z_k \rangle}}\Bigr]
 
     The sums run over all users or items, the means with a bar over the batch's users
     and items, each counted once. The encoder sees a masked graph in its propagation and

@@ -10,7 +10,7 @@ def centrality(x: Tensor, adjacency: Adjacency) -> Tensor:
     r"""Compare each node with its neighbours and theirs, by cosine.
 
     .. math::
-        c_i = \cos\Big(x_i, \frac{f_i + g_i}{n_i + 10^{-8}}\Big), \quad
+        c_i = \cos\Bigl(x_i, \frac{f_i + g_i}{n_i + 10^{-8}}\Bigr), \quad
         f = A_1 x - x, \quad g = A_1 f - f - o \odot x
 
     where :math:`o = A_1 1` counts a node's links, its own to itself included, and

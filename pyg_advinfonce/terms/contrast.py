@@ -15,8 +15,8 @@ class Contrast(Term):
     r"""Pull a node's two views together, and away from other nodes' second views.
 
     .. math::
-        \mathrm{NCE}(V, V') = \frac{1}{|T|} \sum_{t \in T} \Big[\log \sum_{k \in C}
-        e^{c(V_t, V'_k)/\tau} - c(V_t, V'_t)/\tau\Big]
+        \mathrm{NCE}(V, V') = \frac{1}{|T|} \sum_{t \in T} \Bigl[\log \sum_{k \in C}
+        e^{c(V_t, V'_k)/\tau} - c(V_t, V'_t)/\tau\Bigr]
 
     over the nodes ``T`` of a batch, each once, for users and for items, added up.
 

@@ -11,7 +11,7 @@ class EmbeddingL2(Term):
     r"""Half the squared norms of the batch's layer-0 rows, a positive edge.
 
     .. math::
-        \frac{1}{2 B} \sum_b \Big(|e_u|^2 + |e_i|^2 + \sum_j |e_j|^2\Big)
+        \frac{1}{2 B} \sum_b \Bigl(|e_u|^2 + |e_i|^2 + \sum_j |e_j|^2\Bigr)
 
     A row counts once for each time it occurs in the batch.
 

@@ -25,10 +25,10 @@ class InvCF(RankingTerm):
 
     .. math::
         \mathcal{L} = \ell(m_u, m_i) + \lambda_1 \ell(z_u, z_i)
-        + \lambda_3 \big(\ell([z_u; m_u], [z_i; m_i])
-        + \ell([z_{\pi(u)}; m_u], [z_{\pi(i)}; m_i])\big)
+        + \lambda_3 \bigl(\ell([z_u; m_u], [z_i; m_i])
+        + \ell([z_{\pi(u)}; m_u], [z_{\pi(i)}; m_i])\bigr)
 
-        + \lambda_2 \big(\mathrm{dCor}(m_u, z_u) + \mathrm{dCor}(m_i, z_i)\big)
+        + \lambda_2 \bigl(\mathrm{dCor}(m_u, z_u) + \mathrm{dCor}(m_i, z_i)\bigr)
 
     where :math:`\ell` is InfoNCE on cosines, ``m`` the encoder's embeddings, ``z``
     those of the same graph whose nodes have one vector for each degree, and

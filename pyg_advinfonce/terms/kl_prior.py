@@ -12,7 +12,7 @@ class KLPrior(Term):
 
     .. math::
         -\frac{1}{2 (U + I)} \sum_{v} \sum_d
-        \big(1 + 2 \log \sigma_{vd} - \mu_{vd}^2 - \sigma_{vd}^2\big)
+        \bigl(1 + 2 \log \sigma_{vd} - \mu_{vd}^2 - \sigma_{vd}^2\bigr)
 
     The encoder puts ``mu_user``, ``logstd_user``, ``mu_item`` and ``logstd_item`` into
     ``aux``. The mean over nodes is that of PyG's ``VGAE.kl_loss``; the further division

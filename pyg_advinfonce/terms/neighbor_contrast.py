@@ -14,8 +14,8 @@ class NeighborContrast(Term):
     Contrastive Learning" <https://arxiv.org/abs/2202.06200>`_.
 
     .. math::
-        \sum_b \Big[\log \sum_v e^{c(E^{(k)}_u, E^{(0)}_v)/\tau}
-        - c(E^{(k)}_u, E^{(0)}_u)/\tau\Big]
+        \sum_b \Bigl[\log \sum_v e^{c(E^{(k)}_u, E^{(0)}_v)/\tau}
+        - c(E^{(k)}_u, E^{(0)}_u)/\tau\Bigr]
 
     over all users ``v``, plus ``item_weight`` times the same for items. A sum over the
     batch, repeated nodes included: its weight is meant to be tiny.

@@ -20,8 +20,8 @@ class PrototypeContrast(Term):
     <https://arxiv.org/abs/2202.06200>`_.
 
     .. math::
-        \sum_b \Big[\log \sum_c e^{c(E^{(0)}_u, \mu_c)/\tau}
-        - c(E^{(0)}_u, \mu_{a(u)})/\tau\Big]
+        \sum_b \Bigl[\log \sum_c e^{c(E^{(0)}_u, \mu_c)/\tau}
+        - c(E^{(0)}_u, \mu_{a(u)})/\tau\Bigr]
 
     plus the same for items. Users and items are clustered by k-means at each epoch's
     start; centroids are constants, and no checkpoint holds what an epoch finds anew.

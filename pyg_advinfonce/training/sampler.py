@@ -22,7 +22,7 @@ class EdgeSampler:
     occurs once.
 
     Negatives are uniform over the items outside the user's train items, with
-    replacement and without rejection: with sorted positives :math:`p_0 < p_1 < \dots`
+    replacement and without rejection: with sorted positives :math:`p_0 < p_1 < \ldots`
     and a uniform rank ``r`` the negative is :math:`r + \#\{k : p_k - k \le r\}`.
     Users who have seen every item have no negative and are left out.
     Without ``exclude_positives`` negatives are uniform over all items.

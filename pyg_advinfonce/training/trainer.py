@@ -34,7 +34,7 @@ class Trainer:
 
     Each phase has its own Adam, built once. An epoch's randomness depends on the seed,
     the epoch and the phase alone. At the end the method holds the weights of the best
-    validation, and :attr:`history` one record an epoch.
+    validation, and ``history`` one record an epoch.
 
     Args:
         method: What is trained.
