@@ -13,7 +13,7 @@ SPELLED := $(wildcard *.md .ci/run Makefile benchmarks cli data/*.md docs exampl
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install dev demo test lint clean
+.PHONY: help install dev demo test docs lint clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile
@@ -30,6 +30,10 @@ demo: $(VENV)/.test  ## train LightGCN with AdvInfoNCE on simulated data (half a
 test: $(VENV)/.test  ## run the tests; ARGS="-k hardness" passes options to pytest
 	$(PYTEST) $(ARGS)
 
+docs: $(VENV)/.test  ## build the documentation into docs/_build; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo "built: docs/_build/index.html"
+
 lint: $(VENV)/.dev  ## ruff, mypy and codespell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -37,12 +41,12 @@ lint: $(VENV)/.dev  ## ruff, mypy and codespell
 	$(BIN)/codespell $(SPELLED)
 
 clean:  ## remove .venv, caches and build folders, never runs/ or data/
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps are written last, so an install that was interrupted starts over in a new .venv.
-$(VENV)/.test: EXTRAS := test
-$(VENV)/.dev: EXTRAS := test,dev
+$(VENV)/.test: EXTRAS := test,docs
+$(VENV)/.dev: EXTRAS := test,docs,dev
 $(VENV)/.test $(VENV)/.dev: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "error: '$(PYTHON)' is not Python >= 3.11; name one: make PYTHON=python3.12 ..." >&2; \

@@ -1,0 +1,148 @@
+"""The code and the commands of the documentation run as they are printed."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pyg_advinfonce.cli.main import main
+from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+# What a page asks for, made small: simulated data in place of Coat, fewer epochs.
+IN_PLACE_OF = {
+    '{"epochs": 300}': '{"epochs": 2}',
+    "--epochs 300": "--epochs 2",
+    "--data coat --seeds 0-4": "--data simulated --seeds 0-1 --epochs 2",
+}
+
+
+def blocks(page):
+    text = (DOCS / page).read_text("utf-8")
+    for printed, small in IN_PLACE_OF.items():
+        text = text.replace(printed, small)
+    return BLOCK.findall(text)
+
+
+def commands(text):
+    """Return the commands of a console block, their lines joined."""
+    joined = text.replace("\\\n", " ")
+    return re.findall(r"^\$ (.*)$", joined, re.MULTILINE)
+
+
+@pytest.fixture
+def run_page(tmp_path, monkeypatch, capsys):
+    """Run a page from its top and return its names and what it has printed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("ADVNCE_DATA", raising=False)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    torch.manual_seed(0)
+
+    def command(line):
+        program, *words = shlex.split(line)
+        if program == "pip":
+            return
+        assert program == "advnce", line
+        monkeypatch.setattr(sys, "argv", [program, *words])
+        main()
+
+    def run(page, leave_out=()):
+        names = {}
+        for language, text in blocks(page):
+            if any(words in text for words in leave_out):
+                continue
+            if language == "python":
+                exec(compile(text, page, "exec"), names)
+                continue
+            for line in commands(text):
+                command(line)
+        return names, capsys.readouterr().out
+
+    return run
+
+
+def test_the_front_page(run_page):
+    names, printed = run_page("index.md")
+    recall = names["result"].metrics["test/recall@20"]
+    assert printed.startswith(f"{names['result'].best_epoch} {recall}")
+    assert "runs/simulated-lightgcn-adv" in printed
+
+
+def write_ratings(file):
+    """Write a table of the page's columns, in which some like what others do not."""
+    random = np.random.default_rng(0)
+    rows = ["user_id,item_id,rating,timestamp"]
+    for user in range(200):
+        name = "ann" if user == 0 else f"user {user}"
+        for item in random.choice(80, 60, replace=False):
+            rating = random.integers(3, 6) if item % 4 == user % 4 else 2
+            rows.append(f"{name},film {item},{rating},{random.integers(10**9)}")
+    file.write_text("\n".join(rows) + "\n", "utf-8")
+
+
+def test_your_own_data(run_page):
+    write_ratings(Path("ratings.csv"))
+    names, printed = run_page("guides/own_data.md")
+    assert "test/recall@20" in printed
+    assert len(set(names["best"])) == 5
+    assert all(film.startswith("film ") for film in names["best"])
+    raw, seen = names["graph"]["item"].raw_id, names["seen"]
+    known = {raw[i] for i in seen[1, seen[0] == names["row"]]}
+    assert known
+    assert not known & set(names["best"])
+
+
+def test_the_printed_table_has_these_columns():
+    text = (DOCS / "guides/own_data.md").read_text("utf-8")
+    assert "```csv\nuser_id,item_id,rating,timestamp\nann," in text
+
+
+def test_your_pyg_model_with_the_whole_graph(run_page):
+    names, _ = run_page("guides/pyg_model.md", leave_out=["LinkNeighborLoader"])
+    assert names["attack"].state, "no adversarial epoch ran"
+    assert names["fit"].state, "no epoch of the recommender ran"
+    assert names["scores"].shape == (100, 80)
+    assert names["scores"].abs().max() <= 1.0001
+
+
+@pytest.mark.filterwarnings("ignore:Using .NeighborSampler. without")
+@pytest.mark.pyg_lib
+@pytest.mark.skipif(
+    not (WITH_PYG_LIB or WITH_TORCH_SPARSE),
+    reason="LinkNeighborLoader needs pyg-lib or torch-sparse",
+)
+def test_your_pyg_model_with_a_loader(run_page):
+    names, _ = run_page("guides/pyg_model.md")
+    assert torch.isfinite(names["loss"])
+    assert names["batch"].src_n_id is not None
+
+
+def test_a_table_of_the_paper(run_page):
+    _, printed = run_page("guides/reproduce.md")
+    assert printed.count("table10: LightGCN") == 2
+    assert "AdvInfoNCE-mlp" in printed
+
+
+def test_the_substitutes_are_in_a_page():
+    text = "".join(path.read_text("utf-8") for path in DOCS.rglob("*.md"))
+    assert all(printed in text for printed in IN_PLACE_OF)
+
+
+def test_a_loss_of_your_own(run_page):
+    names, _ = run_page("guides/loss.md")
+    losses = [record.losses["main/rec"] for record in names["result"].history]
+    assert losses[-1] < losses[0]
+
+
+def test_every_guide_is_run_here():
+    source = Path(__file__).read_text("utf-8")
+    guides = [f"guides/{path.name}" for path in DOCS.glob("guides/*.md")]
+    assert len(guides) == 4
+    assert all(f'run_page("{guide}"' in source for guide in guides)
