@@ -3,15 +3,20 @@
 A graph is a :class:`~torch_geometric.data.HeteroData` with the node types ``user`` and
 ``item``. Train edges are messages and live in both directions; evaluation splits are
 edge types that carry only ``edge_label_index``, so no message can travel over them.
+
+Train edges may be stored in any of PyG's forms (:func:`relation_edges`); what this
+library makes itself holds ``edge_index``.
 """
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
-from torch_geometric.utils import coalesce
+from torch_geometric.utils import coalesce, to_edge_index
 
 from pyg_advinfonce.errors import GraphError
 
@@ -20,6 +25,7 @@ INTERACTS = (USER, "interacts", ITEM)
 REV_INTERACTS = (ITEM, "rev_interacts", USER)
 
 RawIds = Tensor | Sequence[str]
+EdgeType = tuple[str, str, str]
 
 
 def build_graph(
@@ -62,7 +68,76 @@ def build_graph(
     return graph
 
 
-def split_type(name: str) -> tuple[str, str, str]:
+def relation_edges(
+    graph: HeteroData, edge_type: EdgeType
+) -> tuple[Tensor, Tensor | None]:
+    """Return a relation's edges and their weights, in whatever form PyG stores them.
+
+    These are ``edge_index``, a tensor or an :class:`~torch_geometric.EdgeIndex`, with
+    ``edge_weight``; and what :class:`~torch_geometric.transforms.ToSparseTensor` makes:
+    ``adj_t`` of torch-sparse or in one of torch's sparse layouts.
+
+    Returns:
+        ``[2, E]`` int64, sources first, and ``[E]``, None where there are no weights.
+
+    Raises:
+        GraphError: If the graph lacks the relation.
+    """
+    if edge_type not in graph.edge_types:
+        raise _missing(edge_type)
+    edges = graph[edge_type]
+    if "edge_index" in edges:
+        index = edges.edge_index
+        index = index.as_tensor() if isinstance(index, EdgeIndex) else index
+        return index.long(), edges.get("edge_weight")
+    if "adj_t" not in edges:
+        raise _missing(edge_type)
+    index, weight = to_edge_index(edges.adj_t)
+    return index.flip(0), weight if _is_weighted(edges.adj_t, index, weight) else None
+
+
+def _missing(edge_type: EdgeType) -> GraphError:
+    return GraphError(
+        f"the graph has no edges {edge_type}: messages must run both ways, "
+        "apply torch_geometric.transforms.ToUndirected()"
+    )
+
+
+def _is_weighted(adj_t: Any, index: Tensor, weight: Tensor) -> bool:  # noqa: ANN401
+    """Tell weights from the ones that PyG's conversions put where there were none."""
+    if not isinstance(adj_t, Tensor):
+        return bool(adj_t.has_value())
+    has_neighbors = index[0].numel() > index[0].unique().numel()
+    return not (has_neighbors and bool((weight == 1).all()))
+
+
+def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
+    """Return the tensors that hold a relation: while they stay the same, so does it."""
+    if edge_type not in graph.edge_types:
+        relation_edges(graph, edge_type)  # says what is missing
+    edges = graph[edge_type]
+    if "adj_t" not in edges or "edge_index" in edges:
+        return [edges[key] for key in ("edge_weight", "edge_index") if key in edges]
+    if isinstance(edges.adj_t, Tensor):
+        return [edges.adj_t]
+    storage = edges.adj_t.storage
+    return [part for part in (storage.value(), storage.col()) if part is not None]
+
+
+def with_edge_index(graph: HeteroData) -> HeteroData:
+    """Return a shallow copy whose train edges are stored as ``edge_index``."""
+    view = copy(graph)
+    for edge_type in (INTERACTS, REV_INTERACTS):
+        if edge_type in view.edge_types and "adj_t" in view[edge_type]:
+            edge_index, weight = relation_edges(view, edge_type)
+            del view[edge_type].adj_t
+            view[edge_type].edge_index = edge_index
+            if weight is not None:
+                view[edge_type].edge_weight = weight
+    return view
+
+
+def split_type(name: str) -> EdgeType:
     """Return the edge type of a held-out split."""
     return (USER, name, ITEM)
 
@@ -84,8 +159,7 @@ def split_edges(graph: HeteroData, name: str) -> Tensor:
         GraphError: If the graph has no such split.
     """
     if name == "train":
-        edges: Tensor = graph[INTERACTS].edge_index
-        return edges
+        return relation_edges(graph, INTERACTS)[0]
     names = split_names(graph)
     if name not in names:
         raise GraphError(f"no split '{name}': this graph has train, {', '.join(names)}")
@@ -115,7 +189,7 @@ def train_degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
     user, item = (
         torch.bincount(ends, minlength=size)
         for ends, size in zip(
-            graph[INTERACTS].edge_index.long(), num_nodes(graph), strict=True
+            split_edges(graph, "train"), num_nodes(graph), strict=True
         )
     )
     return user, item
@@ -144,12 +218,6 @@ def check_graph(graph: HeteroData) -> None:
     for node_type in (USER, ITEM):
         if graph[node_type].num_nodes is None:
             raise GraphError(f"the graph needs num_nodes of node type '{node_type}'")
-    for edge_type in (INTERACTS, REV_INTERACTS):
-        if edge_type not in graph.edge_types or "edge_index" not in graph[edge_type]:
-            raise GraphError(
-                f"the graph has no edges {edge_type}: messages must run both ways, "
-                "apply torch_geometric.transforms.ToUndirected()"
-            )
     for name in ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
     _check_reverse(graph)
@@ -176,8 +244,8 @@ def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:
 
 
 def _check_reverse(graph: HeteroData) -> None:
-    forward = graph[INTERACTS].edge_index.long()
-    backward = graph[REV_INTERACTS].edge_index.long().flip(0)
+    forward = relation_edges(graph, INTERACTS)[0]
+    backward = relation_edges(graph, REV_INTERACTS)[0].flip(0)
     if coalesce(forward).size(1) < forward.size(1):
         raise GraphError(
             f"{INTERACTS} holds an edge twice: apply torch_geometric.utils.coalesce()"

@@ -12,7 +12,7 @@ from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
 from pyg_advinfonce.encoders.graph_transformer import GraphTransformer
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.graph import INTERACTS
+from pyg_advinfonce.graph import INTERACTS, stored_tensors
 from pyg_advinfonce.ops import Adjacency
 from pyg_advinfonce.transforms.joint_graph import JointGraph
 
@@ -86,7 +86,7 @@ class AutoCF(Encoder):
 
     def _views(self, graph: HeteroData | Sequence[Data]) -> tuple[Data, Data]:
         if isinstance(graph, HeteroData):
-            edges = graph[INTERACTS].edge_index
+            edges = stored_tensors(graph, INTERACTS)[-1]
             if edges not in self._joint:
                 self._joint[edges] = JointGraph()(graph)
             return self._joint[edges], self._joint[edges]

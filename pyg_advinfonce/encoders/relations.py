@@ -8,7 +8,15 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.layers import Relations, Tables
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.graph import INTERACTS, ITEM, REV_INTERACTS, USER
+from pyg_advinfonce.graph import (
+    INTERACTS,
+    ITEM,
+    REV_INTERACTS,
+    USER,
+    EdgeType,
+    relation_edges,
+    stored_tensors,
+)
 from pyg_advinfonce.ops import Adjacency
 
 
@@ -44,7 +52,7 @@ def one_a_layer(
 
 
 class RelationCache:
-    """Both directions of a graph's messages, sorted once for each tensor of weights."""
+    """Both directions of a graph's messages, sorted once for what they lie in."""
 
     def __init__(self) -> None:
         self._kept = WeakTensorKeyDictionary()
@@ -60,22 +68,22 @@ class RelationCache:
         return self._adjacency_of(graph, REV_INTERACTS, sizes[::-1]), to_item
 
     def _adjacency_of(
-        self, graph: HeteroData, edge_type: tuple[str, str, str], sizes: tuple[int, ...]
+        self, graph: HeteroData, edge_type: EdgeType, sizes: tuple[int, ...]
     ) -> Adjacency:
-        if edge_type not in graph.edge_types:
-            raise GraphError(
-                f"the graph has no edges {edge_type}: messages must run both ways, "
-                "apply torch_geometric.transforms.ToUndirected()"
-            )
-        edges = graph[edge_type]
-        if "edge_weight" not in edges:
-            raise GraphError(f"edges {edge_type} lack weights: apply BipartiteNorm()")
+        first, *others = stored_tensors(graph, edge_type)
         # By edge type too: both directions may share one tensor of weights.
-        kept = self._kept.setdefault(edges.edge_weight, {})
-        edge_index, found = kept.get(edge_type, (None, None))
-        if edge_index is not edges.edge_index:
-            found = Adjacency.from_edge_index(
-                edges.edge_index, edges.edge_weight, *sizes
-            )
-            kept[edge_type] = (edges.edge_index, found)
+        kept = self._kept.setdefault(first, {})
+        seen, found = kept.get(edge_type, ((), None))
+        if found is None or any(a is not b for a, b in zip(seen, others, strict=True)):
+            found = _adjacency(graph, edge_type, sizes)
+            kept[edge_type] = (others, found)
         return found
+
+
+def _adjacency(
+    graph: HeteroData, edge_type: EdgeType, sizes: tuple[int, ...]
+) -> Adjacency:
+    edge_index, weight = relation_edges(graph, edge_type)
+    if weight is None:
+        raise GraphError(f"edges {edge_type} lack weights: apply BipartiteNorm()")
+    return Adjacency.from_edge_index(edge_index, weight, *sizes)

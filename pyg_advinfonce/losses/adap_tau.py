@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import unit_rows
-from pyg_advinfonce.graph import INTERACTS, num_nodes, train_degrees
+from pyg_advinfonce.graph import num_nodes, split_edges, train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
 
 WARM_UP_GAP = 0.7  # what the authors' own code assumes of the gap below
@@ -138,7 +138,7 @@ class AdapTau(Criterion):
     def _base(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> float:
         if epoch < self.warm_up_epochs and self.warm_up == "tau":
             return 1 / self.tau
-        user, item = graph[INTERACTS].edge_index
+        user, item = split_edges(graph, "train")
         degree = train_degrees(graph)[0].float()  # [U]
         active = degree > degree[degree > 0].quantile(0.2)
         pairs = active[user]

@@ -9,7 +9,7 @@ from torch_geometric.data import Data, HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders.base import Embeddings
 from pyg_advinfonce.functional import at_least_float32
-from pyg_advinfonce.graph import INTERACTS
+from pyg_advinfonce.graph import INTERACTS, stored_tensors
 from pyg_advinfonce.ops import Adjacency, log_partition
 from pyg_advinfonce.step import Step
 from pyg_advinfonce.terms.base import RankingTerm
@@ -126,7 +126,7 @@ class AutoCFLoss(RankingTerm):
 
     def _whole(self, graph: HeteroData) -> tuple[Data, Adjacency]:
         """Return users and items as one graph, and its adjacency of ones."""
-        edges = graph[INTERACTS].edge_index
+        edges = stored_tensors(graph, INTERACTS)[-1]
         if edges not in self._wholes:
             joint = JointGraph()(graph)
             ones = torch.ones(joint.num_edges, device=edges.device)

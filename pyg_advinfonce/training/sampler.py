@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import INTERACTS, num_nodes
+from pyg_advinfonce.graph import num_nodes, split_edges
 
 
 class EdgeSampler:
@@ -59,7 +59,7 @@ class EdgeSampler:
         self.graph, self.sampling = graph, sampling
         self.batch_size, self.num_negatives = batch_size, num_negatives
         self.exclude_positives = exclude_positives
-        self._index_positives(graph[INTERACTS].edge_index.long(), *num_nodes(graph))
+        self._index_positives(split_edges(graph, "train"), *num_nodes(graph))
         if len(self) == 0:
             raise ConfigError(
                 f"train.batch_size {batch_size} exceeds the {self.num_samples} train "

@@ -7,7 +7,13 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import degree
 
-from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, num_nodes
+from pyg_advinfonce.graph import (
+    INTERACTS,
+    REV_INTERACTS,
+    num_nodes,
+    relation_edges,
+    with_edge_index,
+)
 
 
 @functional_transform("bipartite_norm")
@@ -15,19 +21,21 @@ class BipartiteNorm(BaseTransform):
     r"""Store each edge's weight :math:`1 / \sqrt{d_u d_i}` on both relations.
 
     Degrees are those of the train edges. The weights are stored before any sampling, so
-    a sampled batch keeps the whole graph's normalisation.
+    a sampled batch keeps the whole graph's normalisation. Edges that are stored as
+    ``adj_t`` come out as ``edge_index``.
 
     Shapes:
         - adds ``edge_weight`` ``[E]`` to both directions of the interactions
     """
 
     def forward(self, data: HeteroData) -> HeteroData:
+        data = with_edge_index(data)
         num_users, num_items = num_nodes(data)
-        user, item = data[INTERACTS].edge_index
+        user, item = relation_edges(data, INTERACTS)[0]
         user_scale = _inverse_sqrt(degree(user, num_users))  # [U]
         item_scale = _inverse_sqrt(degree(item, num_items))  # [I]
         for edge_type in (INTERACTS, REV_INTERACTS):
-            src, dst = data[edge_type].edge_index
+            src, dst = relation_edges(data, edge_type)[0]
             user, item = (src, dst) if edge_type == INTERACTS else (dst, src)
             data[edge_type].edge_weight = user_scale[user] * item_scale[item]
         return data

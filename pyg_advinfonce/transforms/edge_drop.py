@@ -10,7 +10,13 @@ from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS
+from pyg_advinfonce.graph import (
+    INTERACTS,
+    REV_INTERACTS,
+    relation_edges,
+    split_edges,
+    with_edge_index,
+)
 
 
 @functional_transform("edge_drop")
@@ -31,7 +37,7 @@ class EdgeDrop(BaseTransform):
         self.p = check_share(p)
 
     def forward(self, data: HeteroData) -> HeteroData:
-        edge_index = data[INTERACTS].edge_index
+        edge_index = split_edges(data, "train")
         num_edges = edge_index.size(1)
         order = torch.randperm(num_edges, device=edge_index.device)
         keep = torch.zeros(num_edges, dtype=torch.bool, device=edge_index.device)
@@ -70,6 +76,7 @@ def keep_edges(data: HeteroData, keep: Tensor) -> HeteroData:
         data: The user-item graph.
         keep: ``[E]`` bool, by place among the edges from users to items.
     """
+    data = with_edge_index(data)
     kept = {INTERACTS: keep}
     if REV_INTERACTS in data.edge_types:
         kept[REV_INTERACTS] = _in_reverse(data, keep)
@@ -78,7 +85,8 @@ def keep_edges(data: HeteroData, keep: Tensor) -> HeteroData:
 
 def _in_reverse(data: HeteroData, keep: Tensor) -> Tensor:
     """Find the same edges among those from items to users, whatever their order."""
-    there, back = data[INTERACTS].edge_index, data[REV_INTERACTS].edge_index.flip(0)
+    there = relation_edges(data, INTERACTS)[0]
+    back = relation_edges(data, REV_INTERACTS)[0].flip(0)
     if torch.equal(there, back):
         return keep
     first, second = _by_pair(there), _by_pair(back)

@@ -5,7 +5,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_advinfonce.graph import INTERACTS, num_nodes
+from pyg_advinfonce.graph import num_nodes, split_edges
 
 
 @functional_transform("joint_graph")
@@ -18,7 +18,7 @@ class JointGraph(BaseTransform):
 
     def forward(self, data: HeteroData) -> Data:
         num_users, num_items = num_nodes(data)
-        user, item = data[INTERACTS].edge_index
+        user, item = split_edges(data, "train")
         node = torch.arange(num_users + num_items, device=user.device)
         src = torch.cat([user, item + num_users, node])
         dst = torch.cat([item + num_users, user, node])

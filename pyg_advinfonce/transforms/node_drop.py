@@ -6,7 +6,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
 
-from pyg_advinfonce.graph import INTERACTS, num_nodes
+from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.transforms.edge_drop import (
     check_share,
     exact,
@@ -34,7 +34,7 @@ class NodeDrop(BaseTransform):
 
     def forward(self, data: HeteroData) -> HeteroData:
         num_users, num_items = num_nodes(data)
-        user, item = data[INTERACTS].edge_index
+        user, item = split_edges(data, "train")
         stays_user = self._draw(num_users, user.device)  # [U]
         stays_item = self._draw(num_items, item.device)  # [I]
         return keep_edges(data, stays_user[user] & stays_item[item])

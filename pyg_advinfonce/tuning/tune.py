@@ -15,7 +15,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.experiment import build_method, check, find_device
-from pyg_advinfonce.graph import INTERACTS
+from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.tuning.report import save_report
 from pyg_advinfonce.tuning.space import Space, default_params, search_space
 from pyg_advinfonce.tuning.storage import (
@@ -113,7 +113,7 @@ def _space(config: Config, dataset: Dataset, fixed: Collection[str]) -> Space:
         space.pop("train.num_negatives", None)
     batches = space.get("train.batch_size")
     if isinstance(batches, CategoricalDistribution):
-        num_pairs = dataset.graph[INTERACTS].edge_index.size(1)
+        num_pairs = split_edges(dataset.graph, "train").size(1)
         fitting = [size for size in batches.choices if int(size or 0) <= num_pairs]
         space["train.batch_size"] = CategoricalDistribution(fitting or [num_pairs])
     return space

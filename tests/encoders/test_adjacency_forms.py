@@ -1,0 +1,106 @@
+"""Every form of edges that PyG knows gives the same embeddings and gradients."""
+
+import pytest
+import torch
+from torch_geometric.transforms import ToSparseTensor
+
+from pyg_advinfonce.encoders import VGAE, AutoCF, LightGCN, UltraGCN
+from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, message_graph
+from pyg_advinfonce.losses import InfoNCE
+from tests.adjacency_forms import FORMS, stored_as
+from tests.cases import DIM, NUM_ITEMS, NUM_USERS, toy_batch, toy_graph
+
+ENCODERS = {
+    "lightgcn": lambda: LightGCN(NUM_USERS, NUM_ITEMS, DIM),
+    "layers": lambda: LightGCN(NUM_USERS, NUM_ITEMS, DIM, propagate_layers=3),
+    "vgae": lambda: VGAE(NUM_USERS, NUM_ITEMS, DIM),
+    "autocf": lambda: AutoCF(NUM_USERS, NUM_ITEMS, DIM, num_heads=2),
+    "ultragcn": lambda: UltraGCN(NUM_USERS, NUM_ITEMS, DIM),
+}
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def loss_and_gradients(encoder, graph):
+    torch.manual_seed(0)
+    z = encoder(graph)
+    loss = InfoNCE()(z.user, z.item, toy_batch())
+    return [loss, *torch.autograd.grad(loss, list(encoder.parameters()))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_loss_and_gradients_are_the_same_in_every_form(name, form):
+    encoder, graph = ENCODERS[name](), toy_graph()
+    expected = loss_and_gradients(encoder, graph)
+    found = loss_and_gradients(encoder, stored_as(form, graph))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_isolated_nodes_keep_their_share_of_layer_0(form):
+    encoder, graph = LightGCN(NUM_USERS, NUM_ITEMS, DIM), toy_graph()
+    z = encoder(stored_as(form, graph))
+    assert z.user.isfinite().all()
+    assert z.item.isfinite().all()
+    torch.testing.assert_close(z.user[-1], encoder.user[-1] / 3)
+    torch.testing.assert_close(z.item[-1], encoder.item[-1] / 3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("edge_type", [INTERACTS, REV_INTERACTS])
+@pytest.mark.parametrize("name", ["lightgcn", "vgae"])
+def test_a_direction_that_is_missing_is_named(name, form, edge_type):
+    graph = stored_as(form, toy_graph())
+    del graph[edge_type]
+    with pytest.raises(GraphError, match=f"no edges .*'{edge_type[1]}'.*ToUndirected"):
+        ENCODERS[name]()(graph)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_graph_without_weights_is_told_what_to_apply(form):
+    graph = message_graph(toy_graph())
+    for edges in (graph[INTERACTS], graph[REV_INTERACTS]):
+        del edges.edge_weight
+    with pytest.raises(GraphError, match=r"lack weights: apply BipartiteNorm\(\)"):
+        ENCODERS["lightgcn"]()(stored_as(form, graph))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_messages_are_sorted_once_a_graph(form, monkeypatch):
+    from pyg_advinfonce.encoders import relations
+
+    graph, encoder, calls = stored_as(form, toy_graph()), ENCODERS["lightgcn"](), []
+    build = relations._adjacency
+    monkeypatch.setattr(
+        relations, "_adjacency", lambda *args: calls.append(args[1]) or build(*args)
+    )
+    encoder(graph), encoder(graph)
+    assert calls == [INTERACTS, REV_INTERACTS]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_other_weights_in_the_same_form_are_seen(form):
+    graph, encoder = toy_graph(), ENCODERS["lightgcn"]()
+    z = encoder(stored_as(form, graph))
+    for edges in (graph[INTERACTS], graph[REV_INTERACTS]):
+        edges.edge_weight = 2 * edges.edge_weight
+    doubled = encoder(stored_as(form, graph))
+    assert not torch.allclose(z.user, doubled.user)
+
+
+def test_weights_of_one_are_weights_where_no_node_has_two_edges():
+    graph = message_graph(toy_graph())
+    for edges in (graph[INTERACTS], graph[REV_INTERACTS]):
+        edges.edge_index, edges.edge_weight = edges.edge_index[:, :1], torch.ones(1)
+    encoder = ENCODERS["lightgcn"]()
+    expected = encoder(graph)
+    sparse = ToSparseTensor(layout=torch.sparse_csr)(graph.clone())
+    torch.testing.assert_close(encoder(sparse).item, expected.item)
