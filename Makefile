@@ -56,8 +56,14 @@ $(VENV)/.test $(VENV)/.dev: pyproject.toml constraints.txt
 	fi
 	@touch $(VENV)/.unfinished
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(INSTALL_SPARSE) 2>/dev/null || echo "tests of neighbour sampling are skipped:" \
+	  "no wheels of torch-sparse and torch-scatter fit (PIP_FIND_LINKS names their folder)"
 	@rm $(VENV)/.unfinished
 	@touch $(VENV)/.test $@
+
+# As wheels or not at all: to compile them takes 20 minutes.
+INSTALL_SPARSE := $(BIN)/python -m pip install -q -c constraints.txt \
+  --only-binary torch-sparse,torch-scatter -e '.[sparse]'
 
 # Debian's Python has no ensurepip unless python3-venv is installed: then borrow its pip.
 define CREATE_VENV

@@ -4,10 +4,18 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
 from pyg_advinfonce.datasets.published import PublishedFile
 from tests import cases
 from tests.file_server import FileServer
+
+HAS_SAMPLER = WITH_PYG_LIB or WITH_TORCH_SPARSE
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("pyg_lib") and not HAS_SAMPLER:
+        pytest.skip("no neighbour sampler: neither pyg-lib nor torch-sparse is there")
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ PACKAGE = ROOT / "pyg_advinfonce"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 
-# The extras that constraints.txt pins. The others compile, or bring what few need.
-PINNED_EXTRAS = ("test", "docs", "dev", "tune", "data", "plot")
+# The extras that constraints.txt pins.
+PINNED_EXTRAS = ("test", "docs", "dev", "tune", "data", "plot", "sparse")
 
 # An absolute path into a folder of one machine: no letter or dot stands before it.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|opt|home|tmp/dev)/")
