@@ -25,7 +25,9 @@ class EdgeBatch:
         src_n_id: Global user id of each row of ``z_user``; None means the whole graph.
         dst_n_id: Global item id of each row of ``z_item``; None means the whole graph.
         neg_mask: ``[B, K]`` True keeps a negative, False leaves it out.
-        neg_log_q: ``[B, K]`` log sampling probability, subtracted from the scores.
+        neg_log_q: ``[B, K]`` log of how much likelier than by a uniform draw a negative
+            was drawn. Losses correct for it: on the average over many batches a
+            negative then counts as if it had been drawn uniformly.
     """
 
     src_index: Tensor
@@ -65,12 +67,18 @@ class EdgeBatch:
         """Global ids of the negatives ``[B, K]``."""
         return _global(self.dst_neg_index, self.dst_n_id)
 
+    @property
+    def neg_importance(self) -> Tensor | None:
+        """How many uniform draws each negative stands for ``[B, K]``; None: one."""
+        return None if self.neg_log_q is None else (-self.neg_log_q).exp()
+
     @classmethod
     def from_hetero(
         cls,
         batch: HeteroData,
         *,
         exclude: Tensor | None = None,
+        dst_weight: Tensor | None = None,
         user: str = "user",
         item: str = "item",
     ) -> "EdgeBatch":
@@ -80,11 +88,14 @@ class EdgeBatch:
             batch: The sampled batch.
             exclude: Global user-item pairs ``[2, E]``: negatives among them are masked
                 (PyG's sampler does not avoid observed positives).
+            dst_weight: ``[I]`` the loader's ``dst_weight``, if it has one: losses then
+                correct for negatives that are not drawn uniformly (log-q correction).
             user: The node type of the sources.
             item: The node type of the destinations.
 
         Raises:
             GraphError: If the batch was not sampled in triplet mode.
+            ValueError: If the weights cannot be those of a sampler.
         """
         if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
             raise GraphError(
@@ -99,7 +110,20 @@ class EdgeBatch:
             src_n_id=batch[user].get("n_id"),
             dst_n_id=batch[item].get("n_id"),
         )
+        if dst_weight is not None:
+            edges = replace(edges, neg_log_q=_log_rate(dst_weight)[edges.neg_id])
         return edges if exclude is None else edges.mask_pairs(exclude)
+
+    def whole_graph(self) -> "EdgeBatch":
+        """Return the same edges as rows of the whole graph's tables: global ids."""
+        return replace(
+            self,
+            src_index=self.user_id,
+            dst_pos_index=self.pos_id,
+            dst_neg_index=self.neg_id,
+            src_n_id=None,
+            dst_n_id=None,
+        )
 
     def mask_pairs(self, pairs: Tensor) -> "EdgeBatch":
         """Mask the negatives that are among the global user-item ``pairs [2, E]``."""
@@ -118,3 +142,18 @@ class EdgeBatch:
 
 def _global(index: Tensor, n_id: Tensor | None) -> Tensor:
     return index if n_id is None else n_id[index]
+
+
+def _log_rate(weight: Tensor) -> Tensor:
+    """Return the log of each item's probability, relative to a uniform one, ``[I]``.
+
+    An item of weight zero, which is never drawn, has the log of the least number.
+    """
+    total = weight.sum()
+    if bool((weight < 0).any()) or not 0 < float(total) < float("inf"):
+        raise ValueError(
+            "dst_weight must be the weights that the loader draws negatives by: not "
+            f"negative, not all zero, finite (got a sum of {float(total)})"
+        )
+    rate = weight * (weight.numel() / total)
+    return rate.clamp(min=torch.finfo(rate.dtype).tiny).log()

@@ -51,7 +51,7 @@ class Hardness(nn.Module):
         x_item: Tensor | None = None,
     ) -> Tensor:
         logits = self.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
-        return _log_mean_one(at_least_float32(logits), batch.neg_mask)
+        return _log_mean_one(at_least_float32(logits), batch)
 
     def penalty(self, batch: EdgeBatch) -> Tensor:
         """Return the L2 penalty of a batch's rows, where the hardness has tables."""
@@ -64,12 +64,18 @@ def _check_widths(**widths: int) -> None:
             raise ValueError(f"{name} must be positive (got {width})")
 
 
-def _log_mean_one(logits: Tensor, mask: Tensor | None) -> Tensor:
-    """Shift each row ``[B, K]`` so that exp has mean one over the kept entries."""
-    if mask is None:
+def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
+    """Shift each row ``[B, K]`` so that exp has mean one over the kept entries.
+
+    Each entry counts as often as its negative's importance says.
+    """
+    mask, log_q = batch.neg_mask, batch.neg_log_q
+    if mask is None and log_q is None:
         return logits.log_softmax(-1) + math.log(logits.size(-1))
+    mask = torch.ones_like(logits, dtype=torch.bool) if mask is None else mask
+    drawn = (logits if log_q is None else logits - log_q).masked_fill(~mask, MASKED)
     kept = mask.sum(-1, keepdim=True).clamp(min=1).to(logits.dtype)  # [B, 1]
-    delta = logits.masked_fill(~mask, MASKED).log_softmax(-1) + kept.log()
+    delta = logits - drawn.logsumexp(-1, keepdim=True) + kept.log()
     return delta.masked_fill(~mask, 0.0)
 
 

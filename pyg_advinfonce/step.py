@@ -23,7 +23,8 @@ class Step:
         batch: The edges.
         epoch: The epoch, counted from 0.
         index: The step within the epoch, counted from 0.
-        embeddings: The graph's clean embeddings, if they are constant in this phase.
+        embeddings: The whole graph's clean embeddings, if they are constant in this
+            phase; then the batch's rows become those of the whole graph.
     """
 
     def __init__(
@@ -35,7 +36,8 @@ class Step:
         index: int,
         embeddings: Embeddings | None = None,
     ) -> None:
-        self.encoder, self.graph, self.batch = encoder, graph, batch
+        self.encoder, self.graph = encoder, graph
+        self.batch = batch if embeddings is None else batch.whole_graph()
         self.epoch, self.index = epoch, index
         self._given = embeddings
 

@@ -100,6 +100,44 @@ def test_known_pairs_may_be_32_bit_and_large():
     assert batch.mask_pairs(known.int()).neg_mask.tolist() == [[False, True]]
 
 
+def test_the_loaders_weights_become_log_rates():
+    weight = torch.tensor([0, 2, 0, 0, 1, 0, 0, 5]).double()  # of 8 items, sum 8
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), dst_weight=weight)
+    expected = torch.tensor([[5.0, 2.0], [2.0, 1.0]]).double().log()
+    torch.testing.assert_close(batch.neg_log_q, expected)
+    torch.testing.assert_close(batch.neg_importance, 1 / expected.exp())
+
+
+def test_equal_weights_correct_nothing():
+    batch = EdgeBatch.from_hetero(loader_batch([0, 1]), dst_weight=torch.full((8,), 3))
+    assert batch.neg_log_q.tolist() == [[0.0], [0.0]]
+
+
+def test_a_weight_of_zero_stays_finite():
+    weight = torch.zeros(8).index_fill(0, torch.tensor([7]), 1.0)
+    batch = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), dst_weight=weight)
+    assert batch.neg_log_q.isfinite().all()
+    assert batch.neg_log_q[0, 0] == torch.tensor(8.0).log()
+
+
+@pytest.mark.parametrize(
+    "weight", [[1.0] * 7 + [-1.0], [0.0] * 8, [float("nan")] * 8, [float("inf")] * 8]
+)
+def test_weights_that_no_sampler_draws_by(weight):
+    with pytest.raises(ValueError, match="not negative, not all zero, finite"):
+        EdgeBatch.from_hetero(loader_batch([0, 1]), dst_weight=torch.tensor(weight))
+
+
+def test_rows_of_the_whole_graph_are_global_ids():
+    local = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), exclude=pairs((3, 7)))
+    whole = local.whole_graph()
+    assert whole.src_index.tolist() == [3, 5]
+    assert whole.dst_neg_index.tolist() == [[7, 1], [1, 4]]
+    assert torch.equal(whole.neg_mask, local.neg_mask)
+    for name in ("user_id", "pos_id", "neg_id"):
+        assert torch.equal(getattr(whole, name), getattr(local, name))
+
+
 @pytest.mark.parametrize(
     ("src", "pos", "neg", "message"),
     [

@@ -51,6 +51,19 @@ def given_delta(values, mask=None):
     return Given(values)(torch.zeros(1, 2), torch.zeros(1, 2), batch)
 
 
+def test_the_mean_counts_each_negative_by_its_importance():
+    log_q = torch.tensor([[2.0, 0.5, 1.0, 1.0]]).double().log()
+    values = torch.tensor([[0.3, -0.1, 0.2, 5.0]]).double()
+    mask = torch.tensor([[True, True, True, False]])
+    index = torch.zeros(1, dtype=torch.long)
+    batch = EdgeBatch(index, index, torch.zeros(1, 4, dtype=torch.long), neg_mask=mask)
+    delta = Given(values)(*[torch.zeros(1, 2)] * 2, replace(batch, neg_log_q=log_q))
+    mass = torch.tensor([[0.5, 2.0, 1.0, 1.0]]) * delta.exp()
+    assert mass[mask].mean().item() == pytest.approx(1.0)
+    assert delta[0, 3] == 0
+    assert (delta[0, 0] - delta[0, 1]).item() == pytest.approx(0.4)
+
+
 def test_g1():
     delta = given_delta(torch.tensor([[0.3, -0.1, 0.2]], dtype=torch.float64))
     p = delta.exp() / 3

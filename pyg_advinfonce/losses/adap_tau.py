@@ -103,13 +103,15 @@ class AdapTau(Criterion):
         x_user: Tensor | None = None,
         x_item: Tensor | None = None,
     ) -> Tensor:
-        pos, neg = batch_scores(z_user, z_item, batch)
+        pos, neg = batch_scores(z_user, z_item, batch, log_q=False)
+        log_q = 0.0 if batch.neg_log_q is None else batch.neg_log_q
         if self.training:
-            unscaled = pos.detach(), neg.detach()
-            self._remember(batch.user_id, self._contrast(*unscaled, unscaled[0]))
+            alike = pos.detach()
+            loss = self._contrast(alike, neg.detach() - log_q, alike)
+            self._remember(batch.user_id, loss)
         scale = self.inverse_tau[batch.user_id]  # [B]
         pulled, pos, neg = pos * self.base, pos * scale, neg * scale.unsqueeze(-1)
-        return self._contrast(pos, neg, pulled).mean()
+        return self._contrast(pos, neg - log_q, pulled).mean()
 
     def _contrast(self, pos: Tensor, neg: Tensor, pulled: Tensor) -> Tensor:
         """Return each positive's loss ``[B]``."""

@@ -107,10 +107,12 @@ def batch_scores(
     *,
     cosine: bool = True,
     tau: float = 1.0,
+    log_q: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Score a batch's positives ``[B]`` and negatives ``[B, K]``, divided by tau.
 
-    A masked negative gets a score that no log-sum-exp notices.
+    A masked negative gets a score that no log-sum-exp notices. For a log-sum-exp the
+    batch's ``neg_log_q`` is taken off; without ``log_q`` the caller must see to it.
 
     Raises:
         ValueError: If the batch has no negatives.
@@ -119,10 +121,12 @@ def batch_scores(
     user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
     item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
     pos = (user * item.index_select(0, batch.dst_pos_index)).sum(-1)
-    return pos, negative_scores(user, item, batch)
+    return pos, negative_scores(user, item, batch, log_q=log_q)
 
 
-def negative_scores(user: Tensor, item: Tensor, batch: EdgeBatch) -> Tensor:
+def negative_scores(
+    user: Tensor, item: Tensor, batch: EdgeBatch, *, log_q: bool = True
+) -> Tensor:
     """Score rows ``[B, D]`` with the batch's negatives of a table ``[I, D]``.
 
     Raises:
@@ -134,7 +138,7 @@ def negative_scores(user: Tensor, item: Tensor, batch: EdgeBatch) -> Tensor:
             "set train.num_negatives, or amount of the loader's neg_sampling"
         )
     neg = edge_scores(user, item, batch.dst_neg_index)
-    if batch.neg_log_q is not None:
+    if log_q and batch.neg_log_q is not None:
         neg = neg - batch.neg_log_q
     if batch.neg_mask is not None:
         neg = neg.masked_fill(~batch.neg_mask, MASKED)

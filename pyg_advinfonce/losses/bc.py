@@ -116,6 +116,8 @@ class BC(Criterion):
         neg = scores.view(-1)[
             (user * width).unsqueeze(-1) + self.item_rank[batch.neg_id]
         ]
+        if batch.neg_log_q is not None:
+            neg = neg - batch.neg_log_q
         if batch.neg_mask is not None:
             neg = neg.masked_fill(~batch.neg_mask, MASKED)
         return info_nce(pos, neg)

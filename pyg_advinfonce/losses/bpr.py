@@ -36,5 +36,6 @@ class BPR(Criterion):
         x_user: Tensor | None = None,
         x_item: Tensor | None = None,
     ) -> Tensor:
-        pos, neg = batch_scores(z_user, z_item, batch, cosine=self.cosine)
-        return bpr(pos, neg)
+        cosine = self.cosine
+        pos, neg = batch_scores(z_user, z_item, batch, cosine=cosine, log_q=False)
+        return bpr(pos, neg, batch.neg_importance)

@@ -44,5 +44,6 @@ class CCL(Criterion):
         x_user: Tensor | None = None,
         x_item: Tensor | None = None,
     ) -> Tensor:
-        pos, neg = batch_scores(z_user, z_item, batch)
-        return cosine_contrastive(pos, neg, self.weight, self.margin, batch.neg_mask)
+        pos, neg = batch_scores(z_user, z_item, batch, log_q=False)
+        kept = batch.neg_mask, batch.neg_importance
+        return cosine_contrastive(pos, neg, self.weight, self.margin, *kept)

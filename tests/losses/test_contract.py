@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.losses import Criterion
@@ -30,6 +31,9 @@ def some_cases(keep):
 tempered = some_cases(lambda case: case.takes("tau"))
 weighted = some_cases(lambda case: case.takes("negative_weight"))
 draws_nothing = some_cases(lambda case: not case.draws)
+sampled_without_draws = some_cases(
+    lambda case: not case.draws and case.build().negatives == "sampled"
+)
 sums_over_sampled = some_cases(
     lambda case: case.sums and case.build().negatives == "sampled"
 )
@@ -127,6 +131,7 @@ def test_a_masked_negative_counts_as_if_it_were_not_there(case):
     lambda case: (
         case.sums
         and case.takes("negative_weight")
+        and not hasattr(case.build(), "hardness")
         and case.build().negatives == "sampled"
     )
 )
@@ -136,6 +141,34 @@ def test_log_q_is_subtracted_from_the_scores(case):
     corrected = loss_of(criterion, tables, replace(batch, neg_log_q=log_q))
     heavier = case.build(negative_weight=4 * criterion.negative_weight).double()
     torch.testing.assert_close(corrected, loss_of(heavier, tables, batch))
+
+
+@sampled_without_draws
+def test_negatives_drawn_by_weights_count_as_uniform_ones_when_corrected(case):
+    """Each item occurs as often as its weight says, as if the sampler had no luck."""
+    criterion, tables = case.build().double().eval(), toy_tables()
+    user, item = toy_batch().src_index, toy_batch().dst_pos_index
+    weight = torch.tensor([1, 1, 4, 2, 1, 3, 2, 1, 5, 2, 1, 1])  # sums up to 24
+    items = torch.arange(cases.NUM_ITEMS)
+    uniform = EdgeBatch(user, item, items.repeat(2).expand(5, -1))
+    drawn = items.repeat_interleave(weight).expand(5, -1)  # [5, 24]
+    weighted = HeteroData()
+    weighted["user"].src_index, weighted["item"].dst_pos_index = user, item
+    weighted["item"].dst_neg_index = drawn
+    found = EdgeBatch.from_hetero(weighted, dst_weight=weight.double())
+    leaves = (*tables, *criterion.parameters())
+    expected = loss_of(criterion, tables, uniform)
+    corrected = loss_of(criterion, tables, found)
+    torch.testing.assert_close(corrected, expected, rtol=1e-9, atol=1e-12)
+    for a, b in zip(
+        torch.autograd.grad(corrected, leaves),
+        torch.autograd.grad(expected, leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
+    assert not loss_of(criterion, tables, replace(found, neg_log_q=None)).isclose(
+        expected
+    )
 
 
 @every_case
