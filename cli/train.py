@@ -1,5 +1,6 @@
 """``advnce train``: flags into a configuration, runs into a table or JSON."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def train(
     valid_fraction: float | None = typer.Option(
         None, help="Share of train that becomes valid, where a folder has none."
     ),
+    loader: str | None = typer.Option(
+        None,
+        help="What propagates: the full graph, or each batch's neighbor sample, for "
+        "graphs that do not fit; train.loader.",
+    ),
+    num_neighbors: str | None = typer.Option(
+        None, help="Neighbours that are sampled a hop, -1 for all: 20,10."
+    ),
     out: Path | None = typer.Option(None, help="The run's folder (default: runs/...)."),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the run that is in --out."
@@ -79,6 +88,7 @@ def train(
     if deterministic:
         use_deterministic_algorithms()
     layers = session.layers(config, assignments, epochs, valid_fraction)
+    layers.append({"train": _loader(loader, num_neighbors)})
     make_loop = partial(
         SeedLoop,
         data_root=data_root,
@@ -125,3 +135,16 @@ def _refuse_with_resume(**options: object) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
             raise ConfigError(f"--{name} does not go with --resume")
+
+
+def _loader(loader: str | None, num_neighbors: str | None) -> dict[str, object]:
+    """Return the settings that two flags name."""
+    found: dict[str, object] = {} if loader is None else {"loader": loader}
+    if num_neighbors is not None:
+        if not re.fullmatch(r"-?\d{1,9}(,-?\d{1,9})*", num_neighbors):
+            raise ConfigError(
+                "--num-neighbors wants a number a hop, -1 for all: 20,10 "
+                f"(got '{num_neighbors}')"
+            )
+        found["num_neighbors"] = [int(part) for part in num_neighbors.split(",")]
+    return found

@@ -7,14 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from pyg_advinfonce import presets
-from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
+from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
 from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
 from pyg_advinfonce.whole_file import write_text
 
@@ -24,6 +25,7 @@ SECTIONS = ("data", "encoder", "loss", "hardness", "method", "train")
 NAMES = ("model", "criterion", "dataset")
 MAX_BYTES = 1_000_000
 MAX_SEED = 2**63 - 1
+NEIGHBOR_SAMPLERS = ("pyg_lib", "torch_sparse")
 
 
 class Train(BaseModel):
@@ -40,6 +42,9 @@ class Train(BaseModel):
     patience: int = Field(default=20, ge=1)
     sampling: Literal["user", "interaction"] = "user"
     exclude_positives: bool = True
+    loader: Literal["full", "neighbor"] = "full"
+    num_neighbors: list[Annotated[int, Field(ge=-1)]] | None = None
+    num_workers: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
 
 
@@ -96,6 +101,7 @@ class Config(BaseModel):
 
         Raises:
             ConfigError: If a name, key or value is wrong.
+            MissingExtraError: If the loader needs a package that is not there.
         """
         criterion = criterion or default_loss(model)
         check_pair(model, criterion)
@@ -103,7 +109,9 @@ class Config(BaseModel):
         own = LOSSES[criterion].options, MODELS[model].losses[criterion]
         file = packaged(dataset, model, criterion)
         chosen = presets.preset(preset, model, criterion, dataset)
-        return cls._merged(names, *own, file, chosen, *layers)
+        found = cls._merged(names, *own, file, chosen, *layers)
+        check_loader(found.train)
+        return found
 
     @classmethod
     def _merged(cls, names: Mapping[str, Any], *layers: Mapping[str, Any]) -> Self:
@@ -156,6 +164,27 @@ class Config(BaseModel):
             return cls._merged(names, saved)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
+
+
+def check_loader(train: Train) -> None:
+    """Check that what the loader needs is there, and that it needs what is set.
+
+    Raises:
+        ConfigError: If neighbours are numbered that no one samples.
+        MissingExtraError: If PyG has nothing to sample neighbours with.
+    """
+    if train.loader == "neighbor":
+        if not any(map(find_spec, NEIGHBOR_SAMPLERS)):
+            raise MissingExtraError(
+                "train.loader 'neighbor' needs pyg-lib, see https://data.pyg.org/whl, "
+                "or torch-sparse: pip install --no-build-isolation "
+                "'pyg-advinfonce[sparse]'"
+            )
+    elif train.num_neighbors is not None:
+        raise ConfigError(
+            "train.num_neighbors is for sampled neighbours: set train.loader to "
+            "'neighbor', --loader neighbor"
+        )
 
 
 def _check_same(key: str, name: str, other: object) -> None:

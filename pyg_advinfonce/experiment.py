@@ -19,6 +19,7 @@ from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.hardness import KINDS, Hardness, build_hardness
+from pyg_advinfonce.loader import build_sampler
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
@@ -33,7 +34,6 @@ from pyg_advinfonce.training.callbacks import (
 )
 from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
-from pyg_advinfonce.training.sampler import EdgeSampler
 from pyg_advinfonce.training.trainer import Trainer, seed_everything
 from pyg_advinfonce.training.user_metrics import UserMetrics
 from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
@@ -235,17 +235,10 @@ def make_trainer(
             "at least 1 (got 0)"
         )
     _warn_if_idle(method, config.train.epochs)
-    sampler = EdgeSampler(
-        graph,
-        batch_size=config.train.batch_size,
-        num_negatives=config.train.num_negatives if sampled else 0,
-        sampling=config.train.sampling,
-        exclude_positives=config.train.exclude_positives,
-    )
     return Trainer(
         method,
         graph,
-        sampler,
+        build_sampler(config, method, graph),
         Evaluator(graph),
         epochs=config.train.epochs,
         seed=config.train.seed,

@@ -125,15 +125,15 @@ def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
 
 
 def with_edge_index(graph: HeteroData) -> HeteroData:
-    """Return a shallow copy whose train edges are stored as ``edge_index``."""
+    """Return a shallow copy whose train edges are int64 ``edge_index`` tensors."""
     view = copy(graph)
-    for edge_type in (INTERACTS, REV_INTERACTS):
-        if edge_type in view.edge_types and "adj_t" in view[edge_type]:
-            edge_index, weight = relation_edges(view, edge_type)
-            del view[edge_type].adj_t
-            view[edge_type].edge_index = edge_index
-            if weight is not None:
-                view[edge_type].edge_weight = weight
+    for edge_type in {INTERACTS, REV_INTERACTS}.intersection(view.edge_types):
+        edge_index, weight = relation_edges(view, edge_type)
+        edges = view[edge_type]
+        edges.pop("adj_t", None)
+        edges.edge_index = edge_index
+        if weight is not None:
+            edges.edge_weight = weight
     return view
 
 

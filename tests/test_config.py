@@ -423,3 +423,14 @@ def test_a_flat_configuration_names_every_setting():
     ]
     assert (flat["train.lr"], flat["loss.tau"]) == (0.5, 0.1)
     assert flat["train.epochs"] == 2000
+
+
+def test_a_number_of_neighbors_is_checked(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.config.find_spec", lambda _: True)
+    for numbers in ([20, 10], [-1, -1, -1]):
+        layer = {"train": {"loader": "neighbor", "num_neighbors": numbers}}
+        found = Config.resolve("lightgcn", layers=[layer])
+        assert found.train.num_neighbors == numbers
+    layer["train"]["num_neighbors"] = [5, -2]
+    with pytest.raises(ConfigError, match=r"train\.num_neighbors\.1: .*-1 \(got -2\)"):
+        Config.resolve("lightgcn", layers=[layer])

@@ -49,10 +49,12 @@ ALLOWED: dict[str, set[str]] = {
     "per_user": BASICS,
     "seed_text": set(),
     "spreadsheet_text": set(),
+    "loader": BASICS | {"config", "methods.base", "training"},
     "experiment": BASICS
     | TENSORS
     | PARTS
-    | {"methods", "training", "datasets", "config", "allocator", "seed_folder"},
+    | {"methods", "training", "datasets", "config", "loader", "allocator"}
+    | {"seed_folder"},
     "resume": BASICS | {"config", "training.state_file", "training.training_state"},
     "seed_folder": BASICS
     | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"},

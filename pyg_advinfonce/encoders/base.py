@@ -33,6 +33,11 @@ class Encoder(nn.Module):
         """The device of the parameters."""
         return next(self.parameters()).device
 
+    @property
+    def num_hops(self) -> int | None:
+        """From how far a node hears; None says that it needs the whole graph."""
+        return None
+
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:

@@ -84,6 +84,10 @@ class LightGCN(Encoder):
         nn.init.xavier_normal_(self.user)
         nn.init.xavier_normal_(self.item)
 
+    @property
+    def num_hops(self) -> int:
+        return len(self.convs)
+
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:

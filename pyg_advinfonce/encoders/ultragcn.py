@@ -49,6 +49,10 @@ class UltraGCN(Encoder):
         nn.init.normal_(self.user, std=self.std)
         nn.init.normal_(self.item, std=self.std)
 
+    @property
+    def num_hops(self) -> int:
+        return 0
+
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:

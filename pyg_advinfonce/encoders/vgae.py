@@ -77,6 +77,10 @@ class VGAE(Encoder):
         for weight in (self.user, self.item, self.mu.weight, self.logstd.weight):
             nn.init.xavier_normal_(weight)
 
+    @property
+    def num_hops(self) -> int:
+        return 2
+
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:

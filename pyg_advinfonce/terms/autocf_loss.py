@@ -54,6 +54,7 @@ class AutoCFLoss(RankingTerm):
         - **output:** a scalar
     """  # noqa: D205
 
+    needs_whole_graph = True
     cosine = False
     negatives = "none"
 

@@ -13,7 +13,13 @@ from pyg_advinfonce.step import Step
 
 
 class Term(nn.Module):
-    """One part of an objective; it may look at all that a step may look at."""
+    """One part of an objective; it may look at all that a step may look at.
+
+    Attributes:
+        needs_whole_graph: Whether a sample of the graph around the batch is too little.
+    """
+
+    needs_whole_graph: bool = False
 
     def forward(self, step: Step) -> Tensor:
         """Return a scalar."""

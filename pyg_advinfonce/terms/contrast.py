@@ -35,6 +35,7 @@ class Contrast(Term):
                 f"candidates must be 'all' or 'batch' (got '{candidates}')"
             )
         self.tau, self.candidates = check_tau(tau), candidates
+        self.needs_whole_graph = candidates == "all"
 
     def contrast(
         self, first: Tables, second: Tables, users: Tensor, items: Tensor

@@ -40,6 +40,7 @@ class ItemGraph(Term):
         reduction: ``mean`` or ``sum`` over the batch.
     """  # noqa: D205
 
+    needs_whole_graph = True
     neighbors: Tensor
     weights: Tensor
 

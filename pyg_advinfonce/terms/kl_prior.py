@@ -19,6 +19,8 @@ class KLPrior(Term):
     by their number, which PyG's examples make, is left to the weight (methods.md 1.4).
     """  # noqa: D205
 
+    needs_whole_graph = True
+
     def forward(self, step: Step) -> Tensor:
         aux = step.embeddings.aux
         user = _divergence(aux["mu_user"], aux["logstd_user"])

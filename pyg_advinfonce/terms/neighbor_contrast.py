@@ -26,6 +26,8 @@ class NeighborContrast(Term):
         item_weight: The weight of items against users.
     """  # noqa: D205
 
+    needs_whole_graph = True
+
     def __init__(
         self, layer: int = 2, tau: float = 0.1, item_weight: float = 1.0
     ) -> None:

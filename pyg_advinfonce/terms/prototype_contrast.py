@@ -35,6 +35,7 @@ class PrototypeContrast(Term):
             assigned to, one for each edge of it (methods.md D10).
     """  # noqa: D205
 
+    needs_whole_graph = True
     user_centroids: Tensor
     user_cluster: Tensor
     item_centroids: Tensor

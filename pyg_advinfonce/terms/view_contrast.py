@@ -34,7 +34,7 @@ class ViewContrast(Contrast):
         candidates: Literal["all", "batch"] = "all",
     ) -> None:
         super().__init__(tau, candidates)
-        self.draw = draw
+        self.draw, self.needs_whole_graph = draw, True
         self.views: tuple[View, ...] = ()
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:

@@ -1,6 +1,6 @@
 """Batches of train edges with exact uniform negatives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -71,10 +71,18 @@ class EdgeSampler:
         return self.num_samples // self.batch_size
 
     def __iter__(self) -> Iterator[tuple[HeteroData, EdgeBatch]]:
+        for sample in self.samples():
+            yield self.graph, self.draw(sample)
+
+    def samples(self) -> Sequence[Tensor]:
+        """Shuffle an epoch's samples and divide them into full batches ``[B]``."""
         order = torch.randperm(self.num_samples, device=self._item.device)
-        for sample in order.split(self.batch_size)[: len(self)]:
-            user, pos = self._positives(sample)
-            yield self.graph, EdgeBatch(user, pos, self._negatives(user))
+        return order.split(self.batch_size)[: len(self)]
+
+    def draw(self, sample: Tensor) -> EdgeBatch:
+        """Return the batch of some samples ``[B]``, with negatives drawn for them."""
+        user, pos = self._positives(sample)
+        return EdgeBatch(user, pos, self._negatives(user))
 
     def _index_positives(self, edges: Tensor, num_users: int, num_items: int) -> None:
         """Keep the pairs by user, and the ranks of each user's first unseen items."""

@@ -406,3 +406,37 @@ def test_seeds_are_trained_one_by_one(advnce, monkeypatch):
     )
     advnce("train", "mf", "--loss", "bpr", "--epochs", 1, "--seeds", "2,0")
     assert trained == [(2, "seed-2"), (0, "seed-0")]
+
+
+NEIGHBORS = ["train", "lightgcn", "--loader", "neighbor", "--num-neighbors"]
+
+
+@pytest.mark.pyg_lib
+def test_a_loader_of_sampled_neighbors(advnce):
+    found = advnce(*NEIGHBORS, "3,-1", "--epochs", 1, "--json", "--quiet")
+    assert found.code == 0, found.err
+    settings = json.loads(found.out)["config"]["train"]
+    assert settings["loader"] == "neighbor"
+    assert settings["num_neighbors"] == [3, -1]
+
+
+def test_without_a_sampler_no_data_is_looked_for(advnce, monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.config.find_spec", lambda _: None)
+    found = advnce(*NEIGHBORS, "20,10", "--data", "coat", "--data-root", "nowhere")
+    assert (found.code, found.out) == (2, "")
+    assert re.fullmatch(r"advnce: .*needs pyg-lib.*\[sparse\]'\n", found.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--num-neighbors", "20;10"], r"wants a number a hop.*\(got '20;10'\)"),
+        (["--num-neighbors", ""], "wants a number a hop"),
+        (["--num-neighbors", "20,10"], "set train.loader to 'neighbor'"),
+        (["--loader", "nearby"], r"train\.loader: .*'full' or 'neighbor'"),
+    ],
+)
+def test_a_loader_that_cannot_be(advnce, words, message):
+    found = advnce("train", "lightgcn", *words)
+    assert found.code == 2
+    assert re.search(message, found.err)
