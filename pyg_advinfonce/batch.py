@@ -86,8 +86,8 @@ class EdgeBatch:
 
         Args:
             batch: The sampled batch.
-            exclude: Global user-item pairs ``[2, E]``: negatives among them are masked
-                (PyG's sampler does not avoid observed positives).
+            exclude: Global user-item pairs ``[2, E]``, on any device: negatives among
+                them are masked (PyG's sampler does not avoid observed positives).
             dst_weight: ``[I]`` the loader's ``dst_weight``, if it has one: losses then
                 correct for negatives that are not drawn uniformly (log-q correction).
             user: The node type of the sources.
@@ -111,7 +111,8 @@ class EdgeBatch:
             dst_n_id=batch[item].get("n_id"),
         )
         if dst_weight is not None:
-            edges = replace(edges, neg_log_q=_log_rate(dst_weight)[edges.neg_id])
+            weight = dst_weight.to(edges.src_index.device)
+            edges = replace(edges, neg_log_q=_log_rate(weight)[edges.neg_id])
         return edges if exclude is None else edges.mask_pairs(exclude)
 
     def whole_graph(self) -> "EdgeBatch":
@@ -129,8 +130,8 @@ class EdgeBatch:
         """Mask the negatives that are among the global user-item ``pairs [2, E]``."""
         if pairs.size(1) == 0 or self.dst_neg_index.numel() == 0:
             return self
-        width = int(torch.maximum(pairs[1].max(), self.neg_id.max())) + 1
-        user, item = coalesce(pairs.long())
+        width = max(int(pairs[1].max()), int(self.neg_id.max())) + 1
+        user, item = coalesce(pairs.to(self.src_index.device).long())
         known = user * width + item  # [E], sorted
         asked = self.user_id.unsqueeze(-1) * width + self.neg_id  # [B, K]
         place = torch.searchsorted(known, asked).clamp(max=known.numel() - 1)
