@@ -19,7 +19,7 @@ WEIGHT = torch.arange(1.0, NUM_ITEMS + 1, dtype=torch.float64)
 WAYS = {
     "uniform": ({"amount": 4}, {}),
     "squeezed": ({"amount": 1}, {}),
-    "masked": ({"amount": 9}, {"exclude": KNOWN}),
+    "masked": ({"amount": 3}, {"exclude": KNOWN}),
     "weighted": ({"amount": 4, "dst_weight": WEIGHT}, {"dst_weight": WEIGHT}),
     "all": (
         {"amount": 1, "dst_weight": WEIGHT},
@@ -36,7 +36,7 @@ def _double_precision():
 
 
 def sample_of(graph, sampling, batch_size=24):
-    torch.manual_seed(0)
+    torch.manual_seed(3)
     loader = LinkNeighborLoader(
         graph,
         num_neighbors=[-1, -1],
@@ -69,9 +69,11 @@ def test_a_sampled_batch_gives_what_the_whole_graph_gives(case, way):
     sampling, reading = WAYS[way]
     graph, criterion = cases.toy_graph(), case.build().double().eval()
     encoder = LightGCN(NUM_USERS, NUM_ITEMS, DIM)
-    sample = sample_of(message_graph(graph), sampling)
+    size = 24 if case.loss == "xir" else 3  # whose cache may hold any item
+    sample = sample_of(message_graph(graph), sampling, size)
     batch = EdgeBatch.from_hetero(sample, **reading)
-    assert batch.dst_neg_index.shape == (24, sampling["amount"])
+    assert batch.dst_neg_index.shape == (size, sampling["amount"])
+    assert size == 24 or not torch.equal(batch.dst_pos_index, batch.pos_id)
     found = loss_and_gradients(encoder, criterion, sample, batch)
     assert all(part.isfinite().all() for part in found)
     whole = batch.whole_graph()
