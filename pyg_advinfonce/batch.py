@@ -68,9 +68,9 @@ class EdgeBatch:
         return _global(self.dst_neg_index, self.dst_n_id)
 
     @property
-    def neg_importance(self) -> Tensor | None:
-        """How many uniform draws each negative stands for ``[B, K]``; None: one."""
-        return None if self.neg_log_q is None else (-self.neg_log_q).exp()
+    def neg_importance(self) -> Tensor | float:
+        """How many uniform draws each negative stands for: ``[B, K]``, or one."""
+        return 1.0 if self.neg_log_q is None else (-self.neg_log_q).exp()
 
     @classmethod
     def from_hetero(

@@ -26,16 +26,16 @@ def unit_rows(x: Tensor) -> Tensor:
     return normalize(at_least_float32(x), dim=-1, eps=EPS)
 
 
-def bpr(pos: Tensor, neg: Tensor, importance: Tensor | None = None) -> Tensor:
+def bpr(pos: Tensor, neg: Tensor, importance: Tensor | float = 1.0) -> Tensor:
     r"""Bayesian personalised ranking, :math:`\mathrm{softplus}(s_j - s_i)`, averaged.
 
     Args:
         pos: ``[B]`` scores of the positives.
         neg: ``[B, K]`` scores of the negatives.
-        importance: ``[B, K]`` how many negatives each stands for (default: 1).
+        importance: ``[B, K]`` how many negatives each stands for.
     """
     loss = softplus(at_least_float32(neg) - at_least_float32(pos).unsqueeze(-1))
-    return loss.mean() if importance is None else (importance * loss).mean()
+    return (loss * importance).mean()
 
 
 def info_nce(
@@ -66,7 +66,7 @@ def cosine_contrastive(
     weight: float,
     margin: float,
     mask: Tensor | None = None,
-    importance: Tensor | None = None,
+    importance: Tensor | float = 1.0,
 ) -> Tensor:
     r"""Pull positives, push negatives above a margin.
 
@@ -80,11 +80,9 @@ def cosine_contrastive(
         weight: ``w``.
         margin: ``m``.
         mask: ``[B, K]`` True keeps a negative; the mean is over those kept.
-        importance: ``[B, K]`` how many negatives each stands for (default: 1).
+        importance: ``[B, K]`` how many negatives each stands for.
     """
-    excess = relu(at_least_float32(neg) - margin)  # [B, K]
-    if importance is not None:
-        excess = excess * importance
+    excess = relu(at_least_float32(neg) - margin) * importance  # [B, K]
     if mask is None:
         mean = excess.mean(-1)
     else:

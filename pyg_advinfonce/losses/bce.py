@@ -86,9 +86,8 @@ class BCE(Criterion):
         x_item: Tensor | None = None,
     ) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, cosine=False, log_q=False)
-        pos_loss, neg_loss = softplus(-pos), softplus(neg)  # [B], [B, K]
-        if batch.neg_importance is not None:
-            neg_loss = neg_loss * batch.neg_importance
+        pos_loss = softplus(-pos)  # [B]
+        neg_loss = softplus(neg) * batch.neg_importance  # [B, K]
         count = _num_kept(batch)  # [B] or a number
         loss = self.w1 * pos_loss
         loss = loss + self.negative_weight * self.w3 * neg_loss.sum(-1) / count
