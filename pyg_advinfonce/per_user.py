@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.whole_file import whole_file
 
 FILE = "per_user.npz"
 
@@ -25,7 +26,8 @@ DAMAGE = (
 def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
     """Write arrays by name: ``test/user`` are ids, ``test/recall@20`` theirs, ..."""
     arrays: dict[str, Any] = dict(values)
-    np.savez_compressed(folder / FILE, **arrays)
+    with whole_file(folder / FILE) as unfinished, unfinished.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
 
 
 def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:

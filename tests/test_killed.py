@@ -106,7 +106,7 @@ def test_a_killed_training_goes_on_to_the_same_end(start, whole, tmp_path, point
     assert outcome(tmp_path) == expected
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 9, 14, 15, 16])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 9, 14, 15, 16, 17])
 def test_a_training_that_is_killed_while_it_writes(start, whole, tmp_path, number):
     process = start(tmp_path, number)
     process.join()
