@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OUTSIDE)})(\..*)?"),
     (
         r"py:class",
-        r"HeteroData|Axes|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
+        r"HeteroData|FieldInfo|NoneType|Ge|Axes|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
     ),
 ]
 

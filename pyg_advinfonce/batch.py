@@ -69,7 +69,7 @@ class EdgeBatch:
 
     @property
     def neg_importance(self) -> Tensor | float:
-        """How many uniform draws each negative stands for: ``[B, K]``, or one."""
+        """``[B, K]`` how many uniform draws each negative stands for, or one for all."""
         return 1.0 if self.neg_log_q is None else (-self.neg_log_q).exp()
 
     @classmethod
