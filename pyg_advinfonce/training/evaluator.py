@@ -1,6 +1,7 @@
 """Evaluation of embeddings on a held-out split."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch_geometric.metrics.link_pred import LinkPredMetricData
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
 from pyg_advinfonce.training.ranking import SplitRanking
+from pyg_advinfonce.training.ties import Ties
 from pyg_advinfonce.training.user_metrics import UserMetrics
 
 _METRICS = {
@@ -43,7 +45,12 @@ class Evaluator:
         \mathrm{Precision} = \frac{\sum_r 1}{k},
 
     HR is 1 if anything is hit, MRR is :math:`1 / \min r` or 0. All are means over the
-    users with a positive. Equal scores: the lower item id first.
+    users with a positive.
+
+    Equal scores, infinite ones among them: the lower item id first, so that a ranking
+    is the same on every machine. ``ties`` puts a user's positives before their equals
+    (``optimistic``) or after them (``pessimistic``): bounds of what luck can do. A NaN
+    is an error.
 
     Never listed are items outside ``data["item"].candidate_mask``, nor a user's pairs
     in other splits: in train when ``valid`` is ranked; in train, ``valid`` and the
@@ -59,6 +66,7 @@ class Evaluator:
         graph: The user-item graph with its splits.
         k: The length of the ranked list, or several.
         strict: Also hide pairs of other splits that are positives of the ranked split.
+        ties: ``lower-id``, ``optimistic`` or ``pessimistic``.
         chunk_size: Users scored at once (default: at most 32 MB of scores).
 
     Example:
@@ -72,14 +80,17 @@ class Evaluator:
         *,
         k: int | Sequence[int] = 20,
         strict: bool = False,
+        ties: Ties = "lower-id",
         chunk_size: int | None = None,
     ) -> None:
         if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1 (got {chunk_size})")
+        if ties not in get_args(Ties):
+            raise ValueError(f"ties must be one of {get_args(Ties)} (got {ties!r})")
         check_graph(graph)
         self.graph = graph
         self.cutoffs = _check_cutoffs(k)
-        self.strict = strict
+        self.strict, self.ties = strict, ties
         self.chunk_size = chunk_size
         # Here, not later: PyG's metrics are born on the default device.
         self._metrics = LinkPredMetricCollection(
@@ -146,6 +157,7 @@ class Evaluator:
                 self.graph,
                 split,
                 strict=self.strict,
+                ties=self.ties,
                 chunk_size=self.chunk_size,
                 device=device,
             )

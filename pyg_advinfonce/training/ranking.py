@@ -8,13 +8,16 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
+from pyg_advinfonce.training.pair_places import PairPlaces
+from pyg_advinfonce.training.ties import Ties, favour
 from pyg_advinfonce.training.top_items import top_items
 
 # On a CPU a fresh block of 32 MB costs more page faults than scores, but products for
 # few users at a time waste the item table: 8 MB, or up to 32 MB to have 256 users.
 _FEW_SCORES, _MOST_SCORES, _ENOUGH_USERS = 2**21, 2**23, 256
 
-_Chunk = tuple[Tensor, Tensor]  # users [n]; masked positions in their scores [n * C]
+# users [n]; positions in their scores [n * C] of what is masked, and of positives
+_Chunk = tuple[Tensor, Tensor, Tensor]
 
 
 class SplitRanking:
@@ -27,6 +30,7 @@ class SplitRanking:
         graph: The user-item graph with its splits.
         split: The split to rank.
         strict: Also mask pairs of other splits that are positives of this one.
+        ties: Who comes first among equal scores.
         chunk_size: Users scored at once; None means at most 32 MB of scores.
         device: Where the embeddings live.
     """
@@ -41,10 +45,11 @@ class SplitRanking:
         split: str,
         *,
         strict: bool,
+        ties: Ties,
         chunk_size: int | None,
         device: torch.device,
     ) -> None:
-        self.split = split
+        self.split, self.ties = split, ties
         self.num_users, self.num_items = num_nodes(graph)
         is_candidate = _candidate_mask(graph).to(device)  # [I]
         self._candidates = is_candidate.nonzero().view(-1)  # [C]
@@ -54,7 +59,8 @@ class SplitRanking:
         labels = labels[is_candidate[labels % self.num_items]]
         self._set_labels(given, labels)
         hidden = hidden[~torch.isin(hidden, labels)]
-        self._set_mask(hidden[is_candidate[hidden % self.num_items]])
+        hidden = hidden[is_candidate[hidden % self.num_items]]
+        self._masked, self._positive = self._pairs(hidden), self._pairs(labels)
         self._chunk_size = chunk_size or _default_chunk_size(len(self._candidates))
         self._own_chunks = list(self._chunks(self.user))
 
@@ -69,22 +75,15 @@ class SplitRanking:
             "dropped_positives": len(given) - len(labels),
         }
 
-    def _set_mask(self, hidden: Tensor) -> None:
-        bounds = torch.arange(self.num_users + 1, device=hidden.device)
-        self._mask_ptr = torch.searchsorted(hidden, bounds * self.num_items)  # [U + 1]
-        self._mask_column = torch.searchsorted(
-            self._candidates, hidden % self.num_items
-        )  # [M] in 0..C-1
+    def _pairs(self, keys: Tensor) -> PairPlaces:
+        bounds = torch.arange(self.num_users + 1, device=keys.device)
+        start = torch.searchsorted(keys, bounds * self.num_items)  # [U + 1]
+        column = torch.searchsorted(self._candidates, keys % self.num_items)
+        return PairPlaces(start, column, len(self._candidates))
 
     def _chunks(self, user: Tensor) -> Iterator[_Chunk]:
         for part in torch.split(user, self._chunk_size):
-            start, end = self._mask_ptr[part], self._mask_ptr[part + 1]  # [n]
-            count = end - start
-            row = torch.arange(len(part), device=user.device)
-            row = row.repeat_interleave(count)  # [M_part]
-            shift = start - count.cumsum(0) + count  # [n]
-            place = torch.arange(len(row), device=user.device) + shift[row]
-            yield part, row * len(self._candidates) + self._mask_column[place]
+            yield part, self._masked.of(part), self._positive.of(part)
 
     def rank(
         self, z_user: Tensor, z_item: Tensor, k: int, user: Tensor | None = None
@@ -96,13 +95,21 @@ class SplitRanking:
         """
         chunks = self._own_chunks if user is None else self._chunks(user)
         value, column = self._best(z_user, z_item, k, chunks)  # [N, k]
-        num_nan = int(value[:, 0].isnan().sum())
-        if num_nan > 0:
-            raise NonFiniteLossError(
-                f"scores of {num_nan} users are NaN while ranking split '{self.split}'"
-            )
+        ranked = self.user if user is None else user
+        self._check_numbers(ranked[value[:, 0].isnan()])
         item = self._candidates[column.clamp(min=0)]  # [N, k]
         return item.masked_fill(column < 0, -1)
+
+    def _check_numbers(self, wrong: Tensor) -> None:
+        """Refuse users whose scores hold a NaN."""
+        if len(wrong) == 0:
+            return
+        first = ", ".join(map(str, wrong[:5].tolist()))
+        more = ", ..." if len(wrong) > 5 else ""
+        raise NonFiniteLossError(
+            f"scores of {len(wrong)} users are NaN while ranking split "
+            f"'{self.split}': users {first}{more}"
+        )
 
     def _best(
         self, z_user: Tensor, z_item: Tensor, k: int, chunks: Iterable[_Chunk]
@@ -110,7 +117,7 @@ class SplitRanking:
         z_candidate = z_item[self._candidates].float()  # [C, D]
         buffer = z_candidate.new_empty(0, len(z_candidate))
         best = []
-        for user, masked in chunks:
+        for user, masked, positive in chunks:
             if len(buffer) < len(user):
                 buffer = z_candidate.new_empty(len(user), len(z_candidate))  # [n, C]
             scores = buffer[: len(user)]
@@ -118,7 +125,7 @@ class SplitRanking:
             # From here on -inf means masked, and nothing else.
             scores.clamp_(min=torch.finfo(scores.dtype).min)
             scores.view(-1).index_fill_(0, masked, -torch.inf)
-            best.append(top_items(scores, k))
+            best.append(top_items(favour(scores, positive, self.ties), k))
         return torch.cat([v for v, _ in best]), torch.cat([c for _, c in best])
 
 

@@ -366,6 +366,44 @@ def test_equal_scores_rank_by_id():
     assert ranked.tolist() == [[1, 2, 4, 5]]
 
 
+@settings(deadline=None, max_examples=100)
+@given(worlds(), st.integers(1, 15), st.sampled_from([1.0, math.inf, 1e38, 1e-45]))
+def test_ties_go_to_the_positives_to_the_others_or_to_the_lower_id(world, k, scale):
+    graph, oracle, z_user, z_item = world
+    # A sum of products of infinities may be NaN: one column.
+    z_user, z_item = z_user[:, :1] * scale, z_item[:, :1].clamp(min=1)
+    z_user = z_user.nan_to_num(0.0, torch.inf, -torch.inf)
+    scores = (z_user @ z_item.T).tolist()
+    for split in [name for name in oracle.known if oracle.labels(name)]:
+        for ties, key in (
+            ("optimistic", lambda score, hit, item: (-score, not hit, item)),
+            ("pessimistic", lambda score, hit, item: (-score, hit, item)),
+        ):
+            found = Evaluator(graph, k=k, strict=oracle.strict, ties=ties).per_user(
+                z_user, z_item, split
+            )
+            for row, (user, hits) in enumerate(sorted(oracle.labels(split).items())):
+                ranking = sorted(
+                    oracle.ranking(scores, user, split),
+                    key=lambda item: key(scores[user][item], item in hits, item),
+                )
+                for name, value in naive_metrics(ranking, hits, k).items():
+                    assert float(found.values[f"{name}@{k}"][row]) == pytest.approx(
+                        value
+                    )
+
+
+def test_the_bounds_of_ties_enclose_the_metrics():
+    graph = one_user(3, [1])
+    z = torch.ones(1, 1), torch.ones(3, 1)
+    found = {
+        ties: Evaluator(graph, k=3, ties=ties)(*z, "test")["test/mrr@3"]
+        for ties in ("pessimistic", "lower-id", "optimistic")
+    }
+    expected = {"pessimistic": 1 / 3, "lower-id": 1 / 2, "optimistic": 1}
+    assert found == pytest.approx(expected)
+
+
 def test_infinite_scores_are_ranked_and_masked_ones_are_not():
     graph = one_user(4, [1], train=[0])
     z_item = torch.tensor([[1.0], [-torch.inf], [torch.inf], [0.0]])
@@ -377,9 +415,18 @@ def test_infinite_scores_are_ranked_and_masked_ones_are_not():
 @pytest.mark.parametrize("chunk_size", [None, 1])
 def test_nan_scores_name_split_and_users(chunk_size):
     train, test, z_user, z_item = random_world()
-    z_user[test[0].unique()[[0, 3]], 0] = torch.nan
-    with pytest.raises(NonFiniteLossError, match=r"scores of 2 users .* split 'test'"):
+    wrong = test[0].unique()[[0, 3]]
+    z_user[wrong, 0] = torch.nan
+    said = "scores of 2 users .* split 'test': users {}, {}$".format(*wrong.tolist())
+    with pytest.raises(NonFiniteLossError, match=said):
         evaluate(train, test, z_user, z_item, chunk_size=chunk_size)
+
+
+def test_of_many_users_with_nan_scores_the_first_are_named():
+    train, test, z_user, z_item = random_world()
+    users = ", ".join(map(str, test[0].unique()[:5].tolist()))
+    with pytest.raises(NonFiniteLossError, match=rf": users {users}, \.\.\.$"):
+        evaluate(train, test, z_user * torch.nan, z_item)
 
 
 def test_a_failed_call_leaves_no_trace():
@@ -408,6 +455,8 @@ def test_bad_arguments():
     graph = one_user(3, [1])
     with pytest.raises(ValueError, match="chunk_size must be at least 1"):
         Evaluator(graph, chunk_size=0)
+    with pytest.raises(ValueError, match=r"ties must be one of .* \(got 'random'\)"):
+        Evaluator(graph, ties="random")
     evaluator = Evaluator(graph)
     z_user, z_item = embeddings_for([1], 3)
     with pytest.raises(GraphError, match="no split 'valid'"):
