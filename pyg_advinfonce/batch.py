@@ -1,5 +1,6 @@
 """The batch that every edge-level function reads."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,6 +9,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.utils import coalesce
 
 from pyg_advinfonce.errors import GraphError
+
+LEAST_LOG_Q = math.log(1e-20)
+"""The least of ``neg_log_q``; float32 holds the importance that it stands for."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class EdgeBatch:
         neg_mask: ``[B, K]`` True keeps a negative, False leaves it out.
         neg_log_q: ``[B, K]`` log of how much likelier than by a uniform draw a negative
             was drawn. Losses correct for it: on the average over many batches a
-            negative then counts as if it had been drawn uniformly.
+            negative then counts as if it had been drawn uniformly. Less than
+            :data:`LEAST_LOG_Q` counts as that: what was drawn cannot be impossible.
     """
 
     src_index: Tensor
@@ -51,6 +56,9 @@ class EdgeBatch:
                 f"dst_neg_index must be [{size}, K] "
                 f"(got {tuple(self.dst_neg_index.shape)}): one negative is [B, 1]"
             )
+        if self.neg_log_q is not None:
+            least = self.neg_log_q.clamp(min=LEAST_LOG_Q)
+            object.__setattr__(self, "neg_log_q", least)
 
     @property
     def user_id(self) -> Tensor:
@@ -146,15 +154,11 @@ def _global(index: Tensor, n_id: Tensor | None) -> Tensor:
 
 
 def _log_rate(weight: Tensor) -> Tensor:
-    """Return the log of each item's probability, relative to a uniform one, ``[I]``.
-
-    An item of weight zero, which is never drawn, has the log of the least number.
-    """
+    """Return the log of each item's probability, relative to a uniform one, ``[I]``."""
     total = weight.sum()
     if bool((weight < 0).any()) or not 0 < float(total) < float("inf"):
         raise ValueError(
             "dst_weight must be the weights that the loader draws negatives by: not "
             f"negative, not all zero, finite (got a sum of {float(total)})"
         )
-    rate = weight * (weight.numel() / total)
-    return rate.clamp(min=torch.finfo(rate.dtype).tiny).log()
+    return (weight * (weight.numel() / total)).log()

@@ -133,6 +133,9 @@ def view_info_nce(
 def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
     r"""Measure how far hardness :math:`\delta = \log(K p)` is from uniform, both ways.
 
+    Where p is zero, :math:`p \log p` is zero, and :math:`\delta = -\infty` counts as
+    :math:`-10^{30}`, so that both are finite.
+
     Args:
         delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` in every row, or the
             entries of such rows that a mask keeps.
@@ -141,6 +144,7 @@ def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
         :math:`KL(P_0 \| P) = -\overline{\delta}` (the paper's Theorem 3.1) and
         :math:`KL(P \| P_0) = \overline{e^{\delta} \delta}`, each averaged over rows.
     """
+    delta = delta.clamp(min=MASKED)
     return -delta.mean(), (delta.exp() * delta).mean()
 
 

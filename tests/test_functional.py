@@ -98,6 +98,24 @@ def test_g1_kl():
     assert close(backward, 0.01344342)
 
 
+def test_kl_of_a_negative_of_no_probability_is_finite():
+    delta = torch.tensor([[math.log(2.0), -torch.inf]], requires_grad=True)
+    forward, backward = kl_to_uniform(delta)
+    assert backward.item() == pytest.approx(math.log(2.0))
+    assert forward.item() == pytest.approx(0.5e30)
+    (forward + backward).backward()
+    assert delta.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("gap", [90.0, 800.0, 1e4])
+def test_kl_where_a_probability_underflows(gap):
+    for dtype in (torch.float32, torch.float64):
+        delta = delta_of(torch.tensor([[0.0, -gap]], dtype=dtype))
+        forward, backward = kl_to_uniform(delta)
+        assert forward.item() == pytest.approx(gap / 2 - math.log(2.0), rel=1e-6)
+        assert backward.item() == pytest.approx(math.log(2.0), rel=1e-6)
+
+
 def test_g3():
     users = f64([[1, 0], [0, 1], [-1, 0]])
     positives = f64([[0, 1], [0, 1], [1, 0]])

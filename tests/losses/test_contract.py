@@ -1,6 +1,7 @@
 """What every loss of the registry promises, one row of ``tests/cases.py`` at a time."""
 
 import copy
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -172,6 +173,16 @@ def test_negatives_drawn_by_weights_count_as_uniform_ones_when_corrected(case):
 
 
 @every_case
+def test_a_sampling_probability_of_zero_stays_finite(case):
+    tables, batch = toy_tables(torch.float32), toy_batch()
+    log_q = torch.tensor([0.0, 0.25, 1e-45, 1.0]).log().expand(5, 4)
+    loss = loss_of(case.build(), tables, replace(batch, neg_log_q=log_q))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(table.grad.isfinite().all() for table in tables)
+
+
+@every_case
 def test_state_dict_round_trip(case):
     criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch()
     loss_of(criterion, tables, batch)  # moves the state, if there is one
@@ -232,12 +243,13 @@ def test_half_precision_embeddings_stay_finite(case, dtype):
 
 
 @every_case
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_zero_and_huge_vectors_stay_finite(case, dtype):
-    batch = toy_batch()
-    for scale in (0.0, 1e4):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+def test_zero_and_huge_vectors_stay_finite_at_any_temperature(case, dtype, scale):
+    low = [{"tau": 1e-3}] if case.takes("tau") else []
+    for options, size in itertools.product([{}, *low], [(1, 1), (5, 4)]):
         tables = [z.detach().mul(scale).requires_grad_() for z in toy_tables(dtype)]
-        loss = loss_of(case.build(), tables, batch)
+        loss = loss_of(case.build(**options), tables, toy_batch(*size))
         loss.backward()
         assert loss.isfinite()
         assert all(table.grad.isfinite().all() for table in tables)

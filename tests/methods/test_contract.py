@@ -1,9 +1,14 @@
 """What every method of the registry promises, a row of ``method_cases`` at a time."""
 
+import inspect
+
 import pytest
 import torch
 
-from pyg_advinfonce.registry import MODELS
+from pyg_advinfonce.config import Config, parse_assignment
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.experiment import build_method
+from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.step import Step
 from tests import cases
 from tests.method_cases import METHOD_CASES
@@ -49,3 +54,46 @@ def test_one_step_is_that_of_the_naive_formula(case, batch):
         torch.testing.assert_close(
             *torch.broadcast_tensors(a, b), rtol=1e-8, atol=1e-10
         )
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")  # equal rows
+@pytest.mark.parametrize("scale", [0.0, 1e4])
+@pytest.mark.parametrize("size", [(1, 1), (5, 4)])
+def test_zero_and_huge_tables_stay_finite(case, scale, size):
+    torch.set_default_dtype(torch.float32)
+    graph, batch = cases.toy_graph(), cases.toy_batch(*size)
+    method = case.build(graph).train()
+    with torch.no_grad():
+        for parameter in method.encoder.parameters():
+            parameter.mul_(scale)
+    for phase in method.phases:
+        phase.objective.on_epoch_start(method.encoder, graph, case.epoch)
+        step = Step(method.encoder, graph, batch, case.epoch, 0)
+        loss = torch.stack(list(phase.objective(step).values())).sum()
+        loss.backward()
+        assert loss.isfinite()
+    grads = [p.grad.to_dense() for p in method.parameters() if p.grad is not None]
+    assert grads
+    assert all(grad.isfinite().all() for grad in grads)
+
+
+def temperatures():
+    """Return every temperature that a model or a loss takes, as a setting."""
+    for name, entry in MODELS.items():
+        for key in inspect.signature(entry.load()).parameters:
+            if key.endswith("tau"):
+                yield name, None, f"method.{key}"
+    for case in cases.FIRST:
+        for key in inspect.signature(LOSSES[case.loss].load()).parameters:
+            if key.endswith("tau"):
+                yield case.model, case.loss, f"loss.{key}"
+
+
+@pytest.mark.parametrize("value", ["0", "-0.1", "nan", "inf"])
+@pytest.mark.parametrize(("model", "loss", "key"), list(temperatures()))
+def test_an_impossible_temperature_is_named(model, loss, key, value, graph):
+    layers = [parse_assignment(f"{key}={value}")]
+    config = Config.resolve(model, loss, "simulated", layers=layers)
+    with pytest.raises(ConfigError, match=rf"^{key} must be positive \(got "):
+        build_method(config, graph)
