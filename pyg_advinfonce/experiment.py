@@ -235,6 +235,8 @@ def make_trainer(
             "at least 1 (got 0)"
         )
     _warn_if_idle(method, config.train.epochs)
+    if config.train.num_negatives == 1:
+        _warn_of_single_negatives(method)
     return Trainer(
         method,
         graph,
@@ -255,6 +257,15 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
             f"the encoder is not trained in {epochs} epochs: its phase begins later, "
             "raise train.epochs",
             stacklevel=2,
+        )
+
+
+def _warn_of_single_negatives(method: Method) -> None:
+    if isinstance(method.criterion, AdvInfoNCE) and len(method.phases) > 1:
+        warnings.warn(
+            "the adversary has no choice among one negative, and stays as it is: raise "
+            "train.num_negatives",
+            stacklevel=3,
         )
 
 

@@ -98,6 +98,15 @@ def test_too_few_epochs_for_the_encoder_are_a_warning(dataset):
         train(config, dataset, device="cpu")
 
 
+def test_an_adversary_with_a_single_negative_is_a_warning(graph, recwarn):
+    for loss, said in (("adv", 1), ("infonce", 0), ("rand", 0)):
+        config = resolve("mf", loss, train={"num_negatives": 1})
+        recwarn.clear()
+        make_trainer(config, build_method(config, graph), graph, ())
+        found = [str(w.message) for w in recwarn if "one negative" in str(w.message)]
+        assert len(found) == said
+
+
 def test_negatives_are_drawn_as_the_configuration_says(graph):
     for model, loss, excludes in (
         ("ultragcn", "bce", False),  # as its authors draw them

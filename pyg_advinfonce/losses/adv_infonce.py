@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import info_nce, kl_to_uniform
 from pyg_advinfonce.hardness import Hardness, build_hardness
 from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+from pyg_advinfonce.losses.kl_bound import KLBound
 from pyg_advinfonce.schedule import Phase, every
 from pyg_advinfonce.step import Step
 
@@ -48,6 +49,9 @@ class AdvInfoNCE(Criterion):
             batch, ``hardness.penalty(batch)``, which the adversary's phase takes off
             what it raises (adds to what it lowers). Off, as the authors' code has it
             in effect (methods.md D2); this forward never contains it.
+        max_kl: The adversary takes no more turns, with a warning, after a batch of its
+            phase whose hardness was further than this from uniform, by
+            :math:`KL(P_0 \| P)`. Off: its few epochs are the bound.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
@@ -69,6 +73,7 @@ class AdvInfoNCE(Criterion):
         reverse: bool = False,
         l2_negatives: bool = False,
         hardness_l2: float = 0.0,
+        max_kl: float = float("inf"),
     ) -> None:
         super().__init__()
         if not 0 < adversary_lr < float("inf"):
@@ -89,6 +94,7 @@ class AdvInfoNCE(Criterion):
         self.is_adversarial = every(
             adversary_every, first=first, times=adversary_epochs
         )
+        self.bound = None if max_kl == float("inf") else KLBound(max_kl)
 
     @classmethod
     def from_graph(
@@ -112,6 +118,8 @@ class AdvInfoNCE(Criterion):
     ) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
         delta = self.hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        if self.bound is not None and self.training and delta.requires_grad:
+            self.bound.watch(delta, batch.neg_mask)
         return info_nce(pos, neg, delta, self.negative_weight)
 
     def diagnostics(
@@ -135,6 +143,16 @@ class AdvInfoNCE(Criterion):
             "delta_max": delta.max(),
         }
 
+    def has_turn(self, epoch: int) -> bool:
+        """Tell whether the adversary acts in an epoch."""
+        if self.bound is not None and self.bound.exceeded:
+            return False
+        return self.is_adversarial(epoch)
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        if self.bound is not None:
+            self.bound.warn()
+
     def phases(self, main: Phase) -> tuple[Phase, ...]:
         """Put the adversary's phase beside the recommender's, if there is one."""
         params = tuple(self.hardness.parameters())
@@ -150,7 +168,7 @@ class AdvInfoNCE(Criterion):
             params=params,
             lr=self.adversary_lr,
             maximize=not self.reverse,
-            active=self.is_adversarial,
+            active=self.has_turn,
         )
         official = self.schedule == "official"
         return (adversary, main) if official else (main, adversary)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,7 +45,8 @@ def test_the_adversary_comes_first_and_ascends_on_the_ranking_loss_alone():
     assert adversary.maximize
     assert adversary.lr == 0.25
     assert list(adversary.objective.terms) == ["rec"]
-    assert adversary.active is criterion.is_adversarial
+    turns = [epoch for epoch in range(100) if adversary.active(epoch)]
+    assert turns == list(range(2, 52, 5))
     assert not main.maximize
     assert main.lr == 0.5
     assert main.params is None
@@ -222,3 +225,55 @@ def test_the_layer_0_rows_are_handed_on():
     assert plain.item() != other.item()
     found = criterion.diagnostics(*tables, batch, x_user=ego[0], x_item=ego[1])
     assert found != criterion.diagnostics(*tables, batch)
+
+
+def test_the_adversary_stops_once_it_has_gone_too_far():
+    criterion, tables, batch = find("adv").build(max_kl=0.05), toy_tables(), toy_batch()
+    adversary, _ = phases_of(criterion)
+    plain = find("adv").build()
+    assert criterion(*tables, batch) == plain(*tables, batch)
+    assert adversary.active(2)
+    with torch.no_grad():
+        criterion.hardness.user.mul_(20)
+        criterion.hardness.item.mul_(20)
+    assert criterion.diagnostics(*tables, batch)["kl_uniform_p"] > 0.05
+    criterion.eval()(*tables, batch)
+    with torch.no_grad():  # nobody trains the hardness
+        criterion.train()(*tables, batch)
+    assert adversary.active(2)
+    criterion(*tables, batch)
+    assert not adversary.active(2)
+    with pytest.warns(UserWarning, match=r"no more turns: .* loss.max_kl = 0\.05$"):
+        criterion.on_epoch_start(None, None, 3)
+    criterion.on_epoch_start(None, None, 4)  # it has been said
+    other = find("adv").build(max_kl=0.05)
+    other.load_state_dict(criterion.state_dict())
+    assert not other.has_turn(2)
+
+
+def test_masked_negatives_do_not_count_towards_the_bound():
+    tables, mask = toy_tables(), torch.tensor([[True, False, False, True]] * 5)
+    batch = replace(toy_batch(), neg_mask=mask)
+    kl = find("adv").build().diagnostics(*tables, batch)["kl_uniform_p"].item()
+    for limit, has_turn in ((1.25 * kl, True), (0.75 * kl, False)):
+        criterion = find("adv").build(max_kl=limit)
+        criterion(*tables, batch)
+        assert criterion.has_turn(2) is has_turn
+
+
+def test_without_a_bound_nothing_is_saved_of_it():
+    assert not any("bound" in name for name in find("adv").build().state_dict())
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_an_impossible_bound(value):
+    with pytest.raises(ValueError, match=rf"max_kl must be positive \(got {value}\)"):
+        find("adv").build(max_kl=value)
+
+
+@pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
+def test_a_single_negative_leaves_nothing_to_the_adversary(case):
+    criterion, tables = case.build(), toy_tables(torch.float32)
+    criterion(*tables, toy_batch(5, 1)).backward()
+    for p in criterion.hardness.parameters():
+        torch.testing.assert_close(p.grad, torch.zeros_like(p))

@@ -164,6 +164,29 @@ def test_without_adversarial_epochs_the_hardness_stays_as_it_was(case):
     assert all("adversary/rec" not in record.losses for record in trainer.history)
 
 
+def test_an_adversary_that_goes_too_far_has_no_more_turns():
+    options = {"adversary_lr": 1.0, "adversary_every": 1, "adversary_first": 0}
+    kept, stopped = (
+        make(
+            find("adv"),
+            epochs=4,
+            options={**options, "max_kl": max_kl},
+            callbacks=[Diagnostics()],
+        )
+        for max_kl in (math.inf, 0.05)
+    )
+    kept.fit()
+    with pytest.warns(UserWarning, match="the adversary takes no more turns"):
+        stopped.fit()
+    turns = [
+        [record.epoch for record in trainer.history if "adversary/rec" in record.losses]
+        for trainer in (kept, stopped)
+    ]
+    assert turns == [[0, 1, 2, 3], [0]]
+    assert stopped.history[0].losses == kept.history[0].losses
+    assert stopped.history[0].diagnostics["kl_uniform_p"] > 0.05
+
+
 def test_uniform_hardness_trains_as_info_nce_of_the_same_weight():
     uniform = next(c for c in cases.CASES if c.id == "adv-kind=uniform")
     trainers = [
