@@ -9,7 +9,12 @@ from dataclasses import fields
 import typer
 
 from pyg_advinfonce import __version__
-from pyg_advinfonce.errors import AdvInfoNCEError, NonFiniteLossError
+from pyg_advinfonce.errors import (
+    AdvInfoNCEError,
+    MemoryShortageError,
+    NonFiniteLossError,
+)
+from pyg_advinfonce.out_of_memory import is_out_of_memory
 
 from . import compare, data, doctor, evaluate, ls, report, reproduce, train, tune
 from .stop_signals import INTERRUPTED, TERMINATED
@@ -74,11 +79,12 @@ def _report(error: Exception) -> int:
         return USAGE
     if isinstance(error, AdvInfoNCEError):
         _say(str(error))
-        return FAILED if isinstance(error, NonFiniteLossError) else USAGE
+        failed = isinstance(error, NonFiniteLossError | MemoryShortageError)
+        return FAILED if failed else USAGE
     if isinstance(error, OSError):
         _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
         return FAILED
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         _say("out of memory: lower train.batch_size, num_negatives or encoder.dim")
         return FAILED
     raise error
@@ -99,12 +105,6 @@ def _setting(error: Exception) -> str:
 def _command(error: Exception) -> str:
     context: typer.Context | None = getattr(error, "ctx", None)
     return context.command_path if context else "advnce"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Recognise what Python, CUDA and torch's allocator for the CPU raise."""
-    words = ("out of memory", "can't allocate memory")
-    return isinstance(error, MemoryError) or any(w in str(error) for w in words)
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -33,6 +33,7 @@ class SeedLoop:
         dataset: The data.
         data_root: Where data sets lie, for the commands that are suggested.
         device: What to train on.
+        is_auto: Whether nobody named it.
         save_every: As for :func:`~pyg_advinfonce.experiment.train`.
         resume: Go on from what is in the folder.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
@@ -44,6 +45,7 @@ class SeedLoop:
     dataset: Dataset
     data_root: Path
     device: torch.device
+    is_auto: bool = False
     save_every: int | None = None
     resume: bool = False
     force: bool = False
@@ -57,6 +59,8 @@ class SeedLoop:
         try:
             self.say(f"data: {self.dataset.fingerprint}")
             self.say(f"config: {_one_line(configs[0])}")
+            if self.is_auto and self.device.type == "cpu":
+                self.say("device: cpu, as no CUDA device is there")
             seeds = [self._seed(config) for config in configs]
         except KeyboardInterrupt as signal:
             again = self._next("train", "--resume", self.folder, of=configs[0])

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
@@ -77,6 +79,7 @@ def run(
     plan: Plan,
     make_loop: Callable[..., SeedLoop],
     *,
+    device: torch.device,
     out: Path | None,
     overwrite: bool,
 ) -> None:
@@ -85,6 +88,7 @@ def run(
     Args:
         plan: What to train.
         make_loop: Makes what trains, of the folder and the data.
+        device: What to train on.
         out: The folder (default: one in ``runs``).
         overwrite: Replace the run that is there.
     """
@@ -93,7 +97,7 @@ def run(
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
-    check(config, dataset)
+    check(config, dataset, device=device)
     name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
     folder = create_run_folder(out, name, overwrite=overwrite)
     make_loop(folder, dataset).run(configs)

@@ -40,7 +40,7 @@ def run(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
     place = find_device(device)
-    check(config, dataset)
+    check(config, dataset, device=place)
     name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
     with closing(TrialTeller(quiet=quiet)) as teller:
         teller.say(f"data: {dataset.fingerprint}")

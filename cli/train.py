@@ -89,10 +89,12 @@ def train(
         use_deterministic_algorithms()
     layers = session.layers(config, assignments, epochs, valid_fraction)
     layers.append({"train": _loader(loader, num_neighbors)})
+    place = find_device(device)
     make_loop = partial(
         SeedLoop,
         data_root=data_root,
-        device=find_device(device),
+        device=place,
+        is_auto=device == "auto",
         save_every=save_every,
         as_json=as_json,
         quiet=quiet,
@@ -120,7 +122,7 @@ def train(
         cache_dir,
         preset,
     )
-    session.run(plan, make_loop, out=out, overwrite=overwrite)
+    session.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 
 
 def _given(model: str | None) -> str:

@@ -12,10 +12,11 @@
     │   └── DatasetIntegrityError       a known file with another content
     ├── CheckpointError (ValueError)    a run folder that cannot be loaded
     ├── MissingExtraError (ImportError) an optional package that is not installed
+    ├── MemoryShortageError (MemoryError)       training does not fit into memory
     └── NonFiniteLossError (ArithmeticError)    training left the real numbers
 
-The command line prints the message of any of them as one line. All but
-:class:`NonFiniteLossError` (exit code 1) are bad input (exit code 2).
+The command line prints the message of any of them as one line. All but the last two
+(exit code 1) are bad input (exit code 2).
 """
 
 from typing import TYPE_CHECKING
@@ -70,6 +71,10 @@ class NonFiniteLossError(AdvInfoNCEError, ArithmeticError):
     def __init__(self, message: str, batch: "EdgeBatch | None" = None) -> None:
         super().__init__(message)
         self.batch = batch
+
+
+class MemoryShortageError(AdvInfoNCEError, MemoryError):
+    """Training ran out of memory; the message says what to lower."""
 
 
 class MissingExtraError(AdvInfoNCEError, ImportError):

@@ -4,8 +4,8 @@ import inspect
 import json
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.graph import split_names
+from pyg_advinfonce.errors import CheckpointError, ConfigError, MemoryShortageError
+from pyg_advinfonce.graph import num_nodes, split_edges, split_names
 from pyg_advinfonce.hardness import KINDS, Hardness, build_hardness
 from pyg_advinfonce.loader import build_sampler
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.out_of_memory import is_out_of_memory
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
 from pyg_advinfonce.seed_folder import SeedFolder
 from pyg_advinfonce.terms.base import RankingTerm
@@ -34,6 +35,7 @@ from pyg_advinfonce.training.callbacks import (
 )
 from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.training.memory_estimate import MemoryEstimate
 from pyg_advinfonce.training.trainer import Trainer, seed_everything
 from pyg_advinfonce.training.user_metrics import UserMetrics
 from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
@@ -94,8 +96,9 @@ def train(
             30 seconds have passed since the last time).
 
     Raises:
-        ConfigError: If an option is wrong.
+        ConfigError: If an option is wrong, or memory cannot suffice.
         CheckpointError: If the training state is damaged, or of other settings or data.
+        MemoryShortageError: If memory does not suffice.
         NonFiniteLossError: If training leaves the real numbers.
     """
     started, place = time.perf_counter(), find_device(device)
@@ -110,7 +113,8 @@ def train(
         )
         folder.begin(trainer, resume=resume, force=force)
     started -= sum(record.seconds for record in trainer.history)
-    with folder.keeping(trainer) if folder else nullcontext():
+    keeping = folder.keeping(trainer) if folder else nullcontext()
+    with _explaining_memory(config), keeping:
         best_epoch = trainer.fit()
     per_user = rank_users(trainer.method, trainer.graph, trainer.evaluator)
     result = Result(
@@ -143,20 +147,66 @@ def assemble(
     """
     keep_freed_memory()
     place = find_device(device)
+    _check_memory(config, dataset.graph, place, criterion)
     graph = prepare(dataset, place)
     method = build_method(config, graph, criterion).to(place)
     return make_trainer(config, method, graph, callbacks)
 
 
-def check(config: Config, dataset: Dataset) -> None:
+@contextmanager
+def _explaining_memory(config: Config) -> Iterator[None]:
+    """Say what to lower where memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        size = config.train.batch_size
+        less = f"set train.batch_size to {size // 2} or lower" if size > 1 else "lower"
+        raise MemoryShortageError(
+            f"out of memory while training with train.batch_size {size}: {less} "
+            "train.num_negatives or encoder.dim"
+        ) from error
+
+
+def check(
+    config: Config, dataset: Dataset, *, device: torch.device | str = "auto"
+) -> None:
     """Raise what :func:`train` would raise before its first step.
 
     Raises:
-        ConfigError: If an option is wrong.
+        ConfigError: If an option is wrong, or memory cannot suffice.
     """
+    _check_memory(config, dataset.graph, find_device(device))
     with naming("settings", train):
         method = build_method(config, dataset.graph)
         make_trainer(config, method, dataset.graph, ())
+
+
+def _check_memory(
+    config: Config,
+    graph: HeteroData,
+    device: torch.device,
+    criterion: Criterion | RankingTerm | None = None,
+) -> None:
+    encoder = MODELS[config.model].load_encoder()
+    sampled = _negatives(config, criterion) == "sampled"
+    MemoryEstimate.of(
+        num_nodes=sum(num_nodes(graph)),
+        dim=check_options("encoder", encoder, config.encoder).get("dim", 64),
+        batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
+        num_negatives=config.train.num_negatives if sampled else 0,
+    ).check(device)
+
+
+def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str:
+    """Return what a loss wants of a sampler, before it is built."""
+    if criterion is not None:
+        return criterion.negatives
+    kind = LOSSES[config.criterion].load()
+    option = inspect.signature(kind).parameters.get("negatives")
+    default = kind.negatives if option is None else option.default
+    return str(config.loss.get("negatives", default))
 
 
 def prepare(dataset: Dataset, device: torch.device) -> HeteroData:

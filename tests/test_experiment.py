@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,12 @@ import torch
 import pyg_advinfonce
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
+from pyg_advinfonce.errors import (
+    CheckpointError,
+    ConfigError,
+    MemoryShortageError,
+    NonFiniteLossError,
+)
 from pyg_advinfonce.experiment import (
     build_method,
     check,
@@ -18,10 +24,11 @@ from pyg_advinfonce.experiment import (
     train,
 )
 from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
-from pyg_advinfonce.losses import BPR
+from pyg_advinfonce.losses import BPR, DirectAU
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.training.trainer import Trainer
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
 PACKAGED = [
@@ -204,6 +211,13 @@ def test_a_device_that_is_not_there(name):
         find_device(name)
 
 
+def test_a_device_out_of_range_names_those_that_are_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    said = r"'cuda:99' is not there: choose from cpu, cuda:0, cuda:1$"
+    with pytest.raises(ConfigError, match=said):
+        find_device("cuda:99")
+
+
 def test_prepare_copies(dataset):
     prepared = prepare(dataset, torch.device("cpu"))
     assert prepared is not dataset.graph
@@ -271,6 +285,67 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
     assert not torch.equal(
         method.encoder.user, build_method(config, dataset.graph).encoder.user
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (4, "train.batch_size 4: set train.batch_size to 2 or lower train.num_neg"),
+        (1, "train.batch_size 1: lower train.num_negatives or encoder.dim"),
+    ],
+)
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory.")])
+def test_out_of_memory_says_what_to_lower(dataset, monkeypatch, size, said, error):
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Trainer, "fit", fail)
+    config = resolve("mf", "infonce", train={"batch_size": size})
+    with pytest.raises(MemoryShortageError, match=f"^out of memory .* {said}"):
+        train(config, dataset)
+
+
+def test_other_errors_of_training_pass(dataset, monkeypatch):
+    def fail(self):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Trainer, "fit", fail)
+    with pytest.raises(RuntimeError, match=r"^a bug$"):
+        train(resolve("mf", "infonce"), dataset)
+
+
+LARGE = {"encoder": {"dim": 10**15}}
+
+
+@pytest.mark.parametrize("start", [check, train])
+def test_what_cannot_fit_into_memory_is_refused_before_it_is_made(dataset, start):
+    with pytest.raises(ConfigError, match=r"^training needs at least .* encoder\.dim"):
+        start(resolve("mf", "adv", **LARGE), dataset, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "options", "is_refused"),
+    [
+        ("mf", "infonce", {}, True),
+        ("mf", "infonce", {"negatives": "in_batch"}, False),
+        ("mf", "hdccf", {}, False),
+        ("lightgcn", "invcf", {}, False),
+        ("mf", "invcf", {}, True),  # as the model's entry has it
+        ("autocf", "autocf", {}, False),
+    ],
+)
+def test_negatives_count_where_they_are_drawn(
+    dataset, model, loss, options, is_refused
+):
+    many = {"train": {"num_negatives": 10**15}, "loss": options}
+    config = resolve(model, loss, **many)
+    with pytest.raises(ConfigError, match="at least") if is_refused else nullcontext():
+        check(config, dataset, device="cpu")
+
+
+def test_a_criterion_of_ones_own_without_negatives_is_not_refused(dataset):
+    config = resolve("mf", "adv", train={"num_negatives": 10**15})
+    assert train(config, dataset, criterion=DirectAU()).metrics
 
 
 def test_a_criterion_of_ones_own_trains():

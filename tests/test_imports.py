@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "deterministic": set(),
     "registry": {"errors"},
     "allocator": set(),
+    "out_of_memory": set(),
     "functional": BASICS | {"ops"},
     "ops": BASICS,
     "schedule": BASICS,
@@ -41,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "losses": BASICS | TENSORS | {"graph", "hardness"},
     "terms": BASICS | TENSORS | {"graph", "transforms", "encoders.base", "losses.base"},
     "methods": BASICS | TENSORS | PARTS,
-    "training": BASICS | TENSORS | BASES | {"graph"},
+    "training": BASICS | TENSORS | BASES | {"graph", "out_of_memory"},
     "datasets": BASICS | {"graph"},
     "presets": BASICS,
     "config": BASICS | {"presets"},
@@ -54,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     | TENSORS
     | PARTS
     | {"methods", "training", "datasets", "config", "loader", "allocator"}
-    | {"seed_folder"},
+    | {"seed_folder", "out_of_memory"},
     "resume": BASICS | {"config", "training.state_file", "training.training_state"},
     "seed_folder": BASICS
     | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"},
@@ -83,7 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
-    | {"finished", "finite", "resume", "deterministic"},
+    | {"finished", "finite", "resume", "deterministic", "out_of_memory"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

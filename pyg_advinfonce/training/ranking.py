@@ -1,5 +1,6 @@
 """Ranking the candidates of a held-out split: masks, chunked scores, exact ties."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
+from pyg_advinfonce.out_of_memory import is_out_of_memory
 from pyg_advinfonce.training.pair_places import PairPlaces
 from pyg_advinfonce.training.ties import Ties, favour
 from pyg_advinfonce.training.top_items import top_items
@@ -31,7 +33,8 @@ class SplitRanking:
         split: The split to rank.
         strict: Also mask pairs of other splits that are positives of this one.
         ties: Who comes first among equal scores.
-        chunk_size: Users scored at once; None means at most 32 MB of scores.
+        chunk_size: Users scored at once; None means at most 32 MB of scores. Halved,
+            with a warning, where memory does not suffice.
         device: Where the embeddings live.
     """
 
@@ -93,12 +96,33 @@ class SplitRanking:
         Raises:
             NonFiniteLossError: If a score is NaN.
         """
-        chunks = self._own_chunks if user is None else self._chunks(user)
-        value, column = self._best(z_user, z_item, k, chunks)  # [N, k]
+        value, column = self._best_that_fit(z_user, z_item, k, user)  # [N, k]
         ranked = self.user if user is None else user
         self._check_numbers(ranked[value[:, 0].isnan()])
         item = self._candidates[column.clamp(min=0)]  # [N, k]
         return item.masked_fill(column < 0, -1)
+
+    def _best_that_fit(
+        self, z_user: Tensor, z_item: Tensor, k: int, user: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Rank fewer users at once from now on, where memory does not suffice."""
+        while True:
+            chunks = self._own_chunks if user is None else self._chunks(user)
+            try:
+                return self._best(z_user, z_item, k, chunks)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or self._chunk_size == 1:
+                    raise
+            self._halve_chunks()
+
+    def _halve_chunks(self) -> None:
+        self._chunk_size //= 2
+        self._own_chunks = list(self._chunks(self.user))
+        warnings.warn(
+            f"out of memory while ranking split '{self.split}': from now on "
+            f"{self._chunk_size} users at once",
+            stacklevel=2,
+        )
 
     def _check_numbers(self, wrong: Tensor) -> None:
         """Refuse users whose scores hold a NaN."""

@@ -72,7 +72,7 @@ def tune(
         ConfigError: If an option is wrong, or the folder's study is another one.
     """
     _check_limits(trials, timeout)
-    check(config, dataset)
+    check(config, dataset, device=device)
     space = _space(config, dataset, fixed)
     task = Task(
         config,

@@ -11,6 +11,7 @@ import typer
 from pyg_advinfonce.cli import doctor as doctor_verb
 
 import pyg_advinfonce
+from pyg_advinfonce.errors import MemoryShortageError
 
 COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
 VERBS = ["train", "evaluate", "compare", "reproduce", "data", "ls", "doctor"]
@@ -85,6 +86,7 @@ def test_a_mistyped_verb_gets_a_suggestion(advnce):
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "out of memory: lower"),
         (RuntimeError("CUDA out of memory. Tried 3 GiB"), 1, "out of memory: lower"),
+        (MemoryShortageError("set train.batch_size"), 1, "set train.batch_size"),
         (OSError(28, "No space left on device", "a.json"), 1, "a.json: No space"),
     ],
 )

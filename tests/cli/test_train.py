@@ -35,7 +35,7 @@ def test_json_is_one_object_and_all_else_is_standard_error(folder):
     assert run.stdout.count("\n") == 1
     assert list(json.loads(run.stdout)) == KEYS
     assert re.fullmatch(
-        r"data: simulated:coat: .*\nconfig: mf \+ adv: .*\n", run.stderr
+        r"data: simulated:coat: .*\nconfig: mf \+ adv: .*\n(device: .*\n)?", run.stderr
     )
 
 
@@ -246,6 +246,7 @@ WRONG = [
     (["mf", "--loss", "bpr", "--set", "hardness.kind=mlp"], "no [hardness]"),
     (["mf", "--set", "encoder.dim=0"], "encoder.dim must be positive"),
     (["mf", "--set", "encoder.dim=wide"], "encoder.dim: "),
+    (["mf", "--set", f"encoder.dim={10**15}"], "training needs at least "),
     (["mf", "--set", "encoder.alpha=[1, 2]"], "encoder.alpha needs 1"),
     (["mf", "--set", "encoder.num_layers=2"], "mf has no layers"),
     (["mf", "--set", "train.num_negatives=0"], "train.num_negatives"),
@@ -281,6 +282,15 @@ def test_cuda_that_is_not_there(advnce):
     found = advnce("train", "mf", "--device", "cuda")
     assert found.code == 2
     assert found.line == "device 'cuda' is not there: choose from cpu"
+
+
+def test_auto_says_where_it_falls_back(advnce):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    line = "device: cpu, as no CUDA device is there"
+    assert line in advnce(*QUICK).err.splitlines()
+    assert "device:" not in advnce(*QUICK, "--device", "cpu").err
+    assert "device:" not in advnce(*QUICK, "--quiet").err
 
 
 CODE = "__import__('pathlib').Path('pwned').touch()"

@@ -10,7 +10,9 @@ from sklearn.metrics import ndcg_score
 
 from pyg_advinfonce.errors import GraphError, NonFiniteLossError
 from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.training import ranking
 from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.training.top_items import top_items
 from tests.device_mode import DeviceIsNamed
 
 NAMES = ("recall", "ndcg", "hr", "precision", "mrr")
@@ -320,6 +322,50 @@ def test_scaling_a_user_changes_nothing(factor):
 def test_chunks_change_nothing(chunk_size):
     world = random_world()
     assert evaluate(*world, chunk_size=chunk_size) == evaluate(*world)
+
+
+def limit_memory(monkeypatch, most, error):
+    """Let selection fail for more than so many users at once."""
+
+    def select(scores, k):
+        if len(scores) > most:
+            raise error
+        return top_items(scores, k)
+
+    monkeypatch.setattr(ranking, "top_items", select)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory. Tried 3 GiB")]
+)
+def test_out_of_memory_halves_the_chunk_and_ranks_again(monkeypatch, error):
+    train, test, z_user, z_item = random_world()
+    graph = build_graph(train, num_users=50, num_items=40, splits={"test": test})
+    expected = Evaluator(graph)(z_user, z_item, "test")
+    limit_memory(monkeypatch, 5, error)
+    evaluator = Evaluator(graph, chunk_size=23)
+    with pytest.warns(UserWarning) as said:
+        assert evaluator(z_user, z_item, "test") == expected
+    line = "out of memory while ranking split 'test': from now on {} users at once"
+    assert [str(w.message) for w in said] == [line.format(n) for n in (11, 5)]
+    assert evaluator(z_user, z_item, "test") == expected  # and says no more
+    user = torch.arange(50)
+    everyone = evaluator.rank(z_user, z_item, user, "test")
+    assert torch.equal(everyone, Evaluator(graph).rank(z_user, z_item, user, "test"))
+
+
+def test_where_one_user_does_not_fit_it_is_an_error(monkeypatch):
+    limit_memory(monkeypatch, 0, MemoryError("no more"))
+    evaluator = Evaluator(one_user(3, [1]), chunk_size=1)
+    with pytest.raises(MemoryError, match="no more"):
+        evaluator(*embeddings_for([1], 3), "test")
+
+
+def test_another_error_is_not_tried_again(monkeypatch):
+    limit_memory(monkeypatch, 0, RuntimeError("shapes cannot be multiplied"))
+    train, test, z_user, z_item = random_world()
+    with pytest.raises(RuntimeError, match="shapes"):
+        evaluate(train, test, z_user, z_item)
 
 
 def test_a_random_scorer_recalls_k_of_the_candidates():
