@@ -108,19 +108,20 @@ class SplitRanking:
         """Rank fewer users at once from now on, where memory does not suffice."""
         while True:
             chunks = self._own_chunks if user is None else self._chunks(user)
+            at_once = min(self._chunk_size, len(self.user if user is None else user))
             try:
                 return self._best(z_user, z_item, k, chunks)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or self._chunk_size == 1:
+                if not is_out_of_memory(error) or at_once <= 1:
                     raise
-            self._halve_chunks()
+            self._shrink_chunks(at_once // 2)
 
-    def _halve_chunks(self) -> None:
-        self._chunk_size //= 2
+    def _shrink_chunks(self, size: int) -> None:
+        self._chunk_size = size
         self._own_chunks = list(self._chunks(self.user))
         warnings.warn(
             f"out of memory while ranking split '{self.split}': from now on "
-            f"{self._chunk_size} users at once",
+            f"{size} users at once",
             stacklevel=2,
         )
 
