@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.finished import FinishedSeed, read_seed
 from pyg_advinfonce.summary import summarize
+from pyg_advinfonce.training.tracker import Tracker
 from pyg_advinfonce.whole_file import write_text
 
 from .next_step import next_step
@@ -35,6 +36,7 @@ class SeedLoop:
         device: What to train on.
         is_auto: Whether nobody named it.
         save_every: As for :func:`~pyg_advinfonce.experiment.train`.
+        tracker: Makes a tracker of a seed's folder.
         resume: Go on from what is in the folder.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
         as_json: Print one JSON object.
@@ -47,6 +49,7 @@ class SeedLoop:
     device: torch.device
     is_auto: bool = False
     save_every: int | None = None
+    tracker: Callable[[Path], Tracker] | None = None
     resume: bool = False
     force: bool = False
     as_json: bool = False
@@ -106,13 +109,20 @@ class SeedLoop:
 
     def _train(self, config: Config) -> FinishedSeed:
         folder, label = self._seed_folder(config), f"seed {config.train.seed}"
-        with closing(Progress(config.train.epochs, label, quiet=self.quiet)) as bar:
+        told: list[Progress | Tracker] = [
+            Progress(config.train.epochs, label, quiet=self.quiet)
+        ]
+        if self.tracker is not None:
+            told.append(self.tracker(folder))
+        with ExitStack() as stack:
+            for callback in told:
+                stack.enter_context(closing(callback))
             train(
                 config,
                 self.dataset,
                 device=self.device,
                 out=folder,
-                callbacks=[bar],
+                callbacks=told,
                 resume=self.resume,
                 force=self.force,
                 save_every=self.save_every,

@@ -73,6 +73,9 @@ def train(
         help="Write the training state after so many epochs (default: when 30 seconds "
         "have passed since the last time).",
     ),
+    track: str | None = typer.Option(
+        None, help="Also tell a tracker of every epoch: tensorboard."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
@@ -83,6 +86,7 @@ def train(
     from . import resumed, session
     from .seed_loop import SeedLoop
     from .threads import use_threads
+    from .trackers import find_tracker
 
     use_threads(threads)
     if deterministic:
@@ -96,6 +100,7 @@ def train(
         device=place,
         is_auto=device == "auto",
         save_every=save_every,
+        tracker=find_tracker(track),
         as_json=as_json,
         quiet=quiet,
     )

@@ -242,6 +242,11 @@ METRICS: Mapping[str, str] = {
 }
 """The metrics by name, in a line each."""
 
+TRACKERS: Mapping[str, Entry] = {
+    "tensorboard": Entry(
+        "training.tensorboard:TensorBoard", "An event file beside the history"
+    ),
+}
 
 REPRODUCTIONS: Mapping[str, Entry] = {
     "table4": Entry(

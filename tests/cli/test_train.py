@@ -207,6 +207,7 @@ UNKNOWN = [
     (["mf", "--data", "../../x"], "unknown data set '../../x'"),
     (["mf", "--data", "simulated:caot"], "did you mean 'coat'?"),
     (["mf", "--preset", "faithfull"], "'faithfull', did you mean 'faithful'?"),
+    (["mf", "--track", "tensorbord"], "'tensorbord', did you mean 'tensorboard'?"),
     (["mf", "--set", "los.tau=1"], "unknown section 'los', did you mean 'loss'?"),
     (["mf", "--set", "loss.tua=1"], "'loss.tua', did you mean 'loss.tau'?"),
     (["mf", "--set", "encoder.dims=1"], "did you mean 'encoder.dim'?"),
@@ -274,6 +275,23 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(advnce, folder, words, 
 def test_an_unknown_name_comes_with_the_known_ones(advnce, words):
     line = advnce("train", *words).line
     assert re.search(r"(choose from|\] has) \w+, \w+", line)
+
+
+def test_a_tracker_without_its_package_is_named_before_anything_else(
+    advnce, folder, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.delitem(sys.modules, "pyg_advinfonce.training.tensorboard", False)
+    found = advnce("train", "mf", "--data", "nowhere", "--track", "tensorboard")
+    assert (found.code, list(folder.iterdir())) == (2, [])
+    assert found.line.endswith("pip install 'pyg-advinfonce[track]'")
+
+
+def test_a_tracker_writes_beside_the_history(advnce, folder):
+    pytest.importorskip("tensorboard", reason="needs the extra [track]")
+    assert advnce(*QUICK, "--out", "run", "--track", "tensorboard").code == 0
+    (events,) = (folder / "run" / "seed-0").glob("events.out.tfevents.*")
+    assert events.stat().st_size > 0
 
 
 def test_cuda_that_is_not_there(advnce):
