@@ -1,3 +1,4 @@
+import math
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,12 +24,14 @@ from pyg_advinfonce.experiment import (
     prepare,
     train,
 )
+from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
 from pyg_advinfonce.losses import BPR, DirectAU
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.trainer import Trainer
+from tests import cases
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
 PACKAGED = [
@@ -97,6 +100,59 @@ def test_every_pair_trains_on_the_toy_graph(model, loss, dataset, tmp_path):
     assert all(0 <= value <= 1 for value in found.metrics.values())
     assert {name.split("/")[0] for name in found.metrics} == {"valid", "test"}
     assert (found.device, found.best_epoch in (0, 1)) == ("cpu", True)
+
+
+def graph_of(train, *, users, items):
+    splits = {"valid": cases.pairs((0, items - 1)), "test": cases.pairs((0, items - 2))}
+    size = {"num_users": users, "num_items": items}
+    return SimpleNamespace(
+        graph=build_graph(cases.pairs(*train), **size, splits=splits),
+        fingerprint="made",
+    )
+
+
+STAR = graph_of([(u, 0) for u in range(6)], users=6, items=4)
+ONE_USER = graph_of([(0, i) for i in range(6)], users=1, items=9)
+ONE_PAIR = SimpleNamespace(
+    graph=build_graph(
+        cases.pairs((0, 0)),
+        num_users=1,
+        num_items=1,
+        splits={"valid": cases.pairs((0, 0)), "test": cases.pairs((0, 0))},
+    ),
+    fingerprint="made",
+)
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")  # equal rows
+@pytest.mark.parametrize("data", [STAR, ONE_USER], ids=["star", "one user"])
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [(m, loss) for m, entry in MODELS.items() for loss in entry.losses],
+)
+def test_every_pair_trains_where_one_node_has_all_pairs(model, loss, data):
+    early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
+    found = train(resolve(model, loss, **early), data, device="cpu")
+    assert all(0 <= value <= 1 for value in found.metrics.values())
+    assert all(map(math.isfinite, found.history[-1].losses.values()))
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [(m, loss) for m, entry in MODELS.items() for loss in entry.losses],
+)
+def test_one_user_and_one_item_train_or_say_why_not(model, loss):
+    early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
+    config = resolve(model, loss, train={"batch_size": 1}, **early)
+    draws = build_method(config, ONE_PAIR.graph).criterion.negatives == "sampled"
+    if draws and config.train.exclude_positives:
+        with pytest.raises(ConfigError, match="exceeds the 0 train pairs"):
+            train(config, ONE_PAIR, device="cpu")
+        return
+    found = train(config, ONE_PAIR, device="cpu")
+    assert found.metrics["test/recall@20"] == 1
+    assert all(map(math.isfinite, found.history[-1].losses.values()))
 
 
 def test_too_few_epochs_for_the_encoder_are_a_warning(dataset):

@@ -154,3 +154,17 @@ def check_tau(tau: float) -> float:
     if not 0 < tau < float("inf"):
         raise ValueError(f"tau must be positive (got {tau})")
     return tau
+
+
+def check_counts(name: str, count: Tensor) -> Tensor:
+    """Return counts of pairs, which weights are made of.
+
+    Raises:
+        ValueError: If one is negative or not a number.
+    """
+    wrong = count[~((count >= 0) & count.isfinite())]
+    if len(wrong) > 0:
+        raise ValueError(
+            f"{name} must hold numbers of pairs, zero or more (got {wrong[0].item()})"
+        )
+    return count

@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores
+from pyg_advinfonce.losses.base import Criterion, batch_scores, check_counts
 
 
 class BCE(Criterion):
@@ -68,8 +68,11 @@ class BCE(Criterion):
             raise ValueError(f"reduction must be 'mean' or 'sum' (got '{reduction}')")
         self.w1, self.w2, self.w3, self.w4 = w1, w2, w3, w4
         self.negative_weight, self.reduction = negative_weight, reduction
-        self.register_buffer("user_degree", user_degree, persistent=False)
-        self.register_buffer("item_degree", item_degree, persistent=False)
+        for name, degree in (
+            ("user_degree", user_degree),
+            ("item_degree", item_degree),
+        ):
+            self.register_buffer(name, check_counts(name, degree), persistent=False)
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401

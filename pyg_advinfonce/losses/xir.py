@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import MASKED, info_nce, unit_rows
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, check_tau
+from pyg_advinfonce.losses.base import Criterion, check_counts, check_tau
 
 # How popularity, which corrects for the frequency of an item in a batch, is counted.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -89,7 +89,8 @@ class XIR(Criterion):
             )
         self.tau, self.lam, self.cache_q = check_tau(tau), lam, cache_q
         self.cache_size, self.mask_hits = cache_size, mask_hits
-        log_q = _log_frequency(POPULARITY[popularity](count.double()))  # [I]
+        weight = POPULARITY[popularity](check_counts("count", count).double())
+        log_q = _log_frequency(weight)  # [I]
         self.register_buffer("log_q", log_q, persistent=False)
         occurrence = torch.ones_like(count, dtype=torch.long)  # [I]
         self.register_buffer("occurrence", occurrence)

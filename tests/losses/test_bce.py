@@ -125,3 +125,12 @@ def test_degrees_are_no_state_to_save(graph):
 def test_impossible_options(graph, options, message):
     with pytest.raises(ValueError, match=message):
         BCE.from_graph(graph, **options)
+
+
+@pytest.mark.parametrize("name", ["user_degree", "item_degree"])
+@pytest.mark.parametrize("value", [-1.0, float("nan")])
+def test_impossible_degrees(name, value):
+    degrees = {"user_degree": torch.ones(2), "item_degree": torch.ones(2)}
+    degrees[name] = torch.tensor([1.0, value])
+    with pytest.raises(ValueError, match=rf"^{name} must hold .* \(got {value}\)"):
+        BCE(**degrees)

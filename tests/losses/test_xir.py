@@ -216,3 +216,13 @@ def test_a_cache_that_is_not_in_the_sample_costs_nothing():
 def test_impossible_options(wrong, message):
     with pytest.raises(ValueError, match=message):
         XIR(COUNT, **wrong)
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_impossible_counts(value):
+    with pytest.raises(ValueError, match=rf"count must hold .* \(got {value}\)"):
+        XIR(torch.tensor([3.0, value, 1.0]))
+
+
+def test_counts_of_zero_weigh_all_items_alike():
+    assert XIR(torch.zeros(4)).log_q.exp().tolist() == pytest.approx([1 / 4] * 4)
