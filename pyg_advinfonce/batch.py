@@ -77,7 +77,7 @@ class EdgeBatch:
 
     @property
     def neg_importance(self) -> Tensor | float:
-        """``[B, K]`` how many uniform draws each negative stands for, or one for all."""
+        """``[B, K]`` how many uniform draws each negative stands for; or one."""
         return 1.0 if self.neg_log_q is None else (-self.neg_log_q).exp()
 
     @classmethod

@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.losses import AdapTau, InfoNCE
@@ -42,10 +44,12 @@ def test_a_larger_loss_gives_a_higher_temperature():
     assert (scale.diff() < 0).all()  # of the inverse temperature
 
 
-def test_with_one_temperature_it_is_info_nce():
-    tables, batch = toy_tables(), toy_batch()
-    found = find("adap-tau").build(tau=0.3).double()(*tables, batch)
-    torch.testing.assert_close(found, InfoNCE(tau=0.3)(*tables, batch))
+@given(st.floats(0.05, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
+@settings(deadline=None, max_examples=30)
+def test_with_one_temperature_it_is_info_nce(tau, size, num_negatives, seed):
+    tables, batch = toy_tables(seed=seed), toy_batch(size, num_negatives, seed)
+    found = find("adap-tau").build(tau=tau).double()(*tables, batch)
+    torch.testing.assert_close(found, InfoNCE(tau=tau)(*tables, batch))
 
 
 class Tables(torch.nn.Module):

@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pyg_advinfonce.functional import angular_margin, info_nce
 from pyg_advinfonce.graph import train_degrees
@@ -21,11 +23,13 @@ def test_golden_fixture_1():
     assert info_nce(wide / 0.2, neg / 0.2).item() == pytest.approx(1.57178140)
 
 
-def test_without_a_margin_it_is_info_nce(monkeypatch):
-    criterion = find("bc").build(tau=0.3, popularity_weight=0.0).double()
-    monkeypatch.setattr(criterion, "margin", lambda batch: torch.zeros(5).double())
-    tables, batch = toy_tables(), toy_batch()
-    found, expected = criterion(*tables, batch), InfoNCE(tau=0.3)(*tables, batch)
+@given(st.floats(0.05, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
+@settings(deadline=None, max_examples=30)
+def test_without_a_margin_it_is_info_nce(tau, size, num_negatives, seed):
+    criterion = find("bc").build(tau=tau, popularity_weight=0.0).double()
+    criterion.margin = lambda batch: torch.zeros(size).double()
+    tables, batch = toy_tables(seed=seed), toy_batch(size, num_negatives, seed)
+    found, expected = criterion(*tables, batch), InfoNCE(tau=tau)(*tables, batch)
     torch.testing.assert_close(found, expected)
 
 

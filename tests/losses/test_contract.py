@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
@@ -100,12 +102,22 @@ def test_gradients_reach_both_tables(case):
 
 
 @draws_nothing
-def test_the_order_of_negatives_does_not_matter(case):
-    criterion, tables, batch = case.build().double().eval(), toy_tables(), toy_batch()
-    order = torch.tensor([2, 0, 3, 1])
+@given(st.permutations(range(4)), st.integers(0, 1000))
+@settings(deadline=None, max_examples=8)
+def test_the_order_of_negatives_does_not_matter(case, order, seed):
+    criterion, tables = case.build().double().eval(), toy_tables(seed=seed)
+    batch = toy_batch(seed=seed)
     shuffled = replace(batch, dst_neg_index=batch.dst_neg_index[:, order])
     expected = loss_of(criterion, tables, batch)
     torch.testing.assert_close(loss_of(criterion, tables, shuffled), expected)
+
+
+@some_cases(lambda case: case.loss != "adv-mlp")  # reads embeddings without gradient
+def test_gradients_are_the_slopes(case):
+    criterion, tables, batch = case.build().double().eval(), toy_tables(), toy_batch()
+    assert torch.autograd.gradcheck(
+        lambda *z: loss_of(criterion, z, batch), tables, fast_mode=True
+    )
 
 
 @draws_nothing

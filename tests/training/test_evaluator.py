@@ -1,6 +1,7 @@
 import math
 import random
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -298,6 +299,67 @@ def evaluate(train, test, z_user, z_item, **options):
         train, num_users=len(z_user), num_items=len(z_item), splits={"test": test}
     )
     return Evaluator(graph, **options)(z_user, z_item, "test")
+
+
+def renamed(oracle, user, item):
+    """Return an oracle's graph with other ids of users and items."""
+    known = {
+        name: pairs(*((user[u], item[i]) for u, i in edges))
+        for name, edges in oracle.known.items()
+    }
+    is_candidate = torch.zeros(len(item), dtype=torch.bool)
+    is_candidate[[item[i] for i in oracle.candidates]] = True
+    return build_graph(
+        known.pop("train"),
+        num_users=len(user),
+        num_items=len(item),
+        splits=known,
+        candidate_mask=is_candidate,
+    )
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    worlds(),
+    st.integers(1, 15),
+    st.sampled_from(["optimistic", "pessimistic"]),
+    st.data(),
+)
+def test_neither_names_nor_chunks_matter(world, k, ties, data):
+    graph, oracle, z_user, z_item = world
+    user = data.draw(st.permutations(range(len(z_user))))
+    item = data.draw(st.permutations(range(len(z_item))))
+    chunk_size = data.draw(st.integers(1, len(z_user)))
+    options = {"k": k, "strict": oracle.strict, "ties": ties}
+    plain = Evaluator(graph, **options)
+    other = Evaluator(renamed(oracle, user, item), chunk_size=chunk_size, **options)
+    moved = torch.empty_like(z_user), torch.empty_like(z_item)
+    moved[0][user], moved[1][item] = z_user, z_item
+    for split in [name for name in oracle.known if oracle.labels(name)]:
+        before = plain.per_user(z_user, z_item, split)
+        after = other.per_user(*moved, split)
+        order = torch.tensor(user)[before.user].argsort()
+        assert torch.equal(torch.tensor(user)[before.user][order], after.user)
+        for name, value in before.values.items():
+            assert torch.equal(value[order], after.values[name])
+
+
+@settings(deadline=None, max_examples=50)
+@given(worlds())
+def test_metrics_are_shares_and_longer_lists_lose_nothing(world):
+    graph, oracle, z_user, z_item = world
+    ks = (1, 2, 3, 5, 8, 13)
+    evaluator = Evaluator(graph, k=ks, strict=oracle.strict)
+    for split in [name for name in oracle.known if oracle.labels(name)]:
+        found = evaluator.per_user(z_user, z_item, split).values
+        assert all(
+            ((value >= 0) & (value <= 1 + 1e-6)).all() for value in found.values()
+        )
+        for shorter, longer in pairwise(ks):
+            for name in ("recall", "hr", "mrr"):
+                assert (found[f"{name}@{longer}"] >= found[f"{name}@{shorter}"]).all()
+            few, many = (k * found[f"precision@{k}"] for k in (shorter, longer))
+            assert (many >= few - 1e-6).all()
 
 
 def test_permuting_item_ids_changes_nothing():
