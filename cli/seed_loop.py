@@ -148,7 +148,7 @@ class SeedLoop:
 
 
 def _one_line(config: Config) -> str:
-    sections = config.model_dump(mode="json", exclude_none=True)
+    sections = config.model_dump(exclude_none=True)
     parts = [
         f"{section}.{key}={value}"
         for section, keys in sections.items()

@@ -133,18 +133,18 @@ class Config(BaseModel):
             ConfigError: If a section, key or value is wrong.
         """
         names = {key: getattr(self, key) for key in NAMES}
-        own = self.model_dump(mode="json", exclude_none=True, exclude=set(NAMES))
+        own = self.model_dump(exclude_none=True, exclude=set(NAMES))
         return self._merged(names, own, sections)
 
     def flat(self) -> dict[str, Any]:
         """Return what is set by ``section.key``, after the names."""
-        found = self.model_dump(mode="json", exclude_none=True)
+        found = self.model_dump(exclude_none=True)
         names = {name: found.pop(name) for name in NAMES}
         return names | {f"{s}.{key}": v for s in found for key, v in found[s].items()}
 
     def save(self, path: Path) -> None:
         """Write a file of TOML for :meth:`load`."""
-        settings = self.model_dump(mode="json", exclude_none=True)
+        settings = self.model_dump(exclude_none=True)
         write_text(path, tomli_w.dumps(settings))
 
     @classmethod
@@ -212,7 +212,7 @@ def published(dataset: str, model: str, criterion: str) -> dict[str, Any]:
 def comparable(config: Config) -> dict[str, Any]:
     """Return the paper's numbers, if the settings are those that come with them."""
     names = config.dataset, config.model, config.criterion
-    settings = config.model_dump(mode="json", exclude_none=True)
+    settings = config.model_dump(exclude_none=True)
     for section, keys in packaged(*names).items():
         own = settings.get(section, keys)  # "published" is not a setting
         if any(own.get(key) != value for key, value in keys.items()):

@@ -1,11 +1,15 @@
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pyg_advinfonce
 from pyg_advinfonce.config import (
     MAX_BYTES,
+    SECTIONS,
     Config,
     check_options,
     naming,
@@ -15,6 +19,7 @@ from pyg_advinfonce.config import (
     read_toml,
 )
 from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
+from pyg_advinfonce.experiment import save_config
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
@@ -179,6 +184,50 @@ def test_a_saved_configuration_is_read_back(data, model, loss, tmp_path):
     saved = config.model_dump(mode="json", exclude_none=True)
     file.write_text(tomli_w.dumps(saved), encoding="utf-8")
     assert Config.load(file) == config
+
+
+values = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=9),
+    lambda value: st.lists(value, max_size=3),
+    max_leaves=4,
+)
+free = st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), values)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "train": st.fixed_dictionaries(
+                {},
+                optional={
+                    "epochs": st.integers(1, 10**9),
+                    "seed": st.integers(0, 2**63 - 1),
+                    "lr": st.floats(1e-300, 1e300),
+                    "sampling": st.sampled_from(["user", "interaction"]),
+                    "exclude_positives": st.booleans(),
+                },
+            ),
+            **{name: free for name in SECTIONS if name != "train"},
+        }
+    )
+)
+@settings(deadline=None, max_examples=50)
+def test_any_configuration_survives_a_file_and_the_command_line(sections):
+    config = Config.resolve("mf", "adv", "none", layers=[sections])
+    with TemporaryDirectory() as folder:
+        save_config(config, Path(folder))
+        assert Config.load(Path(folder) / "config.toml") == config
+    assert config.updated({}) == config
+    words = [
+        f"{section}.{key}=" + tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip()
+        for section, keys in sections.items()
+        for key, value in keys.items()
+    ]
+    typed = [parse_assignment(word) for word in words]
+    assert Config.resolve("mf", "adv", "none", layers=typed) == config
 
 
 def test_a_saved_configuration_does_not_follow_the_packaged_one(tmp_path):

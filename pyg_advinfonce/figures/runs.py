@@ -68,7 +68,7 @@ def variant(config: Config, criterion: str, loss: Sections) -> Config:
         criterion: The loss's name; InfoNCE takes AdvInfoNCE's temperature and weight.
         loss: Settings of its own.
     """
-    shared = config.model_dump(mode="json", exclude_none=True)
+    shared = config.model_dump(exclude_none=True)
     names = ["encoder", "method", "train"]
     if criterion == "infonce":
         shared["loss"] = {k: _loss_value(config, k) for k in ("tau", "negative_weight")}

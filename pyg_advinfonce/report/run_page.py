@@ -97,7 +97,7 @@ def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
 
 def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the settings by section; the seed is a run's, not a setting."""
-    found = config.model_dump(mode="json", exclude_none=True)
+    found = config.model_dump(exclude_none=True)
     found["train"].pop("seed")
     return [
         (section, [(key, show(value)) for key, value in found[section].items()])

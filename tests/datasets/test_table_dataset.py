@@ -1,6 +1,8 @@
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pyg_advinfonce.datasets import table_dataset
 from pyg_advinfonce.datasets.base import Dataset
@@ -8,7 +10,7 @@ from pyg_advinfonce.datasets.data_warning import DataWarning
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.datasets.table_dataset import TableDataset
 from pyg_advinfonce.errors import ConfigError, DataError
-from pyg_advinfonce.graph import check_graph, split_names
+from pyg_advinfonce.graph import check_graph, split_edges, split_names
 
 ROWS = [(f"u{u}", i, u + i) for u in range(6) for i in range(6)]
 
@@ -53,6 +55,61 @@ def test_a_parquet_file_is_the_same_data(path, tmp_path):
     one, other = load_dataset(str(path)), load_dataset(str(tmp_path / "table.parquet"))
     assert one.fingerprint.split(",")[1:] == other.fingerprint.split(",")[1:]
     assert one.graph["user"].raw_id == other.graph["user"].raw_id
+
+
+words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=4)
+LARGE = {"valid_fraction": 0.3, "test_fraction": 0.3}
+ids = words.map("x{}".format) | st.integers(0, 10**12).map(str)
+
+
+items = st.sets(st.integers(0, 9), min_size=6)  # so many that no split is empty
+
+
+@given(st.dictionaries(ids, items, min_size=2, max_size=5), st.randoms())
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.datasets.data_warning.DataWarning")
+def test_text_parquet_and_the_graph_hold_the_same_pairs(tmp_path, liked, chance):
+    pairs = [(user, item) for user, items in liked.items() for item in items]
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    names = [tmp_path / f"pairs.{ending}" for ending in ("csv", "tsv", "parquet")]
+    write_pairs(pairs, *names)
+    graphs = [TableDataset(name, **LARGE).graph for name in names]
+    assert all(is_same(graphs[0], other) for other in graphs[1:])
+    found = pairs_of(graphs[0])
+    assert sorted(found) == sorted((user, str(item)) for user, item in pairs)
+    write_pairs(chance.sample(found, len(found)), *names)
+    assert all(is_same(graphs[0], TableDataset(name, **LARGE).graph) for name in names)
+
+
+def write_pairs(pairs, csv, tsv, parquet):
+    table = pd.DataFrame(pairs, columns=["user", "item"])
+    table.to_csv(csv, index=False)
+    table.to_csv(tsv, index=False, sep="\t")
+    table.to_parquet(parquet)
+
+
+def pairs_of(graph):
+    """Return the pairs of all splits by raw id."""
+    users, items = (
+        raw if isinstance(raw, list) else list(map(str, raw.tolist()))
+        for raw in (graph["user"].raw_id, graph["item"].raw_id)
+    )
+    return [
+        (users[u], items[i])
+        for name in ["train", *split_names(graph)]
+        for u, i in split_edges(graph, name).T.tolist()
+    ]
+
+
+def is_same(one, other):
+    names = ["train", *split_names(one)]
+    return ["train", *split_names(other)] == names and all(
+        torch.equal(split_edges(one, name), split_edges(other, name)) for name in names
+    )
 
 
 def test_it_is_cached_by_content_and_options(path, tmp_path, monkeypatch):
