@@ -1,5 +1,6 @@
 """Whether a training may go on from a saved state."""
 
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,7 +59,7 @@ def check_settings(
     Raises:
         CheckpointError: If they differ; the message lists how.
     """
-    now = config.flat()
+    now = json.loads(json.dumps(config.flat()))  # as the other has been written
     keys = [k for k in {**saved, **now} if saved.get(k) != now.get(k)]
     refused = [k for k in keys if not (force and k in HARMLESS)]
     if not refused:

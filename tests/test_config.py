@@ -19,7 +19,6 @@ from pyg_advinfonce.config import (
     read_toml,
 )
 from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
-from pyg_advinfonce.experiment import save_config
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
