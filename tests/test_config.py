@@ -217,7 +217,7 @@ free = st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), values)
 def test_any_configuration_survives_a_file_and_the_command_line(sections):
     config = Config.resolve("mf", "adv", "none", layers=[sections])
     with TemporaryDirectory() as folder:
-        save_config(config, Path(folder))
+        config.save(Path(folder) / "config.toml")
         assert Config.load(Path(folder) / "config.toml") == config
     assert config.updated({}) == config
     words = [
