@@ -195,6 +195,15 @@ def train_degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
     return user, item
 
 
+def candidate_mask(graph: HeteroData) -> Tensor:
+    """Return which items may be ranked, ``[I]`` bool; all where the graph says none."""
+    mask: Tensor | None = graph[ITEM].get("candidate_mask")
+    if mask is not None:
+        return mask
+    device = graph[INTERACTS].edge_index.device
+    return torch.ones(num_nodes(graph)[1], dtype=torch.bool, device=device)
+
+
 def degree_rank(count: Tensor) -> Tensor:
     """Return each node's place among the degrees that occur, the smallest first.
 
