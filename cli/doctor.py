@@ -13,6 +13,8 @@ OPTIONAL = (
     "optuna",
     "pyarrow",
     "matplotlib",
+    "faiss-cpu",
+    "onnx",
 )
 
 

@@ -16,7 +16,19 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.out_of_memory import is_out_of_memory
 
-from . import compare, data, doctor, evaluate, ls, report, reproduce, train, tune
+from . import (
+    compare,
+    data,
+    doctor,
+    evaluate,
+    export,
+    ls,
+    recommend,
+    report,
+    reproduce,
+    train,
+    tune,
+)
 from .stop_signals import INTERRUPTED, TERMINATED
 
 FAILED, USAGE = 1, 2
@@ -31,6 +43,8 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
+app.command("recommend")(recommend.recommend)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(data.app)

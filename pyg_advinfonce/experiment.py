@@ -4,11 +4,12 @@ import inspect
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
@@ -26,6 +27,9 @@ from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.out_of_memory import is_out_of_memory
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
 from pyg_advinfonce.seed_folder import SeedFolder
+from pyg_advinfonce.serving.loaded_run import LoadedRun
+from pyg_advinfonce.serving.raw_ids import RawId
+from pyg_advinfonce.serving.recommender import Recommender
 from pyg_advinfonce.terms.base import RankingTerm
 from pyg_advinfonce.training.callbacks import (
     Callback,
@@ -54,6 +58,7 @@ class Result:
         wall_seconds: The whole run, data set loading excluded.
         device: What it ran on.
         per_user: What the metrics are the means of, a split each.
+        graph: The normalised graph that it was trained on.
     """
 
     method: Method
@@ -64,6 +69,22 @@ class Result:
     wall_seconds: float
     device: str
     per_user: Sequence[UserMetrics] = ()
+    graph: HeteroData = field(kw_only=True)
+
+    def recommend(
+        self,
+        users: Iterable[RawId] | None = None,
+        *,
+        k: int = 20,
+        exclude_seen: bool = True,
+    ) -> pd.DataFrame:
+        """Return the best items of users (default: all), by the ids of the input.
+
+        :class:`~pyg_advinfonce.serving.recommender.Recommender` says more, is faster
+        if it is asked twice, and knows what to do with new users.
+        """
+        found = Recommender(self.method, self.graph, exclude_seen=exclude_seen)
+        return found.recommend(users, k=k)
 
 
 def train(
@@ -126,6 +147,7 @@ def train(
         time.perf_counter() - started,
         str(place),
         per_user,
+        graph=trainer.graph,
     )
     if folder is not None:
         folder.finish(result)
@@ -364,8 +386,8 @@ def seed_folders(run: Path) -> list[Path]:
 
 def load_run(
     folder: Path, *, root: Path, cache_dir: Path | None = None, device: str = "auto"
-) -> tuple[Config, Method, HeteroData]:
-    """Load a trained seed: its configuration, method and graph.
+) -> LoadedRun:
+    """Load a trained seed: its configuration, method and graph, ready for use.
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
@@ -377,13 +399,13 @@ def load_run(
         CheckpointError: If the folder holds no run.
     """
     seeds = seed_folders(folder)
-    if len(seeds) == 1:
-        folder = seeds[0]
+    if len(seeds) > 1:
+        names = ", ".join(seed.name for seed in seeds)
+        raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")
+    folder = seeds[0]
     for name in ("config.toml", "weights.safetensors"):
         if not (folder / name).is_file():
-            names = ", ".join(seed.name for seed in seeds)
-            inside = f": choose one of {names}" if len(seeds) > 1 else ""
-            raise CheckpointError(f"{folder} holds no finished run, no {name}{inside}")
+            raise CheckpointError(f"{folder} holds no finished run, no {name}")
     config, place = Config.load(folder / "config.toml"), find_device(device)
     dataset = load_dataset(
         config.dataset, root=root, cache_dir=cache_dir, **config.data
@@ -392,7 +414,7 @@ def load_run(
     graph = prepare(dataset, place)
     method = build_method(config, graph)
     load_weights(method, folder / "weights.safetensors")
-    return config, method.to(place), graph
+    return LoadedRun(config, method.to(place), graph, dataset.fingerprint)
 
 
 def _check_same_data(folder: Path, fingerprint: str) -> None:

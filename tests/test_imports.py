@@ -50,12 +50,15 @@ ALLOWED: dict[str, set[str]] = {
     "per_user": BASICS,
     "seed_text": set(),
     "spreadsheet_text": set(),
+    "serving": BASICS
+    | {"graph", "functional", "ops", "encoders.base", "methods.base"}
+    | {"config", "spreadsheet_text", "training.candidate_ranking"},
     "loader": BASICS | {"config", "methods.base", "training"},
     "experiment": BASICS
     | TENSORS
     | PARTS
     | {"methods", "training", "datasets", "config", "loader", "allocator"}
-    | {"seed_folder", "out_of_memory"},
+    | {"seed_folder", "out_of_memory", "serving"},
     "resume": BASICS | {"config", "training.state_file", "training.training_state"},
     "seed_folder": BASICS
     | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"},
@@ -84,7 +87,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
-    | {"finished", "finite", "resume", "deterministic", "out_of_memory"},
+    | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
+    | {"serving"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard
@@ -285,6 +289,7 @@ def test_what_is_loaded_is_seen():
     "words",
     [
         *("--help", "train --help", "tune --help", "ls", "ls losses"),
+        *("recommend --help", "export --help"),
         "ls reproductions",
         *("reproduce --help", "compare --help", "report --help", "data fetch --help"),
     ],

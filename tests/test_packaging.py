@@ -17,7 +17,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 
 # The extras that constraints.txt pins.
-PINNED_EXTRAS = ("test", "docs", "dev", "tune", "data", "plot", "sparse")
+PINNED_EXTRAS = ("test", "docs", "dev", "tune", "data", "plot", "sparse", "ann", "onnx")
 
 # An absolute path into a folder of one machine: no letter or dot stands before it.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|opt|home|tmp/dev)/")

@@ -50,6 +50,14 @@ class Encoder(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
+    def item_messages(self, graph: HeteroData) -> Tensor | None:
+        r"""Return what items send to users, ``[I, D]``; None where they send nothing.
+
+        The row of a user without a row of its own in layer 0 is
+        :math:`\sum_i m_i / \sqrt{d_u d_i}` over its items.
+        """
+        return None
+
     def propagate(
         self,
         user: Tensor,

@@ -117,21 +117,29 @@ class LightGCN(Encoder):
             summed = layer_sum(*tables, *relations[0], self.alpha)
             return Embeddings(*summed, layers)
         counted = zip(*layers[: len(self.alpha)], strict=True)
-        z_user, z_item = (self._sum(column) for column in counted)
+        z_user, z_item = (_sum(self.alpha, column) for column in counted)
         return Embeddings(z_user, z_item, layers)
+
+    def item_messages(self, graph: HeteroData) -> Tensor | None:
+        r"""Return :math:`\sum_{k=1}^{L} \alpha_k x_i^{(k-1)}`, ``[I, D]``."""
+        if not any(self.alpha[1:]):
+            return None
+        layers = self(graph, perturb=False).layers[: len(self.alpha) - 1]
+        return _sum(self.alpha[1:], [item for _, item in layers])
 
     def _drop(self, pair: Relations) -> Relations:
         return pair[0].drop(self.message_drop), pair[1].drop(self.message_drop)
 
-    def _sum(self, tables: Sequence[Tensor]) -> Tensor:
-        if len(tables) == 1 and self.alpha == (1.0,):
-            return tables[0]
-        weighted = [(a, x) for a, x in zip(self.alpha, tables, strict=True) if a]
-        weight, table = weighted[0]
-        total = weight * table
-        for weight, table in weighted[1:]:
-            total = torch.add(total, table, alpha=weight)
-        return total
+
+def _sum(alpha: Sequence[float], tables: Sequence[Tensor]) -> Tensor:
+    if len(tables) == 1 and alpha == (1.0,):
+        return tables[0]
+    weighted = [(a, x) for a, x in zip(alpha, tables, strict=True) if a]
+    weight, table = weighted[0]
+    total = weight * table
+    for weight, table in weighted[1:]:
+        total = torch.add(total, table, alpha=weight)
+    return total
 
 
 def _alpha(

@@ -86,10 +86,7 @@ class VGAE(Encoder):
     ) -> Embeddings:
         first, second = one_a_layer(graph, 2)
         tables = node_rows(graph, self.user, self.item)
-        hidden = [self.activation(x) for x in self._messages(tables, first)]
-        if self.residual:
-            hidden = [h + x for h, x in zip(hidden, tables, strict=True)]
-        user, item = self._messages((hidden[0], hidden[1]), second)
+        user, item = self._messages(self._hidden(tables, first), second)
         aux = {
             "mu_user": self.mu(user),
             "mu_item": self.mu(item),
@@ -101,6 +98,16 @@ class VGAE(Encoder):
             z_user = _draw(z_user, aux["logstd_user"])
             z_item = _draw(z_item, aux["logstd_item"])
         return Embeddings(z_user, z_item, (tables,), aux)
+
+    def item_messages(self, graph: HeteroData) -> Tensor:
+        r"""Return :math:`W_\mu h_i`, ``[I, D]``."""
+        tables = node_rows(graph, self.user, self.item)
+        messages: Tensor = self.mu(self._hidden(tables, graph)[1])
+        return messages
+
+    def _hidden(self, tables: Tables, graph: HeteroData) -> Tables:
+        user, item = (self.activation(x) for x in self._messages(tables, graph))
+        return (user + tables[0], item + tables[1]) if self.residual else (user, item)
 
     def _messages(self, tables: Tables, graph: HeteroData) -> Tables:
         to_user, to_item = self._relations(graph, tables)

@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+# Sixteen columns have one largest score: a pass over them costs a fifth of a selection.
+_BLOCK, _WORTH_IT = 16, 16
+
 
 def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the ``k`` best columns of every row: by score, then the lower index first.
@@ -26,7 +29,7 @@ def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         - **output:** scores :math:`(N, k)`, columns :math:`(N, k)`
     """
     width = min(k, scores.size(1))
-    value, item = scores.topk(min(k + 1, scores.size(1)), dim=1)  # [N, width (+ 1)]
+    value, item = _largest(scores, min(k + 1, scores.size(1)))  # [N, width (+ 1)]
     rows = _rows_with_ties(value)
     value, item = value[:, :width], item[:, :width]  # [N, width]
     if len(rows) > 0:
@@ -34,6 +37,28 @@ def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     item = item.masked_fill(value == -torch.inf, -1)
     padding = (0, k - width)
     return pad(value, padding, value=-torch.inf), pad(item, padding, value=-1)
+
+
+def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return :func:`torch.topk`, of wide rows faster.
+
+    The ``k`` largest scores lie in the ``k`` blocks of columns with the largest maxima:
+    what lies in another is no larger than any of these ``k`` maxima.
+    """
+    num_blocks = scores.size(1) // _BLOCK  # G
+    if num_blocks < _WORTH_IT * k:
+        value, column = scores.topk(k, dim=1)
+        return value, column
+    blocked = num_blocks * _BLOCK  # columns g, g + G, g + 2 G, ... are block g
+    maxima = scores[:, :blocked].unflatten(1, (_BLOCK, num_blocks)).amax(1)  # [N, G]
+    best = maxima.topk(k, dim=1).indices.unsqueeze(1)  # [N, 1, k]
+    start = torch.arange(0, blocked, num_blocks, device=scores.device)  # [_BLOCK]
+    rest = torch.arange(blocked, scores.size(1), device=scores.device)
+    column = torch.cat(
+        [(best + start.view(-1, 1)).flatten(1), rest.expand(len(scores), -1)], dim=1
+    )  # [N, _BLOCK * k + rest]
+    value, place = scores.gather(1, column).topk(k, dim=1)
+    return value, column.gather(1, place)
 
 
 def _rows_with_ties(value: Tensor) -> Tensor:

@@ -39,6 +39,28 @@ def test_many_ties_at_the_boundary(num_items, k):
     assert item.tolist() == [naive_top(row, k) for row in scores.tolist()]
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(512, 1100))
+def test_wide_rows_agree_with_a_sort(seed, k, num_items):
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(4, num_items, generator=generator)
+    scores[1] = (scores[1] * 2).round()  # ties everywhere
+    scores[2][scores[2] < 2.5] = -torch.inf  # few items or none
+    scores[3, -20:] += 3  # the best among the last columns
+    value, item = top_items(scores, k)
+    assert item.tolist() == [naive_top(row, k) for row in scores.tolist()]
+    listed = scores.gather(1, item.clamp(min=0)).masked_fill(item < 0, -torch.inf)
+    assert torch.equal(value, listed)
+
+
+@pytest.mark.parametrize("place", [0, 517, 999])
+def test_a_wide_row_with_nan_starts_with_nan(place):
+    scores = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0))
+    scores[0, place] = torch.nan
+    value, _ = top_items(scores, 2)
+    assert value[:, 0].isnan().tolist() == [True, False]
+
+
 def test_all_equal_scores_list_the_lowest_ids():
     _, item = top_items(torch.zeros(3, 100), 5)
     assert item.tolist() == [[0, 1, 2, 3, 4]] * 3

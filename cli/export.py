@@ -1,0 +1,36 @@
+"""``advnce export``: a trained run's embeddings as one file."""
+
+from pathlib import Path
+
+import typer
+
+from .options import CacheDir, DataRoot, Device, Threads
+
+
+def export(
+    run: Path = typer.Argument(
+        help="A run's folder, or the folder of one of its seeds if it has several."
+    ),
+    out: Path = typer.Option(
+        help="The file to write, replaced if it is there.", show_default=False
+    ),
+    to: str | None = typer.Option(
+        None,
+        metavar="safetensors|npz|parquet|faiss|onnx",
+        help="The format (default: as --out ends).",
+    ),
+    data_root: Path = DataRoot,
+    cache_dir: Path | None = CacheDir,
+    device: str = Device,
+    threads: int | None = Threads,
+) -> None:
+    """Write embeddings whose dot product ranks, with ids and train pairs."""
+    from pyg_advinfonce.experiment import load_run
+    from pyg_advinfonce.serving.export import find_format
+
+    from .threads import use_threads
+
+    use_threads(threads)
+    find_format(out, to)
+    trained = load_run(run, root=data_root, cache_dir=cache_dir, device=device)
+    typer.echo(trained.export(out, to))

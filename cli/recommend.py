@@ -1,0 +1,49 @@
+"""``advnce recommend``: the best items of users, as a table, CSV, parquet or JSON."""
+
+from pathlib import Path
+
+import typer
+
+from .options import CacheDir, DataRoot, Device, Threads
+
+
+def recommend(
+    run: Path = typer.Argument(
+        help="A run's folder, or the folder of one of its seeds if it has several."
+    ),
+    users: str | None = typer.Option(
+        None, metavar="ID,ID|all", help="Users by the ids of the input, or all of them."
+    ),
+    items: str | None = typer.Option(
+        None, metavar="ID,ID", help="Instead: the items of a user who is new."
+    ),
+    k: int = typer.Option(20, "-k", metavar="<int>", help="Length of a user's list."),
+    exclude_seen: bool = typer.Option(
+        True,
+        "--exclude-seen/--include-seen",
+        help="Whether train pairs, or the new user's items, are left out.",
+    ),
+    kind: str | None = typer.Option(
+        None,
+        "--format",
+        metavar="table|csv|parquet|jsonl",
+        help="Default: as --out ends, else a table.",
+    ),
+    out: Path | None = typer.Option(
+        None, help="A file to write, replaced if it is there (default: print)."
+    ),
+    data_root: Path = DataRoot,
+    cache_dir: Path | None = CacheDir,
+    device: str = Device,
+    threads: int | None = Threads,
+) -> None:
+    """List the best items of users by a trained run's weights."""
+    from pyg_advinfonce.experiment import load_run
+
+    from .recommendation import Request, print_lists
+    from .threads import use_threads
+
+    use_threads(threads)
+    request = Request.of(users=users, items=items, k=k, kind=kind, out=out)
+    trained = load_run(run, root=data_root, cache_dir=cache_dir, device=device)
+    print_lists(request, trained, exclude_seen=exclude_seen)

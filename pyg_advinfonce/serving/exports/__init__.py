@@ -1,0 +1,1 @@
+"""One file format a module, each a function of the tables and a path."""

@@ -1,0 +1,142 @@
+"""The best items of known and of new users, by the ids of the input."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
+from pyg_advinfonce.graph import ITEM, USER, candidate_mask, num_nodes, split_edges
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.serving.fold_in import fold_in
+from pyg_advinfonce.serving.raw_ids import RawId, RawIds
+from pyg_advinfonce.training.candidate_ranking import CandidateRanking
+
+
+class Recommender:
+    """Lists items for users, embeddings computed once: exact, and in bounded memory.
+
+    A table of recommendations has a row for each item of each user's list, with the
+    columns ``user``, ``rank`` from 1, ``item`` and ``score``. Ids are those of the
+    input (``raw_id`` of the graph; rows where it has none). Equal scores: the item of
+    the lower row first. Items outside ``candidate_mask`` are never listed, so that a
+    list may be shorter than was asked for.
+
+    Args:
+        method: The trained method.
+        graph: The graph that it was trained on.
+        exclude_seen: Leave out a user's train pairs; a new user's items likewise.
+        chunk_size: Users scored at once (default: at most 32 MB of scores).
+
+    Example:
+        >>> recommender = Recommender(run.method, run.graph)
+        >>> recommender.recommend(["ann", "bob"], k=5)
+        >>> recommender.recommend_new({"visitor": ["tea", "jam"]}, k=5)
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        graph: HeteroData,
+        *,
+        exclude_seen: bool = True,
+        chunk_size: int | None = None,
+    ) -> None:
+        self.method, self.graph = method, graph
+        self.exclude_seen, self.chunk_size = exclude_seen, chunk_size
+        self.users, self.items = RawIds(graph, USER), RawIds(graph, ITEM)
+        self.z_user, self.z_item = method.embed(graph)  # [U, D], [I, D]
+        seen = split_edges(graph, "train")
+        self._ranking = self._rank_without(seen, num_nodes(graph)[0])
+
+    def recommend(
+        self, users: Iterable[RawId] | None = None, *, k: int = 20
+    ) -> pd.DataFrame:
+        """Return the ``k`` best items of users (default: all of them).
+
+        Raises:
+            UnknownNameError: If there is no such user.
+            ConfigError: If ``k`` is not positive.
+            NonFiniteLossError: If a score is NaN.
+        """
+        return pd.concat(self.stream(users, k=k), ignore_index=True)
+
+    def stream(
+        self, users: Iterable[RawId] | None = None, *, k: int = 20
+    ) -> Iterator[pd.DataFrame]:
+        """Yield the same table in pieces of some users, for more than memory holds."""
+        if users is None:
+            row = torch.arange(len(self.users.values))
+        else:
+            row = self.users.rows(users)
+        return self._tables(self._ranking, self.users.values, self.z_user, row, k)
+
+    def recommend_new(
+        self, items_of: Mapping[Any, Sequence[RawId]], *, k: int = 20
+    ) -> pd.DataFrame:
+        """Return the ``k`` best items of users that training has not seen.
+
+        Args:
+            items_of: The items of each new user, by any name; the names are the
+                column ``user``.
+            k: The length of a list.
+
+        Raises:
+            UnknownNameError: If there is no such item.
+            ConfigError: If a user has no item that was trained, or ``k`` is wrong.
+        """
+        rows = [self.items.rows(items) for items in items_of.values()]
+        count = torch.tensor([len(row) for row in rows])
+        user = torch.arange(len(rows)).repeat_interleave(count)
+        pairs = torch.stack([user, torch.cat(rows)]).to(self.z_item.device)  # [2, P]
+        z_user = fold_in(self.method, self.graph, pairs, num_users=len(rows))
+        ranking = self._rank_without(pairs, len(rows))
+        names = np.array(list(items_of), dtype=object)
+        tables = self._tables(ranking, names, z_user, torch.arange(len(rows)), k)
+        return pd.concat(tables, ignore_index=True)
+
+    def _rank_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
+        user, item = seen.long() if self.exclude_seen else seen.new_empty(2, 0).long()
+        is_candidate = candidate_mask(self.graph)
+        return CandidateRanking(
+            is_candidate,
+            torch.unique(user * len(is_candidate) + item),
+            num_users,
+            chunk_size=self.chunk_size,
+        )
+
+    def _tables(
+        self,
+        ranking: CandidateRanking,
+        names: NDArray[Any],
+        z_user: Tensor,
+        row: Tensor,
+        k: int,
+    ) -> Iterator[pd.DataFrame]:
+        if k < 1:
+            raise ConfigError(f"k must be positive (got {k})")
+        chunks = list(ranking.chunks(row.to(z_user.device)))
+        best = ranking.rank(z_user, self.z_item, k, chunks)
+        for chunk, (score, item) in zip(chunks, best, strict=True):
+            user = names[chunk.user.cpu().numpy()]
+            yield self._table(user, score.cpu(), item.cpu())
+
+    def _table(self, user: NDArray[Any], score: Tensor, item: Tensor) -> pd.DataFrame:
+        nan = score[:, 0].isnan()
+        if nan.any():
+            first = user[int(nan.nonzero()[0])]
+            raise NonFiniteLossError(f"scores of user '{first}' are NaN")
+        place, column = (item >= 0).nonzero(as_tuple=True)
+        return pd.DataFrame(
+            {
+                "user": user[place.numpy()],
+                "rank": column.numpy() + 1,
+                "item": self.items.values[item[place, column].numpy()],
+                "score": score[place, column].numpy(),
+            }
+        )

@@ -1,0 +1,56 @@
+"""Tables of recommendations as a file."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from pyg_advinfonce.serving.atomic_file import atomic_file
+from pyg_advinfonce.serving.list_texts import csv_texts, json_texts
+from pyg_advinfonce.serving.optional_package import optional_package
+
+Tables = Iterable[pd.DataFrame]
+
+
+def save_lists(tables: Tables, path: Path, kind: str) -> None:
+    """Write a table that comes in pieces, whole or not at all.
+
+    Args:
+        tables: The pieces; their columns are the same.
+        path: The file; an earlier one is replaced.
+        kind: ``csv``, ``jsonl`` or ``parquet`` (extra ``[data]``).
+
+    Raises:
+        ConfigError: If the file cannot be written.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    with atomic_file(path) as partial:
+        WRITERS[kind](tables, partial)
+
+
+def _write_csv(tables: Tables, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(csv_texts(tables))
+
+
+def _write_jsonl(tables: Tables, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(json_texts(tables))
+
+
+def _write_parquet(tables: Tables, path: Path) -> None:
+    parquet = optional_package("pyarrow.parquet")
+    arrow = optional_package("pyarrow")
+    pieces = (arrow.Table.from_pandas(t, preserve_index=False) for t in tables)
+    first = next(pieces)
+    with parquet.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for piece in pieces:
+            writer.write_table(piece.cast(first.schema))
+
+
+WRITERS: Mapping[str, Callable[[Tables, Path], None]] = {
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+}

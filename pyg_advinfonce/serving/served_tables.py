@@ -1,0 +1,80 @@
+"""What a trained method is served with, free of torch and PyG."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce import __version__
+from pyg_advinfonce.graph import ITEM, USER, candidate_mask, split_edges
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.serving.raw_ids import RawIds
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ServedTables:
+    """Embeddings whose dot product ranks, and what belongs to them.
+
+    Attributes:
+        user: ``[U, D]`` float32; of a cosine model the rows have length one.
+        item: ``[I, D]`` float32, likewise.
+        user_id: ``[U]`` ids of the input: int64, or strings as objects.
+        item_id: ``[I]``, likewise.
+        seen: ``[2, E]`` int64, the train pairs: rows of users, rows of items.
+        candidate_mask: ``[I]`` bool, the items that may be listed.
+        notes: ``cosine``, the library's version, and what else was said.
+    """
+
+    user: Array
+    item: Array
+    user_id: Array
+    item_id: Array
+    seen: Array
+    candidate_mask: Array
+    notes: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, method: Method, graph: HeteroData, notes: Mapping[str, str]
+    ) -> "ServedTables":
+        """Embed a graph by a trained method."""
+        z_user, z_item = method.embed(graph)
+        return cls(
+            _array(z_user.float()),
+            _array(z_item.float()),
+            RawIds(graph, USER).values,
+            RawIds(graph, ITEM).values,
+            _array(split_edges(graph, "train").long()),
+            _array(candidate_mask(graph)),
+            {
+                "made_by": f"pyg_advinfonce {__version__}",
+                "score": "dot product",
+                "cosine": str(method.cosine).lower(),
+                **notes,
+            },
+        )
+
+    @property
+    def by_name(self) -> dict[str, Array]:
+        """The arrays; strings as numpy's own kind of text."""
+        arrays = {
+            "user": self.user,
+            "item": self.item,
+            "user_id": self.user_id,
+            "item_id": self.item_id,
+            "seen": self.seen,
+            "candidate_mask": self.candidate_mask,
+        }
+        return {
+            n: a.astype(np.str_) if a.dtype == object else a for n, a in arrays.items()
+        }
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.ascontiguousarray(tensor.cpu().numpy())

@@ -1,0 +1,125 @@
+import json
+
+import pandas as pd
+import pytest
+
+from pyg_advinfonce.experiment import load_run
+
+WORDS = ["train", "mf", "--epochs", "2", "--set", "encoder.dim=8", "--quiet"]
+SMALL = ["--set", "train.batch_size=16"]
+
+
+@pytest.fixture
+def run(advnce, folder):
+    """A trained run of one seed on a table with names."""
+    rows = ["user_id,item_id"]
+    rows += [f"u{u},i{i}" for u in range(12) for i in range(9) if (u + 2 * i) % 3]
+    folder.joinpath("clicks.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert advnce(*WORDS, "--data", "clicks.csv", "--out", "run", *SMALL).code == 0
+    return folder / "run"
+
+
+def table_of(run, *arguments, **options):
+    return load_run(run, root=run).recommend(*arguments, **options)
+
+
+def test_a_table_for_a_person(advnce, run):
+    found = advnce("recommend", run, "--users", "u3,u11", "-k", 2)
+    head, *lines = found.out.splitlines()
+    assert head.split() == ["user", "rank", "item", "score"]
+    table = table_of(run, ["u3", "u11"], k=2)
+    cells = table.assign(score=[f"{x:.4g}" for x in table["score"]]).astype(str)
+    assert [line.split() for line in lines] == cells.to_numpy().tolist()
+    assert len({line.index(" i") for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "exclude_seen"),
+    [([], True), (["--exclude-seen"], True), (["--include-seen"], False)],
+)
+def test_what_was_seen(advnce, run, flag, exclude_seen):
+    found = advnce("recommend", run, "--users", "all", "--format", "jsonl", *flag)
+    rows = [json.loads(line) for line in found.out.splitlines()]
+    expected = table_of(run, exclude_seen=exclude_seen)
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), expected, check_dtype=False)
+    assert (len(rows) == 12 * 9) is not exclude_seen
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_files(advnce, run, folder, kind, by_name):
+    name = "lists" if by_name else f"lists.{kind}"
+    words = ["--format", kind] if by_name else []
+    found = advnce("recommend", run, "--users", "all", "--out", name, *words)
+    assert (found.code, found.out, found.err) == (0, f"{name}\n", "")
+    read = {
+        "csv": pd.read_csv,
+        "jsonl": lambda path: pd.read_json(path, lines=True),
+        "parquet": pd.read_parquet,
+    }
+    table = read[kind](folder / name)
+    pd.testing.assert_frame_equal(table, table_of(run), check_dtype=False)
+    assert not list(folder.glob("*.partial"))
+
+
+def test_csv_is_printed(advnce, run):
+    found = advnce("recommend", run, "--users", "u1", "-k", 1, "--format", "csv")
+    head, line = found.out.splitlines()
+    assert head == "user,rank,item,score"
+    assert line.startswith("u1,1,i")
+
+
+def test_a_new_user(advnce, run):
+    found = advnce("recommend", run, "--items", "i1,i2", "--format", "jsonl")
+    rows = [json.loads(line) for line in found.out.splitlines()]
+    assert {row["user"] for row in rows} == {"new"}
+    assert {row["item"] for row in rows} == {
+        f"i{i}" for i in range(9) if i not in (1, 2)
+    }
+    words = ["--items", "i1,i2", "--include-seen", "--format", "jsonl"]
+    assert len(advnce("recommend", run, *words).out.splitlines()) == 9
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "expected either --users ID,ID or --users all, or a new user's --items"),
+        (["--users", "u1", "--items", "i1"], "expected either --users"),
+        (["--users", ""], "expected at least one id"),
+        (["--users", ","], "expected at least one id"),
+        (["--users", '"u1'], "expected ids divided by commas"),
+        (["--users", "u1", "-k", 0], "-k must be positive (got 0)"),
+        (["--users", "u99"], "unknown user 'u99', did you mean 'u9'?"),
+        (["--items", "j1"], "unknown item 'j1': there are 9, e.g. 'i0', 'i1', 'i2'"),
+        (["--users", "u1", "--format", "xml"], "unknown format 'xml'; choose from"),
+        (["--users", "u1", "--out", "x.txt"], "unknown format 'txt'; choose from"),
+        (["--users", "u1", "--format", "table", "--out", "x"], "a table is printed"),
+        (["--users", "u1", "--format", "parquet"], "parquet is not printed"),
+        (["--users", "u1", "--out", ".", "--format", "csv"], ". is a folder"),
+    ],
+)
+def test_what_cannot_be_asked(advnce, run, folder, words, said):
+    before = sorted(folder.iterdir())
+    found = advnce("recommend", run, *words)
+    assert found.code == 2
+    assert found.line.startswith(said)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_id_with_a_comma_is_quoted():
+    from pyg_advinfonce.cli.recommendation import split_ids
+
+    assert split_ids('a,"b,c",7') == ["a", "b,c", "7"]
+
+
+def test_several_seeds_are_a_question(advnce, folder):
+    advnce(*WORDS, "--loss", "bpr", "--seeds", "0-1", "--out", "run")
+    found = advnce("recommend", "run", "--users", "0")
+    assert found.code == 2
+    assert found.line == "run holds several seeds: choose one of seed-0, seed-1"
+    assert advnce("recommend", "run/seed-1", "--users", "0", "-k", 3).code == 0
+
+
+def test_no_run(advnce):
+    found = advnce("recommend", "nowhere", "--users", "1")
+    assert found.line == "nowhere holds no finished run, no config.toml"

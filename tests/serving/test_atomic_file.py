@@ -1,0 +1,37 @@
+import pytest
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.serving.atomic_file import atomic_file
+
+
+def test_a_file_takes_its_name_at_the_end(tmp_path):
+    path = tmp_path / "new folder" / "file.txt"
+    with atomic_file(path) as partial:
+        partial.write_text("new", encoding="utf-8")
+        assert not path.exists()
+    assert [f.name for f in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_an_earlier_file_stays_where_writing_fails(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old", encoding="utf-8")
+
+    def fail():
+        with atomic_file(path) as partial:
+            partial.write_text("half", encoding="utf-8")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [f.read_text() for f in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder: name a file"):
+        atomic_file(tmp_path).__enter__()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    tmp_path.joinpath("file").touch()
+    with pytest.raises(ConfigError, match=r"cannot write .*: File exists"):
+        atomic_file(tmp_path / "file" / "x.csv").__enter__()

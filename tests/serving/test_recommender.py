@@ -1,0 +1,120 @@
+import pandas as pd
+import pytest
+import torch
+
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
+from pyg_advinfonce.graph import split_edges
+from pyg_advinfonce.serving import Recommender, fold_in
+from tests import cases
+
+SEEN = set(cases.TRAIN)
+CANDIDATES = [i for i in range(cases.NUM_ITEMS) if i not in (1, 3, 11)]
+
+
+def naive(method, graph, user, k, *, exclude_seen=True):
+    """Rank one user's candidates by sorting."""
+    z_user, z_item = method.embed(graph)
+    score = (z_user[user] @ z_item.T).tolist()
+    hidden = SEEN if exclude_seen else set()
+    kept = [i for i in CANDIDATES if (user, i) not in hidden]
+    return sorted(kept, key=lambda i: (-score[i], i))[:k], score
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("exclude_seen", [False, True])
+@pytest.mark.parametrize("k", [1, 4, 30])
+def test_agrees_with_a_sort(named_graph, make, cosine, exclude_seen, k):
+    method = make(named_graph, cosine=cosine)
+    found = Recommender(method, named_graph, exclude_seen=exclude_seen, chunk_size=2)
+    table = found.recommend(k=k)
+    assert list(table.columns) == ["user", "rank", "item", "score"]
+    for row in range(cases.NUM_USERS):
+        expected, score = naive(method, named_graph, row, k, exclude_seen=exclude_seen)
+        mine = table[table["user"] == 101 + row]
+        assert mine["item"].tolist() == [f"=i{i}" for i in expected]
+        assert mine["rank"].tolist() == list(range(1, len(expected) + 1))
+        assert mine["score"].tolist() == pytest.approx(
+            [score[i] for i in expected], rel=1e-4
+        )
+    assert len(table) == sum(table["user"] == u for u in range(101, 110)).sum()
+
+
+def test_some_users_in_the_order_they_were_named(named_graph, make):
+    found = Recommender(make(named_graph), named_graph)
+    table = found.recommend([105, "101"], k=3)
+    everyone = found.recommend(k=3)
+    assert table["user"].tolist() == [105] * 3 + [101] * 3
+    for user in (101, 105):
+        pd.testing.assert_frame_equal(
+            table[table["user"] == user].reset_index(drop=True),
+            everyone[everyone["user"] == user].reset_index(drop=True),
+        )
+
+
+def test_pieces_are_the_whole(named_graph, make):
+    found = Recommender(make(named_graph), named_graph, chunk_size=2)
+    pieces = list(found.stream(k=3))
+    assert [piece["user"].nunique() for piece in pieces] == [2, 2, 2, 2, 1]
+    pd.testing.assert_frame_equal(
+        pd.concat(pieces, ignore_index=True), found.recommend(k=3)
+    )
+
+
+def test_nobody_is_an_empty_table(named_graph, make):
+    table = Recommender(make(named_graph), named_graph).recommend([])
+    assert list(table.columns) == ["user", "rank", "item", "score"]
+    assert table.empty
+
+
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_new_users_by_their_items(named_graph, make, exclude_seen):
+    method = make(named_graph)
+    found = Recommender(method, named_graph, exclude_seen=exclude_seen)
+    table = found.recommend_new({"ann": ["=i0", "=i4"], "bob": ["=i9"]}, k=30)
+    pairs = torch.tensor([[0, 0, 1], [0, 4, 9]])
+    score = fold_in(method, named_graph, pairs) @ method.embed(named_graph)[1].T
+    for row, (name, own) in enumerate({"ann": [0, 4], "bob": [9]}.items()):
+        hidden = own if exclude_seen else []
+        kept = [i for i in CANDIDATES if i not in hidden]
+        expected = sorted(kept, key=lambda i: (-float(score[row, i]), i))
+        mine = table[table["user"] == name]
+        assert mine["item"].tolist() == [f"=i{i}" for i in expected]
+
+
+def test_a_trained_user_s_pairs_are_not_a_new_user_s(named_graph, make):
+    found = Recommender(make(named_graph), named_graph)
+    listed = set(found.recommend_new({"new": ["=i6"]}, k=30)["item"])
+    assert {f"=i{i}" for u, i in SEEN if u == 0 and i in CANDIDATES} <= listed
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_list_has_a_length(named_graph, make, k):
+    found = Recommender(make(named_graph), named_graph)
+    with pytest.raises(ConfigError, match=rf"k must be positive \(got {k}\)"):
+        found.recommend(k=k)
+
+
+def test_unknown_ids(named_graph, make):
+    found = Recommender(make(named_graph), named_graph)
+    with pytest.raises(UnknownNameError, match="unknown user '7'"):
+        found.recommend([7])
+    with pytest.raises(UnknownNameError, match="unknown item 'i7', did you mean '=i7'"):
+        found.recommend_new({"new": ["i7"]})
+    with pytest.raises(ConfigError, match="new user 0 has no item"):
+        found.recommend_new({"new": ["=i11"]})
+
+
+def test_scores_that_are_no_numbers(named_graph, make):
+    method = make(named_graph, num_layers=0)
+    with torch.no_grad():
+        method.encoder.user[4] = torch.nan
+    found = Recommender(method, named_graph)
+    assert len(found.recommend([101], k=2)) == 2
+    with pytest.raises(NonFiniteLossError, match="scores of user '105' are NaN"):
+        found.recommend()
+
+
+def test_the_toy_graph_hides_something(named_graph):
+    seen = set(map(tuple, split_edges(named_graph, "train").T.tolist()))
+    assert seen == SEEN
+    assert any(i in CANDIDATES for _, i in seen)
