@@ -24,7 +24,7 @@ def export(
     device: str = Device,
     threads: int | None = Threads,
 ) -> None:
-    """Write embeddings whose dot product ranks, with ids and train pairs."""
+    """Write embeddings whose dot product ranks as one file."""
     from pyg_advinfonce.experiment import load_run
     from pyg_advinfonce.serving.export import find_format
 

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pyg_advinfonce.losses.infonce import InfoNCE
     from pyg_advinfonce.losses.sdro import SDRO
     from pyg_advinfonce.losses.xir import XIR
+    from pyg_advinfonce.serving.fold_in import fold_in
+    from pyg_advinfonce.serving.recommender import Recommender
     from pyg_advinfonce.terms.autocf_loss import AutoCFLoss
     from pyg_advinfonce.terms.invcf import InvCF
     from pyg_advinfonce.training.evaluator import Evaluator
@@ -86,6 +88,7 @@ _HOME = {
     "RandomHardness": "hardness",
     "RandomLinks": "transforms.random_links",
     "RandomWalkDrop": "transforms.random_walk_drop",
+    "Recommender": "serving.recommender",
     "Result": "experiment",
     "SDRO": "losses.sdro",
     "SubgraphMask": "transforms.subgraph_mask",
@@ -94,6 +97,7 @@ _HOME = {
     "VGAE": "encoders.vgae",
     "XIR": "losses.xir",
     "build_graph": "graph",
+    "fold_in": "serving.fold_in",
     "load_dataset": "datasets.load",
     "load_run": "experiment",
     "message_graph": "graph",
@@ -134,11 +138,13 @@ __all__ = [
     "RandomHardness",
     "RandomLinks",
     "RandomWalkDrop",
+    "Recommender",
     "Result",
     "SubgraphMask",
     "UltraGCN",
     "UniformHardness",
     "build_graph",
+    "fold_in",
     "load_dataset",
     "load_run",
     "message_graph",

@@ -36,20 +36,14 @@ class RawIds:
         else:
             self.values = np.array(ids, dtype=object)
 
-    @property
-    def are_integers(self) -> bool:
-        """Whether the ids are integers."""
-        return bool(self.values.dtype != object)
-
     def rows(self, ids: Iterable[RawId]) -> Tensor:
         """Return the rows ``[n]`` of ids; ``7`` and ``"7"`` are the same id.
 
         Raises:
             UnknownNameError: If no node has this id.
         """
-        return torch.tensor(
-            [self._row(str(raw_id)) for raw_id in ids], dtype=torch.long
-        )
+        rows = [self._row(str(raw_id)) for raw_id in ids]
+        return torch.tensor(rows, dtype=torch.long, device="cpu")
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -71,7 +71,7 @@ class Recommender:
     ) -> Iterator[pd.DataFrame]:
         """Yield the same table in pieces of some users, for more than memory holds."""
         if users is None:
-            row = torch.arange(len(self.users.values))
+            row = torch.arange(len(self.users.values), device="cpu")
         else:
             row = self.users.rows(users)
         return self._tables(self._ranking, self.users.values, self.z_user, row, k)
@@ -91,13 +91,14 @@ class Recommender:
             ConfigError: If a user has no item that was trained, or ``k`` is wrong.
         """
         rows = [self.items.rows(items) for items in items_of.values()]
-        count = torch.tensor([len(row) for row in rows])
-        user = torch.arange(len(rows)).repeat_interleave(count)
-        pairs = torch.stack([user, torch.cat(rows)]).to(self.z_item.device)  # [2, P]
+        user = torch.arange(len(rows), device="cpu")
+        of_pair = [u.expand(len(row)) for u, row in zip(user, rows, strict=True)]
+        pairs = torch.stack([torch.cat(of_pair), torch.cat(rows)])  # [2, P]
+        pairs = pairs.to(self.z_item.device)
         z_user = fold_in(self.method, self.graph, pairs, num_users=len(rows))
         ranking = self._rank_without(pairs, len(rows))
         names = np.array(list(items_of), dtype=object)
-        tables = self._tables(ranking, names, z_user, torch.arange(len(rows)), k)
+        tables = self._tables(ranking, names, z_user, user, k)
         return pd.concat(tables, ignore_index=True)
 
     def _rank_without(self, seen: Tensor, num_users: int) -> CandidateRanking:

@@ -6,6 +6,7 @@ from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameEr
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.serving import Recommender, fold_in
 from tests import cases
+from tests.device_mode import DeviceIsNamed
 
 SEEN = set(cases.TRAIN)
 CANDIDATES = [i for i in range(cases.NUM_ITEMS) if i not in (1, 3, 11)]
@@ -112,6 +113,27 @@ def test_scores_that_are_no_numbers(named_graph, make):
     assert len(found.recommend([101], k=2)) == 2
     with pytest.raises(NonFiniteLossError, match="scores of user '105' are NaN"):
         found.recommend()
+
+
+def test_no_tensor_is_made_on_a_device_left_to_chance(named_graph, make):
+    method = make(named_graph)
+    with DeviceIsNamed():
+        found = Recommender(method, named_graph)
+        found.recommend([101], k=2)
+        found.recommend_new({"new": ["=i0", "=i4"]})
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("num_layers", [0, 2])
+def test_cuda_agrees_with_cpu(named_graph, make, num_layers):
+    method = make(named_graph, num_layers=num_layers)
+    tables = []
+    for device in ("cpu", "cuda"):
+        found = Recommender(method.to(device), named_graph.clone().to(device))
+        tables += [found.recommend(), found.recommend_new({"new": ["=i0", "=i4"]})]
+    for one, other in zip(tables[:2], tables[2:], strict=True):
+        pd.testing.assert_frame_equal(one, other, rtol=1e-4)
 
 
 def test_the_toy_graph_hides_something(named_graph):
