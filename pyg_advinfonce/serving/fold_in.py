@@ -46,9 +46,11 @@ def fold_in(
         ``[N, D]``, to be multiplied with the items' rows of :meth:`Method.embed`.
 
     Raises:
-        ValueError: If an item or a user is out of range.
+        ValueError: If there is no pair, or an item or a user is out of range.
         ConfigError: If a user has no item with a train pair.
     """
+    if items.dim() != 2 or len(items) != 2 or items.size(1) == 0:
+        raise ValueError(f"items must be pairs [2, P] (got {tuple(items.shape)})")
     num_users = int(items[0].max()) + 1 if num_users is None else num_users
     degree = train_degrees(graph)[1]  # [I]
     user, item = _trained_pairs(items.to(degree.device, torch.long), degree, num_users)

@@ -90,6 +90,8 @@ class Recommender:
             UnknownNameError: If there is no such item.
             ConfigError: If a user has no item that was trained, or ``k`` is wrong.
         """
+        if not items_of:
+            raise ConfigError("expected the items of a new user (got nobody)")
         rows = [self.items.rows(items) for items in items_of.values()]
         user = torch.arange(len(rows), device="cpu")
         of_pair = [u.expand(len(row)) for u, row in zip(user, rows, strict=True)]

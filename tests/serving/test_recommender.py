@@ -103,6 +103,8 @@ def test_unknown_ids(named_graph, make):
         found.recommend_new({"new": ["i7"]})
     with pytest.raises(ConfigError, match="new user 0 has no item"):
         found.recommend_new({"new": ["=i11"]})
+    with pytest.raises(ConfigError, match="got nobody"):
+        found.recommend_new({})
 
 
 def test_scores_that_are_no_numbers(named_graph, make):
