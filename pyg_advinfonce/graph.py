@@ -200,7 +200,7 @@ def candidate_mask(graph: HeteroData) -> Tensor:
     mask: Tensor | None = graph[ITEM].get("candidate_mask")
     if mask is not None:
         return mask
-    device = graph[INTERACTS].edge_index.device
+    device = split_edges(graph, "train").device
     return torch.ones(num_nodes(graph)[1], dtype=torch.bool, device=device)
 
 
