@@ -8,13 +8,13 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.registry import unknown
-from pyg_advinfonce.serving.atomic_file import atomic_file
 from pyg_advinfonce.serving.exports.faiss import write_faiss
 from pyg_advinfonce.serving.exports.npz import write_npz
 from pyg_advinfonce.serving.exports.onnx import write_onnx
 from pyg_advinfonce.serving.exports.parquet import write_parquet
 from pyg_advinfonce.serving.exports.safetensors import write_safetensors
 from pyg_advinfonce.serving.optional_package import optional_package
+from pyg_advinfonce.serving.output_file import output_file
 from pyg_advinfonce.serving.served_tables import ServedTables
 
 
@@ -61,7 +61,7 @@ def export(
     """
     form = find_format(path, to)
     tables = ServedTables.of(method, graph, notes or {})
-    with atomic_file(path) as partial:
+    with output_file(path) as partial:
         form.write(tables, partial)
     return path
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pyg_advinfonce.serving.atomic_file import atomic_file
 from pyg_advinfonce.serving.list_texts import csv_texts, json_texts
 from pyg_advinfonce.serving.optional_package import optional_package
+from pyg_advinfonce.serving.output_file import output_file
 
 Tables = Iterable[pd.DataFrame]
 
@@ -24,7 +24,7 @@ def save_lists(tables: Tables, path: Path, kind: str) -> None:
         ConfigError: If the file cannot be written.
         MissingExtraError: If pyarrow is not installed.
     """
-    with atomic_file(path) as partial:
+    with output_file(path) as partial:
         WRITERS[kind](tables, partial)
 
 

@@ -11,6 +11,8 @@ NEEDS = {
     "tune": ("optuna", ["tune", "mf", "--trials", "1"]),
     "plot": ("matplotlib", ["report", "run"]),
     "data": ("pyarrow", ["data", "split", "log.parquet", "--out", "made"]),
+    "ann": ("faiss", ["export", "run", "--to", "faiss", "--out", "made"]),
+    "onnx": ("onnx", ["export", "run", "--to", "onnx", "--out", "made"]),
     "track": ("tensorboard", ["train", "mf", "--track", "tensorboard"]),
 }
 WITHOUT = """
@@ -40,9 +42,7 @@ def run_without(packages, commands):
 def test_every_extra_that_a_user_may_miss_has_a_row():
     extras = tomllib.loads(PROJECT.read_text("utf-8"))["project"]
     assert set(NEEDS) == set(extras["optional-dependencies"]) - {
-        "sparse",
-        "test",
-        "dev",
+        *("sparse", "test", "docs", "dev"),
     }
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import ndcg_score
 
 from pyg_advinfonce.errors import GraphError, NonFiniteLossError
 from pyg_advinfonce.graph import build_graph
-from pyg_advinfonce.training import ranking
+from pyg_advinfonce.training import candidate_ranking
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.top_items import top_items
 from tests.device_mode import DeviceIsNamed
@@ -395,7 +395,7 @@ def limit_memory(monkeypatch, most, error):
             raise error
         return top_items(scores, k)
 
-    monkeypatch.setattr(ranking, "top_items", select)
+    monkeypatch.setattr(candidate_ranking, "top_items", select)
 
 
 @pytest.mark.parametrize(

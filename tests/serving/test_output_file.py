@@ -1,12 +1,12 @@
 import pytest
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.serving.atomic_file import atomic_file
+from pyg_advinfonce.serving.output_file import output_file
 
 
 def test_a_file_takes_its_name_at_the_end(tmp_path):
     path = tmp_path / "new folder" / "file.txt"
-    with atomic_file(path) as partial:
+    with output_file(path) as partial:
         partial.write_text("new", encoding="utf-8")
         assert not path.exists()
     assert [f.name for f in path.parent.iterdir()] == ["file.txt"]
@@ -17,7 +17,7 @@ def test_an_earlier_file_stays_where_writing_fails(tmp_path):
     path.write_text("old", encoding="utf-8")
 
     def fail():
-        with atomic_file(path) as partial:
+        with output_file(path) as partial:
             partial.write_text("half", encoding="utf-8")
             raise KeyError
 
@@ -28,10 +28,10 @@ def test_an_earlier_file_stays_where_writing_fails(tmp_path):
 
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder: name a file"):
-        atomic_file(tmp_path).__enter__()
+        output_file(tmp_path).__enter__()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     tmp_path.joinpath("file").touch()
     with pytest.raises(ConfigError, match=r"cannot write .*: File exists"):
-        atomic_file(tmp_path / "file" / "x.csv").__enter__()
+        output_file(tmp_path / "file" / "x.csv").__enter__()
