@@ -1,6 +1,7 @@
 """The README's code runs as it is printed."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch_geometric.transforms import ToUndirected
 from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
 import pyg_advinfonce
+from pyg_advinfonce import Config, load_dataset, train
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.graph import INTERACTS, num_nodes
 from pyg_advinfonce.registry import MODELS
@@ -116,6 +118,23 @@ def test_python_example_trains(namespace, monkeypatch, tmp_path):
     code = code.replace('"epochs": 300', '"epochs": 2')
     exec(compile(code, str(README), "exec"), namespace)
     assert 0 <= namespace["result"].metrics["test/recall@20"] <= 1
+
+
+def test_the_example_of_use_recommends(monkeypatch, tmp_path, capsys):
+    names, items = ["ann", "bob", "cem"], ["tea", "jam", "nut", "oat", "pea"]
+    rows = [f"{n},{i}" for n, i in product(names, items) if n[0] != i[0]]
+    tmp_path.joinpath("likes.csv").write_text("\n".join(["user,item", *rows]))
+    monkeypatch.chdir(tmp_path)
+    settings = {"encoder": {"dim": 2}, "train": {"epochs": 1, "batch_size": 2}}
+    layers = [settings, {"data": {"split": "random"}}]
+    config = Config.resolve("mf", "bpr", "likes.csv", layers=layers)
+    dataset = load_dataset("likes.csv", **config.data)
+    train(config, dataset, out=Path("runs/mine"))
+    capsys.readouterr()
+    exec(next(block for block in blocks() if "load_run" in block), {})
+    printed = capsys.readouterr().out
+    assert "ann" in printed
+    assert "visitor" in printed
 
 
 @pytest.mark.parametrize("name", pyg_advinfonce.__all__)

@@ -49,7 +49,7 @@ def export(
         method: The trained method.
         graph: The graph that it was trained on.
         path: The file; an earlier one is replaced, at the end and at once.
-        to: A format of :data:`FORMATS`; each says in its own module what it holds
+        to: A format of ``FORMATS``; each says in its own module what it holds
             (default: the path's suffix).
         notes: What is noted in the file besides the convention of scores, where the
             format has room for it.

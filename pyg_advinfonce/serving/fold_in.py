@@ -43,7 +43,8 @@ def fold_in(
         num_users: ``N``, the number of new users (default: as many as ``items`` name).
 
     Returns:
-        ``[N, D]``, to be multiplied with the items' rows of :meth:`Method.embed`.
+        ``[N, D]``, to be multiplied with the items' rows of :meth:`Method.embed
+        <pyg_advinfonce.methods.base.Method.embed>`.
 
     Raises:
         ValueError: If there is no pair, or an item or a user is out of range.

@@ -11,6 +11,8 @@ import torch
 from pyg_advinfonce.cli.main import main
 from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
+from pyg_advinfonce import INTERACTS
+
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -46,7 +48,7 @@ def run_page(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
 
     def command(line):
-        program, *words = shlex.split(line)
+        program, *words = shlex.split(line, comments=True)
         if program == "pip":
             return
         assert program == "advnce", line
@@ -75,6 +77,9 @@ def test_the_front_page(run_page):
     assert "runs/simulated-lightgcn-adv" in printed
 
 
+FILMS = {0: "Alien", 1: "Brazil"}
+
+
 def write_ratings(file):
     """Write a table of the page's columns, in which some like what others do not."""
     random = np.random.default_rng(0)
@@ -83,7 +88,8 @@ def write_ratings(file):
         name = "ann" if user == 0 else f"user {user}"
         for item in random.choice(80, 60, replace=False):
             rating = random.integers(3, 6) if item % 4 == user % 4 else 2
-            rows.append(f"{name},film {item},{rating},{random.integers(10**9)}")
+            film = FILMS.get(item, f"film {item}")
+            rows.append(f"{name},{film},{rating},{random.integers(10**9)}")
     file.write_text("\n".join(rows) + "\n", "utf-8")
 
 
@@ -91,12 +97,13 @@ def test_your_own_data(run_page):
     write_ratings(Path("ratings.csv"))
     names, printed = run_page("guides/own_data.md")
     assert "test/recall@20" in printed
-    assert len(set(names["best"])) == 5
-    assert all(film.startswith("film ") for film in names["best"])
-    raw, seen = names["graph"]["item"].raw_id, names["seen"]
-    known = {raw[i] for i in seen[1, seen[0] == names["row"]]}
+    best, graph = names["best"], names["run"].graph
+    assert list(best["rank"]) == [1, 2, 3, 4, 5]
+    assert set(best["user"]) == {"ann"}
+    raw, (user, item) = graph["item"].raw_id, graph[INTERACTS].edge_index
+    known = {raw[i] for i in item[user == graph["user"].raw_id.index("ann")]}
     assert known
-    assert not known & set(names["best"])
+    assert not known & set(best["item"])
 
 
 def test_the_printed_table_has_these_columns():
