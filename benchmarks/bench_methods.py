@@ -26,8 +26,9 @@ from largest import LargestArray
 from timing import machine, median_ms, peak_mb, print_table
 
 from pyg_advinfonce.allocator import keep_freed_memory
+from pyg_advinfonce.assemble import make_trainer
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.experiment import build_method, make_trainer
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.step import Step

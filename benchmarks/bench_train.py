@@ -28,8 +28,8 @@ from torch_geometric.nn import LightGCN
 
 from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.experiment import build_method
 from pyg_advinfonce.graph import INTERACTS, num_nodes
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
 from pyg_advinfonce.step import Step

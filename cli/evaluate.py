@@ -27,9 +27,11 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Rank every held-out split by a trained run's weights."""
-    from pyg_advinfonce import experiment
     from pyg_advinfonce.errors import ConfigError
+    from pyg_advinfonce.experiment import evaluate as rank_splits
     from pyg_advinfonce.finite import finite
+    from pyg_advinfonce.load_trained import load_run
+    from pyg_advinfonce.run_folder import seed_folders
     from pyg_advinfonce.summary import spread, spread_text
     from pyg_advinfonce.training.evaluator import Evaluator
 
@@ -39,12 +41,12 @@ def evaluate(
     if min(k) < 1:
         raise ConfigError(f"-k must be positive (got {min(k)})")
     found = []
-    for folder in experiment.seed_folders(run):
-        _, method, graph = experiment.load_run(
+    for folder in seed_folders(run):
+        _, method, graph = load_run(
             folder, root=data_root, cache_dir=cache_dir, device=device
         )
         evaluator = Evaluator(graph, k=k, strict=strict)
-        found.append(finite(experiment.evaluate(method, graph, evaluator)))
+        found.append(finite(rank_splits(method, graph, evaluator)))
     metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))

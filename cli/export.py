@@ -25,7 +25,7 @@ def export(
     threads: int | None = Threads,
 ) -> None:
     """Write embeddings whose dot product ranks as one file."""
-    from pyg_advinfonce.experiment import load_run
+    from pyg_advinfonce.load_trained import load_run
     from pyg_advinfonce.serving.export import find_format
 
     from .threads import use_threads

@@ -38,7 +38,7 @@ def recommend(
     threads: int | None = Threads,
 ) -> None:
     """List the best items of users by a trained run's weights."""
-    from pyg_advinfonce.experiment import load_run
+    from pyg_advinfonce.load_trained import load_run
 
     from .recommendation import Request, print_lists
     from .threads import use_threads

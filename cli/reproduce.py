@@ -43,7 +43,7 @@ def reproduce(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Run a table of the paper again and compare it with the paper."""
-    from pyg_advinfonce.experiment import find_device
+    from pyg_advinfonce.find_device import find_device
     from pyg_advinfonce.reproduction.request import Request
 
     from . import reproduction, session

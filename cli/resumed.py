@@ -6,8 +6,8 @@ from pathlib import Path
 from pyg_advinfonce.config import SECTIONS, Config, Sections
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.experiment import seed_folders
 from pyg_advinfonce.resume import check_settings
+from pyg_advinfonce.run_folder import seed_folders
 
 from .seed_loop import SeedLoop
 

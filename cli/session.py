@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from pyg_advinfonce.assemble import check
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import check
 from pyg_advinfonce.run_folder import create_run_folder
 
 from .seed_loop import SeedLoop

@@ -8,9 +8,10 @@ from typing import Any
 
 import typer
 
+from pyg_advinfonce.assemble import check
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.experiment import check, find_device
+from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.run_folder import continue_run_folder
 from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.tuning import FILE, Watcher, flatten, tune

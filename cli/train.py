@@ -81,7 +81,7 @@ def train(
 ) -> None:
     """Train a model and evaluate it on every held-out split."""
     from pyg_advinfonce.deterministic import use_deterministic_algorithms
-    from pyg_advinfonce.experiment import find_device
+    from pyg_advinfonce.find_device import find_device
 
     from . import resumed, session
     from .seed_loop import SeedLoop

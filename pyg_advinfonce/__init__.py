@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyg_advinfonce.encoders.lightgcn import LightGCN
     from pyg_advinfonce.encoders.ultragcn import UltraGCN
     from pyg_advinfonce.encoders.vgae import VGAE
-    from pyg_advinfonce.experiment import Result, load_run, train
+    from pyg_advinfonce.experiment import Result, train
     from pyg_advinfonce.graph import (
         INTERACTS,
         REV_INTERACTS,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RandomHardness,
         UniformHardness,
     )
+    from pyg_advinfonce.load_trained import load_run
     from pyg_advinfonce.losses.adap_tau import AdapTau
     from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
     from pyg_advinfonce.losses.base import Criterion
@@ -99,7 +100,7 @@ _HOME = {
     "build_graph": "graph",
     "fold_in": "serving.fold_in",
     "load_dataset": "datasets.load",
-    "load_run": "experiment",
+    "load_run": "load_trained",
     "message_graph": "graph",
     "train": "experiment",
 }

@@ -7,8 +7,8 @@ from typing import Any
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.experiment import seed_folders
 from pyg_advinfonce.registry import unknown
+from pyg_advinfonce.run_folder import seed_folders
 
 TIMES = ("seconds_per_epoch", "wall_seconds")
 

@@ -107,3 +107,10 @@ def _clear(folder: Path, overwrite: bool) -> None:
     if other is not None:
         raise ConfigError(f"{folder} holds {other}, not one run: it is not overwritten")
     shutil.rmtree(folder)
+
+
+def seed_folders(run: Path) -> list[Path]:
+    """Return the seeds' folders of a run, or the folder itself if it is one seed's."""
+    if (run / "config.toml").is_file():
+        return [run]
+    return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]

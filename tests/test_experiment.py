@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import pyg_advinfonce
+from pyg_advinfonce.assemble import check, make_trainer, prepare
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import (
@@ -15,17 +17,11 @@ from pyg_advinfonce.errors import (
     MemoryShortageError,
     NonFiniteLossError,
 )
-from pyg_advinfonce.experiment import (
-    build_method,
-    check,
-    find_device,
-    load_run,
-    make_trainer,
-    prepare,
-    train,
-)
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
+from pyg_advinfonce.load_trained import load_run
 from pyg_advinfonce.losses import BPR, DirectAU
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.training.checkpoint import load_weights

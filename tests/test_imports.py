@@ -54,41 +54,54 @@ ALLOWED: dict[str, set[str]] = {
     | {"graph", "functional", "ops", "encoders.base", "methods.base"}
     | {"config", "spreadsheet_text", "training.candidate_ranking"},
     "loader": BASICS | {"config", "methods.base", "training"},
+    "find_device": BASICS,
+    "build_method": BASICS
+    | {"config", "graph", "hardness", "losses", "terms.base", "methods.base"}
+    | {"training.trainer"},
+    "assemble": BASICS
+    | {"graph", "losses", "terms.base", "methods.base", "transforms", "training"}
+    | {"config", "datasets.base", "loader", "allocator", "build_method", "find_device"},
     "experiment": BASICS
-    | TENSORS
-    | PARTS
-    | {"methods", "training", "datasets", "config", "loader", "allocator"}
-    | {"seed_folder", "out_of_memory", "serving"},
+    | {"graph", "losses.base", "terms.base", "methods.base", "training", "config"}
+    | {"datasets.base", "assemble", "find_device", "seed_folder", "out_of_memory"}
+    | {"serving"},
+    "load_trained": BASICS
+    | {"config", "datasets.load", "training.checkpoint", "run_folder", "serving"}
+    | {"assemble", "build_method", "find_device"},
     "resume": BASICS | {"config", "training.state_file", "training.training_state"},
     "seed_folder": BASICS
     | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"},
     "tuning": BASICS
-    | {"graph", "config", "experiment", "datasets.base"}
+    | {"graph", "config", "assemble", "build_method", "find_device", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"finished"},
     "figures": BASICS
     | {
         "graph",
         "config",
+        "assemble",
+        "build_method",
         "experiment",
+        "find_device",
         "datasets.base",
         "training",
         "spreadsheet_text",
     },
     "report": BASICS
-    | {"graph", "config", "experiment", "finished", "summary", "figures", "training"},
-    "finished": BASICS | {"config", "experiment"},
+    | {"graph", "config", "load_trained", "run_folder", "finished", "summary"}
+    | {"figures", "training"},
+    "finished": BASICS | {"config", "run_folder"},
     "analysis": BASICS | {"finished", "per_user", "seed_text", "summary"},
     "reproduction": BASICS
-    | {"graph", "config", "experiment", "finished", "summary", "analysis"}
-    | {"seed_text", "spreadsheet_text"}
+    | {"graph", "config", "assemble", "experiment", "find_device"}
+    | {"finished", "summary", "analysis", "seed_text", "spreadsheet_text"}
     | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"}
     | {"figures"},
     "cli": BASICS
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
     | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
-    | {"serving"},
+    | {"serving", "assemble", "find_device", "load_trained"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

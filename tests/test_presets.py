@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from pyg_advinfonce.assemble import make_trainer
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import SECTIONS, Config
 from pyg_advinfonce.errors import UnknownNameError
-from pyg_advinfonce.experiment import build_method, make_trainer
 from pyg_advinfonce.presets import PRESETS, Choice, preset
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.step import Step

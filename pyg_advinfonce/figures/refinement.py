@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.assemble import prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import Result, find_device, prepare
+from pyg_advinfonce.experiment import Result
 from pyg_advinfonce.figures.kept import kept
 from pyg_advinfonce.figures.runs import (
     Device,
@@ -37,6 +38,7 @@ from pyg_advinfonce.figures.style import (
     styled,
 )
 from pyg_advinfonce.figures.truth import Likes, truth
+from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.graph import ITEM, USER, num_nodes, test_splits
 from pyg_advinfonce.training.batch_hardness import batch_hardness
 from pyg_advinfonce.training.evaluator import Evaluator

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Required, TypedDict
 import pandas as pd
 import torch
 
+from pyg_advinfonce.build_method import build_criterion
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets.base import Dataset
-from pyg_advinfonce.experiment import Result, build_criterion, train
+from pyg_advinfonce.experiment import Result, train
 from pyg_advinfonce.figures.kept import kept
 from pyg_advinfonce.registry import LOSSES
 from pyg_advinfonce.training.callbacks import Callback, Record

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.experiment import seed_folders
 from pyg_advinfonce.finished import FinishedSeed, read_seed
+from pyg_advinfonce.run_folder import seed_folders
 
 Row = dict[str, str]
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from pyg_advinfonce.errors import AdvInfoNCEError
-from pyg_advinfonce.experiment import load_run
 from pyg_advinfonce.figures import hardness_by_popularity as popularity
 from pyg_advinfonce.figures.arrows import draw_path
 from pyg_advinfonce.figures.style import ORANGE, new_figure, styled
+from pyg_advinfonce.load_trained import load_run
 from pyg_advinfonce.report.curves import Chart
 from pyg_advinfonce.report.read import Seed
 from pyg_advinfonce.report.svg import inline_svg

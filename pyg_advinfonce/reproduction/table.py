@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
+from pyg_advinfonce.assemble import check
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
-from pyg_advinfonce.experiment import check
 from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.reproduction.line import Line, fill
 from pyg_advinfonce.reproduction.paper_table import PaperRow, PaperTable, paper_table

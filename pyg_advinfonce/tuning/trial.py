@@ -15,9 +15,9 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
-from pyg_advinfonce.experiment import assemble
 from pyg_advinfonce.training.callbacks import Callback, Record
 from pyg_advinfonce.training.trainer import Trainer
 from pyg_advinfonce.tuning.report import row_of

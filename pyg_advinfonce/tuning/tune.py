@@ -11,10 +11,12 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.pruners import BasePruner, MedianPruner
 from optuna.study import Study
 
+from pyg_advinfonce.assemble import check
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import build_method, check, find_device
+from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.tuning.report import save_report
 from pyg_advinfonce.tuning.space import Space, default_params, search_space

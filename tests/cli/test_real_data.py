@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from pyg_advinfonce.experiment import load_run
 from pyg_advinfonce.graph import ITEM, num_nodes
+from pyg_advinfonce.load_trained import load_run
 from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.training.evaluator import Evaluator
 

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from pyg_advinfonce.experiment import load_run
+from pyg_advinfonce.load_trained import load_run
 
 WORDS = ["train", "mf", "--epochs", "2", "--set", "encoder.dim=8", "--quiet"]
 SMALL = ["--set", "train.batch_size=16"]

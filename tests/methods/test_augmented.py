@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from pyg_advinfonce.assemble import check
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import build_method, check
 from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.step import Step
 from tests.cases import find, toy_batch

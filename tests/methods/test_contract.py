@@ -5,9 +5,9 @@ import inspect
 import pytest
 import torch
 
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config, parse_assignment
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import build_method
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.step import Step
 from tests import cases

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.experiment import build_method
 from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, split_edges, train_degrees
 from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.serving import fold_in

@@ -3,10 +3,11 @@ import os
 import pytest
 import torch
 
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError, MissingExtraError
-from pyg_advinfonce.experiment import assemble, train
+from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, split_names
 from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.step import Step

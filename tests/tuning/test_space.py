@@ -6,7 +6,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from pyg_advinfonce.experiment import build_method, make_trainer
+from pyg_advinfonce.assemble import make_trainer
+from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.tuning.space import (
     current_value,

@@ -16,7 +16,7 @@ import torch
 from optuna.pruners import NopPruner
 from optuna.trial import TrialState
 
-from pyg_advinfonce import experiment
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config, read_toml
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
@@ -415,7 +415,7 @@ def test_assemble_ranks_no_test_split(dataset, configure, monkeypatch):
         return {"valid/recall@20": 0.5}
 
     monkeypatch.setattr(Evaluator, "__call__", spy)
-    trainer = experiment.assemble(configure(), dataset, device="cpu")
+    trainer = assemble(configure(), dataset, device="cpu")
     trainer.fit()
     assert trainer.stopping.best_score == 0.5
 
