@@ -285,7 +285,7 @@ def test_one_row(advnce, real_data):
 @pytest.mark.filterwarnings("ignore:the encoder is not trained in 2 epochs")
 def test_times_are_ratios(advnce):
     words = ["reproduce", "table9", "--data", "simulated", "--seeds", "0", *QUICK]
-    words += ["--set", "train.num_negatives=1"]
+    words += ["--set", "train.num_negatives=2"]
     found = advnce(*words)
     assert found.code == 0, found.err
     assert "seconds are this machine's and not judged" in found.out
