@@ -164,6 +164,13 @@ def test_the_debiased_mass_is_the_naive_formula(row, prior, bits):
         assert mass.exp().item() == pytest.approx(expected.item(), rel=1e-9)
 
 
+def test_a_row_without_negatives_has_a_mass_that_nothing_notices():
+    pos, neg = f64([1.0, 2.0]), f64([[3.0], [4.0]])
+    mass = debiased_mass(pos, neg, 0.1, -4.0, torch.tensor([[True], [False]]))
+    assert mass[1].item() == MASKED
+    assert mass[0].item() > 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("scale", [1.0, 100.0, 1000.0])
 def test_the_floor_has_a_finite_value_and_no_gradient(dtype, scale):

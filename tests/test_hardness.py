@@ -190,6 +190,14 @@ def test_mlp_logits_are_the_naive_formula(reads, activation):
     torch.testing.assert_close(logits.double(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_mlp_hardness_comes_from_the_layer_0_rows_it_is_given():
+    hardness, batch, (z_user, z_item) = build("mlp"), cases.toy_batch(), single()
+    x_user, x_item = cases.toy_tables(torch.float32, seed=1)
+    logits = hardness.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+    delta = hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+    torch.testing.assert_close(delta, logits.log_softmax(-1) + math.log(4))
+
+
 def test_mlp_reads_embeddings_where_there_are_no_layer_0_rows():
     hardness, batch, (z_user, z_item) = build("mlp"), cases.toy_batch(), single()
     expected = hardness(z_user, z_item, batch, x_user=z_user, x_item=z_item)
@@ -265,8 +273,21 @@ def test_kinds_are_built_by_name(graph):
         assert type(build_hardness(graph, kind)) is module
 
 
+def test_the_widths_are_those_of_the_authors(graph):
+    table, network = EmbeddingHardness(2, 3), MLPHardness()
+    assert table.user.size(1) == table.item.size(1) == 64
+    assert network.user.weight.shape == network.item.weight.shape == (4, 64)
+
+
+@pytest.mark.parametrize("name", ["dim", "hidden"])
+def test_a_width_is_at_least_one(name):
+    assert MLPHardness(**{name: 1}) is not None
+    with pytest.raises(ValueError, match=f"{name} must be positive .got 0"):
+        MLPHardness(**{name: 0})
+
+
 def test_an_unknown_kind_is_an_error_with_a_hint(graph):
-    with pytest.raises(UnknownNameError, match="did you mean 'embedding'"):
+    with pytest.raises(UnknownNameError, match="hardness 'embed', did you mean"):
         build_hardness(graph, "embed")
 
 
