@@ -29,7 +29,7 @@ from . import (
     train,
     tune,
 )
-from .stop_signals import INTERRUPTED, TERMINATED
+from .stop_signals import INTERRUPTED, exit_code, sigterm_as_interrupt
 
 FAILED, USAGE = 1, 2
 
@@ -74,13 +74,15 @@ def main() -> None:
     # slow training tenfold where another process wants the cores.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
-        code = app(prog_name="advnce", standalone_mode=False) or 0
+        with sigterm_as_interrupt():
+            code = app(prog_name="advnce", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
         code = _report(error)
-    if code in (INTERRUPTED, TERMINATED):  # Typer makes the first of Ctrl-C
+    if code == INTERRUPTED:  # Typer makes this code of a KeyboardInterrupt
         _say("interrupted")
+        code = exit_code()
     if code:
         sys.exit(code)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pyg_advinfonce.config import SECTIONS, Config, Sections
+from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.resume import check_settings
@@ -39,6 +39,7 @@ def resume(
     folder = run.parent if (run / "config.toml").is_file() else run
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
+    _check_alike(configs)
     data = configs[0]
     dataset = load_dataset(
         data.dataset, root=data_root, cache_dir=cache_dir, **data.data
@@ -53,12 +54,25 @@ def _load(seed: Path) -> Config:
     return Config.load(file)
 
 
+def _check_alike(configs: Sequence[Config]) -> None:
+    """Refuse seeds of different settings, which a forced run may have left."""
+    for config in configs[1:]:
+        first = configs[0].updated({"train": {"seed": config.train.seed}})
+        if config != first:
+            raise CheckpointError(
+                f"the seeds differ in their settings (train.epochs "
+                f"{configs[0].train.epochs} and {config.train.epochs}, train.patience "
+                f"{configs[0].train.patience} and {config.train.patience}): say with "
+                "--force which ones all are to have"
+            )
+
+
 def _changed(
     saved: Config, names: Mapping[str, str], layers: Sequence[Sections], *, force: bool
 ) -> Config:
     """Return a seed's settings with those that are given anew, if they may differ."""
     config = saved.model_copy(update=dict(names))
     for layer in layers:
-        config = config.updated({k: v for k, v in layer.items() if k in SECTIONS})
+        config = config.updated(layer)
     check_settings(saved.flat(), config, force=force)
     return config

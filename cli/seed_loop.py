@@ -15,13 +15,14 @@ from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.finished import FinishedSeed, read_seed
+from pyg_advinfonce.seed_folder import STATE
 from pyg_advinfonce.summary import summarize
+from pyg_advinfonce.training.state_file import read_state
 from pyg_advinfonce.training.tracker import Tracker
 from pyg_advinfonce.whole_file import write_text
 
 from .next_step import next_step
 from .progress import Progress
-from .stop_signals import exit_code, raise_at_sigterm
 from .table import metrics_table
 
 
@@ -57,7 +58,6 @@ class SeedLoop:
 
     def run(self, configs: Sequence[Config]) -> None:
         """Train a configuration a seed and print the summary."""
-        raise_at_sigterm()
         self._note(configs)
         try:
             self.say(f"data: {self.dataset.fingerprint}")
@@ -65,10 +65,10 @@ class SeedLoop:
             if self.is_auto and self.device.type == "cpu":
                 self.say("device: cpu, as no CUDA device is there")
             seeds = [self._seed(config) for config in configs]
-        except KeyboardInterrupt as signal:
-            again = self._next("train", "--resume", self.folder, of=configs[0])
-            print(f"to go on: {again}", file=sys.stderr)
-            raise typer.Exit(exit_code(signal)) from signal
+        except KeyboardInterrupt:
+            words = ["train", "--resume", self.folder, *self._machine()]
+            print(f"to go on: {self._next(*words, of=configs[0])}", file=sys.stderr)
+            raise
         self._print(seeds)
 
     def say(self, text: str) -> None:
@@ -109,6 +109,8 @@ class SeedLoop:
 
     def _train(self, config: Config) -> FinishedSeed:
         folder, label = self._seed_folder(config), f"seed {config.train.seed}"
+        if self.resume and (folder / STATE).is_file():
+            self.say(f"{label}: goes on after epoch {_last_epoch(folder)}")
         told: list[Progress | Tracker] = [
             Progress(config.train.epochs, label, quiet=self.quiet)
         ]
@@ -140,11 +142,22 @@ class SeedLoop:
         command = self._next("report", self.folder, of=seeds[0].config)
         typer.echo(f"next        {command}")
 
+    def _machine(self) -> list[object]:
+        """Return the flags that make the rest of a training what it would have been."""
+        device = [] if self.is_auto else ["--device", self.device]
+        exact = torch.are_deterministic_algorithms_enabled()
+        return [*device, *(["--deterministic"] if exact else [])]
+
     def _next(self, *words: object, of: Config) -> str:
         return next_step(*words, data=of.dataset, data_root=self.data_root)
 
     def _seed_folder(self, config: Config) -> Path:
         return self.folder / f"seed-{config.train.seed}"
+
+
+def _last_epoch(folder: Path) -> int:
+    """Return the last epoch of a saved training state."""
+    return len(read_state(folder / STATE)[0].about["history"]) - 1
 
 
 def _one_line(config: Config) -> str:

@@ -47,7 +47,7 @@ def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
         raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
     spans = [_span(part) for part in seeds.split(",")]
     number = sum(map(len, spans))
-    if not 1 <= number <= MAX_SEEDS or len(set().union(*spans)) < number:
+    if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
         raise ConfigError(
             f"--seeds wants 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
         )

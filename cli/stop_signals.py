@@ -1,25 +1,32 @@
-"""Signals that ask a process to end, as exceptions that let it save its work."""
+"""SIGTERM, as the exception that lets a process save its work."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+_received: list[int] = []
 
 
-def raise_at_sigterm() -> None:
-    """Let SIGTERM raise what Ctrl-C raises, once; a second one ends at once."""
-    signal.signal(signal.SIGTERM, _terminate)
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let the first SIGTERM raise what Ctrl-C raises; a second one ends at once."""
+    _received.clear()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def exit_code(error: KeyboardInterrupt) -> int:
-    """Return the exit code that the signal behind an exception stands for."""
-    return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
+def exit_code() -> int:
+    """Return the exit code of an interruption: by Ctrl-C, or by SIGTERM."""
+    return TERMINATED if _received else INTERRUPTED
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise _Terminated
+    _received.append(number)
+    raise KeyboardInterrupt

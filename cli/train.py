@@ -106,6 +106,8 @@ def train(
     )
     if resume is not None:
         _refuse_with_resume(seed=seed, seeds=seeds, out=out, overwrite=overwrite)
+        if preset != "default":
+            raise ConfigError("--preset does not go with --resume")
         names = {"model": model, "criterion": loss, "dataset": data}
         resumed.resume(
             resume,
@@ -117,6 +119,8 @@ def train(
             force=force,
         )
         return
+    if force:
+        raise ConfigError("--force is for --resume")
     plan = session.Plan(
         _given(model),
         loss,

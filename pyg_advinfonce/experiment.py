@@ -118,7 +118,12 @@ def train(
     folder = None
     if out is not None:
         folder = SeedFolder(
-            out, config, dataset.fingerprint, str(place), save_every=save_every
+            out,
+            config,
+            dataset.fingerprint,
+            str(place),
+            own_loss=type(criterion).__qualname__ if criterion else None,
+            save_every=save_every,
         )
         folder.begin(trainer, resume=resume, force=force)
     started -= sum(record.seconds for record in trainer.history)

@@ -168,14 +168,18 @@ def split_edges(graph: HeteroData, name: str) -> Tensor:
 
 
 def message_graph(graph: HeteroData) -> HeteroData:
-    """Return a shallow copy without the held-out splits.
+    """Return a shallow copy without the held-out splits and without ids of strings.
 
     Everything of PyG's that walks over edge types (``metadata()``, ``to_hetero``, the
-    neighbour loader) needs this view: a split has labels but no ``edge_index``.
+    neighbour loader) needs this view: a split has labels but no ``edge_index``, and a
+    list of strings is nothing that a loader can sample.
     """
     view = copy(graph)
     for name in split_names(graph):
         del view[split_type(name)]
+    for node_type in view.node_types:
+        if isinstance(view[node_type].get("raw_id"), list):
+            del view[node_type].raw_id
     return view
 
 

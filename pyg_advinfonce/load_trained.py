@@ -1,7 +1,7 @@
 """A run that was trained, loaded from its folder."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 from pyg_advinfonce.assemble import prepare
 from pyg_advinfonce.build_method import build_method
@@ -9,6 +9,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.find_device import find_device
+from pyg_advinfonce.finished import read_seed
 from pyg_advinfonce.run_folder import seed_folders
 from pyg_advinfonce.serving.loaded_run import LoadedRun
 from pyg_advinfonce.training.checkpoint import load_weights
@@ -37,26 +38,34 @@ def load_run(
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder} holds no finished run, no {name}")
     config, place = Config.load(folder / "config.toml"), find_device(device)
+    trained_on = _record(folder).get("data")
     dataset = load_dataset(
         config.dataset, root=root, cache_dir=cache_dir, **config.data
     )
-    _check_same_data(folder, dataset.fingerprint)
+    if trained_on not in (None, dataset.fingerprint):
+        raise CheckpointError(
+            f"{folder} was trained on other data: {trained_on}; found "
+            f"{dataset.fingerprint}"
+        )
     graph = prepare(dataset, place)
     method = build_method(config, graph)
     load_weights(method, folder / "weights.safetensors")
     return LoadedRun(config, method.to(place), graph, dataset.fingerprint)
 
 
-def _check_same_data(folder: Path, fingerprint: str) -> None:
-    """Refuse data that a run was not trained on, where the run says which it was."""
+def _record(folder: Path) -> dict[str, Any]:
+    """Return what a run says of itself; a failed one has nothing but its weights.
+
+    Raises:
+        CheckpointError: If that is damaged, or of a loss that nobody can find.
+    """
     file = folder / "metrics.json"
     if not file.is_file():
-        return
-    try:
-        trained_on = json.loads(file.read_text(encoding="utf-8"))["data"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file}: not the metrics of a run") from error
-    if trained_on != fingerprint:
+        return {}
+    record = read_seed(folder).record
+    if record.get("own_loss") is not None:
         raise CheckpointError(
-            f"{folder} was trained on other data: {trained_on}; found {fingerprint}"
+            f"{folder} was trained by {record['own_loss']}, which its settings do not "
+            "name: build its method with it and use load_weights"
         )
+    return record

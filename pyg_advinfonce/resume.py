@@ -12,11 +12,17 @@ from pyg_advinfonce.training.state_file import read_state
 from pyg_advinfonce.training.training_state import TrainingState
 
 HARMLESS = ("train.epochs", "train.patience")
-"""Settings that decide when training ends, and nothing before."""
+"""Settings that decide when training ends; the last epoch is always validated."""
 
 
 def load_state(
-    path: Path, config: Config, fingerprint: str, device: str, *, force: bool = False
+    path: Path,
+    config: Config,
+    fingerprint: str,
+    device: str,
+    *,
+    own_loss: str | None = None,
+    force: bool = False,
 ) -> TrainingState:
     """Read the state of a training that is to go on.
 
@@ -26,13 +32,22 @@ def load_state(
         fingerprint: The data, in one line.
         device: Where it goes on. Another kind of device draws other random numbers, and
             is a warning.
+        own_loss: The class of a loss that the settings do not name, if it has one.
         force: Accept other values of :data:`HARMLESS`.
 
     Raises:
         CheckpointError: If the file is damaged, or of other settings or data.
     """
     state, run = read_state(path)
-    check_settings(run["settings"], config, force=force)
+    saved = dict(run["settings"])
+    before = saved.pop("own_loss", None)
+    if before != own_loss:
+        raise CheckpointError(
+            f"{path} was trained by {before or 'the loss that its settings name'}: "
+            f"give the same criterion (got {own_loss or 'none'})"
+        )
+    check_settings(saved, config, force=force)
+    _check_epochs(state, config)
     if run["data"] != fingerprint:
         raise CheckpointError(
             f"{path} was trained on other data: {run['data']}; found {fingerprint}"
@@ -44,6 +59,17 @@ def load_state(
             stacklevel=2,
         )
     return state
+
+
+def _check_epochs(state: TrainingState, config: Config) -> None:
+    """Refuse an end that has passed: no validation was made for it."""
+    history = state.about["history"]
+    unfinished = config.train.epochs == len(history) and not history[-1]["metrics"]
+    if config.train.epochs < len(history) or unfinished:
+        raise CheckpointError(
+            f"the run has had {len(history)} epochs already: train.epochs must be more "
+            f"(got {config.train.epochs})"
+        )
 
 
 def check_settings(
@@ -64,6 +90,8 @@ def check_settings(
     refused = [k for k in keys if not (force and k in HARMLESS)]
     if not refused:
         return
-    changes = ", ".join(f"{k} {saved.get(k)} -> {now.get(k)}" for k in refused)
+    changes = ", ".join(
+        f"{k} {saved.get(k, 'built-in')} -> {now.get(k, 'built-in')}" for k in refused
+    )
     hint = "use --force" if set(keys) <= set(HARMLESS) else "train it as another run"
     raise CheckpointError(f"the run had other settings ({changes}): {hint}")

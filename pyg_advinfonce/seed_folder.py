@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce import __version__
+from pyg_advinfonce import __version__, per_user
+from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.finite import finite
@@ -45,6 +46,7 @@ class SeedFolder:
         config: The seed's settings.
         fingerprint: The data, in one line.
         device: Where it is trained.
+        own_loss: The class of a loss that the settings do not name, if it has one.
         save_every: As for :class:`~pyg_advinfonce.training.state_file.StateFile`.
     """
 
@@ -55,11 +57,13 @@ class SeedFolder:
         fingerprint: str,
         device: str,
         *,
+        own_loss: str | None = None,
         save_every: int | None = None,
     ) -> None:
         self.path, self.config, self.fingerprint = path, config, fingerprint
-        self.device = device
-        run = {"settings": config.flat(), "data": fingerprint, "device": device}
+        self.device, self.own_loss = device, own_loss
+        settings = config.flat() | {"own_loss": own_loss}
+        run = {"settings": settings, "data": fingerprint, "device": device}
         self.state = StateFile(path / STATE, run, every=save_every)
 
     def begin(self, trainer: Trainer, *, resume: bool, force: bool) -> None:
@@ -72,8 +76,9 @@ class SeedFolder:
         if resume and self.state.path.is_file():
             self._load(force).restore(trainer)
         else:
-            self.state.path.unlink(missing_ok=True)
-        (self.path / "metrics.json").unlink(missing_ok=True)
+            self._clear(STATE)
+        self._clear("metrics.json", "weights.safetensors", per_user.FILE, BAD_BATCH)
+        self._clear(f".{STATE}.*")  # what a kill has left
         self.config.save(self.path / "config.toml")
         history = HistoryFile(self.path / "history.jsonl", trainer.history)
         trainer.callbacks = [*trainer.callbacks, history, self.state]
@@ -86,7 +91,9 @@ class SeedFolder:
         except NonFiniteLossError as error:
             if trainer.stopping.best:
                 write_tensors(self.path / "weights.safetensors", trainer.stopping.best)
-            raise self._with_batch(error) from error
+            if error.batch is None:
+                raise
+            raise self._with_batch(error, error.batch) from error
         finally:
             self.state.write()
 
@@ -104,18 +111,31 @@ class SeedFolder:
             "device": result.device,
             "versions": versions(),
             "data": self.fingerprint,
+            "own_loss": self.own_loss,
         }
         write_text(self.path / "metrics.json", json.dumps(summary, indent=2) + "\n")
 
     def _load(self, force: bool) -> TrainingState:
         file = self.state.path
-        return load_state(file, self.config, self.fingerprint, self.device, force=force)
+        return load_state(
+            file,
+            self.config,
+            self.fingerprint,
+            self.device,
+            own_loss=self.own_loss,
+            force=force,
+        )
 
-    def _with_batch(self, error: NonFiniteLossError) -> NonFiniteLossError:
+    def _clear(self, *names: str) -> None:
+        for name in names:
+            for file in self.path.glob(name):
+                file.unlink()
+
+    def _with_batch(
+        self, error: NonFiniteLossError, batch: EdgeBatch
+    ) -> NonFiniteLossError:
         """Save the batch that an error is about, and name its file."""
-        if error.batch is None:
-            return error
-        file, batch = self.path / BAD_BATCH, error.batch
+        file = self.path / BAD_BATCH
         ids = {"user_id": batch.user_id, "pos_id": batch.pos_id, "neg_id": batch.neg_id}
         write_tensors(file, ids)
         return NonFiniteLossError(f"{error}; the ids of its batch are in {file}", batch)

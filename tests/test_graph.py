@@ -95,6 +95,15 @@ def test_message_graph_hides_the_splits_and_leaves_the_graph_alone(graph):
     assert split_names(graph) == ["valid", "test"]
 
 
+def test_message_graph_hides_ids_that_no_loader_can_sample(graph):
+    graph["user"].raw_id = [f"user {row}" for row in range(graph["user"].num_nodes)]
+    graph["item"].raw_id = torch.arange(graph["item"].num_nodes)
+    view = message_graph(graph)
+    assert "raw_id" not in view["user"]
+    assert "raw_id" in view["item"]
+    assert "raw_id" in graph["user"]
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()

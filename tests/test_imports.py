@@ -66,7 +66,14 @@ ALLOWED: dict[str, set[str]] = {
     | {"datasets.base", "assemble", "find_device", "seed_folder", "out_of_memory"}
     | {"serving"},
     "load_trained": BASICS
-    | {"config", "datasets.load", "training.checkpoint", "run_folder", "serving"}
+    | {
+        "config",
+        "finished",
+        "datasets.load",
+        "training.checkpoint",
+        "run_folder",
+        "serving",
+    }
     | {"assemble", "build_method", "find_device"},
     "resume": BASICS | {"config", "training.state_file", "training.training_state"},
     "seed_folder": BASICS

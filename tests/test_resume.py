@@ -29,7 +29,7 @@ def test_the_same_run_goes_on(path):
     ("sections", "said"),
     [
         ({"train": {"seed": 4}}, r"\(train.seed 0 -> 4\): train it as another run"),
-        ({"loss": {"tau": 0.5}}, r"\(loss.tau None -> 0.5\): train it"),
+        ({"loss": {"tau": 0.5}}, r"\(loss.tau built-in -> 0.5\): train it"),
         ({"train": {"epochs": 7}}, r"\(train.epochs 2000 -> 7\): use --force"),
         (
             {"train": {"epochs": 7, "lr": 0.5}},

@@ -7,6 +7,7 @@ import torch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
 from pyg_advinfonce.experiment import train
+from pyg_advinfonce.load_trained import load_run
 from pyg_advinfonce.losses.infonce import InfoNCE
 from pyg_advinfonce.seed_folder import BAD_BATCH, STATE
 from pyg_advinfonce.training.callbacks import Callback
@@ -68,7 +69,7 @@ def test_the_epoch_that_was_cut_off_is_forgotten(dataset, tmp_path):
     state, run = read_state(tmp_path / STATE)
     assert len(state.about["history"]) == 3
     assert run["data"] == "toy"
-    assert run["settings"] == configure().flat()
+    assert run["settings"] == configure().flat() | {"own_loss": None}
 
 
 def test_without_a_state_it_begins(dataset, tmp_path):
@@ -83,6 +84,37 @@ def test_without_resume_it_begins_anew(dataset, tmp_path):
     assert (tmp_path / STATE).exists()
     interrupted(dataset, tmp_path, after=0)
     assert not (tmp_path / STATE).exists()
+
+
+def test_a_new_training_leaves_nothing_of_the_old_one(dataset, tmp_path):
+    train(configure(), dataset, out=tmp_path)
+    (tmp_path / f".{STATE}.123").touch()  # what a kill has left
+    interrupted(dataset, tmp_path, after=0, config=configure(train={"lr": 0.5}))
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *("config.toml", "history.jsonl"),
+    }
+
+
+def test_a_loss_of_ones_own_goes_on_with_itself_alone(dataset, tmp_path):
+    def begin(**options):
+        config = Config.resolve("mf", "bpr", "toy", layers=[TOY | {"loss": {}}])
+        return train(config, dataset, out=tmp_path, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(criterion=InfoNCE(), callbacks=[Stop(2)])
+    with pytest.raises(CheckpointError, match=r"trained by InfoNCE: .* .got none"):
+        begin(resume=True)
+    assert len(begin(criterion=InfoNCE(), resume=True).history) == 6
+    with pytest.raises(CheckpointError, match="trained by InfoNCE, which its settings"):
+        load_run(tmp_path, root=tmp_path)
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_an_end_that_has_passed_is_refused(dataset, tmp_path, epochs):
+    interrupted(dataset, tmp_path, after=3)
+    config = configure(train={"epochs": epochs})
+    with pytest.raises(CheckpointError, match="has had 3 epochs already"):
+        train(config, dataset, out=tmp_path, resume=True, force=True)
 
 
 def test_a_finished_run_may_be_trained_longer(dataset, tmp_path):

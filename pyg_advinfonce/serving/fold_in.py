@@ -50,7 +50,8 @@ def fold_in(
         ValueError: If there is no pair, or an item or a user is out of range.
         ConfigError: If a user has no item with a train pair.
     """
-    if items.dim() != 2 or len(items) != 2 or items.size(1) == 0:
+    is_empty = items.numel() == 0 and num_users is None
+    if items.dim() != 2 or len(items) != 2 or is_empty:
         raise ValueError(f"items must be pairs [2, P] (got {tuple(items.shape)})")
     num_users = int(items[0].max()) + 1 if num_users is None else num_users
     degree = train_degrees(graph)[1]  # [I]

@@ -17,9 +17,11 @@ def output_file(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise ConfigError(f"{path} is a folder: name a file by --out")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} cannot be replaced: name another file by --out")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as unfinished:
+        with whole_file(path.resolve()) as unfinished:
             yield unfinished
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error

@@ -124,6 +124,7 @@ class Recommender:
         if k < 1:
             raise ConfigError(f"k must be positive (got {k})")
         chunks = list(ranking.chunks(row.to(z_user.device)))
+        k = min(k, len(self.items.values))
         best = ranking.rank(z_user, self.z_item, k, chunks)
         for chunk, (score, item) in zip(chunks, best, strict=True):
             user = names[chunk.user.cpu().numpy()]

@@ -45,22 +45,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            words = _words(file.metadata())
+            metadata = file.metadata()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
-    if words.get("sha256") != _digest(tensors, words.get("about", "")):
-        raise CheckpointError(f"{path}: damaged, its content is not what was written")
-    return tensors, json.loads(words["about"])
-
-
-def _words(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """Return what was written beside the tensors, nothing where it is damaged."""
     try:
-        return dict(json.loads((metadata or {}).get(KEY, "{}")))
-    except (ValueError, TypeError):
-        return {}
+        words = json.loads((metadata or {}).get(KEY, "{}"))
+        if words["sha256"] == _digest(tensors, words["about"]):
+            return tensors, dict(json.loads(words["about"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass  # nobody has written this
+    raise CheckpointError(f"{path}: damaged, its content is not what was written")
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

@@ -34,7 +34,7 @@ class TrainingState:
         moving = {f"method/{n}": t for n, t in trainer.method.state_dict().items()}
         for place, (_, optimizer) in enumerate(trainer.phases):
             moving |= dict(_moments(optimizer, f"phase/{place}"))
-        tensors = {name: t.detach().clone() for name, t in moving.items()}
+        tensors = {n: t.detach().to("cpu", copy=True) for n, t in moving.items()}
         stopping = trainer.stopping
         tensors |= {f"best/{n}": t for n, t in stopping.best.items()}  # never changed
         history = [asdict(record) for record in trainer.history]

@@ -52,6 +52,7 @@ def test_a_run_of_several_seeds_goes_on(advnce, stop_at):
     assert metrics(found) == whole
     assert "seed 0: finished before\n" in found.err
     assert "seed 1: finished before\n" not in found.err
+    assert "seed 1: goes on after epoch 2\n" in found.err
 
 
 def test_a_seed_s_folder_stands_for_the_run(advnce, stop_at):
@@ -97,6 +98,29 @@ def test_a_finished_run_may_be_trained_longer(advnce):
     assert metrics(advnce("train", "--resume", "run", "--json")) == whole
 
 
+def test_seeds_of_different_lengths_are_no_run(advnce, stop_at):
+    advnce(*TRAIN, "--seeds", "0-1", "--out", "run")
+    stop_at(2)
+    longer = ["train", "--resume", "run", "--epochs", 12, "--force"]
+    assert advnce(*longer).code == 130
+    stop_at(0)
+    found = advnce("train", "--resume", "run")
+    assert found.code == 2
+    assert "the seeds differ in their settings (train.epochs 12 and 8" in found.line
+    assert metrics(advnce(*longer, "--json"))["epochs"] == [12, 12]
+
+
+def test_the_device_is_part_of_how_to_go_on(advnce, stop_at):
+    stop_at(3)
+    found = advnce(*TRAIN, "--out", "run", "--device", "cpu", "--quiet")
+    assert "to go on: advnce train --resume run --device cpu\n" in found.err
+
+
+def test_force_is_for_resuming(advnce):
+    found = advnce(*TRAIN, "--force")
+    assert (found.code, found.line) == (2, "--force is for --resume")
+
+
 def test_other_data_is_another_run(advnce, folder):
     table = folder / "likes.csv"
     rows = [f"{u},{i}" for u in range(8) for i in range(9) if (u * i) % 4 < 3]
@@ -110,7 +134,11 @@ def test_other_data_is_another_run(advnce, folder):
 
 
 @pytest.mark.parametrize(
-    "words", [["--seed", 1], ["--seeds", "0-1"], ["--out", "x"], ["--overwrite"]]
+    "words",
+    [
+        *(["--seed", 1], ["--seeds", "0-1"], ["--out", "x"], ["--overwrite"]),
+        ["--preset", "repro"],
+    ],
 )
 def test_what_makes_a_new_run_does_not_go_with_it(advnce, words):
     found = advnce("train", "--resume", "run", *words)

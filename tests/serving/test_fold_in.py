@@ -102,7 +102,8 @@ def test_items_that_nobody_has_do_not_count(model, graph):
         ([[0], [12]], 1, ValueError, "items must name items from 0 to 11"),
         ([[0], [-1]], 1, ValueError, "items must name items from 0 to 11"),
         ([[2], [1]], 2, ValueError, "items must name users from 0 to 1"),
-        ([[], []], 2, ValueError, r"items must be pairs \[2, P\] \(got \(2, 0\)\)"),
+        ([[], []], 2, ConfigError, "new user 0 has no item with a train pair"),
+        ([[], []], None, ValueError, r"items must be pairs \[2, P\] \(got \(2, 0\)\)"),
         ([0, 1], 2, ValueError, r"items must be pairs \[2, P\] \(got \(2,\)\)"),
     ],
 )

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from pyg_advinfonce.errors import ConfigError
@@ -29,6 +31,21 @@ def test_an_earlier_file_stays_where_writing_fails(tmp_path):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(ConfigError, match="is a folder: name a file"):
         output_file(tmp_path).__enter__()
+
+
+def test_what_is_no_file_is_not_replaced():
+    with pytest.raises(ConfigError, match=r"/dev/null cannot be replaced: name"):
+        output_file(Path("/dev/null")).__enter__()
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    with output_file(link) as unfinished:
+        unfinished.write_text("new", encoding="utf-8")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

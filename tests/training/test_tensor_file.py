@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.training.tensor_file import read_tensors, write_tensors
+from pyg_advinfonce.training.tensor_file import KEY, read_tensors, write_tensors
 
 TENSORS = {
     "matrix": torch.arange(6.0).view(2, 3).t(),
@@ -81,6 +81,16 @@ def test_a_pickle_is_never_opened(tmp_path):
 def test_a_file_of_somebody_else_s(tmp_path):
     file = tmp_path / "x.safetensors"
     save_file({"weight": torch.ones(2)}, file)
+    with pytest.raises(CheckpointError, match="its content is not what was written"):
+        read_tensors(file)
+
+
+@pytest.mark.parametrize(
+    "words", ["[" * 100_000, "3", '{"about": 5, "sha256": ""}', '{"sha256": ""}', "{"]
+)
+def test_words_of_somebody_else_s(tmp_path, words):
+    file = tmp_path / "x.safetensors"
+    save_file({"weight": torch.ones(2)}, file, {KEY: words})
     with pytest.raises(CheckpointError, match="its content is not what was written"):
         read_tensors(file)
 

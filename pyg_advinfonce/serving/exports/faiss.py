@@ -23,4 +23,4 @@ def write_faiss(tables: ServedTables, path: Path) -> None:
     label = row if tables.item_id.dtype == object else tables.item_id[row]
     index = faiss.IndexIDMap2(faiss.IndexFlatIP(tables.item.shape[1]))
     index.add_with_ids(tables.item[row], label.astype(np.int64))
-    faiss.write_index(index, str(path))
+    path.write_bytes(faiss.serialize_index(index).tobytes())

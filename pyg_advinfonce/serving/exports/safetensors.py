@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from pyg_advinfonce.serving.served_tables import Array, ServedTables
 
@@ -15,7 +15,7 @@ def write_safetensors(tables: ServedTables, path: Path) -> None:
     Ids that are strings are the bytes of a JSON list: ``json.loads(bytes(ids))``.
     """
     arrays = {name: _numbers(array) for name, array in tables.by_name.items()}
-    save_file(arrays, path, metadata=dict(tables.notes))
+    path.write_bytes(save(arrays, metadata=dict(tables.notes)))
 
 
 def _numbers(array: Array) -> Array:
