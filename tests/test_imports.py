@@ -66,18 +66,12 @@ ALLOWED: dict[str, set[str]] = {
     | {"datasets.base", "assemble", "find_device", "seed_folder", "out_of_memory"}
     | {"serving"},
     "load_trained": BASICS
-    | {
-        "config",
-        "finished",
-        "datasets.load",
-        "training.checkpoint",
-        "run_folder",
-        "serving",
-    }
-    | {"assemble", "build_method", "find_device"},
+    | {"config", "datasets.load", "training.checkpoint", "run_folder", "serving"}
+    | {"assemble", "build_method", "find_device", "finished"},
     "resume": BASICS | {"config", "training.state_file", "training.training_state"},
     "seed_folder": BASICS
-    | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"},
+    | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"}
+    | {"batch"},
     "tuning": BASICS
     | {"graph", "config", "assemble", "build_method", "find_device", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
@@ -108,7 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
     | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
-    | {"serving", "assemble", "find_device", "load_trained"},
+    | {"serving", "assemble", "find_device", "load_trained", "seed_folder"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard
