@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pyg_advinfonce.functional import (
     MASKED,
     align,
+    angular_margin,
     bpr,
     debiased_mass,
     distance_correlation,
@@ -477,3 +478,10 @@ def test_a_zero_row_has_a_finite_gradient(dtype):
     x = torch.zeros(2, 3, dtype=dtype, requires_grad=True)
     unit_rows(x).sum().backward()
     assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("cosine", [-1.0, 1.0])
+def test_an_angle_at_its_end_has_a_finite_slope(cosine):
+    score = f64([cosine], grad=True)
+    angular_margin(score, f64([0.3])).sum().backward()
+    assert score.grad.isfinite().all()

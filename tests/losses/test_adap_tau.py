@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -198,3 +199,16 @@ def test_users_who_have_seen_more_than_half_have_the_given_temperature():
 def test_impossible_options(options, message):
     with pytest.raises(ValueError, match=message):
         AdapTau(3, **options)
+
+
+def test_the_remembered_loss_counts_negatives_as_if_drawn_uniformly():
+    batch, tables = toy_batch(), toy_tables()
+    rare = replace(batch, neg_log_q=torch.full(batch.dst_neg_index.shape, 0.5).log())
+    twice = torch.cat([batch.dst_neg_index, batch.dst_neg_index], 1)
+    found = []
+    for edges in (rare, replace(batch, dst_neg_index=twice), batch):
+        criterion = find("adap-tau").build()
+        criterion(*tables, edges)
+        found.append(criterion.loss_sum)
+    torch.testing.assert_close(found[0], found[1])
+    assert not torch.allclose(found[0], found[2])

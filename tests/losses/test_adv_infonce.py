@@ -16,7 +16,7 @@ from pyg_advinfonce.terms.base import Objective
 from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
 from pyg_advinfonce.terms.supervised import Supervised
 from tests import cases, reference
-from tests.cases import ADVERSARIAL, find, toy_batch, toy_tables
+from tests.cases import ADVERSARIAL, DIM, find, toy_batch, toy_tables
 
 
 def phases_of(criterion):
@@ -277,3 +277,32 @@ def test_a_single_negative_leaves_nothing_to_the_adversary(case):
     criterion(*tables, toy_batch(5, 1)).backward()
     for p in criterion.hardness.parameters():
         torch.testing.assert_close(p.grad, torch.zeros_like(p))
+
+
+def test_the_schedule_of_algorithm_1_begins_with_the_last_epoch_of_a_period():
+    criterion = AdvInfoNCE(
+        UniformHardness(), schedule="algorithm1", adversary_every=5, adversary_epochs=2
+    )
+    assert [epoch for epoch in range(30) if criterion.is_adversarial(epoch)] == [4, 9]
+
+
+def test_the_smallest_schedule():
+    always = AdvInfoNCE(UniformHardness(), adversary_every=1, adversary_first=0)
+    assert always.is_adversarial(0)
+    never = AdvInfoNCE(UniformHardness(), adversary_epochs=0)
+    assert not any(map(never.is_adversarial, range(100)))
+
+
+def test_hardness_reads_the_layer_0_rows_that_the_loss_is_given():
+    torch.manual_seed(0)
+    criterion, batch = AdvInfoNCE(MLPHardness(DIM).double()), toy_batch()
+    (z_user, z_item), (x_user, x_item) = toy_tables(), toy_tables(seed=1)
+    rows = {"x_user": x_user, "x_item": x_item}
+    delta = criterion.hardness(z_user, z_item, batch, **rows)
+    found = criterion.diagnostics(z_user, z_item, batch, **rows)
+    torch.testing.assert_close(found["delta_max"], delta.max())
+    losses = [
+        criterion(z_user, z_item, batch, **given)
+        for given in (rows, {"x_user": x_user}, {"x_item": x_item}, {})
+    ]
+    assert len({loss.item() for loss in losses}) == 4
