@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 import typer
 
+from pyg_advinfonce.check_data import check_data
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
-from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.finished import FinishedSeed, read_seed
 from pyg_advinfonce.seed_folder import STATE
@@ -97,11 +97,7 @@ class SeedLoop:
         if not self.resume or not (folder / "metrics.json").is_file():
             return None
         found = read_seed(folder)
-        if found.fingerprint != self.dataset.fingerprint:
-            raise CheckpointError(
-                f"{folder} was trained on other data: {found.fingerprint}; found "
-                f"{self.dataset.fingerprint}"
-            )
+        check_data(folder, found.fingerprint, self.dataset.fingerprint)
         if found.config != config:
             return None
         self.say(f"seed {found.seed}: finished before")

@@ -20,9 +20,7 @@ from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.terms.base import RankingTerm
-from pyg_advinfonce.training.callbacks import (
-    Callback,
-)
+from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.memory_estimate import MemoryEstimate
 from pyg_advinfonce.training.trainer import Trainer

@@ -1,12 +1,11 @@
 """From a configuration to a result; the one module that knows all the others."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
@@ -20,8 +19,7 @@ from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.out_of_memory import is_out_of_memory
 from pyg_advinfonce.seed_folder import SeedFolder
-from pyg_advinfonce.serving.raw_ids import RawId
-from pyg_advinfonce.serving.recommender import Recommender
+from pyg_advinfonce.serving.recommend import recommend
 from pyg_advinfonce.terms.base import RankingTerm
 from pyg_advinfonce.training.callbacks import (
     Callback,
@@ -59,20 +57,7 @@ class Result:
     per_user: Sequence[UserMetrics] = ()
     graph: HeteroData = field(kw_only=True)
 
-    def recommend(
-        self,
-        users: Iterable[RawId] | None = None,
-        *,
-        k: int = 20,
-        exclude_seen: bool = True,
-    ) -> pd.DataFrame:
-        """Return the best items of users (default: all), by the ids of the input.
-
-        :class:`~pyg_advinfonce.serving.recommender.Recommender` says more, is faster
-        if it is asked twice, and knows what to do with new users.
-        """
-        found = Recommender(self.method, self.graph, exclude_seen=exclude_seen)
-        return found.recommend(users, k=k)
+    recommend = recommend
 
 
 def train(

@@ -5,6 +5,7 @@ from typing import Any
 
 from pyg_advinfonce.assemble import prepare
 from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.check_data import check_data
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import CheckpointError
@@ -42,11 +43,8 @@ def load_run(
     dataset = load_dataset(
         config.dataset, root=root, cache_dir=cache_dir, **config.data
     )
-    if trained_on not in (None, dataset.fingerprint):
-        raise CheckpointError(
-            f"{folder} was trained on other data: {trained_on}; found "
-            f"{dataset.fingerprint}"
-        )
+    if trained_on is not None:
+        check_data(folder, trained_on, dataset.fingerprint)
     graph = prepare(dataset, place)
     method = build_method(config, graph)
     load_weights(method, folder / "weights.safetensors")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pyg_advinfonce.check_data import check_data
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.training.state_file import read_state
@@ -48,10 +49,7 @@ def load_state(
         )
     check_settings(saved, config, force=force)
     _check_epochs(state, config)
-    if run["data"] != fingerprint:
-        raise CheckpointError(
-            f"{path} was trained on other data: {run['data']}; found {fingerprint}"
-        )
+    check_data(path, run["data"], fingerprint)
     if run["device"].split(":")[0] != device.split(":")[0]:
         warnings.warn(
             f"training began on {run['device']} and goes on on {device}: it is as good "

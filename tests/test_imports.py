@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "whole_file": set(),
     "finite": set(),
+    "check_data": BASICS,
     "peak_memory": set(),
     "deterministic": set(),
     "registry": {"errors"},
@@ -67,8 +68,9 @@ ALLOWED: dict[str, set[str]] = {
     | {"serving"},
     "load_trained": BASICS
     | {"config", "datasets.load", "training.checkpoint", "run_folder", "serving"}
-    | {"assemble", "build_method", "find_device", "finished"},
-    "resume": BASICS | {"config", "training.state_file", "training.training_state"},
+    | {"assemble", "build_method", "find_device", "finished", "check_data"},
+    "resume": BASICS
+    | {"config", "check_data", "training.state_file", "training.training_state"},
     "seed_folder": BASICS
     | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"}
     | {"batch"},
@@ -102,7 +104,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
     | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
-    | {"serving", "assemble", "find_device", "load_trained", "seed_folder"},
+    | {"serving", "assemble", "find_device", "load_trained", "seed_folder"}
+    | {"check_data"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

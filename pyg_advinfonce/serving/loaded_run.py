@@ -1,18 +1,16 @@
 """A trained run, as it is found again on disk."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.serving.export import export
-from pyg_advinfonce.serving.raw_ids import RawId
-from pyg_advinfonce.serving.recommender import Recommender
+from pyg_advinfonce.serving.recommend import recommend
 
 
 @dataclass(frozen=True)
@@ -34,20 +32,7 @@ class LoadedRun:
     def __iter__(self) -> Iterator[Any]:
         return iter((self.config, self.method, self.graph))
 
-    def recommend(
-        self,
-        users: Iterable[RawId] | None = None,
-        *,
-        k: int = 20,
-        exclude_seen: bool = True,
-    ) -> pd.DataFrame:
-        """Return the best items of users (default: all), by the ids of the input.
-
-        :class:`~pyg_advinfonce.serving.recommender.Recommender` says more, is faster
-        if it is asked twice, and knows what to do with new users.
-        """
-        found = Recommender(self.method, self.graph, exclude_seen=exclude_seen)
-        return found.recommend(users, k=k)
+    recommend = recommend
 
     def export(self, path: Path, to: str | None = None) -> Path:
         """Write the embeddings; :func:`~pyg_advinfonce.serving.export.export` says how.

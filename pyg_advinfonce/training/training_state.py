@@ -1,7 +1,7 @@
 """All that one epoch of a training leaves to the next."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -37,7 +37,8 @@ class TrainingState:
         tensors = {n: t.detach().to("cpu", copy=True) for n, t in moving.items()}
         stopping = trainer.stopping
         tensors |= {f"best/{n}": t for n, t in stopping.best.items()}  # never changed
-        history = [asdict(record) for record in trainer.history]
+        # Records stay as they are: deep copies of all would outlast a short epoch.
+        history = [dict(vars(record)) for record in trainer.history]
         return cls(tensors, {"stopping": stopping.state(), "history": history})
 
     def restore(self, trainer: Trainer) -> None:
