@@ -5,15 +5,19 @@
 Each method is built as ``advnce train`` builds it and trained on the simulated graph.
 ``gathered`` is the very same step with this library's operations replaced by what one
 writes without them (``gathers.py``): PyG's ``LGConv`` over an edge list, negatives
-gathered as [B, K, D], whole score matrices. Every method and way runs in a process of
-its own, one after another, so that its peak memory is its own. An epoch is its start
-(views, clusters, temperatures) and its steps, sampling and optimiser included.
+gathered as [B, K, D], whole score matrices. On a CPU every method and way runs in a
+process of its own, one after another, so that its peak memory is its own; on a GPU the
+peak is reset instead. An epoch is its start (views, clusters, temperatures) and its
+steps, sampling and optimiser included.
 
 The last columns compare with one fixed yardstick, InfoNCE on the same encoder, also
 gathered: ``limit`` is the ratio of the paper's Table 9 times 1.25.
 """
 
 import argparse
+import copy
+import functools
+import gc
 import json
 import subprocess
 import sys
@@ -69,15 +73,16 @@ def configure(name: str, size: str, preset: str) -> Config:
     return Config.resolve(model, loss, size, preset=preset, layers=layers)
 
 
+graph_of = functools.cache(random_graph)
+
+
 def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
     """Time one method in this process."""
     keep_freed_memory()
     silence_sparse_beta()
     device = torch.device(args.device)
-    graph, config = (
-        random_graph(args.size, device),
-        configure(name, args.size, args.preset),
-    )
+    graph = copy.copy(graph_of(args.size, device))
+    config = configure(name, args.size, args.preset)
     method = build_method(config, graph).to(device)
     trainer = make_trainer(config, method, graph, ())
     phase, optimizer = next(p for p in trainer.phases if p[0].params is None)
@@ -87,6 +92,8 @@ def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
     with gathered() if way == "gathered" else LargestArray() as largest:
         started = time.perf_counter()
         phase.objective.on_epoch_start(method.encoder, graph, epoch)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         start = time.perf_counter() - started
         method.train()
         batches = iter(trainer.sampler)
@@ -116,8 +123,14 @@ def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
     }
 
 
-def in_process(name: str, way: str, arguments: list[str]) -> dict[str, float]:
-    command = [sys.executable, __file__, *arguments, "--run", name, "--way", way]
+def apart(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
+    """Time one method so that its peak memory is its own."""
+    if torch.device(args.device).type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return measure(name, way, args)
+    command = [sys.executable, __file__, *sys.argv[1:], "--run", name, "--way", way]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     found: dict[str, float] = json.loads(answer.stdout)
     return found
@@ -159,11 +172,11 @@ def main() -> None:
         return
     device, found, yardsticks = torch.device(args.device), [], {}
     for name in args.only.split(",") if args.only else pairs():
-        ours = in_process(name, "ours", sys.argv[1:])
-        plain = None if args.no_gathered else in_process(name, "gathered", sys.argv[1:])
+        ours = apart(name, "ours", args)
+        plain = None if args.no_gathered else apart(name, "gathered", args)
         kind = "mf" if name.startswith("mf-") else "lightgcn"
         if kind not in yardsticks and not args.no_gathered:
-            yardsticks[kind] = in_process(f"{kind}-infonce", "gathered", sys.argv[1:])
+            yardsticks[kind] = apart(f"{kind}-infonce", "gathered", args)
         found.append(row(name, ours, plain, yardsticks.get(kind)))
         print(" ".join(found[-1]), file=sys.stderr)
     print(f"{machine(device)}, {args.size}, preset {args.preset}, float32\n")

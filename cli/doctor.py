@@ -23,6 +23,7 @@ def doctor() -> None:
     import torch
 
     from pyg_advinfonce import __version__
+    from pyg_advinfonce.ops.edge_scores import MOST_GATHERED
     from pyg_advinfonce.ops.edge_scores import default_backend as scores_backend
     from pyg_advinfonce.ops.propagate import default_backend as product_backend
 
@@ -38,7 +39,8 @@ def doctor() -> None:
     for name in devices:
         device = torch.device(name)
         _row(f"propagation on {name}", product_backend(device))
-        _row(f"edge scores on {name}", scores_backend(device))
+        ways = [scores_backend(device, size) for size in (1, MOST_GATHERED + 1)]
+        _row(f"edge scores on {name}", ", large ones ".join(dict.fromkeys(ways)))
 
 
 def _version(package: str) -> str:
