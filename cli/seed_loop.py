@@ -15,6 +15,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.finished import FinishedSeed, read_seed
+from pyg_advinfonce.run_lock import run_lock
 from pyg_advinfonce.seed_folder import STATE
 from pyg_advinfonce.summary import summarize
 from pyg_advinfonce.training.state_file import read_state
@@ -57,7 +58,15 @@ class SeedLoop:
     quiet: bool = False
 
     def run(self, configs: Sequence[Config]) -> None:
-        """Train a configuration a seed and print the summary."""
+        """Train a configuration a seed and print the summary.
+
+        Raises:
+            ConfigError: If another process is training this run.
+        """
+        with run_lock(self.folder):
+            self._run(configs)
+
+    def _run(self, configs: Sequence[Config]) -> None:
         self._note(configs)
         try:
             self.say(f"data: {self.dataset.fingerprint}")

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.run_lock import run_lock
 
 MARK = ".advnce"
 MAX_NAME = 100
@@ -106,6 +107,8 @@ def _clear(folder: Path, overwrite: bool) -> None:
     other = next((name for name in OTHERS if (folder / name).exists()), None)
     if other is not None:
         raise ConfigError(f"{folder} holds {other}, not one run: it is not overwritten")
+    with run_lock(folder):
+        pass
     shutil.rmtree(folder)
 
 

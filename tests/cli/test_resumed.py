@@ -2,10 +2,12 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pyg_advinfonce.cli.progress import Progress
 
+from pyg_advinfonce.run_lock import run_lock
 from pyg_advinfonce.seed_folder import STATE
 
 COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
@@ -178,3 +180,14 @@ def test_a_signal_saves_the_last_finished_epoch(folder, interruptible, number, c
         "advnce: interrupted",
     ]
     assert (folder / "run" / "seed-0" / STATE).is_file()
+
+
+def test_a_run_that_another_process_trains(advnce):
+    """The lock is per open file, so another lock of this process will do."""
+    advnce(*TRAIN, "--out", "run")
+    with run_lock(Path("run")):
+        found = advnce("train", "--resume", "run")
+    assert (found.code, found.line) == (
+        2,
+        "another process is training run: wait until it ends",
+    )

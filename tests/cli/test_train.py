@@ -70,7 +70,7 @@ def test_json_of_two_seeds(advnce, folder):
     assert one != other
     assert [len(summary[key]) for key in ("best_epoch", "epochs")] == [2, 2]
     assert {p.name for p in folder.joinpath("run").iterdir()} == {
-        *(".advnce", "seed-4", "seed-9", "summary.json"),
+        *(".advnce", ".lock", "seed-4", "seed-9", "summary.json"),
     }
     assert json.loads(folder.joinpath("run/summary.json").read_text()) == summary
 
