@@ -35,7 +35,7 @@ def holder(run):
 
 
 def test_one_process_at_a_time(run, holder):
-    with pytest.raises(ConfigError, match="another process is training .*: wait"):
+    with pytest.raises(ConfigError, match=r"another process is training .*: wait"):
         run_lock(run).__enter__()
 
 
