@@ -80,6 +80,13 @@ class EdgeBatch:
         """``[B, K]`` how many uniform draws each negative stands for; or one."""
         return 1.0 if self.neg_log_q is None else (-self.neg_log_q).exp()
 
+    @property
+    def num_kept(self) -> Tensor | int:
+        """``[B]`` how many negatives a positive has, at least one; or K of all."""
+        if self.neg_mask is None:
+            return self.dst_neg_index.size(1)
+        return self.neg_mask.sum(-1).clamp(min=1)
+
     @classmethod
     def from_hetero(
         cls,

@@ -26,16 +26,24 @@ def unit_rows(x: Tensor) -> Tensor:
     return normalize(at_least_float32(x), dim=-1, eps=EPS)
 
 
-def bpr(pos: Tensor, neg: Tensor, importance: Tensor | float = 1.0) -> Tensor:
+def bpr(
+    pos: Tensor,
+    neg: Tensor,
+    importance: Tensor | float = 1.0,
+    num_kept: Tensor | int | None = None,
+) -> Tensor:
     r"""Bayesian personalised ranking, :math:`\mathrm{softplus}(s_j - s_i)`, averaged.
 
     Args:
         pos: ``[B]`` scores of the positives.
         neg: ``[B, K]`` scores of the negatives.
         importance: ``[B, K]`` how many negatives each stands for.
+        num_kept: ``[B]`` how many negatives count, the others' scores being ``-inf``
+            (default: K).
     """
     loss = softplus(at_least_float32(neg) - at_least_float32(pos).unsqueeze(-1))
-    return (loss * importance).mean()
+    count = neg.size(-1) if num_kept is None else num_kept
+    return ((loss * importance).sum(-1) / count).mean()
 
 
 def info_nce(

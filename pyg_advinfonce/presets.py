@@ -51,6 +51,12 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("D9", {"loss": {"capped": False}}, losses=("bc",)),
         Choice("D10", {"method": {"prototypes": "batch"}}, models=("ncl",)),
         Choice("D11", {"method": {"candidates": "batch"}}, models=("sgl",)),
+        Choice("3.1", {"method": {"weight": 0.2, "tau": 0.15}}, models=("sgl",)),
+        Choice(
+            "0.2",
+            {"encoder": {"num_layers": 2}, "train": {"l2": 1e-5}},
+            models=("sgl", "ncl"),
+        ),
     ),
     "faithful": (
         Choice("D1", {"loss": {"l2_negatives": True}}, losses=_WITHOUT_NEGATIVES_IN_L2),

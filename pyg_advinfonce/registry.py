@@ -81,7 +81,9 @@ LOSSES: Mapping[str, Entry] = {
         {"loss": {"reverse": True}},
     ),
     "hdccf": Entry(
-        "losses.hdccf:HDCCF", "Debiased contrast with a batch's users and items"
+        "losses.hdccf:HDCCF",
+        "Debiased contrast with a batch's users and items (reconstructed)",
+        {"train": {"sampling": "interaction"}},
     ),
     "xir": Entry(
         "losses.xir:XIR",

@@ -340,8 +340,8 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 DRAWING = {"vgae", "sgl", "ncl", "simgcl", "xsimgcl", "dcl"}
 
 CASES = (
-    Case("bpr", by_bpr, sums=False),
-    Case("bpr", by_bpr, {"cosine": True}, sums=False),
+    Case("bpr", by_bpr),
+    Case("bpr", by_bpr, {"cosine": True}),
     Case("infonce", by_info_nce),
     Case("infonce", by_info_nce, {"tau": 0.75, "negative_weight": 64.0}),
     Case("infonce", by_in_batch, {"negatives": "in_batch"}),
@@ -366,9 +366,9 @@ CASES = (
     Case("rand", by_chance, hardness={"normalized": True}, draws=True, sums=False),
     Case("adv-reverse", by_embedding, hardness={"dim": 3}),
     Case("autocf", None, {"num_seeds": 1}, draws=True, model="autocf"),
-    Case("bce", by_bce, sums=False, model="vgae"),
-    Case("bce", by_bce, WEIGHTED, sums=False, model="vgae"),
-    Case("bce", by_bce, {"w2": 1.0, "reduction": "sum"}, sums=False, model="vgae"),
+    Case("bce", by_bce, model="vgae"),
+    Case("bce", by_bce, WEIGHTED, model="vgae"),
+    Case("bce", by_bce, {"w2": 1.0, "reduction": "sum"}, model="vgae"),
     Case("xir", by_resampling, {"cache_size": 20}, draws=True),
     Case(
         "xir",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch_geometric.data import HeteroData
@@ -89,6 +91,13 @@ def test_exactly_the_known_pairs_are_masked():
         expected = [j not in known[user.item()] for j in row.tolist()]
         assert kept.tolist() == expected
     assert not masked.all()
+
+
+def test_negatives_are_counted_without_the_masked_ones():
+    batch = cases.toy_batch(2, 3)
+    assert batch.num_kept == 3
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    assert replace(batch, neg_mask=mask).num_kept.tolist() == [2, 1]  # at least one
 
 
 def test_known_pairs_may_be_32_bit_and_large():

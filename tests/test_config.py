@@ -482,3 +482,8 @@ def test_a_number_of_neighbors_is_checked(monkeypatch):
     layer["train"]["num_neighbors"] = [5, -2]
     with pytest.raises(ConfigError, match=r"train\.num_neighbors\.1: .*-1 \(got -2\)"):
         Config.resolve("lightgcn", layers=[layer])
+
+
+@pytest.mark.parametrize("loss", ["hdccf", "xir", "bir"])
+def test_losses_of_in_batch_negatives_by_frequency_sample_train_pairs(loss):
+    assert Config.resolve("mf", loss).train.sampling == "interaction"

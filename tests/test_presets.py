@@ -85,6 +85,14 @@ ROWS = (
         epoch=30,  # after the warm-up
     ),
     Row("D11", "repro", "sgl", "bpr", {"method": {"candidates": "batch"}}),
+    Row(*("3.1", "repro", "sgl", "bpr"), {"method": {"weight": 0.2, "tau": 0.15}}),
+    *(
+        Row(
+            *("0.2", "repro", model, "bpr"),
+            {"encoder": {"num_layers": 2}, "train": {"l2": 1e-5}},
+        )
+        for model in ("sgl", "ncl")
+    ),
     loss_row("D13", "faithful", "sdro", "scale_by_batch", True),
     Row(
         *("1.3", "faithful", "ultragcn", "bce"),

@@ -33,7 +33,8 @@ class AdapTau(Criterion):
     warm-up, :math:`w_0 = \log(I U' / 2 Y') / (\mu_+ - \mu)` with the mean cosines
     :math:`\mu_+` of the train pairs and :math:`\mu` of all pairs, over the ``U'``
     users above the 20 % quantile of the degrees and their ``Y'`` pairs. Both are
-    constants, computed once an epoch (:meth:`on_epoch_start`).
+    constants, computed once an epoch (:meth:`on_epoch_start`). Where train pairs are no
+    more alike than all are, :math:`w_0` is the warm-up's.
 
     Defaults are those of AdvInfoNCE's authors (methods.md 2.5, D8).
 
@@ -150,6 +151,8 @@ class AdapTau(Criterion):
         gap = WARM_UP_GAP
         if epoch >= self.warm_up_epochs:
             gap = _gap(encoder, graph, active, torch.stack([user, item])[:, pairs])
+        if gap <= 0 and self.warm_up == "gap":
+            gap = WARM_UP_GAP
         return math.log(room) / gap if gap > 0 else 1 / self.tau
 
 

@@ -23,7 +23,8 @@ class BCE(Criterion):
         \Bigr], \quad
         \beta_{ui} = \frac{1}{d_u} \sqrt{\frac{d_u + 1}{d_i + 1}}
 
-    Scores are inner products; :math:`\beta` is 0 for a user without edges.
+    Scores are inner products; :math:`\beta` is 0 for a user without edges. By default
+    the sum over ``b`` is divided by ``B``.
 
     Args:
         user_degree: ``[U]`` the users' numbers of train edges, by global id.
@@ -91,7 +92,7 @@ class BCE(Criterion):
         pos, neg = batch_scores(z_user, z_item, batch, cosine=False, log_q=False)
         pos_loss = softplus(-pos)  # [B]
         neg_loss = softplus(neg) * batch.neg_importance  # [B, K]
-        count = _num_kept(batch)  # [B] or a number
+        count = batch.num_kept
         loss = self.w1 * pos_loss
         loss = loss + self.negative_weight * self.w3 * neg_loss.sum(-1) / count
         if self.w2 or self.w4:  # beta is a user's factor times an item's
@@ -105,9 +106,3 @@ class BCE(Criterion):
     def _user_factor(self, batch: EdgeBatch, dtype: torch.dtype) -> Tensor:
         degree = self.user_degree[batch.user_id].to(dtype)  # [B]
         return torch.where(degree > 0, (degree + 1).sqrt() / degree.clamp(min=1), 0.0)
-
-
-def _num_kept(batch: EdgeBatch) -> Tensor | int:
-    if batch.neg_mask is None:
-        return batch.dst_neg_index.size(1)
-    return batch.neg_mask.sum(-1).clamp(min=1)

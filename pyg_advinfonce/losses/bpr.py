@@ -38,4 +38,4 @@ class BPR(Criterion):
     ) -> Tensor:
         cosine = self.cosine
         pos, neg = batch_scores(z_user, z_item, batch, cosine=cosine, log_q=False)
-        return bpr(pos, neg, batch.neg_importance)
+        return bpr(pos, neg, batch.neg_importance, batch.num_kept)

@@ -23,9 +23,10 @@ class HDCCF(Criterion):
         \sum_{k \in S} e^{f_k} - \omega e^{s_{ui}}\Bigr), e^{-1 / \tau}\Bigr)
 
     The negatives ``(v, j)`` are the other pairs of the batch, whose items and users
-    come by frequency; an item equal to ``i`` and a user equal to ``u`` are left out.
-    The authors' text and code were not at hand: the equations are a reading of their
-    abstract (methods.md 2.10).
+    come by frequency if train pairs are sampled (``train.sampling = "interaction"``);
+    an item equal to ``i`` and a user equal to ``u`` are left out. The authors' text and
+    code were not at hand: the equations are a reading of their abstract
+    (methods.md 2.10).
 
     Args:
         tau: The temperature.

@@ -46,8 +46,8 @@ class XIR(Criterion):
         count: ``[I]`` how many train pairs each item has.
         tau: The temperature.
         lam: The share of the cache's part.
-        cache_size: How many items, with repetition, the cache holds; 0 gives BIR. The
-            authors' has the batch's size.
+        cache_size: How many items, with repetition, the cache holds; half of it is how
+            many each set has. The authors' has the batch's size. 0 gives BIR.
         popularity: ``q`` is proportional to the count, to its logarithm (of one more)
             or to its power 0.75.
         cache_q: What the cache's draws are corrected by: ``popularity`` as the batch's,

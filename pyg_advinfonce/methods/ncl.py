@@ -35,6 +35,8 @@ def build(
 ) -> Method:
     """Build `NCL <https://arxiv.org/abs/2202.06200>`_: contrast nodes with neighbours.
 
+    The authors' weights belong to batches of 4,096 rows, as the contrasts are sums.
+
     Args:
         graph: The user-item graph.
         criterion: The ranking loss.

@@ -44,7 +44,16 @@ def build(
         first_layer: The encoder's, the first layer in its sum.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
+
+    Raises:
+        ValueError: If the layer is all that is summed, and would meet itself.
     """
+    num_layers = encoder.get("num_layers", 2)
+    if first_layer == layer == num_layers and "alpha" not in encoder:
+        raise ValueError(
+            f"layer {layer} would be contrasted with itself: raise encoder.num_layers "
+            f"(got {num_layers})"
+        )
     options = {"propagate_layers": layer, **encoder}
     objective = Objective(
         {

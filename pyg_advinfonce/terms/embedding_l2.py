@@ -13,7 +13,7 @@ class EmbeddingL2(Term):
     .. math::
         \frac{1}{2 B} \sum_b \Bigl(|e_u|^2 + |e_i|^2 + \sum_j |e_j|^2\Bigr)
 
-    A row counts once for each time it occurs in the batch.
+    A row counts once for each time it occurs in the batch; a masked negative does not.
 
     Args:
         negatives: Whether the last sum is counted.
@@ -29,7 +29,10 @@ class EmbeddingL2(Term):
         penalty = squares(user, batch.src_index) + squares(item, batch.dst_pos_index)
         if self.negatives:
             norms = item.square().sum(-1)  # [I]
-            penalty = penalty + norms[batch.dst_neg_index].sum()
+            norms = norms[batch.dst_neg_index]  # [B, K]
+            if batch.neg_mask is not None:
+                norms = norms.masked_fill(~batch.neg_mask, 0.0)
+            penalty = penalty + norms.sum()
         return penalty / (2 * batch.src_index.numel())
 
 

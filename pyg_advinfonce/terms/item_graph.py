@@ -32,7 +32,7 @@ class ItemGraph(Term):
 
     :math:`S(i)` are the items of the largest weights :math:`\omega_{ij}`; an item is
     usually its own neighbour, as the diagonal of ``G`` is kept. Of equal weights the
-    first items are taken.
+    first items are taken. By default the sum over ``b`` is divided by ``B``.
 
     Args:
         neighbors: ``[I, S]`` the neighbours of each item.

@@ -153,6 +153,16 @@ def test_train_pairs_that_are_less_alike_keep_the_warm_up_s_base():
     assert epoch(criterion, Tables(user, item), 0).base.item() == pytest.approx(5)
 
 
+def test_train_pairs_that_are_less_alike_keep_the_assumed_gap_s_base():
+    criterion = find("adap-tau").build(warm_up="gap", warm_up_epochs=1).double()
+    user, item = torch.ones(cases.NUM_USERS, 1), torch.ones(cases.NUM_ITEMS, 1)
+    item[0] = -1.0
+    encoder = Tables(user.double(), item.double())
+    warm = epoch(criterion, encoder, 0).base.item()
+    assert warm != pytest.approx(5)
+    assert epoch(criterion, encoder, 1).base.item() == pytest.approx(warm)
+
+
 def test_a_warm_up_by_the_assumed_gap():
     criterion = find("adap-tau").build(warm_up="gap").double()
     base = epoch(criterion, Tables(*toy_tables()), 0).base.item()

@@ -29,6 +29,16 @@ def test_dcl_has_a_loss_of_its_own():
         Config.resolve("dcl", "bpr")
 
 
+def test_a_layer_is_not_contrasted_with_itself(graph):
+    said = r"layer 1 would be contrasted with itself: .* \(got 1\)"
+    with pytest.raises(ConfigError, match=said):
+        build("xsimgcl", graph, encoder={"num_layers": 1})
+    with pytest.raises(ConfigError, match=said.replace("1", "2")):
+        build("xsimgcl", graph, method={"layer": 2}, encoder={"first_layer": 2})
+    build("xsimgcl", graph, method={"layer": 2})
+    build("xsimgcl", graph, encoder={"num_layers": 1, "alpha": [0.5, 0.5]})
+
+
 @pytest.mark.parametrize(
     ("model", "encoder", "weights"),
     [

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -116,6 +118,17 @@ def test_l2_without_negatives_to_count(graph):
     step = step_of(graph, toy_batch(5, 0))
     expected = EmbeddingL2(negatives=False)(step)
     torch.testing.assert_close(EmbeddingL2(negatives=True)(step), expected)
+
+
+def test_l2_without_the_negatives_that_are_masked(graph):
+    batch = toy_batch(5, 3)
+    mask = torch.tensor([[True, False, True]] * 5)
+    kept = replace(batch, dst_neg_index=batch.dst_neg_index[:, [0, 2]])
+    penalty, expected = (
+        EmbeddingL2(negatives=True)(step_of(graph, used))
+        for used in (replace(batch, neg_mask=mask), kept)
+    )
+    torch.testing.assert_close(penalty, expected)
 
 
 class Spy(Criterion):
