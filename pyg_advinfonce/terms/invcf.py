@@ -52,6 +52,9 @@ class InvCF(RankingTerm):
         negatives: ``in_batch`` contrasts with the other positives of the batch,
             ``sampled`` with the batch's own negatives.
         cosine: Rank by cosine; the authors' code ranks by inner product.
+
+    Shapes:
+        - **output:** a scalar
     """  # noqa: D205
 
     user_rank: Tensor

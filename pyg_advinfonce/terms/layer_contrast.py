@@ -9,14 +9,24 @@ from pyg_advinfonce.terms.contrast import Contrast
 
 
 class LayerContrast(Contrast):
-    """Contrast a pass's embeddings with one layer of the same pass, as in `"XSimGCL:
+    r"""Contrast a pass's embeddings with one layer of the same pass, as in `"XSimGCL:
     Towards Extremely Simple Graph Contrastive Learning for Recommendation"
     <https://arxiv.org/abs/2209.02544>`_.
 
+    .. math::
+        \mathrm{NCE}(Z, E^{(l)})
+
+    of :class:`~pyg_advinfonce.terms.contrast.Contrast`, with ``Z`` the embeddings of
+    all users ``[U, D]`` and items ``[I, D]``, and :math:`E^{(l)}` their rows in layer
+    ``l``.
+
     Args:
-        layer: The layer, counted from 1.
+        layer: ``l``, counted from 1.
         tau: The temperature.
         candidates: As for :class:`~pyg_advinfonce.terms.contrast.Contrast`.
+
+    Shapes:
+        - **output:** a scalar
     """  # noqa: D205
 
     def __init__(

@@ -24,6 +24,9 @@ class NeighborContrast(Term):
         layer: ``k``; an even one ends at nodes of the same kind.
         tau: The temperature.
         item_weight: The weight of items against users.
+
+    Shapes:
+        - **output:** a scalar
     """  # noqa: D205
 
     needs_whole_graph = True

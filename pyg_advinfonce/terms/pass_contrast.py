@@ -7,11 +7,19 @@ from pyg_advinfonce.terms.contrast import Contrast
 
 
 class PassContrast(Contrast):
-    """Contrast two passes of an encoder over the same graph, which its noise or dropped
-    messages tell apart, as in `"Are Graph Augmentations Necessary? Simple Graph
+    r"""Contrast two passes of an encoder over the same graph, which its noise or
+    dropped messages tell apart, as in `"Are Graph Augmentations Necessary? Simple Graph
     Contrastive Learning for Recommendation" <https://arxiv.org/abs/2112.08679>`_.
 
-    The first pass is the step's own, which other terms see as well.
+    .. math::
+        \mathrm{NCE}(Z', Z'')
+
+    of :class:`~pyg_advinfonce.terms.contrast.Contrast`, with the embeddings of all
+    users ``[U, D]`` and items ``[I, D]`` after each pass. The first pass is the step's
+    own, which other terms see as well.
+
+    Shapes:
+        - **output:** a scalar
     """  # noqa: D205
 
     def forward(self, step: Step) -> Tensor:

@@ -33,6 +33,9 @@ class PrototypeContrast(Term):
             term is zero.
         prototypes: ``all`` centroids are candidates, or those that the ``batch`` is
             assigned to, one for each edge of it (methods.md D10).
+
+    Shapes:
+        - **output:** a scalar
     """  # noqa: D205
 
     needs_whole_graph = True

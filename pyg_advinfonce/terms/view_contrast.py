@@ -14,17 +14,25 @@ View: TypeAlias = HeteroData | Sequence[HeteroData]  # one graph, or one a layer
 
 
 class ViewContrast(Contrast):
-    """Contrast two views of the graph, drawn once an epoch, as in `"Self-supervised
+    r"""Contrast two views of the graph, drawn once an epoch, as in `"Self-supervised
     Graph Learning for Recommendation" <https://arxiv.org/abs/2010.10783>`_.
 
-    Where the authors' code sums over a batch's nodes, repeated ones included, this is
-    the mean over its different nodes (methods.md 3.1).
+    .. math::
+        \mathrm{NCE}(Z(\mathcal{G}'), Z(\mathcal{G}''))
+
+    of :class:`~pyg_advinfonce.terms.contrast.Contrast`, with the embeddings of all
+    users ``[U, D]`` and items ``[I, D]`` on each view. Where the authors' code sums
+    over a batch's nodes, repeated ones included, this is the mean over its different
+    nodes (methods.md 3.1).
 
     Args:
         draw: Returns a new view of the graph, with weights, e.g.
             ``Compose([EdgeDrop(0.1), BipartiteNorm()])``.
         tau: The temperature.
         candidates: As for :class:`~pyg_advinfonce.terms.contrast.Contrast`.
+
+    Shapes:
+        - **output:** a scalar
     """  # noqa: D205
 
     def __init__(
