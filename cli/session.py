@@ -1,6 +1,7 @@
 """One call of ``advnce train``: what it is to train, and where."""
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from pyg_advinfonce.assemble import check
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.run_folder import create_run_folder
+from pyg_advinfonce.small_batch import small_batch
 
 from .seed_loop import SeedLoop
 
@@ -97,10 +100,25 @@ def run(
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
+    if not any("batch_size" in layer.get("train", {}) for layer in plan.layers):
+        configs = _fitting(configs, split_edges(dataset.graph, "train").size(1))
+        config = configs[0]
     check(config, dataset, device=device)
     name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
     folder = create_run_folder(out, name, overwrite=overwrite)
     make_loop(folder, dataset).run(configs)
+
+
+def _fitting(configs: list[Config], num_pairs: int) -> list[Config]:
+    """Shrink the batch size where there are fewer train pairs."""
+    if not 0 < num_pairs < configs[0].train.batch_size:
+        return configs
+    size = small_batch(num_pairs)
+    warnings.warn(
+        f"train.batch_size is {size}, as there are {num_pairs} train pairs",
+        stacklevel=2,
+    )
+    return [config.updated({"train": {"batch_size": size}}) for config in configs]
 
 
 def _configs(plan: Plan) -> list[Config]:

@@ -14,7 +14,7 @@ from .options import CacheDir, DataRoot, Deterministic, Device, Threads
 def train(
     model: str | None = typer.Argument(None, help="A model; see `advnce ls models`."),
     loss: str | None = typer.Option(
-        None, help="A loss; see `advnce ls losses` (default: adv)."
+        None, help="A loss; see `advnce ls losses` (default: the model's first)."
     ),
     data: str | None = typer.Option(
         None,

@@ -14,7 +14,7 @@ LEAST_LOG_Q = math.log(1e-20)
 """The least of ``neg_log_q``; float32 holds the importance that it stands for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EdgeBatch:
     """Positive edges and their negatives, named as ``LinkNeighborLoader`` names them.
 
@@ -59,6 +59,12 @@ class EdgeBatch:
         if self.neg_log_q is not None:
             least = self.neg_log_q.clamp(min=LEAST_LOG_Q)
             object.__setattr__(self, "neg_log_q", least)
+
+    def __repr__(self) -> str:
+        options = ("src_n_id", "dst_n_id", "neg_mask", "neg_log_q")
+        given = [name for name in options if getattr(self, name) is not None]
+        shape = f"B={self.src_index.numel()}, K={self.dst_neg_index.size(1)}"
+        return f"EdgeBatch({', '.join([shape, *given])})"
 
     @property
     def user_id(self) -> Tensor:

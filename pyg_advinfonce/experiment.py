@@ -31,7 +31,7 @@ from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.user_metrics import UserMetrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """One trained seed.
 
@@ -58,6 +58,12 @@ class Result:
     graph: HeteroData = field(kw_only=True)
 
     recommend = recommend
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(
+            f"{name} {value:.4f}" for name, value in self.metrics.items()
+        )
+        return f"Result(best epoch {self.best_epoch} of {len(self.history)}: {metrics})"
 
 
 def train(

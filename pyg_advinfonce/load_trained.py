@@ -17,20 +17,24 @@ from pyg_advinfonce.training.checkpoint import load_weights
 
 
 def load_run(
-    folder: Path, *, root: Path, cache_dir: Path | None = None, device: str = "auto"
+    folder: Path | str,
+    *,
+    root: Path | str = "data",
+    cache_dir: Path | str | None = None,
+    device: str = "auto",
 ) -> LoadedRun:
     """Load a trained seed: its configuration, method and graph, ready for use.
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
-        root: Where the data sets lie.
+        root: Where the data sets lie, unless it was trained on a path's.
         cache_dir: Where processed data is kept.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
 
     Raises:
         CheckpointError: If the folder holds no run.
     """
-    seeds = seed_folders(folder)
+    seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
         names = ", ".join(seed.name for seed in seeds)
         raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")

@@ -1,6 +1,7 @@
 """Where a run is written."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,13 +24,15 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
         out: The folder that was asked for, or None for ``runs/<name>``, numbered if
             that exists.
         name: The run's name; what no folder may be called becomes a dash.
-        overwrite: Replace ``out`` if it is an earlier run's folder.
+        overwrite: Replace the folder, in place of a number, if it is an earlier run's.
 
     Raises:
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
     """
     with _writing(out):
-        return _numbered(name) if out is None else _named(out, overwrite)
+        if out is None and not overwrite:
+            return _numbered(name)
+        return _named(out or Path("runs") / folder_name(name), overwrite)
 
 
 def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
@@ -100,6 +103,11 @@ def _clear(folder: Path, overwrite: bool) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         return
+    if not overwrite and _is_unfinished(folder):
+        raise ConfigError(
+            f"{folder} is a run that has not ended: go on with it by advnce train "
+            f"--resume {shlex.quote(str(folder))}, or choose another --out"
+        )
     if not overwrite:
         raise ConfigError(f"{folder} exists: choose another --out, or --overwrite")
     if not (folder / MARK).is_file():
@@ -110,6 +118,11 @@ def _clear(folder: Path, overwrite: bool) -> None:
     with run_lock(folder):
         pass
     shutil.rmtree(folder)
+
+
+def _is_unfinished(folder: Path) -> bool:
+    has_seeds = any(folder.glob("seed-*/config.toml"))
+    return has_seeds and not (folder / "summary.json").is_file()
 
 
 def seed_folders(run: Path) -> list[Path]:

@@ -93,6 +93,14 @@ def test_exactly_the_known_pairs_are_masked():
     assert not masked.all()
 
 
+def test_a_batch_says_its_shape_and_what_it_has():
+    batch = cases.toy_batch(2, 3)
+    assert repr(batch) == "EdgeBatch(B=2, K=3)"
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    masked = replace(batch, neg_mask=mask)
+    assert repr(masked) == "EdgeBatch(B=2, K=3, neg_mask)"
+
+
 def test_negatives_are_counted_without_the_masked_ones():
     batch = cases.toy_batch(2, 3)
     assert batch.num_kept == 3

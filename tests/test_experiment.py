@@ -305,6 +305,17 @@ def test_one_seed_gives_all_losses_the_same_start(graph):
     assert not torch.equal(tables[0], build_method(other, graph).encoder.user)
 
 
+def test_a_result_and_a_run_say_what_they_are_in_a_line(tmp_path):
+    layers = [{"train": {"epochs": 3, "eval_every": 1}}]
+    config = Config.resolve("mf", "bpr", layers=layers)
+    data = load_dataset("simulated")
+    result = train(config, data, out=tmp_path)
+    metrics = ", ".join(f"{k} {v:.4f}" for k, v in result.metrics.items())
+    assert repr(result) == f"Result(best epoch {result.best_epoch} of 3: {metrics})"
+    run = load_run(str(tmp_path), root="nowhere")  # simulated data lies nowhere
+    assert repr(run) == f"LoadedRun(mf + bpr on {data.fingerprint})"
+
+
 def test_a_run_knows_the_data_it_was_trained_on(tmp_path):
     config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
     train(config, load_dataset("simulated"), out=tmp_path)

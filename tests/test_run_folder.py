@@ -72,6 +72,24 @@ def test_an_existing_run_is_overwritten_on_demand(here):
     assert [path.name for path in here.joinpath("run").iterdir()] == [MARK]
 
 
+def test_a_numbered_run_is_overwritten_on_demand(here):
+    create_run_folder(None, "name").joinpath("result").touch()
+    assert create_run_folder(None, "name", overwrite=True) == Path("runs/name")
+    assert [path.name for path in here.joinpath("runs/name").iterdir()] == [MARK]
+
+
+def test_an_unfinished_run_can_be_gone_on_with(here):
+    run = create_run_folder(here / "my run", "name")
+    run.joinpath("seed-0").mkdir()
+    run.joinpath("seed-0", "config.toml").touch()
+    said = r"has not ended: go on with it by advnce train --resume '.*/my run', or"
+    with pytest.raises(ConfigError, match=said):
+        create_run_folder(run, "name")
+    run.joinpath("summary.json").touch()
+    with pytest.raises(ConfigError, match="exists: choose another --out"):
+        create_run_folder(run, "name")
+
+
 @pytest.mark.parametrize("name", ["runs", "study.sqlite3"])
 def test_a_table_or_a_study_is_no_run_to_overwrite(here, name):
     create_run_folder(here / "kept", "name").joinpath(name).mkdir()

@@ -4,6 +4,7 @@ import shlex
 
 from pyg_advinfonce.config import Train
 from pyg_advinfonce.datasets.splits.split_folder import SplitFolder
+from pyg_advinfonce.small_batch import small_batch
 
 
 def report(folder: SplitFolder) -> str:
@@ -30,7 +31,7 @@ def _batches(pairs: int) -> list[str]:
     """Return the setting with which so few train pairs fill some batches."""
     if pairs >= Train().batch_size:
         return []
-    return ["--set", f"train.batch_size={2 ** max(0, pairs.bit_length() - 3)}"]
+    return ["--set", f"train.batch_size={small_batch(pairs)}"]
 
 
 def _text(value: object) -> str:

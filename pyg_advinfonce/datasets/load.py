@@ -21,8 +21,8 @@ T = TypeVar("T")
 def load_dataset(
     data: str,
     *,
-    root: Path = Path("data"),
-    cache_dir: Path | None = None,
+    root: Path | str = "data",
+    cache_dir: Path | str | None = None,
     valid_fraction: float | None = None,
     **options: object,
 ) -> InteractionDataset | Simulated | TableDataset:
@@ -49,6 +49,7 @@ def load_dataset(
             message = "simulated data has a valid split: valid_fraction is not used"
             warnings.warn(message, DataWarning, stacklevel=2)
         return _make(Simulated, {"size": size} if colon else {}, options)
+    root, cache_dir = Path(root), None if cache_dir is None else Path(cache_dir)
     files = {"cache_dir": cache_dir, "valid_fraction": valid_fraction}
     if data in DATASETS:
         named: type[InteractionDataset] = resolve("dataset", data)

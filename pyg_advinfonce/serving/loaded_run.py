@@ -13,7 +13,7 @@ from pyg_advinfonce.serving.export import export
 from pyg_advinfonce.serving.recommend import recommend
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
     """One trained seed; it unpacks into ``config, method, graph``.
 
@@ -28,6 +28,10 @@ class LoadedRun:
     method: Method
     graph: HeteroData
     fingerprint: str
+
+    def __repr__(self) -> str:
+        config = self.config
+        return f"LoadedRun({config.model} + {config.criterion} on {self.fingerprint})"
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.config, self.method, self.graph))

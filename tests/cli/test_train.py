@@ -382,6 +382,23 @@ def test_foreign_folders_are_never_overwritten(advnce, folder):
     assert folder.joinpath("mine/thesis.tex").is_file()
 
 
+def test_batches_of_little_data_are_small_unless_their_size_is_given(
+    advnce, folder, split_folder
+):
+    words = ["train", "mf", "--data", split_folder(), "--epochs", 1, "--out", "run"]
+    words += ["--set", "train.num_negatives=1"]
+    with pytest.warns(UserWarning, match="batch_size is 1, as there are 7 train pairs"):
+        found = advnce(*words)
+    assert found.code == 0
+    assert "train.batch_size=1 " in found.err
+    assert Config.load(folder / "run/seed-0/config.toml").train.batch_size == 1
+    found = advnce(*words, "--overwrite", "--set", "train.batch_size=8")
+    assert (found.code, found.line[:45]) == (
+        2,
+        "train.batch_size 8 exceeds the 7 train pairs:",
+    )
+
+
 def test_a_folder_of_one_s_own_with_an_odd_name(advnce, folder, split_folder):
     data, out = split_folder("données à moi " + "ü" * 80), "mes essais/été"
     words = ["mf", "--data", data, "--epochs", 1, *SMALL]
