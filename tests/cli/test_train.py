@@ -386,8 +386,8 @@ def test_foreign_folders_are_never_overwritten(advnce, folder):
 def test_batches_of_little_data_are_small_unless_their_size_is_given(
     advnce, folder, split_folder
 ):
-    words = ["train", "mf", "--data", split_folder(), "--epochs", 1, "--out", "run"]
-    words += ["--set", "train.num_negatives=1"]
+    data = ["--loss", "bpr", "--data", split_folder()]
+    words = ["train", "mf", *data, "--epochs", 1, "--out", "run"]
     found = advnce(*words)
     said = "advnce: warning: train.batch_size is 1, as there are 7 train pairs\n"
     assert (found.code, found.err[: len(said)]) == (0, said)
