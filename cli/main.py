@@ -26,6 +26,7 @@ from . import (
     recommend,
     report,
     reproduce,
+    settings,
     train,
     tune,
 )
@@ -50,6 +51,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.add_typer(data.app)
 app.command("report")(report.report)
 app.command("ls")(ls.ls)
+app.command("settings")(settings.settings)
 app.command("doctor")(doctor.doctor)
 
 

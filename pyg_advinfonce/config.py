@@ -29,7 +29,26 @@ NEIGHBOR_SAMPLERS = ("pyg_lib", "torch_sparse")
 
 
 class Train(BaseModel):
-    """The section ``[train]``."""
+    """The section ``[train]``.
+
+    Attributes:
+        epochs: How many epochs there are at most.
+        batch_size: How many train pairs a batch has.
+        num_negatives: How many items each pair is contrasted with, where the loss
+            samples them.
+        lr: Adam's learning rate.
+        l2: The weight of the L2 penalty on the embeddings.
+        eval_every: How many epochs lie between two validations.
+        patience: How many validations without a better one end training.
+        sampling: ``user`` draws users in turn and one of their items, ``interaction``
+            each train pair once an epoch.
+        exclude_positives: Never draw what a user has in train as a negative.
+        loader: ``full`` propagates over the whole graph, ``neighbor`` over each batch's
+            sampled neighbourhood.
+        num_neighbors: How many neighbours a node keeps in each hop, -1 for all.
+        num_workers: How many processes sample neighbours, 0 for none.
+        seed: The seed of everything that is random.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

@@ -34,7 +34,7 @@ class LightGCN(Encoder):
         num_users: The number of users.
         num_items: The number of items.
         dim: The width of the embeddings.
-        num_layers: ``L``.
+        num_layers: ``L``, the number of layers.
         alpha: The layers' weights ``[L + 1]`` (default: all equal).
         first_layer: The first layer that the default weights count.
         propagate_layers: How many layers there are to ask for, at least ``L``

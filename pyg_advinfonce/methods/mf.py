@@ -14,6 +14,8 @@ from pyg_advinfonce.terms.base import RankingTerm
 def build(
     graph: HeteroData,
     criterion: Criterion | RankingTerm,
+    *,
+    num_layers: int = 0,
     **options: Any,  # noqa: ANN401
 ) -> Method:
     """Build matrix factorisation: LightGCN without layers.
@@ -21,12 +23,12 @@ def build(
     Args:
         graph: The user-item graph.
         criterion: The ranking loss.
-        **options: Those of :func:`pyg_advinfonce.methods.lightgcn.build` but
-            ``num_layers``.
+        num_layers: None.
+        **options: Those of :func:`pyg_advinfonce.methods.lightgcn.build`.
 
     Raises:
         ConfigError: If layers are asked for.
     """
-    if options.get("num_layers", 0) != 0:
+    if num_layers != 0:
         raise ConfigError("mf has no layers: use the model lightgcn for num_layers > 0")
-    return lightgcn.build(graph, criterion, **(options | {"num_layers": 0}))
+    return lightgcn.build(graph, criterion, **options, num_layers=0)

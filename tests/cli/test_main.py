@@ -14,7 +14,16 @@ import pyg_advinfonce
 from pyg_advinfonce.errors import MemoryShortageError
 
 COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
-VERBS = ["train", "evaluate", "compare", "reproduce", "data", "ls", "doctor"]
+VERBS = [
+    "train",
+    "evaluate",
+    "compare",
+    "reproduce",
+    "data",
+    "ls",
+    "settings",
+    "doctor",
+]
 
 
 def start(*words, stdout=subprocess.PIPE):

@@ -1,0 +1,44 @@
+"""``advnce settings``: what ``--set`` can set, and to what it is set."""
+
+import textwrap
+
+import typer
+
+WIDTH = 88
+
+
+def settings(
+    model: str = typer.Argument("lightgcn", help="A model; see `advnce ls models`."),
+    loss: str | None = typer.Option(
+        None, help="A loss; see `advnce ls losses` (default: the model's first)."
+    ),
+    data: str = typer.Option(
+        "simulated", help="A data set, whose packaged settings count."
+    ),
+    preset: str = typer.Option("default", help="default, repro or faithful."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """List all settings of a model with a loss, with their values and meanings."""
+    import json
+
+    from pyg_advinfonce.config import Config
+    from pyg_advinfonce.settings import settings as all_settings
+
+    config = Config.resolve(model, loss, data, preset=preset)
+    rows = all_settings(config)
+    if as_json:
+        typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
+        return
+    typer.echo(f"{config.model} + {config.criterion} on {config.dataset}")
+    for row in rows:
+        value = json.dumps(_finite(row.value)).strip('"')
+        shown = "not set" if row.value is None else value
+        typer.echo(f"\n{'*' if row.is_set else ' '} {row.name} = {shown}")
+        for line in textwrap.wrap(row.meaning, WIDTH - 6):
+            typer.echo(f"      {line}")
+    typer.echo("\n* not the library's default: packaged for this data, loss or preset")
+
+
+def _finite(value: object) -> object:
+    """Write what JSON has no number for as TOML does."""
+    return "inf" if value == float("inf") else value

@@ -1,0 +1,25 @@
+import json
+
+
+def test_settings_are_listed_with_values_and_meanings(advnce):
+    found = advnce("settings", "lightgcn", "--loss", "adv", "--data", "coat")
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith("lightgcn + adv on coat\n")
+    assert "\n* loss.tau = 0.75\n      The temperature.\n" in found.out
+    assert "\n  loss.reverse = false\n" in found.out
+    assert "\n  encoder.alpha = not set\n" in found.out
+    assert "\n  loss.max_kl = inf\n" in found.out
+    assert max(map(len, found.out.splitlines())) <= 88
+
+
+def test_as_json(advnce):
+    found = advnce("settings", "sgl", "--preset", "repro", "--json")
+    values = json.loads(found.out)
+    assert values["method.weight"] == 0.2
+    assert values["encoder.alpha"] is None
+
+
+def test_another_pair_is_an_error(advnce):
+    found = advnce("settings", "sgl", "--loss", "ccl")
+    assert found.code == 2
+    assert "'sgl' does not take the loss 'ccl'" in found.line
