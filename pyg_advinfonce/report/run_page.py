@@ -8,9 +8,8 @@ from pyg_advinfonce.config import Config, comparable
 from pyg_advinfonce.report.curves import GEOMETRY, HARDNESS, TRAINING, charts
 from pyg_advinfonce.report.read import Seed
 from pyg_advinfonce.report.run_figures import run_figures
+from pyg_advinfonce.settings import settings
 from pyg_advinfonce.summary import spread, spread_text
-
-SECTIONS = ("train", "encoder", "loss", "hardness", "method", "data")
 
 
 def run_page(
@@ -96,14 +95,13 @@ def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
 
 
 def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the settings by section; the seed is a run's, not a setting."""
-    found = config.model_dump(exclude_none=True)
-    found["train"].pop("seed")
-    return [
-        (section, [(key, show(value)) for key, value in found[section].items()])
-        for section in SECTIONS
-        if found[section]
-    ]
+    """Return all settings by section; the seed is a run's, not a setting."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for setting in settings(config):
+        section, key = setting.name.split(".")
+        if setting.value is not None and setting.name != "train.seed":
+            found.setdefault(section, []).append((key, show(setting.value)))
+    return list(found.items())
 
 
 def show(value: object) -> str:

@@ -41,6 +41,8 @@ def test_every_seed_has_a_row(page):
 def test_settings_are_listed_and_the_seed_is_not_one(page):
     settings = {section: dict(pairs) for section, pairs in page["settings"]}
     assert settings["loss"]["tau"] == "0.75"
+    assert settings["loss"]["reverse"] == "False"  # a default
+    assert "alpha" not in settings["encoder"]
     assert "seed" not in settings["train"]
     assert page["seeds"] == [0, 1]
 
