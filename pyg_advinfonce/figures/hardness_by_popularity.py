@@ -129,7 +129,7 @@ def draw(table: pd.DataFrame) -> "Figure":
         draw_band(axes, rows["rank"] + 1, rows, color, alpha=0.2)
         ends.append((float(rows["mean"].iloc[-1]), label, color))
     axes.set_xlim(1, width)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.15 * axes.dataLim.y1)
     axes.set_xticks([1, width // 4, width // 2, 3 * width // 4, width])
     axes.set_xlabel("popularity rank of the negative in its row")
     axes.set_title(f"Mean p(j | u, i); dashed: 1/{width}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+DASHES = ("solid", "dashed", "dashdot", "dotted")
 
 
 class Curve(NamedTuple):
@@ -124,7 +125,8 @@ def _has(seed: Seed, column: str) -> bool:
 def draw(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
     """Draw a panel, a line a seed."""
     figure, [[axes]] = new_figure(3.9, 2.3)
-    for (label, column), color in zip(curve.lines.items(), COLORS, strict=False):
+    looks = zip(COLORS, DASHES, strict=True)  # lines may coincide
+    for (label, column), (color, dash) in zip(curve.lines.items(), looks, strict=False):
         for number, seed in enumerate(s for s in seeds if _has(s, column)):
             known = seed.history.dropna(subset=column)
             alpha = 1.0 if len(seeds) == 1 else 0.65
@@ -133,6 +135,7 @@ def draw(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
                 known[column],
                 color=color,
                 alpha=alpha,
+                linestyle=dash,
                 linewidth=1.6,
                 label=label if number == 0 else None,
             )
@@ -145,6 +148,7 @@ def draw(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
     if len(curve.lines) > 1:
         axes.legend(loc="best")
     axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
     axes.margins(x=0.01)
     return figure
 

@@ -142,6 +142,7 @@ def _progress(rows: Sequence[Row], monitor: str) -> Chart:
     low = min(values)
     axes.plot(others, [low] * len(others), "x", color=GREY, label="not completed")
     axes.set_xlabel("trial")
+    axes.locator_params(axis="x", integer=True)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, **TIGHT)
     title = f"{monitor} by trial"
     note = "Trials that were pruned or failed are crosses at the bottom."
