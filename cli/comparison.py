@@ -1,5 +1,6 @@
 """Compared runs as a table for a person."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pyg_advinfonce.summary import spread_text
 
 from .table import aligned
 
+WIDTH = 88
 HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
 
 
@@ -19,7 +21,17 @@ def comparison_text(summary: Mapping[str, Any]) -> str:
     lines = [f"data  {summary['data']}"]
     for metric, rows in summary["metrics"].items():
         lines += ["", *aligned(_rows(summary, metric, rows))]
-    return "\n".join([*lines, "", *_notes(summary)])
+    return "\n".join([*lines, "", *_differing(summary), *_notes(summary)])
+
+
+def _differing(summary: Mapping[str, Any]) -> list[str]:
+    """Say in which settings the runs differ, in their order."""
+    texts = [
+        f"{name} {' / '.join('default' if v is None else str(v) for v in values)}"
+        for name, values in summary["differing"].items()
+    ]
+    text = ", ".join(texts) or "in nothing but their seeds"
+    return textwrap.wrap(f"settings differ: {text}", WIDTH, subsequent_indent="  ")
 
 
 def _rows(

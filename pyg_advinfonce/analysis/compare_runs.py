@@ -7,6 +7,7 @@ from typing import Any
 
 from pyg_advinfonce.analysis.compare import Seeds, compare
 from pyg_advinfonce.analysis.corrected import corrected
+from pyg_advinfonce.analysis.differing import differing
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.finished import read_run
 from pyg_advinfonce.seed_text import seed_text
@@ -48,6 +49,7 @@ def compare_runs(
         "data": runs[0][0].fingerprint,
         "runs": [str(folder) for folder in folders],
         "seeds": [[seed.seed for seed in run] for run in runs],
+        "differing": differing([run[0].config for run in runs]),
         "metrics": {
             n: [
                 _spread(runs[0], n),

@@ -40,6 +40,14 @@ def test_the_table_for_a_person(advnce, runs):
     assert other.split()[0] == "infonce"
     assert " %)" in other
     assert "few pairs for a t-test (2)" in found.out
+    assert (
+        "\nsettings differ: criterion bpr / infonce, train.num_negatives" in found.out
+    )
+
+
+def test_the_same_run_twice_differs_in_nothing(advnce, runs):
+    found = advnce("compare", "bpr", "bpr")
+    assert "\nsettings differ: in nothing but their seeds\n" in found.out
 
 
 def test_other_data_is_refused(advnce, folder, runs):
