@@ -4,6 +4,8 @@ import textwrap
 
 import typer
 
+from pyg_advinfonce.registry import check_pair
+
 WIDTH = 88
 
 
@@ -19,6 +21,7 @@ def settings(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """List all settings of a model with a loss, with their values and meanings."""
+    check_pair(model, loss)
     import json
 
     from pyg_advinfonce.config import Config

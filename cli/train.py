@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import check_pair
 
 from .options import CacheDir, DataRoot, Deterministic, Device, Threads
 
@@ -80,6 +81,8 @@ def train(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Train a model and evaluate it on every held-out split."""
+    if model is not None:
+        check_pair(model, loss)
     from pyg_advinfonce.deterministic import use_deterministic_algorithms
     from pyg_advinfonce.find_device import find_device
 

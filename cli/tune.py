@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from pyg_advinfonce.registry import check_pair
+
 from .options import CacheDir, DataRoot, Device, Threads
 
 
@@ -47,6 +49,7 @@ def tune(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Search for good settings by the validation split alone."""
+    check_pair(model, loss)
     from . import session, study
     from .threads import use_threads
 

@@ -335,8 +335,8 @@ def find_reproduction(name: str) -> Entry:
     return REPRODUCTIONS[name]
 
 
-def check_pair(model: str, loss: str) -> None:
-    """Check that a model and a loss are known and go together.
+def check_pair(model: str, loss: str | None) -> None:
+    """Check that a model and a loss, if one is named, are known and go together.
 
     Raises:
         UnknownNameError: If a table has no such name.
@@ -344,6 +344,8 @@ def check_pair(model: str, loss: str) -> None:
     """
     if model not in MODELS:
         raise unknown("model", model, MODELS)
+    if loss is None:
+        return
     if loss not in LOSSES:
         raise unknown("loss", loss, MODELS[model].losses)
     known = MODELS[model].losses

@@ -47,7 +47,10 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": BASICS | {"graph"},
     "presets": BASICS,
     "config": BASICS | {"presets"},
-    "run_folder": BASICS,
+    "run_lock": BASICS,
+    "run_folder": BASICS | {"run_lock"},
+    "small_batch": set(),
+    "settings": BASICS | {"config", "hardness", "losses"},
     "per_user": BASICS,
     "seed_text": set(),
     "spreadsheet_text": set(),
@@ -92,9 +95,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report": BASICS
     | {"graph", "config", "load_trained", "run_folder", "finished", "summary"}
-    | {"figures", "training"},
+    | {"figures", "training", "settings"},
     "finished": BASICS | {"config", "run_folder"},
-    "analysis": BASICS | {"finished", "per_user", "seed_text", "summary"},
+    "analysis": BASICS | {"config", "finished", "per_user", "seed_text", "summary"},
     "reproduction": BASICS
     | {"graph", "config", "assemble", "experiment", "find_device"}
     | {"finished", "summary", "analysis", "seed_text", "spreadsheet_text"}
@@ -105,7 +108,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
     | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
     | {"serving", "assemble", "find_device", "load_trained", "seed_folder"}
-    | {"check_data"},
+    | {"check_data", "graph", "run_lock", "settings", "small_batch"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard
@@ -312,13 +315,25 @@ def test_what_is_loaded_is_seen():
     ],
 )
 def test_a_command_that_only_prints_loads_nothing_heavy(words):
-    code = f"""
+    assert loaded_by_command(words, code=0) <= {"pydantic"}  # Typer's for arguments
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["train lightgnc", "train sgl --loss ccl", "tune mf --loss x", "settings lightgnc"],
+)
+def test_a_wrong_name_is_told_before_anything_heavy_is_loaded(words):
+    assert loaded_by_command(words, code=2) <= {"pydantic"}
+
+
+def loaded_by_command(words: str, code: int) -> set[str]:
+    """Call ``advnce`` in a new interpreter, and return the same of it."""
+    return loaded_by(f"""
 import sys
 sys.argv = ["advnce", *{words.split()!r}]
 from {NAME}.cli.main import main
 try:
     main()
 except SystemExit as stop:
-    assert not stop.code, stop.code
-"""
-    assert loaded_by(code) <= {"pydantic"}  # Typer converts arguments with it
+    assert (stop.code or 0) == {code}, stop.code
+""")
