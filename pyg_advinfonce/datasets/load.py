@@ -75,6 +75,8 @@ def find_folder(data: str, root: Path) -> Path:
         )
     if Path(data).suffix.lower() in _TABLES:
         raise DatasetNotFoundError(f"{data}: no such file")
+    if data and not is_bare:
+        raise DatasetNotFoundError(f"{data}: no such folder or table, seen from here")
     known = unknown("data set", data, DATASETS)
     raise UnknownNameError(
         f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "

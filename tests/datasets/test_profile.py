@@ -5,7 +5,7 @@ import pytest
 
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.datasets.profile import profile
-from pyg_advinfonce.errors import DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.errors import DatasetNotFoundError
 
 
 def test_a_small_folder(make_folder):
@@ -55,7 +55,7 @@ def test_a_published_set_has_terms(splits, make_folder):
 
 
 def test_nothing_to_describe(tmp_path):
-    with pytest.raises(UnknownNameError, match="unknown data set"):
+    with pytest.raises(DatasetNotFoundError, match="no such folder or table"):
         profile("../no/folder", tmp_path)
     with pytest.raises(DatasetNotFoundError, match="'coat' needs"):
         profile("coat", tmp_path)

@@ -2,7 +2,7 @@ import pytest
 
 from pyg_advinfonce.datasets.published import PublishedFile
 from pyg_advinfonce.datasets.verify import verify
-from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_folder_that_nobody_published(toy, tmp_path):
     (toy / "toy" / "valid.txt").write_text("0 3\n")
     with pytest.raises(ConfigError, match=r"toy holds no published file: expected"):
         verify(str(toy / "toy"))
-    with pytest.raises(UnknownNameError, match="unknown data set"):
+    with pytest.raises(DatasetNotFoundError, match="no such folder or table"):
         verify("../no/folder", tmp_path)
     with pytest.raises(DatasetNotFoundError, match="`advnce data fetch kuairec`"):
         verify("kuairec", tmp_path)

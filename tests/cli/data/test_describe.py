@@ -58,8 +58,15 @@ def test_a_table_that_is_not_there(advnce):
     assert (found.code, found.line) == (2, "no.csv: no such file")
 
 
-@pytest.mark.parametrize("data", ["../../x", "cota", ""])
-def test_what_is_not_there(advnce, data):
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("../../x", "../../x: no such folder or table, seen from here"),
+        ("cota", "unknown data set 'cota', did you mean 'coat'?"),
+        ("", "unknown data set ''"),
+    ],
+)
+def test_what_is_not_there(advnce, data, said):
     found = advnce("data", "describe", data)
     assert found.code == 2
-    assert "unknown data set" in found.line
+    assert found.line.startswith(said)

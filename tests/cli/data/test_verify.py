@@ -33,4 +33,4 @@ def test_nothing_is_there(advnce, folder):
     found = advnce("data", "verify", "coat")
     assert found.code == 2
     assert "`advnce data fetch coat`" in found.line
-    assert "unknown data set '../../x'" in advnce("data", "verify", "../../x").line
+    assert "../../x: no such folder" in advnce("data", "verify", "../../x").line
