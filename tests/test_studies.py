@@ -11,10 +11,10 @@ from pyg_advinfonce.config import NAMES, Config, packaged, read_toml
 from pyg_advinfonce.tuning.space import flatten, search_space
 
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
-STUDIES = sorted(FOLDER.glob("*/*.json"))
+STUDIES = sorted(FOLDER.rglob("*.json"))
 
 study = pytest.mark.parametrize(
-    "file", STUDIES, ids=lambda file: f"{file.parent.name}-{file.stem}"
+    "file", STUDIES, ids=lambda file: "-".join(file.relative_to(FOLDER).parts)
 )
 
 
@@ -39,9 +39,10 @@ def test_a_study_and_its_settings_belong_together(file):
     assert set(best_of(file)) <= set(search_space(config))
 
 
-@pytest.mark.parametrize("data", ["coat", "yahoo"])
+@pytest.mark.parametrize("data", ["coat", "yahoo", "selfrec/yahoo"])
 def test_all_methods_had_as_many_trials_and_epochs(data):
-    summaries = [json.loads(f.read_text()) for f in STUDIES if f.parent.name == data]
+    files = (FOLDER / data).glob("*.json")
+    summaries = [json.loads(file.read_text()) for file in files]
     effort = {(s["trials"]["finished"], s["epochs"], s["monitor"]) for s in summaries}
     assert len(effort) == 1
     assert effort.pop()[2] == "valid/recall@20"
