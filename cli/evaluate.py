@@ -1,6 +1,7 @@
 """``advnce evaluate``: rank the held-out splits with a trained run."""
 
 import json
+import warnings
 from pathlib import Path
 
 import typer
@@ -30,11 +31,13 @@ def evaluate(
     from pyg_advinfonce.errors import ConfigError
     from pyg_advinfonce.experiment import evaluate as rank_splits
     from pyg_advinfonce.finite import finite
+    from pyg_advinfonce.graph import num_nodes
     from pyg_advinfonce.load_trained import load_run
     from pyg_advinfonce.run_folder import seed_folders
-    from pyg_advinfonce.summary import spread, spread_text
+    from pyg_advinfonce.summary import spread
     from pyg_advinfonce.training.evaluator import Evaluator
 
+    from .table import aligned, split_rows
     from .threads import use_threads
 
     use_threads(threads)
@@ -45,11 +48,15 @@ def evaluate(
         _, method, graph = load_run(
             folder, root=data_root, cache_dir=cache_dir, device=device
         )
+        if max(k) > num_nodes(graph)[1] and not found:
+            warnings.warn(
+                f"-k {max(k)} is more than the {num_nodes(graph)[1]} items",
+                stacklevel=2,
+            )
         evaluator = Evaluator(graph, k=k, strict=strict)
         found.append(finite(rank_splits(method, graph, evaluator)))
     metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
         return
-    for name, value in metrics.items():
-        typer.echo(f"{name:<28}{spread_text(value)}")
+    typer.echo("\n".join(aligned(split_rows(metrics))))

@@ -9,15 +9,10 @@ from pyg_advinfonce.summary import spread_text
 
 def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     """Return the metrics by split, the paper's beside them, and where the run lies."""
-    metrics = summary["metrics"]
-    splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
-    columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
-    ordered = sorted(splits, key=lambda s: s == "valid")
-    rows = [["split", *columns]]
-    for split in ordered:
-        rows.append([split, *(spread_text(metrics[f"{split}/{c}"]) for c in columns)])
+    rows = split_rows(summary["metrics"])
+    (_, *columns), *splits = rows
     paper = comparable(Config.model_validate(summary["config"]))
-    for split in ordered:
+    for split, *_ in splits:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:
             cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
@@ -25,6 +20,16 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     return "\n".join(
         [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
     )
+
+
+def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return the spread of each metric, a row a split, the validation split last."""
+    splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
+    columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
+    rows = [["split", *columns]]
+    for split in sorted(splits, key=lambda s: s == "valid"):
+        rows.append([split, *(spread_text(metrics[f"{split}/{c}"]) for c in columns)])
+    return rows
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:

@@ -37,9 +37,20 @@ def test_a_run_evaluates_to_what_it_has_saved(advnce, folder, words):
 
 
 def test_a_table_for_a_person(advnce, run):
-    lines = advnce("evaluate", run).out.splitlines()
-    expected = {name: f"{value:.4f}" for name, value in saved(run).items()}
-    assert dict(line.split() for line in lines) == expected
+    head, *rows = map(str.split, advnce("evaluate", run).out.splitlines())
+    found = {
+        f"{split}/{metric}": value
+        for split, *values in rows
+        for metric, value in zip(head[1:], values, strict=True)
+    }
+    assert found == {name: f"{value:.4f}" for name, value in saved(run).items()}
+    assert [row[0] for row in rows] == ["test", "valid"]
+
+
+@pytest.mark.filterwarnings("default:-k 1000 is more than")
+def test_a_list_of_more_than_all_items_is_a_warning(advnce, run):
+    found = advnce("evaluate", run, "-k", 1000, "-k", 5)
+    assert found.err == "advnce: warning: -k 1000 is more than the 295 items\n"
 
 
 def test_other_lengths(advnce, run):
