@@ -3,6 +3,7 @@
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -43,7 +44,7 @@ def evaluate(
     use_threads(threads)
     if min(k) < 1:
         raise ConfigError(f"-k must be positive (got {min(k)})")
-    found = []
+    found: list[dict[str, Any]] = []
     for folder in seed_folders(run):
         _, method, graph = load_run(
             folder, root=data_root, cache_dir=cache_dir, device=device
