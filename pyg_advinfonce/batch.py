@@ -116,7 +116,8 @@ class EdgeBatch:
 
         Raises:
             GraphError: If the batch was not sampled in triplet mode.
-            ValueError: If the weights cannot be those of a sampler.
+            ValueError: If the weights cannot be those of a sampler, or the pairs to
+                exclude have another shape.
         """
         if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
             raise GraphError(
@@ -148,7 +149,13 @@ class EdgeBatch:
         )
 
     def mask_pairs(self, pairs: Tensor) -> "EdgeBatch":
-        """Mask the negatives that are among the global user-item ``pairs [2, E]``."""
+        """Mask the negatives that are among the global user-item ``pairs [2, E]``.
+
+        Raises:
+            ValueError: If the pairs have another shape.
+        """
+        if pairs.dim() != 2 or pairs.size(0) != 2:
+            raise ValueError(f"pairs must be [2, E] (got {tuple(pairs.shape)})")
         if pairs.size(1) == 0 or self.dst_neg_index.numel() == 0:
             return self
         width = max(int(pairs[1].max()), int(self.neg_id.max())) + 1

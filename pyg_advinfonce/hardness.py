@@ -127,8 +127,13 @@ class EmbeddingHardness(Hardness):
         x_user: Tensor | None = None,
         x_item: Tensor | None = None,
     ) -> Tensor:
-        psi = self.user.index_select(0, batch.user_id)  # [B, D]
-        return edge_scores(psi, self.item, batch.neg_id)
+        try:
+            psi = self.user.index_select(0, batch.user_id)  # [B, D]
+            return edge_scores(psi, self.item, batch.neg_id)
+        except IndexError as error:
+            size = f"{len(self.user)} users and {len(self.item)} items"
+            reason = f"the hardness is of {size}, the batch holds others"
+            raise IndexError(f"{reason}: {error}") from error
 
     def penalty(self, batch: EdgeBatch) -> Tensor:
         r"""Return half the squared norms of a batch's rows, a positive edge.

@@ -155,6 +155,13 @@ def test_rows_of_the_whole_graph_are_global_ids():
         assert torch.equal(getattr(whole, name), getattr(local, name))
 
 
+@pytest.mark.parametrize("shape", [(3, 2), (2,), (2, 2, 2)])
+def test_pairs_of_another_shape_are_refused(shape):
+    exclude = torch.zeros(shape, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"pairs must be \[2, E\] \(got \("):
+        EdgeBatch.from_hetero(loader_batch([0, 1]), exclude=exclude)
+
+
 @pytest.mark.parametrize(
     ("src", "pos", "neg", "message"),
     [

@@ -294,3 +294,14 @@ def test_an_unknown_kind_is_an_error_with_a_hint(graph):
 def test_the_base_has_no_logits():
     with pytest.raises(NotImplementedError, match="Hardness has no logits"):
         Hardness()(*single(), cases.toy_batch())
+
+
+@pytest.mark.parametrize(
+    ("users", "items"), [(2, cases.NUM_ITEMS), (cases.NUM_USERS, 2)]
+)
+def test_a_hardness_of_another_graph_says_so(users, items):
+    batch = EdgeBatch(torch.tensor([3]), torch.tensor([0]), torch.tensor([[4]]))
+    hardness = EmbeddingHardness(users, items, dim=3)
+    said = f"the hardness is of {users} users and {items} items, the batch holds others"
+    with pytest.raises(IndexError, match=said):
+        hardness(*single(), batch)

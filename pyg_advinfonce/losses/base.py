@@ -115,8 +115,13 @@ def batch_scores(
     batch's ``neg_log_q`` is taken off; without ``log_q`` the caller must see to it.
 
     Raises:
-        ValueError: If the batch has no negatives.
+        ValueError: If the batch has no negatives, or users and items other widths.
     """
+    if z_user.size(-1) != z_item.size(-1):
+        raise ValueError(
+            "z_user [U, D] and z_item [I, D] must agree in D "
+            f"(got {tuple(z_user.shape)} and {tuple(z_item.shape)})"
+        )
     user = z_user.index_select(0, batch.src_index)  # [B, D]
     user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
     item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]

@@ -291,6 +291,13 @@ def test_a_batch_without_negatives_is_an_error_that_says_what_to_do(case):
         loss_of(criterion, toy_tables(torch.float32), batch)
 
 
+@some_cases(lambda case: case.build().negatives == "sampled" and case.loss != "invcf")
+def test_users_and_items_have_the_same_width(case):
+    z_user, z_item = toy_tables()
+    with pytest.raises(ValueError, match=r"(z_user|x_src) .* must agree in D "):
+        loss_of(case.build().double(), (z_user, z_item[:, :-1]), toy_batch())
+
+
 @every_case
 def test_an_eval_forward_is_pure(case):
     criterion, tables, batch = case.build().eval(), toy_tables(), toy_batch()
