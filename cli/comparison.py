@@ -27,10 +27,10 @@ def comparison_text(summary: Mapping[str, Any]) -> str:
 def _differing(summary: Mapping[str, Any]) -> list[str]:
     """Say in which settings the runs differ, in their order."""
     texts = [
-        f"{name} {' / '.join('default' if v is None else str(v) for v in values)}"
+        f"{name} {' / '.join('not set' if v is None else str(v) for v in values)}"
         for name, values in summary["differing"].items()
     ]
-    text = ", ".join(texts) or "in nothing but their seeds"
+    text = ", ".join(texts) or "none"
     return textwrap.wrap(f"settings differ: {text}", WIDTH, subsequent_indent="  ")
 
 

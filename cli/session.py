@@ -10,6 +10,7 @@ import torch
 
 from pyg_advinfonce.assemble import check
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
+from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
@@ -100,8 +101,8 @@ def run(
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
-    if not any("batch_size" in layer.get("train", {}) for layer in plan.layers):
-        configs = _fitting(configs, split_edges(dataset.graph, "train").size(1))
+    if fitting := fit_to_data(config, dataset, plan.layers):
+        configs = [config.updated(fitting) for config in configs]
         config = configs[0]
     check(config, dataset, device=device)
     name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
@@ -109,16 +110,18 @@ def run(
     make_loop(folder, dataset).run(configs)
 
 
-def _fitting(configs: list[Config], num_pairs: int) -> list[Config]:
-    """Shrink the batch size where there are fewer train pairs."""
-    if not 0 < num_pairs < configs[0].train.batch_size:
-        return configs
+def fit_to_data(config: Config, dataset: Dataset, layers: list[Sections]) -> Sections:
+    """Return a smaller batch size, for little data, unless a size was chosen."""
+    num_pairs = split_edges(dataset.graph, "train").size(1)
+    is_chosen = any("batch_size" in layer.get("train", {}) for layer in layers)
+    if is_chosen or not 0 < num_pairs < config.train.batch_size:
+        return {}
     size = small_batch(num_pairs)
     warnings.warn(
         f"train.batch_size is {size}, as there are {num_pairs} train pairs",
         stacklevel=2,
     )
-    return [config.updated({"train": {"batch_size": size}}) for config in configs]
+    return {"train": {"batch_size": size}}
 
 
 def _configs(plan: Plan) -> list[Config]:

@@ -24,7 +24,7 @@ def settings(
     check_pair(model, loss)
     import json
 
-    from pyg_advinfonce.config import Config
+    from pyg_advinfonce.config import Config, packaged
     from pyg_advinfonce.settings import settings as all_settings
 
     config = Config.resolve(model, loss, data, preset=preset)
@@ -32,14 +32,16 @@ def settings(
     if as_json:
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return
-    typer.echo(f"{config.model} + {config.criterion} on {config.dataset}")
+    own = packaged(config.dataset, config.model, config.criterion)
+    known = "" if own else ", for which no settings are packaged"
+    typer.echo(f"{config.model} + {config.criterion} on {config.dataset}{known}")
     for row in rows:
         value = json.dumps(_finite(row.value)).strip('"')
         shown = "not set" if row.value is None else value
-        typer.echo(f"\n{'*' if row.is_set else ' '} {row.name} = {shown}")
+        typer.echo(f"\n{' ' if row.is_default else '*'} {row.name} = {shown}")
         for line in textwrap.wrap(row.meaning, WIDTH - 6):
             typer.echo(f"      {line}")
-    typer.echo("\n* not the library's default: packaged for this data, loss or preset")
+    typer.echo("\n* not the library's default")
 
 
 def _finite(value: object) -> object:

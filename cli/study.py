@@ -17,7 +17,7 @@ from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.tuning import FILE, Watcher, flatten, tune
 
 from .next_step import next_step
-from .session import Plan
+from .session import Plan, fit_to_data
 from .table import aligned
 from .teller import Teller
 
@@ -40,6 +40,7 @@ def run(
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
+    config = config.updated(fit_to_data(config, dataset, plan.layers))
     place = find_device(device)
     check(config, dataset, device=place)
     name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"

@@ -58,7 +58,7 @@ def train(
     ),
     out: Path | None = typer.Option(None, help="The run's folder (default: runs/...)."),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Replace the run that is in --out."
+        False, "--overwrite", help="Replace the run in --out, or in runs."
     ),
     resume: Path | None = typer.Option(
         None, help="Go on with the run in this folder, with the settings that it has."

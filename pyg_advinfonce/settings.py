@@ -9,7 +9,7 @@ from typing import Any
 from pyg_advinfonce.config import Config, Train
 from pyg_advinfonce.hardness import KINDS
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
-from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.registry import LOSSES, MODELS, unknown
 
 Target = Callable[..., Any]
 
@@ -21,13 +21,13 @@ class Setting:
     Attributes:
         name: ``section.key``, as ``--set`` takes it.
         value: Its value.
-        is_set: Whether a file, a preset or a flag says so; else it is the default.
+        is_default: Whether the library's default is the same.
         meaning: What its docstring says of it, without markup.
     """
 
     name: str
     value: object
-    is_set: bool
+    is_default: bool
     meaning: str
 
 
@@ -35,6 +35,9 @@ def settings(config: Config) -> list[Setting]:
     """Return all settings that a run by a configuration has, section by section.
 
     Arguments of the data set are left out, unless they are set.
+
+    Raises:
+        UnknownNameError: If there is no such kind of hardness.
     """
     builder = MODELS[config.model].load()
     encoder = MODELS[config.model].load_encoder()
@@ -42,14 +45,13 @@ def settings(config: Config) -> list[Setting]:
     encoders = {**_defaults(encoder), **_defaults(builder, only=_defaults(encoder))}
     width = {"dim": config.encoder.get("dim", encoders.get("dim"))}
     others = _defaults(builder).keys() - encoders.keys() - {"lr", "l2"}
-    train = config.train.model_dump()
     return [
         *_section("data", {}, config.data, []),
         *_section("encoder", encoders, config.encoder, [encoder]),
         *_section("loss", _defaults(loss, tied=width), config.loss, [loss]),
         *_hardness(config, loss, width),
         *_section("method", _defaults(builder, only=others), config.method, [builder]),
-        *_section("train", train, {k: train[k] for k in _chosen(config)}, [Train]),
+        *_section("train", Train().model_dump(), config.train.model_dump(), [Train]),
     ]
 
 
@@ -58,22 +60,19 @@ def _hardness(
 ) -> list[Setting]:
     if loss is not AdvInfoNCE:
         return []
-    kind = KINDS[config.hardness.get("kind", "embedding")]
+    name = config.hardness.get("kind", "embedding")
+    if name not in KINDS:
+        raise unknown("hardness.kind", name, KINDS)
+    kind = KINDS[name]
     defaults = {"kind": "embedding", **_defaults(kind, tied=width)}
     found = _section("hardness", defaults, config.hardness, [kind])
     one_of = ", ".join(KINDS)
     return [
-        Setting(s.name, s.value, s.is_set, f"One of {one_of}.")
+        Setting(s.name, s.value, s.is_default, f"One of {one_of}.")
         if s.name == "hardness.kind"
         else s
         for s in found
     ]
-
-
-def _chosen(config: Config) -> Sequence[str]:
-    """Return the keys of the section ``train`` that are not at their defaults."""
-    default = Train()
-    return [k for k, v in config.train if v != getattr(default, k)]
 
 
 def _section(
@@ -83,10 +82,14 @@ def _section(
     described: Sequence[Target],
 ) -> list[Setting]:
     meanings = {k: v for target in described for k, v in _arguments(target)}
-    values = {**defaults, **chosen}
     return [
-        Setting(f"{section}.{key}", value, key in chosen, meanings.get(key, ""))
-        for key, value in values.items()
+        Setting(
+            f"{section}.{key}",
+            value,
+            key in defaults and value == defaults[key],
+            meanings.get(key, ""),
+        )
+        for key, value in {**defaults, **chosen}.items()
     ]
 
 

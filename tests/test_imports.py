@@ -97,7 +97,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"graph", "config", "load_trained", "run_folder", "finished", "summary"}
     | {"figures", "training", "settings"},
     "finished": BASICS | {"config", "run_folder"},
-    "analysis": BASICS | {"config", "finished", "per_user", "seed_text", "summary"},
+    "analysis": BASICS
+    | {"config", "finished", "per_user", "seed_text", "settings", "summary"},
     "reproduction": BASICS
     | {"graph", "config", "assemble", "experiment", "find_device"}
     | {"finished", "summary", "analysis", "seed_text", "spreadsheet_text"}

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 
@@ -61,13 +62,31 @@ def test_it_ends_with_the_block(run):
             raise KeyError
 
 
-@pytest.mark.parametrize("error", [NotImplementedError, PermissionError])
-def test_a_file_system_without_locks(run, monkeypatch, error):
-    def acquire(self, timeout):
-        raise error
+@pytest.fixture
+def fail(monkeypatch):
+    """Let the file system answer with an error."""
 
-    monkeypatch.setattr("pyg_advinfonce.run_lock.FileLock.acquire", acquire)
+    def with_error(error):
+        def acquire(self, timeout):
+            raise error
+
+        monkeypatch.setattr("pyg_advinfonce.run_lock.FileLock.acquire", acquire)
+
+    return with_error
+
+
+@pytest.mark.parametrize(
+    "error", [NotImplementedError(), OSError(errno.ENOLCK, "No locks available")]
+)
+def test_a_file_system_without_locks(run, fail, error):
+    fail(error)
     done = []
     with run_lock(run):
         done.append(1)
     assert done == [1]
+
+
+def test_a_folder_that_cannot_be_written(run, fail):
+    fail(PermissionError(errno.EACCES, "Permission denied"))
+    with pytest.raises(ConfigError, match=r"cannot write .*\.lock: Permission denied"):
+        run_lock(run).__enter__()

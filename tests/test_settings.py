@@ -4,6 +4,7 @@ import pytest
 
 from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import UnknownNameError
 from pyg_advinfonce.registry import MODELS
 from pyg_advinfonce.settings import settings
 from tests.cases import toy_graph
@@ -40,17 +41,54 @@ def test_to_set_all_of_them_as_they_are_changes_nothing(model, loss):
     assert repr(full) == repr(method)
     for name, value in method.state_dict().items():
         assert full.state_dict()[name].equal(value), name
-    objectives = (m.phases[-1].objective for m in (full, method))
-    weights = [getattr(objective, "weights", None) for objective in objectives]
-    assert weights[0] == weights[1]
+    assert plain_attributes(full) == plain_attributes(method)
+    assert [[p.active(e) for e in range(60)] for p in full.phases] == [
+        [p.active(e) for e in range(60)] for p in method.phases
+    ]
 
 
-def test_values_that_are_set_are_told_from_defaults():
-    found = by_name("lightgcn", "adv", layers=[{"loss": {"tau": 0.3}}])
-    assert (found["loss.tau"].value, found["loss.tau"].is_set) == (0.3, True)
-    assert (found["loss.reverse"].value, found["loss.reverse"].is_set) == (False, False)
-    assert not found["train.lr"].is_set
-    assert by_name("lightgcn", "adv", "coat")["train.patience"].is_set is False
+def plain_attributes(method):
+    """Return the numbers and names that all modules of a method hold."""
+    kinds = (bool, int, float, str)
+    modules = {**dict(method.named_modules()), "main": method.phases[-1].objective}
+    return {
+        (name, key): value
+        for name, module in modules.items()
+        for key, value in vars(module).items()
+        if isinstance(value, kinds) or key in ("weights", "alpha")
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        ("simgcl", {"encoder": {"noise": 0.9}}),
+        ("simgcl", {"encoder": {"first_layer": 0}}),
+        ("sgl", {"method": {"tau": 0.9}}),
+        ("dcl", {"encoder": {"message_drop": 0.5}}),
+        ("mf", {"loss": {"tau": 0.9}}),
+        ("xsimgcl", {"method": {"weight": 0.9}}),
+    ],
+)
+def test_plain_attributes_tell_other_values_apart(model, layer):
+    layers = [{"train": {"batch_size": 4}}]
+    graph, config = toy_graph(), Config.resolve(model, dataset="none", layers=layers)
+    other, method = (build_method(c, graph) for c in (config.updated(layer), config))
+    assert plain_attributes(other) != plain_attributes(method)
+
+
+def test_other_values_are_told_from_defaults():
+    layer = {"loss": {"tau": 0.3, "reverse": False}, "train": {"lr": 0.1, "l2": 1e-5}}
+    found = by_name("lightgcn", "adv", layers=[layer])
+    assert (found["loss.tau"].value, found["loss.tau"].is_default) == (0.3, False)
+    assert (found["train.lr"].value, found["train.lr"].is_default) == (0.1, False)
+    for same in ("loss.reverse", "loss.schedule", "train.l2", "train.epochs"):
+        assert found[same].is_default
+
+
+def test_an_unknown_kind_of_hardness():
+    with pytest.raises(UnknownNameError, match=r"unknown hardness.kind 'mpl'"):
+        by_name("mf", "adv", layers=[{"hardness": {"kind": "mpl"}}])
 
 
 def test_a_builder_s_default_is_the_one_that_counts():
@@ -68,7 +106,7 @@ def test_what_follows_the_encoder_s_width():
 
 def test_the_kinds_of_hardness_are_named():
     kind = by_name("mf", "adv-mlp")["hardness.kind"]
-    assert (kind.value, kind.is_set) == ("mlp", True)
+    assert (kind.value, kind.is_default) == ("mlp", False)
     assert kind.meaning == "One of uniform, embedding, mlp, random."
 
 

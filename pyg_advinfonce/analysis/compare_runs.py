@@ -49,7 +49,7 @@ def compare_runs(
         "data": runs[0][0].fingerprint,
         "runs": [str(folder) for folder in folders],
         "seeds": [[seed.seed for seed in run] for run in runs],
-        "differing": differing([run[0].config for run in runs]),
+        "differing": _differing([run[0] for run in runs]),
         "metrics": {
             n: [
                 _spread(runs[0], n),
@@ -74,6 +74,13 @@ def _check_same_data(runs: Sequence[Seeds]) -> None:
                 f"{first.folder} saw {first.fingerprint}; "
                 f"{seed.folder} saw {seed.fingerprint}"
             )
+
+
+def _differing(seeds: Seeds) -> dict[str, list[Any]]:
+    """Return what tells runs apart, losses of one's own included."""
+    own = [seed.record.get("own_loss") for seed in seeds]
+    found = differing([seed.config for seed in seeds])
+    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
 
 
 def _warn_of_seeds(runs: Sequence[Seeds]) -> None:

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
 
 BACKENDS = ("fused", "gather")
-MOST_GATHERED = 2**26  # numbers on a GPU: 256 MB in float32
+MOST_GATHERED = 2**28  # bytes of rows on a GPU; their gradient has as many
 
 
 def edge_scores(
@@ -41,8 +41,8 @@ def edge_scores(
         IndexError: If an index is out of range (on a GPU, torch's own error).
     """
     _check_shapes(x_src, x_dst, index)
-    num_gathered = index.numel() * x_dst.size(1)
-    name = backend or default_backend(x_src.device, num_gathered)
+    num_bytes = index.numel() * x_dst.size(1) * x_dst.element_size()
+    name = backend or default_backend(x_src.device, num_bytes)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
     if index.numel() and index.device.type == "cpu":  # the fused kernel reads anything
@@ -56,14 +56,14 @@ def edge_scores(
     return scores
 
 
-def default_backend(device: torch.device, num_gathered: int) -> str:
-    """Return the backend that is used for ``B K D`` numbers on a device.
+def default_backend(device: torch.device, num_bytes: int) -> str:
+    """Return the backend that is used for so many bytes of gathered rows on a device.
 
     On a GPU ``gather`` is faster, for it launches fewer kernels; ``fused`` is for
     scores whose gathered rows would take too much of its memory. On a CPU ``fused``
     is always faster. Where its self-check fails it is never used.
     """
-    if device.type != "cpu" and num_gathered <= MOST_GATHERED:
+    if device.type != "cpu" and num_bytes <= MOST_GATHERED:
         return "gather"
     return "fused" if _fused_works(device.type) else "gather"
 

@@ -35,7 +35,7 @@ def run_page(
         ],
         "figures": figures,
         "missing": missing,
-        "settings": _settings(config),
+        "settings": _settings(config, saved.get("own_loss")),
         "environment": _environment(seeds),
     }
 
@@ -94,10 +94,16 @@ def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
     return {"columns": names, "rows": rows}
 
 
-def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
+def _settings(
+    config: Config, own_loss: str | None
+) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return all settings by section; the seed is a run's, not a setting."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for setting in settings(config):
+    used = settings(config)
+    if own_loss is not None:
+        found["loss"] = [("own", own_loss)]
+        used = [s for s in used if not s.name.startswith(("loss.", "hardness."))]
+    for setting in used:
         section, key = setting.name.split(".")
         if setting.value is not None and setting.name != "train.seed":
             found.setdefault(section, []).append((key, show(setting.value)))

@@ -13,7 +13,14 @@ def test_settings_that_differ_are_listed_in_the_order_of_the_runs():
             configure("infonce", train={"epochs": 40}),
         ]
     )
-    assert found == {"loss.tau": [0.1, None], "train.epochs": [60, 40]}
+    assert found == {"loss.tau": [0.1, 0.2], "train.epochs": [60, 40]}
+
+
+def test_a_default_that_is_spelled_out_is_no_difference():
+    spelled = configure("infonce", loss={"tau": 0.2})
+    assert differing([configure("infonce"), spelled]) == {}
+    margins = differing([configure("infonce"), configure("ccl", loss={"margin": 0.4})])
+    assert margins["loss.margin"] == [None, 0.4]
 
 
 def test_seeds_and_names_of_data_are_no_settings():

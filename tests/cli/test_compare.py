@@ -47,7 +47,7 @@ def test_the_table_for_a_person(advnce, runs):
 
 def test_the_same_run_twice_differs_in_nothing(advnce, runs):
     found = advnce("compare", "bpr", "bpr")
-    assert "\nsettings differ: in nothing but their seeds\n" in found.out
+    assert "\nsettings differ: none\n" in found.out
 
 
 def test_other_data_is_refused(advnce, folder, runs):

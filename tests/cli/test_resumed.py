@@ -187,7 +187,5 @@ def test_a_run_that_another_process_trains(advnce):
     advnce(*TRAIN, "--out", "run")
     with run_lock(Path("run")):
         found = advnce("train", "--resume", "run")
-    assert (found.code, found.line) == (
-        2,
-        "another process is training run: wait until it ends",
-    )
+    said = "another process is training run: wait until it ends (if there is none, "
+    assert (found.code, found.line) == (2, f"{said}delete run/.lock)")

@@ -12,6 +12,12 @@ def test_settings_are_listed_with_values_and_meanings(advnce):
     assert max(map(len, found.out.splitlines())) <= 88
 
 
+def test_data_without_packaged_settings(advnce):
+    found = advnce("settings", "mf", "--data", "cota")
+    head = found.out.splitlines()[0]
+    assert head == "mf + adv on cota, for which no settings are packaged"
+
+
 def test_as_json(advnce):
     found = advnce("settings", "sgl", "--preset", "repro", "--json")
     values = json.loads(found.out)

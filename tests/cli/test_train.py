@@ -389,10 +389,10 @@ def test_batches_of_little_data_are_small_unless_their_size_is_given(
     data = ["--loss", "bpr", "--data", split_folder()]
     words = ["train", "mf", *data, "--epochs", 1, "--out", "run"]
     found = advnce(*words)
-    said = "advnce: warning: train.batch_size is 1, as there are 7 train pairs\n"
+    said = "advnce: warning: train.batch_size is 2, as there are 7 train pairs\n"
     assert (found.code, found.err[: len(said)]) == (0, said)
-    assert "train.batch_size=1 " in found.err
-    assert Config.load(folder / "run/seed-0/config.toml").train.batch_size == 1
+    assert "train.batch_size=2 " in found.err
+    assert Config.load(folder / "run/seed-0/config.toml").train.batch_size == 2
     found = advnce(*words, "--overwrite", "--set", "train.batch_size=8")
     assert (found.code, found.line[:45]) == (
         2,

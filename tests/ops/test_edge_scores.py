@@ -52,7 +52,7 @@ def test_a_gpu_gathers_what_does_not_take_too_much_memory(monkeypatch, works, la
     assert default_backend(gpu, MOST_GATHERED + 1) == large
 
 
-def test_the_numbers_of_all_gathered_rows_count(monkeypatch):
+def test_the_bytes_of_all_gathered_rows_count(monkeypatch):
     asked = []
     monkeypatch.setattr(
         module, "default_backend", lambda *asked_for: asked.append(asked_for) or "fused"
@@ -60,7 +60,7 @@ def test_the_numbers_of_all_gathered_rows_count(monkeypatch):
     x, y = operands()
     index = torch.tensor(INDEX)
     edge_scores(x, y, index)
-    assert asked == [(torch.device("cpu"), index.numel() * x.size(1))]
+    assert asked == [(torch.device("cpu"), index.numel() * x.size(1) * 8)]
 
 
 @backends
