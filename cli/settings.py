@@ -20,7 +20,7 @@ def settings(
     preset: str = typer.Option("default", help="default, repro or faithful."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """List all settings of a model with a loss, with their values and meanings."""
+    """List the settings of a model and a loss: values and meanings."""
     check_pair(model, loss)
     import json
 

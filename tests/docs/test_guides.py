@@ -96,7 +96,7 @@ def write_ratings(file):
 def test_your_own_data(run_page):
     write_ratings(Path("ratings.csv"))
     names, printed = run_page("guides/own_data.md")
-    assert "test/recall@20" in printed
+    assert "split  recall@20" in printed
     best, graph = names["best"], names["run"].graph
     assert list(best["rank"]) == [1, 2, 3, 4, 5]
     assert set(best["user"]) == {"ann"}
