@@ -9,6 +9,8 @@ import typer
 
 from .options import CacheDir, DataRoot, Device, Threads
 
+DEFAULT = [20]
+
 
 def evaluate(
     run: Path = typer.Argument(
@@ -19,7 +21,7 @@ def evaluate(
     device: str = Device,
     threads: int | None = Threads,
     k: list[int] = typer.Option(
-        [20], "-k", metavar="<int>", help="Length of the list; may be repeated."
+        DEFAULT, "-k", metavar="<int>", help="Length of the list; may be repeated."
     ),
     strict: bool = typer.Option(
         False,
@@ -49,7 +51,7 @@ def evaluate(
         _, method, graph = load_run(
             folder, root=data_root, cache_dir=cache_dir, device=device
         )
-        if not found and k != [20] and max(k) > num_nodes(graph)[1]:
+        if not found and k != DEFAULT and max(k) > num_nodes(graph)[1]:
             warnings.warn(
                 f"-k {max(k)} is more than the {num_nodes(graph)[1]} items",
                 stacklevel=2,

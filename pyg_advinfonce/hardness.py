@@ -261,7 +261,7 @@ def build_hardness(
 
     Args:
         graph: The user-item graph, for the numbers of users and items.
-        kind: ``uniform``, ``embedding``, ``mlp`` or ``random``.
+        kind: One of ``uniform``, ``embedding``, ``mlp``, ``random``.
         **options: Arguments of the hardness, but for the numbers of nodes.
 
     Raises:

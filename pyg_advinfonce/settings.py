@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyg_advinfonce.config import Config, Train
-from pyg_advinfonce.hardness import KINDS
+from pyg_advinfonce.hardness import KINDS, build_hardness
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
 from pyg_advinfonce.registry import LOSSES, MODELS, unknown
 
@@ -60,19 +60,13 @@ def _hardness(
 ) -> list[Setting]:
     if loss is not AdvInfoNCE:
         return []
-    name = config.hardness.get("kind", "embedding")
+    defaults = _defaults(build_hardness)
+    name = str(config.hardness.get("kind", defaults["kind"]))
     if name not in KINDS:
         raise unknown("hardness.kind", name, KINDS)
-    kind = KINDS[name]
-    defaults = {"kind": "embedding", **_defaults(kind, tied=width)}
-    found = _section("hardness", defaults, config.hardness, [kind])
-    one_of = ", ".join(KINDS)
-    return [
-        Setting(s.name, s.value, s.is_default, f"One of {one_of}.")
-        if s.name == "hardness.kind"
-        else s
-        for s in found
-    ]
+    defaults |= _defaults(KINDS[name], tied=width)
+    described: list[Target] = [build_hardness, KINDS[name]]
+    return _section("hardness", defaults, config.hardness, described)
 
 
 def _section(
@@ -100,10 +94,9 @@ def _defaults(
     tied: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the arguments that have a default, or one that is tied to another."""
-    function = target.__init__ if inspect.isclass(target) else target
     found = {
         name: (tied or {}).get(name, parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in inspect.signature(target).parameters.items()
         if parameter.default is not parameter.empty
     }
     return {k: v for k, v in found.items() if only is None or k in only}

@@ -48,13 +48,16 @@ def build(
     Raises:
         ValueError: If the layer is all that is summed, and would meet itself.
     """
-    num_layers = encoder.get("num_layers", 2)
+    options = {"propagate_layers": layer, **encoder}
+    light_gcn = LightGCN(
+        *num_nodes(graph), noise=noise, first_layer=first_layer, **options
+    )
+    num_layers = len(light_gcn.alpha) - 1
     if first_layer == layer == num_layers and "alpha" not in encoder:
         raise ValueError(
             f"layer {layer} would be contrasted with itself: raise encoder.num_layers "
             f"(got {num_layers})"
         )
-    options = {"propagate_layers": layer, **encoder}
     objective = Objective(
         {
             "rec": Supervised(criterion),
@@ -64,7 +67,7 @@ def build(
         weights={"l2": l2, "layers": weight},
     )
     return Method(
-        LightGCN(*num_nodes(graph), noise=noise, first_layer=first_layer, **options),
+        light_gcn,
         objective,
         criterion.phases(Phase("main", objective, lr=lr)),
         cosine=criterion.cosine,
