@@ -43,6 +43,7 @@ def reproduce(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Run a table of the paper again and compare it with the paper."""
+    from pyg_advinfonce.allocator import keep_freed_memory
     from pyg_advinfonce.find_device import find_device
     from pyg_advinfonce.reproduction.request import Request
 
@@ -50,6 +51,7 @@ def reproduce(
     from .threads import use_threads
 
     use_threads(threads)
+    keep_freed_memory()
     request = Request(
         name,
         session.parse_seeds(None, seeds) or [],

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from pyg_advinfonce.seed_folder import STATE
 from pyg_advinfonce.summary import summarize
 from pyg_advinfonce.training.state_file import read_state
 from pyg_advinfonce.training.tracker import Tracker
+from pyg_advinfonce.training.trainer import Trainer
 from pyg_advinfonce.whole_file import write_text
 
 from .next_step import next_step
@@ -43,6 +44,7 @@ class SeedLoop:
         force: As for :func:`~pyg_advinfonce.experiment.train`.
         as_json: Print one JSON object.
         quiet: Print nothing but the result.
+        ready: The first seed's trainer, if there is one already; it is taken out.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class SeedLoop:
     force: bool = False
     as_json: bool = False
     quiet: bool = False
+    ready: list[Trainer] = field(default_factory=list)
 
     def run(self, configs: Sequence[Config]) -> None:
         """Train a configuration a seed and print the summary.
@@ -133,6 +136,7 @@ class SeedLoop:
                 resume=self.resume,
                 force=self.force,
                 save_every=self.save_every,
+                trainer=self.ready.pop() if self.ready else None,
             )
         return read_seed(folder)
 

@@ -1,21 +1,17 @@
 """One call of ``advnce train``: what it is to train, and where."""
 
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from pyg_advinfonce.assemble import check
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
-from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.run_folder import create_run_folder
-from pyg_advinfonce.small_batch import small_batch
 
 from .seed_loop import SeedLoop
 
@@ -101,27 +97,14 @@ def run(
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
-    if fitting := fit_to_data(config, dataset, plan.layers):
-        configs = [config.updated(fitting) for config in configs]
-        config = configs[0]
-    check(config, dataset, device=device)
+    config = config.fitted_to(dataset)
+    configs = [config.updated({"train": {"seed": c.train.seed}}) for c in configs]
+    # What is wrong is known before there is a folder. The loop takes the trainer out of
+    # the list, lest it stays in memory beside the next seed's.
+    ready = [assemble(config, dataset, device=device)]
     name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
     folder = create_run_folder(out, name, overwrite=overwrite)
-    make_loop(folder, dataset).run(configs)
-
-
-def fit_to_data(config: Config, dataset: Dataset, layers: list[Sections]) -> Sections:
-    """Return a smaller batch size, for little data, unless a size was chosen."""
-    num_pairs = split_edges(dataset.graph, "train").size(1)
-    is_chosen = any("batch_size" in layer.get("train", {}) for layer in layers)
-    if is_chosen or not 0 < num_pairs < config.train.batch_size:
-        return {}
-    size = small_batch(num_pairs)
-    warnings.warn(
-        f"train.batch_size is {size}, as there are {num_pairs} train pairs",
-        stacklevel=2,
-    )
-    return {"train": {"batch_size": size}}
+    make_loop(folder, dataset, ready=ready).run(configs)
 
 
 def _configs(plan: Plan) -> list[Config]:

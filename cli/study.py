@@ -3,21 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from pyg_advinfonce.assemble import check
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.run_folder import continue_run_folder
 from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.tuning import FILE, Watcher, flatten, tune
 
 from .next_step import next_step
-from .session import Plan, fit_to_data
+from .session import Plan
 from .table import aligned
 from .teller import Teller
 
@@ -40,20 +39,17 @@ def run(
     dataset = load_dataset(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
-    config = config.updated(fit_to_data(config, dataset, plan.layers))
-    place = find_device(device)
-    check(config, dataset, device=place)
     name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
     with closing(TrialTeller(quiet=quiet)) as teller:
         teller.say(f"data: {dataset.fingerprint}")
         summary = tune(
             config,
             dataset,
-            folder=continue_run_folder(out, name, mark=FILE),
+            folder=partial(continue_run_folder, out, name, mark=FILE),
             fixed={key for layer in plan.layers for key in flatten(layer)},
             trials=trials,
             timeout=timeout,
-            device=place,
+            device=device,
             watcher=teller,
         )
     text = study_table(summary, plan.data_root)

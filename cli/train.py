@@ -83,6 +83,7 @@ def train(
     """Train a model and evaluate it on every held-out split."""
     if model is not None:
         check_pair(model, loss)
+    from pyg_advinfonce.allocator import keep_freed_memory
     from pyg_advinfonce.deterministic import use_deterministic_algorithms
     from pyg_advinfonce.find_device import find_device
 
@@ -92,6 +93,7 @@ def train(
     from .trackers import find_tracker
 
     use_threads(threads)
+    keep_freed_memory()
     if deterministic:
         use_deterministic_algorithms()
     layers = session.layers(config, assignments, epochs, valid_fraction)

@@ -50,10 +50,13 @@ def tune(
 ) -> None:
     """Search for good settings by the validation split alone."""
     check_pair(model, loss)
+    from pyg_advinfonce.allocator import keep_freed_memory
+
     from . import session, study
     from .threads import use_threads
 
     use_threads(threads)
+    keep_freed_memory()
     layers = session.layers(None, assignments, epochs, valid_fraction)
     if seed is not None:
         layers.append({"train": {"seed": seed}})

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config, check_options, naming
 from pyg_advinfonce.datasets.base import Dataset
@@ -35,32 +34,22 @@ def assemble(
     callbacks: Sequence[Callback] = (),
     criterion: Criterion | RankingTerm | None = None,
 ) -> Trainer:
-    """Put together what trains one seed of a configuration.
+    """Put together what trains one seed of a configuration; write nothing.
 
     Its ``fit`` looks at the train and validation pairs alone;
     :func:`~pyg_advinfonce.experiment.train` does the rest, and says what the arguments
-    are.
-    """
-    keep_freed_memory()
-    place = find_device(device)
-    _check_memory(config, dataset.graph, place, criterion)
-    graph = prepare(dataset, place)
-    method = build_method(config, graph, criterion).to(place)
-    return make_trainer(config, method, graph, callbacks)
-
-
-def check(
-    config: Config, dataset: Dataset, *, device: torch.device | str = "auto"
-) -> None:
-    """Raise what :func:`assemble` would raise before its first step.
+    are. The batch size is that of
+    :meth:`~pyg_advinfonce.config.Config.fitted_to`.
 
     Raises:
         ConfigError: If an option is wrong, or memory cannot suffice.
     """
-    _check_memory(config, dataset.graph, find_device(device))
+    config, place = config.fitted_to(dataset), find_device(device)
+    _check_memory(config, dataset.graph, place, criterion)
+    graph = prepare(dataset, place)
     with naming("settings", assemble):
-        method = build_method(config, dataset.graph)
-        make_trainer(config, method, dataset.graph, ())
+        method = build_method(config, graph, criterion).to(place)
+        return make_trainer(config, method, graph, callbacks)
 
 
 def prepare(dataset: Dataset, device: torch.device) -> HeteroData:

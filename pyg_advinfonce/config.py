@@ -3,13 +3,21 @@
 import inspect
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -18,6 +26,9 @@ from pyg_advinfonce import presets
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
 from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
 from pyg_advinfonce.whole_file import write_text
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.datasets.base import Dataset
 
 Sections = dict[str, dict[str, Any]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -128,14 +139,22 @@ class Config(BaseModel):
         own = LOSSES[criterion].options, MODELS[model].losses[criterion]
         file = packaged(dataset, model, criterion)
         chosen = presets.preset(preset, model, criterion, dataset)
-        found = cls._merged(names, *own, file, chosen, *layers)
+        found = cls._merged(names, [*own, file, chosen], [*layers])
         check_loader(found.train)
         return found
 
     @classmethod
-    def _merged(cls, names: Mapping[str, Any], *layers: Mapping[str, Any]) -> Self:
+    def _merged(
+        cls,
+        names: Mapping[str, Any],
+        defaults: Iterable[Mapping[str, Any]],
+        layers: Sequence[Mapping[str, Any]],
+        *,
+        chosen: Collection[str] = (),
+    ) -> Self:
+        """Merge sections; only ``layers`` and ``chosen`` count as set in ``train``."""
         merged: Sections = {name: {} for name in SECTIONS}
-        for layer in layers:
+        for layer in [*defaults, *layers]:
             for name, keys in layer.items():
                 if name in names:
                     _check_same(name, names[name], keys)
@@ -143,6 +162,8 @@ class Config(BaseModel):
                     _check_section(name, keys)
                     merged[name] |= keys
         train = validate("train", Train, merged.pop("train"))
+        is_set = {*chosen, *(key for layer in layers for key in layer.get("train", ()))}
+        train = Train.model_construct(is_set, **dict(train))
         return cls.model_validate({**names, **merged, "train": train})
 
     def updated(self, sections: Sections) -> Self:
@@ -153,7 +174,27 @@ class Config(BaseModel):
         """
         names = {key: getattr(self, key) for key in NAMES}
         own = self.model_dump(exclude_none=True, exclude=set(NAMES))
-        return self._merged(names, own, sections)
+        chosen = self.train.model_fields_set
+        return self._merged(names, [own], [sections], chosen=chosen)
+
+    def fitted_to(self, dataset: "Dataset") -> Self:
+        """Return a copy with a smaller batch size if the data does not fill one batch.
+
+        A batch size that was set stays: by a layer of :meth:`resolve`,
+        by :meth:`updated`, by a saved configuration or by :class:`Train` itself.
+        """
+        from pyg_advinfonce.graph import split_edges  # loads torch
+
+        num_pairs = split_edges(dataset.graph, "train").size(1)
+        is_set = "batch_size" in self.train.model_fields_set
+        if is_set or not 0 < num_pairs < self.train.batch_size:
+            return self
+        size = small_batch_size(num_pairs)
+        warnings.warn(
+            f"train.batch_size is {size}, as there are {num_pairs} train pairs",
+            stacklevel=2,
+        )
+        return self.updated({"train": {"batch_size": size}})
 
     def flat(self) -> dict[str, Any]:
         """Return what is set by ``section.key``, after the names."""
@@ -162,9 +203,10 @@ class Config(BaseModel):
         return names | {f"{s}.{key}": v for s in found for key, v in found[s].items()}
 
     def save(self, path: Path) -> None:
-        """Write a file of TOML for :meth:`load`."""
-        settings = self.model_dump(exclude_none=True)
-        write_text(path, tomli_w.dumps(settings))
+        """Write a file of TOML for :meth:`load`, unless it already holds the same."""
+        text = tomli_w.dumps(self.model_dump(exclude_none=True))
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_text(path, text)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -180,9 +222,17 @@ class Config(BaseModel):
                 raise ConfigError(f"{path}: expected a run's configuration, no {key}")
         try:
             check_pair(names["model"], names["criterion"])
-            return cls._merged(names, saved)
+            return cls._merged(names, [], [saved])
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
+
+
+def small_batch_size(num_pairs: int) -> int:
+    """Return a power of two of which these train pairs fill four to seven batches.
+
+    A batch has at least two pairs, which are contrasted with each other.
+    """
+    return min(num_pairs, int(2 ** max(1, num_pairs.bit_length() - 3)))
 
 
 def check_loader(train: Train) -> None:

@@ -13,7 +13,6 @@ from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import MemoryShortageError
-from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.losses.base import Criterion
 from pyg_advinfonce.methods.base import Method
@@ -28,6 +27,7 @@ from pyg_advinfonce.training.callbacks import (
     Record,
 )
 from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.training.trainer import Trainer
 from pyg_advinfonce.training.user_metrics import UserMetrics
 
 
@@ -41,7 +41,7 @@ class Result:
         best_epoch: That epoch, counted from 0.
         history: One record an epoch.
         seconds_per_epoch: Mean training time, the first epoch and evaluation excluded.
-        wall_seconds: The whole run, data set loading excluded.
+        wall_seconds: Training and evaluation; loading data and building excluded.
         device: What it ran on.
         per_user: What the metrics are the means of, a split each.
         graph: The normalised graph that it was trained on.
@@ -77,6 +77,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     save_every: int | None = None,
+    trainer: Trainer | None = None,
 ) -> Result:
     """Train one seed of a configuration and evaluate its best epoch on every split.
 
@@ -94,6 +95,8 @@ def train(
         force: Let it go on with another ``train.epochs`` or ``train.patience``.
         save_every: Write the state after so many epochs (default: after an epoch, when
             30 seconds have passed since the last time).
+        trainer: What :func:`~pyg_advinfonce.assemble.assemble` has made of the same
+            configuration, data, device and criterion (default: it is made here).
 
     Raises:
         ConfigError: If an option is wrong, or memory cannot suffice.
@@ -101,22 +104,25 @@ def train(
         MemoryShortageError: If memory does not suffice.
         NonFiniteLossError: If training leaves the real numbers.
     """
-    started, place = time.perf_counter(), find_device(device)
-    trainer = assemble(config, dataset, device=place, criterion=criterion)
+    config = config.fitted_to(dataset)
+    if trainer is None:
+        trainer = assemble(config, dataset, device=device, criterion=criterion)
+    started, place = time.perf_counter(), str(trainer.method.encoder.device)
     likes = getattr(dataset, "likes", None)
     watching = [FalseNegatives(likes)] if likes else []
-    trainer.callbacks = [Diagnostics(), *watching, *callbacks]
+    told = [Diagnostics(), *watching, *trainer.callbacks, *callbacks]
     folder = None
     if out is not None:
         folder = SeedFolder(
             out,
             config,
             dataset.fingerprint,
-            str(place),
+            place,
             own_loss=type(criterion).__qualname__ if criterion else None,
             save_every=save_every,
         )
-        folder.begin(trainer, resume=resume, force=force)
+        told += folder.begin(trainer, resume=resume, force=force)
+    trainer.callbacks = told
     started -= sum(record.seconds for record in trainer.history)
     keeping = folder.keeping(trainer) if folder else nullcontext()
     with _explaining_memory(config), keeping:
@@ -129,7 +135,7 @@ def train(
         trainer.history,
         trainer.seconds_per_epoch,
         time.perf_counter() - started,
-        str(place),
+        place,
         per_user,
         graph=trainer.graph,
     )

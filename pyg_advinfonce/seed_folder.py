@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +19,7 @@ from pyg_advinfonce.finite import finite
 from pyg_advinfonce.peak_memory import peak_rss_mb
 from pyg_advinfonce.per_user import save_per_user
 from pyg_advinfonce.resume import load_state
-from pyg_advinfonce.training.callbacks import HistoryFile
+from pyg_advinfonce.training.callbacks import Callback, HistoryFile
 from pyg_advinfonce.training.checkpoint import save_weights
 from pyg_advinfonce.training.state_file import StateFile
 from pyg_advinfonce.training.tensor_file import write_tensors
@@ -66,8 +66,12 @@ class SeedFolder:
         run = {"settings": settings, "data": fingerprint, "device": device}
         self.state = StateFile(path / STATE, run, every=save_every)
 
-    def begin(self, trainer: Trainer, *, resume: bool, force: bool) -> None:
-        """Let a trainer write here, from the state that lies here if it is to go on.
+    def begin(
+        self, trainer: Trainer, *, resume: bool, force: bool
+    ) -> Sequence[Callback]:
+        """Return the callbacks that write here what a trainer does.
+
+        The trainer is given the state that lies here if it is to go on.
 
         Raises:
             CheckpointError: If the state is damaged, or of other settings or data.
@@ -81,7 +85,7 @@ class SeedFolder:
         self._clear(f".{STATE}.*")  # what a kill has left
         self.config.save(self.path / "config.toml")
         history = HistoryFile(self.path / "history.jsonl", trainer.history)
-        trainer.callbacks = [*trainer.callbacks, history, self.state]
+        return history, self.state
 
     @contextmanager
     def keeping(self, trainer: Trainer) -> Iterator[None]:

@@ -1,8 +1,11 @@
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 import tomli_w
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,8 +20,10 @@ from pyg_advinfonce.config import (
     parse_assignment,
     published,
     read_toml,
+    small_batch_size,
 )
 from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
+from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
@@ -487,3 +492,77 @@ def test_a_number_of_neighbors_is_checked(monkeypatch):
 @pytest.mark.parametrize("loss", ["hdccf", "xir", "bir"])
 def test_losses_of_in_batch_negatives_by_frequency_sample_train_pairs(loss):
     assert Config.resolve("mf", loss).train.sampling == "interaction"
+
+
+@pytest.mark.parametrize("num_pairs", [8, 15, 16, 63, 64, 963, 1023])
+def test_few_pairs_fill_four_to_seven_batches(num_pairs):
+    assert 4 <= num_pairs // small_batch_size(num_pairs) <= 7
+
+
+@pytest.mark.parametrize("num_pairs", [2, 3, 4, 7])
+def test_a_small_batch_has_two_pairs_at_least(num_pairs):
+    assert small_batch_size(num_pairs) == 2
+
+
+def test_a_small_batch_of_one_pair():
+    assert small_batch_size(1) == 1
+
+
+FITTED = "ignore:train.batch_size is"
+BATCH = {"train": {"batch_size": 512}}
+
+
+@pytest.mark.filterwarnings(FITTED)
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        (Config.resolve("mf", "bpr", "none"), 4),
+        (Config.resolve("mf", "adv", "coat"), 4),  # packaged
+        (Config.resolve("autocf", None, "none"), 4),  # the pair's own
+        (Config.resolve("mf", "bpr", "none").updated({"train": {"lr": 1.0}}), 4),
+        (Config.resolve("mf", "bpr", "none", layers=[BATCH]), 512),
+        (Config.resolve("mf", "bpr", "none", layers=[BATCH, {"train": {}}]), 512),
+        (Config.resolve("mf", "bpr", "none").updated(BATCH), 512),
+        (Config.resolve("mf", "bpr", "none").updated(BATCH).updated({}), 512),
+        (Config(model="mf", criterion="bpr", dataset="none"), 4),
+        (Config(model="mf", criterion="bpr", dataset="none", **BATCH), 512),
+    ],
+)
+def test_only_a_batch_size_that_nobody_set_is_fitted(config, size, graph):
+    fitted = config.fitted_to(SimpleNamespace(graph=graph))
+    assert fitted.train.batch_size == size
+    assert fitted == config.updated({"train": {"batch_size": size}})
+
+
+@pytest.mark.filterwarnings(FITTED)
+def test_a_saved_batch_size_is_a_chosen_one(tmp_path, graph):
+    config = Config.resolve("mf", "bpr", "none")
+    config.save(tmp_path / "config.toml")
+    saved = Config.load(tmp_path / "config.toml")
+    assert saved.fitted_to(SimpleNamespace(graph=graph)) is saved
+    assert saved == config
+
+
+def test_fitting_twice_says_it_once(graph, recwarn):
+    warnings.simplefilter("always")
+    dataset = SimpleNamespace(graph=graph)
+    fitted = Config.resolve("mf", "bpr", "none").fitted_to(dataset)
+    assert fitted.fitted_to(dataset) is fitted
+    assert [str(w.message)[:25] for w in recwarn] == ["train.batch_size is 4, as"]
+
+
+def test_enough_data_leaves_a_configuration_as_it_is(graph):
+    pairs = torch.cartesian_prod(torch.arange(32), torch.arange(32)).t()
+    dataset = SimpleNamespace(graph=build_graph(pairs, num_users=32, num_items=32))
+    config = Config.resolve("mf", "bpr", "none")
+    assert config.fitted_to(dataset) is config
+
+
+def test_a_file_that_holds_the_same_is_not_written_again(tmp_path, monkeypatch):
+    config, file = Config.resolve("mf", "bpr", "none"), tmp_path / "config.toml"
+    config.save(file)
+    before = file.stat()
+    config.save(file)
+    assert file.stat().st_ino == before.st_ino
+    config.updated(BATCH).save(file)
+    assert Config.load(file).train.batch_size == 512

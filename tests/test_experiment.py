@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import pyg_advinfonce
-from pyg_advinfonce.assemble import check, make_trainer, prepare
+from pyg_advinfonce.assemble import assemble, make_trainer, prepare
 from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.load import load_dataset
@@ -24,6 +24,7 @@ from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardne
 from pyg_advinfonce.load_trained import load_run
 from pyg_advinfonce.losses import BPR, DirectAU
 from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.training.checkpoint import load_weights
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.trainer import Trainer
@@ -236,9 +237,9 @@ def test_a_hardness_may_be_chosen(graph):
         ("adv", {"train": {"batch_size": 99}}, r"^train\.batch_size 99 exceeds"),
     ],
 )
-def test_check_names_section_and_key(loss, sections, said, dataset):
+def test_assemble_names_section_and_key(loss, sections, said, dataset):
     with pytest.raises(ConfigError, match=said):
-        check(resolve("lightgcn", loss, **sections), dataset)
+        assemble(resolve("lightgcn", loss, **sections), dataset)
 
 
 def test_a_loss_without_negatives_draws_none(graph):
@@ -303,6 +304,66 @@ def test_one_seed_gives_all_losses_the_same_start(graph):
     assert torch.equal(tables[0], tables[2])
     other = Config.resolve("lightgcn", "adv", "toy", layers=[{"train": {"seed": 1}}])
     assert not torch.equal(tables[0], build_method(other, graph).encoder.user)
+
+
+LITTLE = {"encoder": {"dim": 4}, "train": {"epochs": 2, "eval_every": 1}}
+
+
+@pytest.mark.parametrize("start", [assemble, train])
+def test_little_data_gets_small_batches(start, dataset):
+    config = Config.resolve("mf", "infonce", "none", layers=[LITTLE])
+    with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as there are 24"):
+        start(config, dataset, device="cpu")
+
+
+def test_a_small_batch_is_saved_and_resumed(dataset, tmp_path):
+    config = Config.resolve("mf", "infonce", "none", layers=[LITTLE])
+    with pytest.warns(UserWarning, match="batch_size is 4"):
+        train(config, dataset, device="cpu", out=tmp_path)
+    saved = Config.load(tmp_path / "config.toml")
+    assert saved.train.batch_size == 4
+    for start, epochs in ((saved, 4), (config, 6)):
+        longer = start.updated({"train": {"epochs": epochs}})
+        with pytest.warns() if start is config else nullcontext():
+            found = train(longer, dataset, out=tmp_path, resume=True, force=True)
+        assert len(found.history) == epochs
+
+
+def test_a_batch_size_that_was_chosen_is_refused_where_it_is_too_large(dataset):
+    config = Config.resolve("mf", "infonce", "none", layers=[LITTLE])
+    with pytest.raises(ConfigError, match=r"^train\.batch_size 1024 exceeds the 24"):
+        train(config.updated({"train": {"batch_size": 1024}}), dataset)
+
+
+def test_a_trainer_that_was_assembled_before_is_trained(dataset, tmp_path):
+    config = resolve("mf", "adv")
+    whole = train(config, dataset, device="cpu")
+    seen = []
+
+    class Seen(Callback):
+        def on_epoch_end(self, trainer, record):
+            seen.append((trainer, record.epoch))
+
+    trainer = assemble(config, dataset, device="cpu", callbacks=[Seen()])
+    assert list(tmp_path.iterdir()) == []
+    found = train(config, dataset, out=tmp_path, trainer=trainer)
+    assert found.method is trainer.method
+    assert (found.metrics, found.best_epoch) == (whole.metrics, whole.best_epoch)
+    assert [r.diagnostics for r in found.history] == [
+        r.diagnostics for r in whole.history
+    ]
+    assert seen == [(trainer, 0), (trainer, 1)]
+    for name, value in whole.method.state_dict().items():
+        assert torch.equal(found.method.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("start", [assemble, train])
+def test_a_library_call_leaves_the_allocator_alone(start, dataset, monkeypatch):
+    def touched(*_):
+        raise AssertionError("the C library was asked for")
+
+    monkeypatch.setattr("pyg_advinfonce.allocator.ctypes.CDLL", touched)
+    start(resolve("mf", "infonce"), dataset, device="cpu")
 
 
 def test_a_result_and_a_run_say_what_they_are_in_a_line(tmp_path):
@@ -380,7 +441,7 @@ def test_other_errors_of_training_pass(dataset, monkeypatch):
 LARGE = {"encoder": {"dim": 10**15}}
 
 
-@pytest.mark.parametrize("start", [check, train])
+@pytest.mark.parametrize("start", [assemble, train])
 def test_what_cannot_fit_into_memory_is_refused_before_it_is_made(dataset, start):
     with pytest.raises(ConfigError, match=r"^training needs at least .* encoder\.dim"):
         start(resolve("mf", "adv", **LARGE), dataset, device="cpu")
@@ -403,7 +464,7 @@ def test_negatives_count_where_they_are_drawn(
     many = {"train": {"num_negatives": 10**15}, "loss": options}
     config = resolve(model, loss, **many)
     with pytest.raises(ConfigError, match="at least") if is_refused else nullcontext():
-        check(config, dataset, device="cpu")
+        assemble(config, dataset, device="cpu")
 
 
 def test_a_criterion_of_ones_own_without_negatives_is_not_refused(dataset):

@@ -46,10 +46,9 @@ ALLOWED: dict[str, set[str]] = {
     "training": BASICS | TENSORS | BASES | {"graph", "out_of_memory"},
     "datasets": BASICS | {"graph"},
     "presets": BASICS,
-    "config": BASICS | {"presets"},
+    "config": BASICS | {"presets", "graph"},
     "run_lock": BASICS,
     "run_folder": BASICS | {"run_lock"},
-    "small_batch": set(),
     "settings": BASICS | {"config", "hardness", "losses"},
     "per_user": BASICS,
     "seed_text": set(),
@@ -64,11 +63,10 @@ ALLOWED: dict[str, set[str]] = {
     | {"training.trainer"},
     "assemble": BASICS
     | {"graph", "losses", "terms.base", "methods.base", "transforms", "training"}
-    | {"config", "datasets.base", "loader", "allocator", "build_method", "find_device"},
+    | {"config", "datasets.base", "loader", "build_method", "find_device"},
     "experiment": BASICS
     | {"graph", "losses.base", "terms.base", "methods.base", "training", "config"}
-    | {"datasets.base", "assemble", "find_device", "seed_folder", "out_of_memory"}
-    | {"serving"},
+    | {"datasets.base", "assemble", "seed_folder", "out_of_memory", "serving"},
     "load_trained": BASICS
     | {"config", "datasets.load", "training.checkpoint", "run_folder", "serving"}
     | {"assemble", "build_method", "find_device", "finished", "check_data"},
@@ -78,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"}
     | {"batch"},
     "tuning": BASICS
-    | {"graph", "config", "assemble", "build_method", "find_device", "datasets.base"}
+    | {"graph", "config", "assemble", "find_device", "datasets.base"}
     | {"training.callbacks", "training.trainer"},
     "summary": BASICS | {"finished"},
     "figures": BASICS
@@ -88,7 +86,6 @@ ALLOWED: dict[str, set[str]] = {
         "assemble",
         "build_method",
         "experiment",
-        "find_device",
         "datasets.base",
         "training",
         "spreadsheet_text",
@@ -100,7 +97,7 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": BASICS
     | {"config", "finished", "per_user", "seed_text", "settings", "summary"},
     "reproduction": BASICS
-    | {"graph", "config", "assemble", "experiment", "find_device"}
+    | {"graph", "config", "assemble", "experiment"}
     | {"finished", "summary", "analysis", "seed_text", "spreadsheet_text"}
     | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"}
     | {"figures"},
@@ -109,7 +106,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"tuning", "analysis", "reproduction", "report", "seed_text"}
     | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
     | {"serving", "assemble", "find_device", "load_trained", "seed_folder"}
-    | {"check_data", "graph", "run_lock", "settings", "small_batch"},
+    | {"check_data", "graph", "run_lock", "settings", "allocator"},
 }
 
 # What starts in a moment, and the packages that it may load besides the standard

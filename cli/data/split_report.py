@@ -2,9 +2,8 @@
 
 import shlex
 
-from pyg_advinfonce.config import Train
+from pyg_advinfonce.config import Train, small_batch_size
 from pyg_advinfonce.datasets.splits.split_folder import SplitFolder
-from pyg_advinfonce.small_batch import small_batch
 
 
 def report(folder: SplitFolder) -> str:
@@ -31,7 +30,7 @@ def _batches(pairs: int) -> list[str]:
     """Return the setting with which so few train pairs fill some batches."""
     if pairs >= Train().batch_size:
         return []
-    return ["--set", f"train.batch_size={small_batch(pairs)}"]
+    return ["--set", f"train.batch_size={small_batch_size(pairs)}"]
 
 
 def _text(value: object) -> str:

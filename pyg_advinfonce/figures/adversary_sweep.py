@@ -68,7 +68,7 @@ def adversary_sweep(
         trained, counted from 0; -1 for none), ``seed``, ``epoch``, ``recall`` and
         ``ndcg`` at 20 on the main test split.
     """
-    config = config or default_config(dataset)
+    config = (config or default_config(dataset)).fitted_to(dataset)
     varied = {
         n: config.updated({"loss": {"adversary_epochs": n}}) for n in sorted(numbers)
     }

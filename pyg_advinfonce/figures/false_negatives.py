@@ -78,7 +78,7 @@ def false_negatives(
         main test split and, for ``adv``, the rates ``false_negatives`` and
         ``all_negatives`` and their difference ``excess``.
     """
-    config = config or default_config(dataset)
+    config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = epochs or num_epochs(config, dataset)
     split = test_splits(dataset.graph)[0]
     columns = {"ndcg": f"{split}/ndcg@20", **RATES}

@@ -73,7 +73,7 @@ def hardness_by_popularity(
     Raises:
         ConfigError: If the adversary has no turn in so few epochs.
     """
-    config = config or default_config(dataset)
+    config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = _epochs(config, dataset, epochs, say)
 
     def make(seed: int) -> pd.DataFrame:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.assemble import prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
@@ -38,7 +37,6 @@ from pyg_advinfonce.figures.style import (
     styled,
 )
 from pyg_advinfonce.figures.truth import Likes, truth
-from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.graph import ITEM, USER, num_nodes, test_splits
 from pyg_advinfonce.training.batch_hardness import batch_hardness
 from pyg_advinfonce.training.evaluator import Evaluator
@@ -97,7 +95,7 @@ def refinement(
     Raises:
         ConfigError: If no row has such a false negative.
     """
-    config = config or default_config(dataset)
+    config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = epochs or num_epochs(config, dataset)
     key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
     make = partial(_refinement, dataset, config, seeds[0], epochs, device, say)
@@ -116,13 +114,14 @@ def _refinement(
     say: Say,
 ) -> pd.DataFrame:
     """Train both losses and return the table, users and items by their rows."""
-    place = find_device(device)
     results = {}
     for loss, (label, _) in MODELS.items():
         say(f"refinement: {label}, seed {seed}, {epochs} epochs")
         settings = variant(config, loss, {})
-        results[loss] = learn(settings, dataset, seed=seed, epochs=epochs, device=place)
-    graph = prepare(dataset, place)
+        results[loss] = learn(
+            settings, dataset, seed=seed, epochs=epochs, device=device
+        )
+    graph = results["adv"].graph
     listings = {loss: _Listing(result, graph) for loss, result in results.items()}
     seed_everything(seed, 0, 0, stream=3)
     rows = _rows(results["adv"], graph, config, truth(dataset))

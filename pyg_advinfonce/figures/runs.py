@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Required, TypedDict
 import pandas as pd
 import torch
 
+from pyg_advinfonce.assemble import prepare
 from pyg_advinfonce.build_method import build_criterion
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets.base import Dataset
@@ -89,7 +90,8 @@ def last_adversarial(
     config: Config, dataset: Dataset, *, before: int = MOST_EPOCHS
 ) -> int:
     """Return the adversary's last epoch, counted from 0; -1 if it never runs."""
-    criterion: Any = build_criterion(config, dataset.graph)
+    graph = prepare(dataset, torch.device("cpu"))
+    criterion: Any = build_criterion(config, graph)
     return max(filter(criterion.is_adversarial, range(before)), default=-1)
 
 

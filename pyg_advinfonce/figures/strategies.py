@@ -89,7 +89,7 @@ def strategies(
         Columns ``strategy``, ``seed``, ``epoch``, ``recall`` and ``ndcg`` at 20 on the
         main test split, ``align`` and ``uniform`` on the epoch's last batch.
     """
-    config = config or default_config(dataset)
+    config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = epochs or num_epochs(config, dataset)
     split = test_splits(dataset.graph)[0]
     columns = {metric: f"{split}/{metric}@20" for metric in PANELS}

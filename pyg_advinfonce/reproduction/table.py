@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from pyg_advinfonce.assemble import check
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
@@ -66,7 +66,10 @@ def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
     if isinstance(dataset, DataError):
         shown = metrics or _metrics_of(["test"])
         return Line(row, data, config, None, shown, reason=str(dataset))
-    check(config, dataset)
+    config = config.fitted_to(dataset)
+    # A mistake is to be known before the first of many rows trains. The trainer is not
+    # kept: those of all rows would not fit into memory.
+    assemble(config, dataset, device=source.request.device)
     splits = test_splits(dataset.graph)
     return Line(row, data, config, dataset, metrics or _metrics_of(splits))
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.pruners import BasePruner, MedianPruner
 from optuna.study import Study
 
-from pyg_advinfonce.assemble import check
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets.base import Dataset
 from pyg_advinfonce.errors import ConfigError
@@ -36,7 +35,7 @@ def tune(
     config: Config,
     dataset: Dataset,
     *,
-    folder: Path,
+    folder: Path | Callable[[], Path],
     fixed: Collection[str] = (),
     trials: int = 50,
     timeout: float | None = None,
@@ -56,7 +55,8 @@ def tune(
         config: The default, which also names model, loss and data; ``train.epochs``
             is a trial's most epochs, ``train.seed`` the seed of all that is drawn.
         dataset: The data.
-        folder: The study's folder; made, or continued.
+        folder: The study's folder; made, or continued. Or what returns it, called when
+            the settings are known to work.
         fixed: Keys ``section.key`` that keep the configuration's value.
         trials: Go on until so many trials have finished, those of earlier calls
             included.
@@ -74,14 +74,15 @@ def tune(
         ConfigError: If an option is wrong, or the folder's study is another one.
     """
     _check_limits(trials, timeout)
-    check(config, dataset, device=device)
-    space = _space(config, dataset, fixed)
+    config, place = config.fitted_to(dataset), find_device(device)
+    space = _space(config, dataset, fixed, place)
+    folder = folder() if callable(folder) else folder
     task = Task(
         config,
         dataset,
         space,
         default_params(config, space),
-        find_device(device),
+        place,
         math.inf if timeout is None else time.monotonic() + timeout,
         watcher or Watcher(),
     )
@@ -108,10 +109,17 @@ def _check_limits(trials: int, timeout: float | None) -> None:
         raise ConfigError(f"timeout must not be negative (got {timeout})")
 
 
-def _space(config: Config, dataset: Dataset, fixed: Collection[str]) -> Space:
-    """Leave out of the space what the loss or so little data has no use for."""
+def _space(
+    config: Config, dataset: Dataset, fixed: Collection[str], device: torch.device
+) -> Space:
+    """Leave out of the space what the loss or so little data has no use for.
+
+    Raises:
+        ConfigError: If the configuration itself cannot be trained.
+    """
     space = search_space(config, fixed)
-    if build_method(config, dataset.graph).criterion.negatives != "sampled":
+    method = assemble(config, dataset, device=device).method
+    if method.criterion.negatives != "sampled":
         space.pop("train.num_negatives", None)
     batches = space.get("train.batch_size")
     if isinstance(batches, CategoricalDistribution):

@@ -120,6 +120,24 @@ def test_finished_runs_are_taken_again(advnce, trained):
     assert trained == losses([0, 1]) + losses([2])
 
 
+@pytest.mark.filterwarnings("ignore:train.batch_size is")
+def test_finished_runs_of_little_data_are_taken_again(advnce, split_folder, trained):
+    words = ["reproduce", "table10", "--data", split_folder(), *QUICK, "--seeds", "0"]
+    first = advnce(*words, "--json")
+    assert (first.code, trained) == (0, losses([0]))
+    sizes = {r["config"]["train"]["batch_size"] for r in json.loads(first.out)["rows"]}
+    assert sizes == {2}
+    assert advnce(*words, "--json").out == first.out
+    assert trained == losses([0])
+
+
+@pytest.mark.filterwarnings("ignore:train.batch_size is")
+def test_a_figure_of_little_data(advnce, split_folder):
+    words = ["reproduce", "fig5", "--data", split_folder(), "--epochs", "8", *QUICK[2:]]
+    found = advnce(*words, "--set", "loss.adversary_every=3", "--seeds", "0", "--json")
+    assert found.code == 0, found.err
+
+
 def test_other_settings_are_other_runs(advnce, trained):
     advnce(*TABLE, "--seeds", "0")
     advnce(*TABLE, "--seeds", "0", "--set", "train.lr=0.5")

@@ -1,13 +1,15 @@
+import gc
 import json
 import re
 import subprocess
 import sys
 import tomllib
+import weakref
 
 import pytest
 import torch
 
-from pyg_advinfonce import experiment
+from pyg_advinfonce import allocator, assemble, config, experiment
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.per_user import load_per_user
 
@@ -452,6 +454,69 @@ def test_seeds_are_trained_one_by_one(advnce, monkeypatch):
     )
     advnce("train", "mf", "--loss", "bpr", "--epochs", 1, "--seeds", "2,0")
     assert trained == [(2, "seed-2"), (0, "seed-0")]
+
+
+def test_every_seed_is_built_once_and_noted_once(advnce, monkeypatch):
+    built, written = [], []
+    build, write = assemble.build_method, config.write_text
+
+    def building(settings, *args):
+        built.append(settings.train.seed)
+        return build(settings, *args)
+
+    def writing(path, text):
+        written.append(str(path))
+        write(path, text)
+
+    monkeypatch.setattr(assemble, "build_method", building)
+    monkeypatch.setattr(config, "write_text", writing)
+    assert advnce(*QUICK, "--seeds", "2,0", "--out", "run").code == 0
+    assert built == [2, 0]
+    assert written == ["run/seed-2/config.toml", "run/seed-0/config.toml"]
+
+
+def test_a_seed_s_trainer_is_let_go_before_the_next_one_s(advnce, monkeypatch):
+    methods, alive = weakref.WeakSet(), []
+    start = assemble.assemble
+
+    def spy(*args, **more):
+        gc.collect()
+        alive.append(len(methods))
+        trainer = start(*args, **more)
+        methods.add(trainer.method)
+        return trainer
+
+    monkeypatch.setattr("pyg_advinfonce.cli.session.assemble", spy)
+    monkeypatch.setattr("pyg_advinfonce.experiment.assemble", spy)
+    assert advnce(*QUICK, "--seeds", "0-2", "--quiet").code == 0
+    assert alive == [0, 0, 0]
+
+
+@pytest.mark.filterwarnings("default:train.batch_size is")
+def test_little_data_is_adapted_once_for_all_seeds(advnce, folder, split_folder):
+    words = ["train", "mf", "--loss", "bpr", "--data", split_folder(), "--epochs", 2]
+    found = advnce(*words, "--seeds", "0-1", "--out", "run")
+    assert found.err.count("train.batch_size is 2") == 1
+    folder.joinpath("run/seed-1/metrics.json").unlink()
+    found = advnce("train", "--resume", "run", "--json")
+    assert found.code == 0, found.err
+    assert "batch_size is" not in found.err
+    assert json.loads(found.out)["config"]["train"]["batch_size"] == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        QUICK,
+        ["tune", "mf", "--loss", "bpr", "--epochs", 1, "--trials", 1],
+        ["reproduce", "table10", "--data", "simulated", "--seeds", 0, "--epochs", 1],
+    ],
+)
+def test_verbs_that_train_keep_freed_memory(advnce, monkeypatch, words):
+    asked = []
+    monkeypatch.setattr(allocator, "keep_freed_memory", lambda: asked.append("once"))
+    found = advnce(*words, "--quiet")
+    assert (found.code, asked) == (0, ["once"])
 
 
 NEIGHBORS = ["train", "lightgcn", "--loader", "neighbor", "--num-neighbors"]

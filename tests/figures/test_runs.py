@@ -1,9 +1,11 @@
 import pandas as pd
 import pytest
 
+from pyg_advinfonce import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.figures import runs
 from pyg_advinfonce.figures.runs import spread, variant
+from pyg_advinfonce.graph import INTERACTS
 
 
 def test_settings_are_those_that_come_with_the_data(dataset):
@@ -50,6 +52,19 @@ def test_the_adversarys_last_epoch(dataset, config):
     assert runs.num_epochs(config, dataset) == 9 + 1 + 20 * 2
     none = config.updated({"loss": {"adversary_epochs": 0}})
     assert runs.last_adversarial(none, dataset) == -1
+
+
+def test_the_adversarys_last_epoch_is_asked_of_the_graph_that_is_trained_on(
+    dataset, config, monkeypatch
+):
+    build = build_method.build_hardness
+
+    def reading(graph, kind, **options):
+        assert graph[INTERACTS].edge_weight.isfinite().all()
+        return build(graph, kind, **options)
+
+    monkeypatch.setattr(build_method, "build_hardness", reading)
+    assert runs.last_adversarial(config, dataset) == 9
 
 
 def test_mean_and_standard_error_over_seeds():

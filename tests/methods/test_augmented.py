@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pyg_advinfonce.assemble import check
+from pyg_advinfonce.assemble import assemble
 from pyg_advinfonce.build_method import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import ConfigError
@@ -142,4 +142,4 @@ def test_a_wrong_option_is_named(dataset, model, sections, said):  # noqa: F811
     layers = [{"train": {"batch_size": 8}}, sections]
     config = Config.resolve(model, None, "none", layers=layers)
     with pytest.raises(ConfigError, match=said):
-        check(config, dataset)
+        assemble(config, dataset)

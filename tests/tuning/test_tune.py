@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import closing
+from functools import wraps
 from itertools import chain, repeat
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ from pyg_advinfonce.config import Config, read_toml
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.experiment import train
+from pyg_advinfonce.graph import INTERACTS
+from pyg_advinfonce.methods import mf
 from pyg_advinfonce.training.callbacks import Callback
 from pyg_advinfonce.training.evaluator import Evaluator
 from pyg_advinfonce.training.trainer import Trainer
@@ -424,3 +427,37 @@ def test_simulated_data_needs_no_folder(tmp_path):
     config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
     summary = tune(config, load_dataset("simulated"), folder=tmp_path, trials=1)
     assert summary["data"] == "simulated"
+
+
+def test_the_space_sees_the_graph_that_is_trained_on(tmp_path, monkeypatch):
+    build = mf.build
+
+    def reading(graph, criterion, **options):
+        assert graph[INTERACTS].edge_weight.isfinite().all()
+        return build(graph, criterion, **options)
+
+    monkeypatch.setattr(mf, "build", wraps(build)(reading))
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
+    summary = tune(config, load_dataset("simulated"), folder=tmp_path, trials=1)
+    assert summary["trials"]["complete"] == 1
+
+
+def test_the_folder_is_made_when_the_settings_are_known_to_work(
+    study, configure, tmp_path
+):
+    def make():
+        raise AssertionError("the folder was asked for")
+
+    with pytest.raises(ConfigError, match=r"^loss\.tau must be positive"):
+        study(configure(loss={"tau": 0.0}), folder=make)
+    folder = tmp_path / "made"
+    assert study(trials=1, folder=lambda: folder)["study_dir"] == str(folder)
+
+
+def test_a_study_of_little_data_has_small_batches(dataset, tmp_path):
+    layers = [{"encoder": {"dim": 4}, "train": {"epochs": 1}}]
+    config = Config.resolve("mf", "infonce", "toy", layers=layers)
+    with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as"):
+        summary = tune(config, dataset, folder=tmp_path, trials=1, device="cpu")
+    assert summary["trials"]["complete"] == 1
+    assert rows(tmp_path)[0]["train.batch_size"] == "4"
