@@ -32,7 +32,8 @@ class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
 class Trainer:
     """Trains a method in epochs of phases, selects on a validation metric.
 
-    Each phase has its own Adam, built once. An epoch's randomness depends on the seed,
+    Each phase has its own Adam, built once; what is frozen (``requires_grad`` is False)
+    when an epoch begins stays as it is. An epoch's randomness depends on the seed,
     the epoch and the phase alone. At the end the method holds the weights of the best
     validation, and ``history`` one record an epoch.
 
@@ -76,13 +77,19 @@ class Trainer:
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
 
     def fit(self) -> int:
-        """Train on from the history's last epoch; restore and return the best one."""
+        """Train on from the history's last epoch; restore and return the best one.
+
+        Raises:
+            ConfigError: If all that the main phase could train is frozen.
+            NonFiniteLossError: If training leaves the real numbers.
+        """
+        self._check_trainable()
         for epoch in range(len(self.history), self.epochs):
             if self.stopping.should_stop:
                 break
             started, record = time.perf_counter(), Record(epoch=epoch)
             for index, (phase, optimizer) in enumerate(self.phases):
-                if phase.active(epoch):
+                if phase.active(epoch) and self.method.params_of(phase):
                     seed_everything(self.seed, epoch, index)
                     record.losses |= self._run_phase(phase, optimizer, epoch)
             self._wait()
@@ -97,9 +104,19 @@ class Trainer:
         seconds = [record.seconds for record in self.history[1:]]
         return sum(seconds) / len(seconds) if seconds else None
 
+    def _check_trainable(self) -> None:
+        for phase, _ in self.phases:
+            if phase.params is None and not self.method.params_of(phase):
+                raise ConfigError(
+                    f"phase '{phase.name}' has no parameter to train: each is frozen "
+                    "or another phase's; call requires_grad_(True) on some"
+                )
+
     def _optimizer(self, phase: Phase) -> Adam:
-        params = self.method.params_of(phase)
-        return Adam(params, lr=phase.lr, maximize=phase.maximize, fused=True)
+        # With the frozen ones, which get no gradient: they may be released later.
+        owned = [p for p in self.method.owned_by(phase) if p.is_floating_point()]
+        group = {"params": owned}  # may be empty, unlike a list of parameters
+        return Adam([group], lr=phase.lr, maximize=phase.maximize, fused=True)
 
     def _run_phase(self, phase: Phase, optimizer: Adam, epoch: int) -> dict[str, float]:
         """Run one pass over the batches; return the terms' means."""
@@ -176,12 +193,12 @@ def seed_everything(seed: int, epoch: int, phase: int, *, stream: int = 0) -> No
 
 @contextmanager
 def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Let gradients reach these parameters of a module and no others."""
+    """Let gradients reach these parameters of a module, but for frozen ones."""
     chosen = {id(p) for p in params}
     before = [(p, p.requires_grad) for p in module.parameters()]
     try:
-        for p, _ in before:
-            p.requires_grad_(id(p) in chosen)
+        for p, trains in before:
+            p.requires_grad_(trains and id(p) in chosen)
         yield
     finally:
         for p, flag in before:

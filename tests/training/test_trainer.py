@@ -1,6 +1,7 @@
 import copy
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -510,19 +511,132 @@ def test_one_epoch_is_no_measure_of_time():
 
 
 def test_train_only_restores_flags_even_after_an_error():
-    module = torch.nn.Linear(2, 2)
-    module.bias.requires_grad_(False)
+    first, last = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    module = torch.nn.Sequential(first, last)
+    last.bias.requires_grad_(False)
 
     def fail():
-        with train_only(module, [module.bias]):
-            assert module.bias.requires_grad
-            assert not module.weight.requires_grad
+        with train_only(module, [first.weight, *last.parameters()]):
+            assert [p.requires_grad for p in module.parameters()] == [
+                *(True, False),  # the bias is not chosen
+                *(True, False),  # the bias is chosen, and frozen
+            ]
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert module.weight.requires_grad
-    assert not module.bias.requires_grad
+    assert [p.requires_grad for p in module.parameters()] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
+def test_a_frozen_parameter_of_any_method_stays_as_it_is(model, case):
+    options = {"adversary_first": 0} if case.has_adversary else {}
+    trainer = make(case, model, options=options)
+    frozen, *others = trainer.method.parameters()
+    frozen.requires_grad_(False)
+    kept, before = frozen.clone(), [p.clone() for p in others]
+    trainer.fit()
+    assert torch.equal(frozen, kept)
+    assert not frozen.requires_grad
+    assert frozen.grad is None
+    assert not all(map(torch.equal, others, before))
+
+
+class Freezer(Callback):
+    """Freezes or thaws a parameter after an epoch; keeps its values."""
+
+    def __init__(self, parameter, epoch, trains):
+        self.parameter, self.epoch, self.trains = parameter, epoch, trains
+        self.kept = [parameter.detach().clone()]
+
+    def on_epoch_end(self, trainer, record):
+        self.kept.append(self.parameter.detach().clone())
+        if record.epoch == self.epoch:
+            self.parameter.requires_grad_(self.trains)
+
+    @property
+    def moved(self):
+        return [not torch.equal(a, b) for a, b in pairwise(self.kept)]
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_parameter_may_be_frozen_and_thawed_between_epochs(trains):
+    method = find("bpr").method()
+    method.encoder.item.requires_grad_(not trains)
+    watch = Freezer(method.encoder.item, 1, trains)
+    make(find("bpr"), method=method, epochs=4, callbacks=[watch]).fit()
+    assert watch.moved == [not trains, not trains, trains, trains]
+
+
+class Taught(Term):
+    """Draws users towards a teacher's, through a layer that is trained."""
+
+    def __init__(self, teacher):
+        super().__init__()
+        self.teacher, self.layer = teacher, torch.nn.Linear(DIM, DIM)
+
+    def forward(self, step):
+        user = step.batch.src_index
+        found = self.layer(step.embeddings.user[user])
+        return (found - self.teacher(user)).square().mean()
+
+
+def taught_method(**phase):
+    rows = torch.randn(cases.NUM_USERS, DIM)
+    teacher = torch.nn.Embedding.from_pretrained(rows, freeze=True)
+    codes = torch.ones(2, dtype=torch.int8)  # as of a quantised layer
+    teacher.codes = torch.nn.Parameter(codes, requires_grad=False)
+    objective = Objective({"rec": Taught(teacher)})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    phases = (Phase("main", objective, **phase),)
+    return Method(encoder, objective, phases, cosine=False)
+
+
+def test_a_teacher_of_a_term_stays_as_it_is():
+    method = taught_method()
+    teacher = method.objective.terms["rec"].teacher.weight
+    before, kept = state_of(method.encoder), teacher.clone()
+    make(None, method=method).fit()
+    assert torch.equal(teacher, kept)
+    assert not is_same(before, state_of(method.encoder))
+
+
+def test_a_phase_of_a_frozen_encoder_encodes_once():
+    method, calls = taught_method(), []
+    method.encoder.requires_grad_(False)
+    method.encoder.register_forward_hook(lambda m, *_: calls.append(m.training))
+    before = state_of(method)
+    make(None, method=method, epochs=1).fit()
+    assert calls == [False, False]  # the phase, then the last epoch's validation
+    moved = {n for n, t in method.state_dict().items() if not torch.equal(t, before[n])}
+    layer = "objective.terms.rec.layer"
+    assert moved == {f"{layer}.weight", f"{layer}.bias"}
+
+
+def test_a_main_phase_without_anything_to_train_is_refused():
+    trainer = make(find("adv"), options={"adversary_first": 0})
+    trainer.method.encoder.requires_grad_(False)
+    with pytest.raises(ConfigError, match="phase 'main' has no parameter to train"):
+        trainer.fit()
+    assert trainer.history == []
+
+
+def test_a_main_phase_that_owns_nothing_is_refused():
+    method = taught_method()
+    everything = tuple(method.parameters())
+    method.phases += (Phase("thief", method.objective, everything),)
+    with pytest.raises(ConfigError, match="phase 'main' has no parameter to train"):
+        make(None, method=method).fit()
+
+
+def test_a_frozen_adversary_has_no_turn():
+    method = find("adv").method(options={"adversary_first": 0})
+    method.criterion.hardness.requires_grad_(False)
+    before = state_of(method.criterion)
+    trainer = make(find("adv"), method=method)
+    trainer.fit()
+    assert is_same(before, state_of(method.criterion))
+    assert all(set(r.losses) == {"main/rec", "main/l2"} for r in trainer.history)
 
 
 def on(device, graph, batch):
