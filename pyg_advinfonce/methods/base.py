@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.base import Encoder
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.losses.base import Criterion
@@ -64,13 +64,18 @@ class Method(nn.Module):
         found: Criterion | RankingTerm = getattr(term, "criterion", term)
         return found
 
-    def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
-        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank."""
+    def encode(self, graph: HeteroData) -> Embeddings:
+        """Return unperturbed embeddings without a gradient, in evaluation mode."""
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            z = self.encoder(graph, perturb=False)
+            z: Embeddings = self.encoder(graph, perturb=False)
         self.train(was_training)
+        return z
+
+    def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
+        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank."""
+        z = self.encode(graph)
         user, item = z.user.detach(), z.item.detach()
         return (unit_rows(user), unit_rows(item)) if self.cosine else (user, item)
 

@@ -147,10 +147,7 @@ class Trainer:
         trained = {id(p) for p in params}
         if any(id(p) in trained for p in self.method.encoder.parameters()):
             return None
-        self.method.eval()
-        with torch.no_grad():
-            found: Embeddings = self.method.encoder(self.graph, perturb=False)
-        return found
+        return self.method.encode(self.graph)
 
     def _finish_epoch(self, record: Record) -> None:
         self.history.append(record)
