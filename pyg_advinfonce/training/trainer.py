@@ -1,10 +1,10 @@
 """The training loop: a small closed loop over phases."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NoReturn, Protocol, Self
 
 import numpy as np
 import torch
@@ -22,6 +22,12 @@ from pyg_advinfonce.step import Step
 from pyg_advinfonce.training.callbacks import Callback, Record
 from pyg_advinfonce.training.early_stopping import EarlyStopping
 from pyg_advinfonce.training.evaluator import Evaluator
+
+LOOK_EVERY = 50
+"""How many steps a device other than a CPU takes before they are looked at."""
+
+HELD_IDS = 1 << 23
+"""How many negatives the batches of these steps may have in all (64 MB of ids)."""
 
 
 class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
@@ -75,6 +81,8 @@ class Trainer:
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
+        on_cpu = self.method.encoder.device.type == "cpu"
+        self.look_every = 1 if on_cpu else LOOK_EVERY
 
     def fit(self) -> int:
         """Train on from the history's last epoch; restore and return the best one.
@@ -125,13 +133,14 @@ class Trainer:
         constant = self._constant_embeddings(params)
         totals: dict[str, Tensor] = {}
         self.method.train()
-        with train_only(self.method, params):
+        check = FiniteCheck(phase.name, params, self.look_every)
+        with train_only(self.method, params), check:
             for index, (graph, batch) in enumerate(self.sampler):
                 step = Step(self.method.encoder, graph, batch, epoch, index, constant)
                 parts = phase.objective(step)
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(parts.values())).sum().backward()
-                _check_finite(phase, step, parts, params)
+                check.add(step, parts)
                 optimizer.step()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + part.detach()
@@ -202,17 +211,81 @@ def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[No
             p.requires_grad_(flag)
 
 
-def _check_finite(
-    phase: Phase, step: Step, parts: dict[str, Tensor], params: Sequence[nn.Parameter]
-) -> None:
-    norm = get_total_norm([p.grad for p in params if p.grad is not None])
-    losses = torch.stack([part.detach() for part in parts.values()])
-    if bool((losses.sum() + norm).isfinite()):
-        return
-    values = ", ".join(f"{n} = {float(v.detach())}" for n, v in parts.items())
-    raise NonFiniteLossError(
-        f"training left the real numbers in phase '{phase.name}', epoch {step.epoch}, "
-        f"step {step.index}: {values}, gradient norm {float(norm)}; "
-        "lower train.lr or raise loss.tau",
-        step.batch,
-    )
+@dataclass(frozen=True)
+class _Taken:
+    """A step that was taken: its batch, its losses and its gradient's norm."""
+
+    epoch: int
+    index: int
+    batch: EdgeBatch
+    names: tuple[str, ...]
+    values: Tensor  # [T + 1]
+
+
+class FiniteCheck:
+    """Finds the first step of a pass whose loss or gradient is not finite.
+
+    Who looks waits for the device. So steps are looked at several at a time, and at
+    the end of the pass, also when an error ends it: a bad step may have caused it. The
+    weights are lost by then, but not the batch, which is held till somebody has looked.
+
+    Args:
+        phase: The phase's name.
+        params: What it trains.
+        every: How many steps are looked at together; 1 looks before the weights move.
+    """
+
+    def __init__(
+        self, phase: str, params: Sequence[nn.Parameter], every: int = LOOK_EVERY
+    ) -> None:
+        self.phase, self.params, self.every = phase, params, every
+        self._taken: list[_Taken] = []
+        self._num_ids = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Exception):
+            self.look()
+
+    def add(self, step: Step, parts: Mapping[str, Tensor]) -> None:
+        """Note a step's losses and the gradients that the parameters have.
+
+        Raises:
+            NonFiniteLossError: If it is time to look and a step was bad.
+        """
+        losses = [part.detach() for part in parts.values()]
+        norm = get_total_norm([p.grad for p in self.params if p.grad is not None])
+        values = torch.stack([*losses, norm.to(losses[0].device)])
+        self._taken.append(
+            _Taken(step.epoch, step.index, step.batch, tuple(parts), values)
+        )
+        self._num_ids += step.batch.dst_neg_index.numel()
+        if len(self._taken) >= self.every or self._num_ids >= HELD_IDS:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the steps since the last time.
+
+        Raises:
+            NonFiniteLossError: If one of them was bad; it is about the first.
+        """
+        taken, self._taken, self._num_ids = self._taken, [], 0
+        if not taken:
+            return
+        sums = torch.stack([step.values.sum() for step in taken])
+        finite = sums.isfinite().tolist()
+        if not all(finite):
+            self._fail(taken[finite.index(False)])
+
+    def _fail(self, step: _Taken) -> NoReturn:
+        *losses, norm = step.values.tolist()
+        named = zip(step.names, losses, strict=True)
+        raise NonFiniteLossError(
+            f"training left the real numbers in phase '{self.phase}', epoch "
+            f"{step.epoch}, step {step.index}: "
+            f"{', '.join(f'{name} = {value}' for name, value in named)}, "
+            f"gradient norm {norm}; lower train.lr or raise loss.tau",
+            step.batch,
+        )

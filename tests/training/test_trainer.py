@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import LightGCN
@@ -12,10 +14,11 @@ from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.losses import InfoNCE
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.schedule import Phase, from_epoch
+from pyg_advinfonce.step import Step
 from pyg_advinfonce.terms.base import Objective, Term
 from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
 from pyg_advinfonce.training.callbacks import Callback, Diagnostics
-from pyg_advinfonce.training.trainer import seed_everything, train_only
+from pyg_advinfonce.training.trainer import FiniteCheck, seed_everything, train_only
 from tests import cases
 from tests.cases import ADVERSARIAL, DIM, PAIRS, find, pair_name
 
@@ -99,7 +102,9 @@ class Saboteur:
         return len(self.sampler)
 
     def __iter__(self):
-        for index, pair in enumerate(self.sampler):
+        pairs = list(self.sampler)
+        self.batches = [batch for _, batch in pairs]
+        for index, pair in enumerate(pairs):
             self.spoil(index)
             yield pair
         self.spoil(len(self))
@@ -440,14 +445,114 @@ def test_seeds_differ_by_run_epoch_and_phase():
     assert tuple(torch.rand(3).tolist()) == draws[0, 0, 1]
 
 
+# Each step is looked at on a CPU; several together on a GPU, whose steps are four here.
+looking = pytest.mark.parametrize("every", [1, 2, 3, 50])
+
+
+@looking
 @pytest.mark.parametrize("step", [0, 2])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_names_phase_epoch_and_step(step, value):
+def test_a_loss_that_is_no_number_names_phase_epoch_and_step(step, value, every):
     method = find("adv").method(options={"adversary_epochs": 0})
     sampler = Saboteur(method.encoder.user, step, value, rounds=1)
+    trainer = make(find("adv"), method=method, sampler=sampler, epochs=3)
+    trainer.look_every = every
     message = rf"phase 'main', epoch 1, step {step}: rec = nan, .*gradient norm nan"
-    with pytest.raises(NonFiniteLossError, match=message):
-        make(find("adv"), method=method, sampler=sampler, epochs=3).fit()
+    with pytest.raises(NonFiniteLossError, match=message) as info:
+        trainer.fit()
+    assert info.value.batch is sampler.batches[step]
+    assert [record.epoch for record in trainer.history] == [0]
+    assert all(t.isfinite().all() for t in trainer.stopping.best.values())
+
+
+class Planned(Term):
+    """A loss that is infinite in one step, and that an error ends in a later one."""
+
+    def __init__(self, bad, failing=None):
+        super().__init__()
+        self.bad, self.failing = bad, failing
+
+    def forward(self, step):
+        if step.index == self.failing:
+            raise ValueError("weights must be numbers")
+        loss = step.embeddings.user.square().mean() + step.index
+        return loss * torch.inf if step.index == self.bad else loss
+
+
+def planned_trainer(*plan, every):
+    objective = Objective({"rec": Planned(*plan)})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    method = Method(encoder, objective, (Phase("main", objective),), cosine=False)
+    trainer = make(None, method=method)
+    trainer.look_every = every
+    return trainer
+
+
+@looking
+def test_a_bad_step_is_not_taken_for_an_error_that_it_brings_about(every):
+    with pytest.raises(NonFiniteLossError, match="epoch 0, step 1: rec = inf"):
+        planned_trainer(1, 2, every=every).fit()
+
+
+@looking
+def test_an_error_before_any_bad_step_is_told_as_it_is(every):
+    with pytest.raises(ValueError, match="weights must be numbers"):
+        planned_trainer(2, 1, every=every).fit()
+
+
+def test_how_often_bad_steps_are_looked_for_changes_no_number():
+    found = []
+    for every in (1, 3, 50):
+        trainer = make(find("adv"), options={"adversary_first": 1})
+        assert trainer.look_every == 1  # on a CPU, where it is free
+        trainer.look_every = every
+        trainer.fit()
+        found.append((told(trainer), state_of(trainer.method)))
+    for numbers, state in found[1:]:
+        assert numbers == found[0][0]
+        assert is_same(state, found[0][1])
+
+
+class Unread(TorchFunctionMode):
+    """Counts how often the host reads a tensor, for which it waits for a GPU."""
+
+    READS = frozenset(
+        {Tensor.__bool__, Tensor.__float__, Tensor.__int__, Tensor.item, Tensor.tolist}
+    )
+
+    def __init__(self):
+        self.reads = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.reads += func in self.READS
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("every", "looks"), [(1, 7), (2, 4), (3, 3), (7, 1), (50, 1)])
+def test_the_device_is_read_once_in_so_many_steps_and_at_the_end(every, looks):
+    with Unread() as mode, checked(every) as check:
+        for index in range(7):
+            check.add(*one_step(index))
+    assert mode.reads == looks
+
+
+def test_few_large_batches_are_held_at_once(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.training.trainer.HELD_IDS", 40)
+    with Unread() as mode, checked(50) as check:
+        for index in range(7):  # of 20 negatives each
+            check.add(*one_step(index))
+    assert mode.reads == 4
+
+
+def checked(every):
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    return FiniteCheck("main", [weight], every)
+
+
+def one_step(index):
+    step = Step(None, None, cases.toy_batch(5, 4), 0, index)
+    return step, {"rec": torch.tensor(1.0), "l2": torch.tensor(0.5)}
 
 
 def test_an_infinite_loss_is_caught():
