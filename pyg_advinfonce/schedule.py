@@ -53,8 +53,8 @@ class Phase:
     Attributes:
         name: A short name for the history.
         objective: What is optimised.
-        params: The parameters that this phase, and no other, trains; None means every
-            parameter that no other phase owns.
+        params: The parameters that this phase, and no other, trains, but for frozen
+            ones; None means every parameter that no other phase owns.
         lr: The learning rate of the phase's own Adam.
         maximize: Ascend instead of descend.
         active: Tells whether the phase runs in an epoch, counted from 0.

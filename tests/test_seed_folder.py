@@ -150,8 +150,19 @@ def test_a_run_that_is_trained_again_is_not_finished(dataset, tmp_path):
     assert not (tmp_path / "metrics.json").exists()
 
 
+class LookEvery(Callback):
+    """Lets a trainer look for bad steps once in so many steps, as on a GPU."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_epoch_end(self, trainer, record):
+        trainer.look_every = self.steps
+
+
+@pytest.mark.parametrize("every", [1, 3, 50])
 def test_a_loss_that_is_no_number_leaves_state_and_batch(
-    dataset, tmp_path, monkeypatch
+    dataset, tmp_path, monkeypatch, every
 ):
     config = Config.resolve("mf", "infonce", "toy", layers=[TOY | {"loss": {}}])
     steps, forward = [], InfoNCE.forward
@@ -162,19 +173,23 @@ def test_a_loss_that_is_no_number_leaves_state_and_batch(
         return loss * torch.inf if len(steps) == 26 else loss
 
     monkeypatch.setattr(InfoNCE, "forward", failing)
-    with pytest.raises(NonFiniteLossError, match="phase 'main', epoch 4") as info:
-        train(config, dataset, out=tmp_path)
+    said = "phase 'main', epoch 4, step 1: rec = inf"
+    with pytest.raises(NonFiniteLossError, match=said) as info:
+        train(config, dataset, out=tmp_path, callbacks=[LookEvery(every)])
     assert str(info.value).endswith(
         f"the ids of its batch are in {tmp_path / BAD_BATCH}"
     )
     ids, _ = read_tensors(tmp_path / BAD_BATCH)
     assert ids.keys() == {"user_id", "pos_id", "neg_id"}
-    assert torch.equal(ids["neg_id"], steps[-1].neg_id)
-    assert torch.equal(ids["user_id"], steps[-1].user_id)
+    assert torch.equal(ids["neg_id"], steps[25].neg_id)
+    assert torch.equal(ids["user_id"], steps[25].user_id)
     state, _ = read_state(tmp_path / STATE)
     assert len(state.about["history"]) == 4
     assert all(t.isfinite().all() for t in state.tensors.values())
-    assert (tmp_path / "weights.safetensors").is_file()
+    best, _ = read_tensors(tmp_path / "weights.safetensors")
+    assert all(t.isfinite().all() for t in best.values())
+    for name, weight in best.items():
+        assert torch.equal(weight, state.tensors[f"best/{name}"])
 
 
 def test_the_state_is_written_when_memory_runs_out(dataset, tmp_path):

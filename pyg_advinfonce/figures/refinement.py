@@ -158,8 +158,9 @@ def _rows(
     """Yield an epoch's rows that hold a false negative, in their random order."""
     size, negatives = config.train.batch_size, config.train.num_negatives
     sampler = EdgeSampler(graph, batch_size=size, num_negatives=negatives)
+    z = result.method.encode(graph)
     for _, batch in sampler:
-        delta = batch_hardness(result.method, graph, batch)
+        delta = batch_hardness(result.method, z, batch)
         user, item = batch.user_id, batch.neg_id
         false = likes(user.unsqueeze(-1).expand_as(item), item)  # [B, K]
         for b in false.any(-1).nonzero().view(-1).tolist():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.base import Encoder
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.losses.base import Criterion
@@ -19,7 +19,8 @@ class Method(nn.Module):
     """What a trainer trains.
 
     The encoder and the objective hold all state; phases refer to it. Each trainable
-    parameter belongs to exactly one phase.
+    parameter belongs to exactly one phase. A frozen one (``requires_grad`` is False)
+    is trained by none, and may be frozen or released at any time between epochs.
 
     Args:
         encoder: Turns the graph into embeddings.
@@ -29,7 +30,7 @@ class Method(nn.Module):
         cosine: Whether nodes are ranked by cosine instead of by inner product.
 
     Raises:
-        ConfigError: If a parameter has two owners or none.
+        ConfigError: If a parameter has two owners, or a trainable one has none.
     """
 
     def __init__(
@@ -46,7 +47,11 @@ class Method(nn.Module):
         self._check_owners()
 
     def params_of(self, phase: Phase) -> list[nn.Parameter]:
-        """Return the parameters that a phase trains."""
+        """Return the parameters that a phase trains: of its own, those not frozen."""
+        return [p for p in self.owned_by(phase) if p.requires_grad]
+
+    def owned_by(self, phase: Phase) -> list[nn.Parameter]:
+        """Return the parameters that belong to a phase, frozen ones among them."""
         if phase.params is not None:
             return list(phase.params)
         others = {id(p) for other in self.phases for p in other.params or ()}
@@ -59,24 +64,30 @@ class Method(nn.Module):
         found: Criterion | RankingTerm = getattr(term, "criterion", term)
         return found
 
-    def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
-        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank."""
+    def encode(self, graph: HeteroData) -> Embeddings:
+        """Return unperturbed embeddings without a gradient, in evaluation mode."""
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            z = self.encoder(graph, perturb=False)
+            z: Embeddings = self.encoder(graph, perturb=False)
         self.train(was_training)
+        return z
+
+    def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
+        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank."""
+        z = self.encode(graph)
         user, item = z.user.detach(), z.item.detach()
         return (unit_rows(user), unit_rows(item)) if self.cosine else (user, item)
 
     def _check_owners(self) -> None:
-        names = {id(p): name for name, p in self.named_parameters()}
-        owned = [id(p) for phase in self.phases for p in self.params_of(phase)]
-        for key, name in names.items():
-            if owned.count(key) != 1:
+        params = {id(p): (name, p) for name, p in self.named_parameters()}
+        owned = [id(p) for phase in self.phases for p in self.owned_by(phase)]
+        for key, (name, p) in params.items():
+            owners = owned.count(key)
+            if owners > 1 or (owners == 0 and p.requires_grad):
                 raise ConfigError(
                     f"parameter '{name}' must belong to exactly one phase "
-                    f"(it belongs to {owned.count(key)})"
+                    f"(it belongs to {owners})"
                 )
-        if set(owned) - set(names):
+        if set(owned) - set(params):
             raise ConfigError("a phase trains parameters that the method does not hold")

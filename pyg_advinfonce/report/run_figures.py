@@ -73,5 +73,5 @@ def _profile(seed: Seed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
     seed_everything(number, 0, 0, stream=3)
     size, negatives = config.train.batch_size, config.train.num_negatives
     _, batch = next(iter(EdgeSampler(graph, batch_size=size, num_negatives=negatives)))
-    delta = batch_hardness(method, graph, batch)
+    delta = batch_hardness(method, method.encode(graph), batch)
     return popularity.rows_of(profile(delta, batch, graph), "best", number)

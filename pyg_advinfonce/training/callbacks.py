@@ -80,7 +80,8 @@ class FalseNegatives(Callback):
 
     A sampled negative that its user truly likes is a false negative. Recorded are the
     share of all negatives and of the false ones whose hardness is below zero, and the
-    difference, which alone is evidence (methods.md 4.4.3).
+    difference, which alone is evidence (methods.md 4.4.3). The hardness is that of the
+    whole graph's embeddings, also where batches come with samples of the graph.
 
     Args:
         likes: Tells of users ``[B, 1]`` and items ``[B, K]`` whether they like them.
@@ -94,8 +95,9 @@ class FalseNegatives(Callback):
         if has_none or not is_diagnosed(record):
             return
         counts = torch.zeros(4, dtype=torch.long, device="cpu")
-        for graph, batch in trainer.sampler:
-            delta = batch_hardness(trainer.method, graph, batch)
+        z = trainer.method.encode(trainer.graph)  # for all batches, of samples too
+        for _, batch in trainer.sampler:
+            delta = batch_hardness(trainer.method, z, batch.whole_graph())
             counts += self._count((delta < 0).cpu(), batch)
         negatives, soft, false, soft_false = counts.tolist()
         record.diagnostics["soft_negatives"] = soft / max(negatives, 1)

@@ -6,29 +6,13 @@ from typing import get_args
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
-from torch_geometric.metrics import (
-    LinkPredHitRatio,
-    LinkPredMetricCollection,
-    LinkPredMRR,
-    LinkPredNDCG,
-    LinkPredPrecision,
-    LinkPredRecall,
-)
 from torch_geometric.metrics.link_pred import LinkPredMetricData
 
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
 from pyg_advinfonce.training.ranking import SplitRanking
 from pyg_advinfonce.training.ties import Ties
-from pyg_advinfonce.training.user_metrics import UserMetrics
-
-_METRICS = {
-    "recall": LinkPredRecall,
-    "ndcg": LinkPredNDCG,
-    "hr": LinkPredHitRatio,
-    "precision": LinkPredPrecision,
-    "mrr": LinkPredMRR,
-}
+from pyg_advinfonce.training.user_metrics import UserMetrics, metrics_at
 
 
 class Evaluator:
@@ -92,10 +76,6 @@ class Evaluator:
         self.cutoffs = _check_cutoffs(k)
         self.strict, self.ties = strict, ties
         self.chunk_size = chunk_size
-        # Here, not later: PyG's metrics are born on the default device.
-        self._metrics = LinkPredMetricCollection(
-            {f"{n}@{c}": _METRICS[n](c) for c in self.cutoffs for n in _METRICS}
-        )
         self._rankings: dict[tuple[str, torch.device], SplitRanking] = {}
 
     @torch.no_grad()
@@ -124,9 +104,7 @@ class Evaluator:
         # PyG takes -1 for the last item of the row above; num_items is no one's label.
         item = item.masked_fill(item < 0, ranking.num_items)
         data = LinkPredMetricData(item, ranking.label_index)
-        metrics = self._metrics.to(item.device)
-        values = {name: metric._compute(data) for name, metric in metrics.items()}
-        return UserMetrics(split, ranking.user, values)
+        return UserMetrics(split, ranking.user, metrics_at(self.cutoffs, data))
 
     @torch.no_grad()
     def rank(self, z_user: Tensor, z_item: Tensor, user: Tensor, split: str) -> Tensor:

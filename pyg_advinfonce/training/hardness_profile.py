@@ -32,7 +32,7 @@ class HardnessProfile(Callback):
         if trainer.last_batch is None or not (attacked or self.after is None):
             return
         graph, batch = trainer.last_batch
-        delta = batch_hardness(trainer.method, graph, batch)
+        delta = batch_hardness(trainer.method, trainer.method.encode(graph), batch)
         found = profile(delta, batch, trainer.graph)
         self.before, self.after = (
             (self.before, found) if attacked else (found, self.after)

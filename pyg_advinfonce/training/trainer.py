@@ -1,10 +1,10 @@
 """The training loop: a small closed loop over phases."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NoReturn, Protocol, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,12 @@ from pyg_advinfonce.training.callbacks import Callback, Record
 from pyg_advinfonce.training.early_stopping import EarlyStopping
 from pyg_advinfonce.training.evaluator import Evaluator
 
+LOOK_EVERY = 50
+"""How many steps a device other than a CPU takes before they are looked at."""
+
+HELD_IDS = 1 << 23
+"""How many negatives the batches of these steps may have in all (64 MB of ids)."""
+
 
 class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
     """Yields the graph that a batch's rows refer to, and the batch."""
@@ -32,7 +38,8 @@ class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
 class Trainer:
     """Trains a method in epochs of phases, selects on a validation metric.
 
-    Each phase has its own Adam, built once. An epoch's randomness depends on the seed,
+    Each phase has its own Adam, built once; what is frozen (``requires_grad`` is False)
+    when an epoch begins stays as it is. An epoch's randomness depends on the seed,
     the epoch and the phase alone. At the end the method holds the weights of the best
     validation, and ``history`` one record an epoch.
 
@@ -74,15 +81,23 @@ class Trainer:
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
+        on_cpu = self.method.encoder.device.type == "cpu"
+        self.look_every = 1 if on_cpu else LOOK_EVERY
 
     def fit(self) -> int:
-        """Train on from the history's last epoch; restore and return the best one."""
+        """Train on from the history's last epoch; restore and return the best one.
+
+        Raises:
+            ConfigError: If all that the main phase could train is frozen.
+            NonFiniteLossError: If training leaves the real numbers.
+        """
+        self._check_trainable()
         for epoch in range(len(self.history), self.epochs):
             if self.stopping.should_stop:
                 break
             started, record = time.perf_counter(), Record(epoch=epoch)
             for index, (phase, optimizer) in enumerate(self.phases):
-                if phase.active(epoch):
+                if phase.active(epoch) and self.method.params_of(phase):
                     seed_everything(self.seed, epoch, index)
                     record.losses |= self._run_phase(phase, optimizer, epoch)
             self._wait()
@@ -97,9 +112,19 @@ class Trainer:
         seconds = [record.seconds for record in self.history[1:]]
         return sum(seconds) / len(seconds) if seconds else None
 
+    def _check_trainable(self) -> None:
+        for phase, _ in self.phases:
+            if phase.params is None and not self.method.params_of(phase):
+                raise ConfigError(
+                    f"phase '{phase.name}' has no parameter to train: each is frozen "
+                    "or another phase's; call requires_grad_(True) on some"
+                )
+
     def _optimizer(self, phase: Phase) -> Adam:
-        params = self.method.params_of(phase)
-        return Adam(params, lr=phase.lr, maximize=phase.maximize, fused=True)
+        # With the frozen ones, which get no gradient: they may be released later.
+        owned = [p for p in self.method.owned_by(phase) if p.is_floating_point()]
+        group = {"params": owned}  # may be empty, unlike a list of parameters
+        return Adam([group], lr=phase.lr, maximize=phase.maximize, fused=True)
 
     def _run_phase(self, phase: Phase, optimizer: Adam, epoch: int) -> dict[str, float]:
         """Run one pass over the batches; return the terms' means."""
@@ -108,13 +133,14 @@ class Trainer:
         constant = self._constant_embeddings(params)
         totals: dict[str, Tensor] = {}
         self.method.train()
-        with train_only(self.method, params):
+        check = FiniteCheck(phase.name, params, self.look_every)
+        with train_only(self.method, params), check:
             for index, (graph, batch) in enumerate(self.sampler):
                 step = Step(self.method.encoder, graph, batch, epoch, index, constant)
                 parts = phase.objective(step)
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(parts.values())).sum().backward()
-                _check_finite(phase, step, parts, params)
+                check.add(step, parts)
                 optimizer.step()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + part.detach()
@@ -130,10 +156,7 @@ class Trainer:
         trained = {id(p) for p in params}
         if any(id(p) in trained for p in self.method.encoder.parameters()):
             return None
-        self.method.eval()
-        with torch.no_grad():
-            found: Embeddings = self.method.encoder(self.graph, perturb=False)
-        return found
+        return self.method.encode(self.graph)
 
     def _finish_epoch(self, record: Record) -> None:
         self.history.append(record)
@@ -176,29 +199,93 @@ def seed_everything(seed: int, epoch: int, phase: int, *, stream: int = 0) -> No
 
 @contextmanager
 def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Let gradients reach these parameters of a module and no others."""
+    """Let gradients reach these parameters of a module, but for frozen ones."""
     chosen = {id(p) for p in params}
     before = [(p, p.requires_grad) for p in module.parameters()]
     try:
-        for p, _ in before:
-            p.requires_grad_(id(p) in chosen)
+        for p, trains in before:
+            p.requires_grad_(trains and id(p) in chosen)
         yield
     finally:
         for p, flag in before:
             p.requires_grad_(flag)
 
 
-def _check_finite(
-    phase: Phase, step: Step, parts: dict[str, Tensor], params: Sequence[nn.Parameter]
-) -> None:
-    norm = get_total_norm([p.grad for p in params if p.grad is not None])
-    losses = torch.stack([part.detach() for part in parts.values()])
-    if bool((losses.sum() + norm).isfinite()):
-        return
-    values = ", ".join(f"{n} = {float(v.detach())}" for n, v in parts.items())
-    raise NonFiniteLossError(
-        f"training left the real numbers in phase '{phase.name}', epoch {step.epoch}, "
-        f"step {step.index}: {values}, gradient norm {float(norm)}; "
-        "lower train.lr or raise loss.tau",
-        step.batch,
-    )
+@dataclass(frozen=True)
+class _Taken:
+    """A step that was taken: its batch, its losses and its gradient's norm."""
+
+    epoch: int
+    index: int
+    batch: EdgeBatch
+    names: tuple[str, ...]
+    values: Tensor  # [T + 1]
+
+
+class FiniteCheck:
+    """Finds the first step of a pass whose loss or gradient is not finite.
+
+    Who looks waits for the device. So steps are looked at several at a time, and at
+    the end of the pass, also when an error ends it: a bad step may have caused it. The
+    weights are lost by then, but not the batch, which is held till somebody has looked.
+
+    Args:
+        phase: The phase's name.
+        params: What it trains.
+        every: How many steps are looked at together; 1 looks before the weights move.
+    """
+
+    def __init__(
+        self, phase: str, params: Sequence[nn.Parameter], every: int = LOOK_EVERY
+    ) -> None:
+        self.phase, self.params, self.every = phase, params, every
+        self._taken: list[_Taken] = []
+        self._num_ids = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Exception):
+            self.look()
+
+    def add(self, step: Step, parts: Mapping[str, Tensor]) -> None:
+        """Note a step's losses and the gradients that the parameters have.
+
+        Raises:
+            NonFiniteLossError: If it is time to look and a step was bad.
+        """
+        losses = [part.detach() for part in parts.values()]
+        norm = get_total_norm([p.grad for p in self.params if p.grad is not None])
+        values = torch.stack([*losses, norm.to(losses[0].device)])
+        self._taken.append(
+            _Taken(step.epoch, step.index, step.batch, tuple(parts), values)
+        )
+        self._num_ids += step.batch.dst_neg_index.numel()
+        if len(self._taken) >= self.every or self._num_ids >= HELD_IDS:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the steps since the last time.
+
+        Raises:
+            NonFiniteLossError: If one of them was bad; it is about the first.
+        """
+        taken, self._taken, self._num_ids = self._taken, [], 0
+        if not taken:
+            return
+        sums = torch.stack([step.values.sum() for step in taken])
+        finite = sums.isfinite().tolist()
+        if not all(finite):
+            self._fail(taken[finite.index(False)])
+
+    def _fail(self, step: _Taken) -> NoReturn:
+        *losses, norm = step.values.tolist()
+        named = zip(step.names, losses, strict=True)
+        raise NonFiniteLossError(
+            f"training left the real numbers in phase '{self.phase}', epoch "
+            f"{step.epoch}, step {step.index}: "
+            f"{', '.join(f'{name} = {value}' for name, value in named)}, "
+            f"gradient norm {norm}; lower train.lr or raise loss.tau",
+            step.batch,
+        )

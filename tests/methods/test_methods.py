@@ -92,6 +92,27 @@ def test_a_parameter_of_somebody_else():
         Method(encoder, objective, (adversary, stranger, main), cosine=True)
 
 
+def test_a_frozen_parameter_is_trained_by_no_phase():
+    encoder, objective, (adversary, main) = parts()
+    first, *others = adversary.params
+    encoder.user.requires_grad_(False)
+    first.requires_grad_(False)
+    method = Method(encoder, objective, (adversary, main), cosine=True)
+    assert list(map(id, method.params_of(main))) == [id(encoder.item)]
+    assert method.params_of(adversary) == others
+    encoder.user.requires_grad_(True)
+    assert method.params_of(main) == [encoder.user, encoder.item]
+    assert method.owned_by(adversary) == [first, *others]
+
+
+def test_a_frozen_parameter_needs_no_owner_but_may_not_have_two():
+    encoder, objective, (adversary, main) = parts()
+    encoder.requires_grad_(False)
+    Method(encoder, objective, (adversary,), cosine=True)
+    with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 2\)"):
+        Method(encoder, objective, (adversary, main, main), cosine=True)
+
+
 def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
     batch = cases.toy_batch()
     losses = []

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import align, uniform
 from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
 from pyg_advinfonce.training.callbacks import (
@@ -22,7 +24,7 @@ def trainer_of(case, graph, *batches, **method):
     pairs = [(graph, batch) for batch in batches]
     last = pairs[-1] if pairs else None
     method = case.method(graph=graph, **method)
-    return SimpleNamespace(method=method, sampler=pairs, last_batch=last)
+    return SimpleNamespace(method=method, graph=graph, sampler=pairs, last_batch=last)
 
 
 def validated(**more):
@@ -138,6 +140,54 @@ def test_false_negatives_are_counted_over_all_batches(graph):
             "false_negatives_identified": among_false - everywhere,
         }
     )
+
+
+def encoded(trainer):
+    """Record which graphs the encoder of a trainer is given from now on."""
+    graphs = []
+    trainer.method.encoder.register_forward_pre_hook(lambda m, x: graphs.append(x[0]))
+    return graphs
+
+
+@pytest.mark.parametrize("loss", ["adv", "adv-mlp"])
+def test_false_negatives_encode_the_graph_once_for_all_batches(graph, loss):
+    batches = [toy_batch(6, 5, seed) for seed in range(3)]
+    trainer, record = trainer_of(find(loss), graph, *batches), validated()
+    z = trainer.method.encoder(graph, perturb=False)
+    graphs = encoded(trainer)
+    FalseNegatives(likes).on_epoch_end(trainer, record)
+    assert [g is graph for g in graphs] == [True]
+    x_user, x_item = z.layers[0]
+    soft = [
+        trainer.method.criterion.hardness(
+            z.user, z.item, batch, x_user=x_user, x_item=x_item
+        )
+        < 0
+        for batch in batches
+    ]
+    share = torch.cat(soft).double().mean().item()
+    assert record.diagnostics["soft_negatives"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize("loss", ["adv", "adv-mlp"])
+def test_false_negatives_of_sampled_graphs_are_those_of_the_whole(graph, loss):
+    """A sample's rows are the same edges, of a graph of which a part is missing."""
+    whole = toy_batch(6, 5)
+    user_ids, item_ids = torch.arange(9).flip(0), torch.arange(12).flip(0)
+    sampled = EdgeBatch(
+        8 - whole.src_index,
+        11 - whole.dst_pos_index,
+        11 - whole.dst_neg_index,
+        src_n_id=user_ids,
+        dst_n_id=item_ids,
+    )
+    trainer, records = trainer_of(find(loss), graph), [validated(), validated()]
+    graphs = encoded(trainer)
+    for batch, record in zip((whole, sampled), records, strict=True):
+        trainer.sampler = [(HeteroData(), batch)] * 2
+        FalseNegatives(likes).on_epoch_end(trainer, record)
+    assert records[0].diagnostics == records[1].diagnostics
+    assert [g is graph for g in graphs] == [True, True]
 
 
 def test_where_nothing_is_liked_there_is_no_rate(graph, batch):

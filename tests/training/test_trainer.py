@@ -1,9 +1,12 @@
 import copy
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import LightGCN
@@ -11,10 +14,11 @@ from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.losses import InfoNCE
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.schedule import Phase, from_epoch
+from pyg_advinfonce.step import Step
 from pyg_advinfonce.terms.base import Objective, Term
 from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
 from pyg_advinfonce.training.callbacks import Callback, Diagnostics
-from pyg_advinfonce.training.trainer import seed_everything, train_only
+from pyg_advinfonce.training.trainer import FiniteCheck, seed_everything, train_only
 from tests import cases
 from tests.cases import ADVERSARIAL, DIM, PAIRS, find, pair_name
 
@@ -98,7 +102,9 @@ class Saboteur:
         return len(self.sampler)
 
     def __iter__(self):
-        for index, pair in enumerate(self.sampler):
+        pairs = list(self.sampler)
+        self.batches = [batch for _, batch in pairs]
+        for index, pair in enumerate(pairs):
             self.spoil(index)
             yield pair
         self.spoil(len(self))
@@ -439,14 +445,114 @@ def test_seeds_differ_by_run_epoch_and_phase():
     assert tuple(torch.rand(3).tolist()) == draws[0, 0, 1]
 
 
+# Each step is looked at on a CPU; several together on a GPU, whose steps are four here.
+looking = pytest.mark.parametrize("every", [1, 2, 3, 50])
+
+
+@looking
 @pytest.mark.parametrize("step", [0, 2])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_names_phase_epoch_and_step(step, value):
+def test_a_loss_that_is_no_number_names_phase_epoch_and_step(step, value, every):
     method = find("adv").method(options={"adversary_epochs": 0})
     sampler = Saboteur(method.encoder.user, step, value, rounds=1)
+    trainer = make(find("adv"), method=method, sampler=sampler, epochs=3)
+    trainer.look_every = every
     message = rf"phase 'main', epoch 1, step {step}: rec = nan, .*gradient norm nan"
-    with pytest.raises(NonFiniteLossError, match=message):
-        make(find("adv"), method=method, sampler=sampler, epochs=3).fit()
+    with pytest.raises(NonFiniteLossError, match=message) as info:
+        trainer.fit()
+    assert info.value.batch is sampler.batches[step]
+    assert [record.epoch for record in trainer.history] == [0]
+    assert all(t.isfinite().all() for t in trainer.stopping.best.values())
+
+
+class Planned(Term):
+    """A loss that is infinite in one step, and that an error ends in a later one."""
+
+    def __init__(self, bad, failing=None):
+        super().__init__()
+        self.bad, self.failing = bad, failing
+
+    def forward(self, step):
+        if step.index == self.failing:
+            raise ValueError("weights must be numbers")
+        loss = step.embeddings.user.square().mean() + step.index
+        return loss * torch.inf if step.index == self.bad else loss
+
+
+def planned_trainer(*plan, every):
+    objective = Objective({"rec": Planned(*plan)})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    method = Method(encoder, objective, (Phase("main", objective),), cosine=False)
+    trainer = make(None, method=method)
+    trainer.look_every = every
+    return trainer
+
+
+@looking
+def test_a_bad_step_is_not_taken_for_an_error_that_it_brings_about(every):
+    with pytest.raises(NonFiniteLossError, match="epoch 0, step 1: rec = inf"):
+        planned_trainer(1, 2, every=every).fit()
+
+
+@looking
+def test_an_error_before_any_bad_step_is_told_as_it_is(every):
+    with pytest.raises(ValueError, match="weights must be numbers"):
+        planned_trainer(2, 1, every=every).fit()
+
+
+def test_how_often_bad_steps_are_looked_for_changes_no_number():
+    found = []
+    for every in (1, 3, 50):
+        trainer = make(find("adv"), options={"adversary_first": 1})
+        assert trainer.look_every == 1  # on a CPU, where it is free
+        trainer.look_every = every
+        trainer.fit()
+        found.append((told(trainer), state_of(trainer.method)))
+    for numbers, state in found[1:]:
+        assert numbers == found[0][0]
+        assert is_same(state, found[0][1])
+
+
+class Unread(TorchFunctionMode):
+    """Counts how often the host reads a tensor, for which it waits for a GPU."""
+
+    READS = frozenset(
+        {Tensor.__bool__, Tensor.__float__, Tensor.__int__, Tensor.item, Tensor.tolist}
+    )
+
+    def __init__(self):
+        self.reads = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.reads += func in self.READS
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("every", "looks"), [(1, 7), (2, 4), (3, 3), (7, 1), (50, 1)])
+def test_the_device_is_read_once_in_so_many_steps_and_at_the_end(every, looks):
+    with Unread() as mode, checked(every) as check:
+        for index in range(7):
+            check.add(*one_step(index))
+    assert mode.reads == looks
+
+
+def test_few_large_batches_are_held_at_once(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.training.trainer.HELD_IDS", 40)
+    with Unread() as mode, checked(50) as check:
+        for index in range(7):  # of 20 negatives each
+            check.add(*one_step(index))
+    assert mode.reads == 4
+
+
+def checked(every):
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    return FiniteCheck("main", [weight], every)
+
+
+def one_step(index):
+    step = Step(None, None, cases.toy_batch(5, 4), 0, index)
+    return step, {"rec": torch.tensor(1.0), "l2": torch.tensor(0.5)}
 
 
 def test_an_infinite_loss_is_caught():
@@ -510,19 +616,132 @@ def test_one_epoch_is_no_measure_of_time():
 
 
 def test_train_only_restores_flags_even_after_an_error():
-    module = torch.nn.Linear(2, 2)
-    module.bias.requires_grad_(False)
+    first, last = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    module = torch.nn.Sequential(first, last)
+    last.bias.requires_grad_(False)
 
     def fail():
-        with train_only(module, [module.bias]):
-            assert module.bias.requires_grad
-            assert not module.weight.requires_grad
+        with train_only(module, [first.weight, *last.parameters()]):
+            assert [p.requires_grad for p in module.parameters()] == [
+                *(True, False),  # the bias is not chosen
+                *(True, False),  # the bias is chosen, and frozen
+            ]
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert module.weight.requires_grad
-    assert not module.bias.requires_grad
+    assert [p.requires_grad for p in module.parameters()] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
+def test_a_frozen_parameter_of_any_method_stays_as_it_is(model, case):
+    options = {"adversary_first": 0} if case.has_adversary else {}
+    trainer = make(case, model, options=options)
+    frozen, *others = trainer.method.parameters()
+    frozen.requires_grad_(False)
+    kept, before = frozen.clone(), [p.clone() for p in others]
+    trainer.fit()
+    assert torch.equal(frozen, kept)
+    assert not frozen.requires_grad
+    assert frozen.grad is None
+    assert not all(map(torch.equal, others, before))
+
+
+class Freezer(Callback):
+    """Freezes or thaws a parameter after an epoch; keeps its values."""
+
+    def __init__(self, parameter, epoch, trains):
+        self.parameter, self.epoch, self.trains = parameter, epoch, trains
+        self.kept = [parameter.detach().clone()]
+
+    def on_epoch_end(self, trainer, record):
+        self.kept.append(self.parameter.detach().clone())
+        if record.epoch == self.epoch:
+            self.parameter.requires_grad_(self.trains)
+
+    @property
+    def moved(self):
+        return [not torch.equal(a, b) for a, b in pairwise(self.kept)]
+
+
+@pytest.mark.parametrize("trains", [False, True])
+def test_a_parameter_may_be_frozen_and_thawed_between_epochs(trains):
+    method = find("bpr").method()
+    method.encoder.item.requires_grad_(not trains)
+    watch = Freezer(method.encoder.item, 1, trains)
+    make(find("bpr"), method=method, epochs=4, callbacks=[watch]).fit()
+    assert watch.moved == [not trains, not trains, trains, trains]
+
+
+class Taught(Term):
+    """Draws users towards a teacher's, through a layer that is trained."""
+
+    def __init__(self, teacher):
+        super().__init__()
+        self.teacher, self.layer = teacher, torch.nn.Linear(DIM, DIM)
+
+    def forward(self, step):
+        user = step.batch.src_index
+        found = self.layer(step.embeddings.user[user])
+        return (found - self.teacher(user)).square().mean()
+
+
+def taught_method(**phase):
+    rows = torch.randn(cases.NUM_USERS, DIM)
+    teacher = torch.nn.Embedding.from_pretrained(rows, freeze=True)
+    codes = torch.ones(2, dtype=torch.int8)  # as of a quantised layer
+    teacher.codes = torch.nn.Parameter(codes, requires_grad=False)
+    objective = Objective({"rec": Taught(teacher)})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    phases = (Phase("main", objective, **phase),)
+    return Method(encoder, objective, phases, cosine=False)
+
+
+def test_a_teacher_of_a_term_stays_as_it_is():
+    method = taught_method()
+    teacher = method.objective.terms["rec"].teacher.weight
+    before, kept = state_of(method.encoder), teacher.clone()
+    make(None, method=method).fit()
+    assert torch.equal(teacher, kept)
+    assert not is_same(before, state_of(method.encoder))
+
+
+def test_a_phase_of_a_frozen_encoder_encodes_once():
+    method, calls = taught_method(), []
+    method.encoder.requires_grad_(False)
+    method.encoder.register_forward_hook(lambda m, *_: calls.append(m.training))
+    before = state_of(method)
+    make(None, method=method, epochs=1).fit()
+    assert calls == [False, False]  # the phase, then the last epoch's validation
+    moved = {n for n, t in method.state_dict().items() if not torch.equal(t, before[n])}
+    layer = "objective.terms.rec.layer"
+    assert moved == {f"{layer}.weight", f"{layer}.bias"}
+
+
+def test_a_main_phase_without_anything_to_train_is_refused():
+    trainer = make(find("adv"), options={"adversary_first": 0})
+    trainer.method.encoder.requires_grad_(False)
+    with pytest.raises(ConfigError, match="phase 'main' has no parameter to train"):
+        trainer.fit()
+    assert trainer.history == []
+
+
+def test_a_main_phase_that_owns_nothing_is_refused():
+    method = taught_method()
+    everything = tuple(method.parameters())
+    method.phases += (Phase("thief", method.objective, everything),)
+    with pytest.raises(ConfigError, match="phase 'main' has no parameter to train"):
+        make(None, method=method).fit()
+
+
+def test_a_frozen_adversary_has_no_turn():
+    method = find("adv").method(options={"adversary_first": 0})
+    method.criterion.hardness.requires_grad_(False)
+    before = state_of(method.criterion)
+    trainer = make(find("adv"), method=method)
+    trainer.fit()
+    assert is_same(before, state_of(method.criterion))
+    assert all(set(r.losses) == {"main/rec", "main/l2"} for r in trainer.history)
 
 
 def on(device, graph, batch):

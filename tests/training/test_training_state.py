@@ -32,11 +32,13 @@ class States(Callback):
         self.kept.append(TrainingState(dict(state.tensors), about))
 
 
-def make(model, case, *, epochs=EPOCHS, patience=20, callbacks=()):
+def make(model, case, *, epochs=EPOCHS, patience=20, callbacks=(), frozen=()):
     graph = cases.toy_graph()
     method = case.method(
         model, graph, options=EARLY.get(case.loss), **EARLY.get(model, {})
     )
+    for name in frozen:
+        method.get_parameter(name).requires_grad_(False)
     sampled = method.criterion.negatives == "sampled"
     sampler = EdgeSampler(graph, batch_size=6, num_negatives=4 * sampled)
     return Trainer(
@@ -78,6 +80,29 @@ def test_a_training_goes_on_bit_for_bit_from_every_epoch(model, case):
         assert len(again.history) == epoch + 1
         assert again.fit() == best
         assert_same(outcome(again), outcome(whole))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_training_with_a_frozen_table_goes_on_bit_for_bit(moment):
+    frozen = ["encoder.user", "objective.terms.rec.criterion.hardness.item"]
+
+    def begin(**keys):
+        early = frozen if moment == "before" else ()
+        trainer = make("lightgcn", find("adv"), frozen=early, **keys)
+        for name in frozen:
+            trainer.method.get_parameter(name).requires_grad_(False)
+        return trainer
+
+    whole = begin(callbacks=[states := States()])
+    kept = {name: whole.method.get_parameter(name).clone() for name in frozen}
+    best = whole.fit()
+    for state in states.kept[:-1]:
+        again = begin()
+        state.restore(again)
+        assert again.fit() == best
+        assert_same(outcome(again), outcome(whole))
+        for name, before in kept.items():
+            assert torch.equal(again.method.get_parameter(name), before)
 
 
 def test_every_phase_and_term_has_run_in_that_test():
