@@ -40,7 +40,7 @@ def write_table(path: Path, num_rows: int, *, strings: bool) -> None:
 
 
 def ours(path: Path, split: str) -> int:
-    from pyg_advinfonce.datasets.load import load_dataset
+    from pyg_advinfonce.datasets import load_dataset
 
     with tempfile.TemporaryDirectory() as cache:
         dataset = load_dataset(
@@ -50,9 +50,9 @@ def ours(path: Path, split: str) -> int:
 
 
 def folder(path: Path, split: str) -> int:
-    from pyg_advinfonce.datasets.make_split import make_split
-    from pyg_advinfonce.datasets.splits.split_options import SplitOptions
-    from pyg_advinfonce.datasets.tables.columns import TableOptions
+    from pyg_advinfonce.datasets import make_split
+    from pyg_advinfonce.datasets.splits import SplitOptions
+    from pyg_advinfonce.datasets.tables import TableOptions
 
     made = make_split(
         str(path),

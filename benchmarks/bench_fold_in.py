@@ -13,13 +13,13 @@ from types import SimpleNamespace
 import torch
 from timing import print_table
 
-from pyg_advinfonce.assemble import prepare
+from pyg_advinfonce.build import prepare
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import build_graph, num_nodes, split_edges, train_degrees
 from pyg_advinfonce.serving import fold_in
-from pyg_advinfonce.training.evaluator import Evaluator
 
 SPLITS = ("valid", "test")
 

@@ -29,14 +29,13 @@ from graphs import SIZES, random_graph
 from largest import LargestArray
 from timing import machine, median_ms, peak_mb, print_table
 
-from pyg_advinfonce.allocator import keep_freed_memory
-from pyg_advinfonce.assemble import make_trainer
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.build import build_method, make_trainer
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.ops.adjacency import silence_sparse_beta
+from pyg_advinfonce.machine import keep_freed_memory
+from pyg_advinfonce.objective import Step
+from pyg_advinfonce.ops import silence_sparse_beta
 from pyg_advinfonce.registry import LOSSES, MODELS
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.training.trainer import seed_everything, train_only
+from pyg_advinfonce.training import seed_everything, train_only
 
 # The paper's Table 9, seconds an epoch over those of InfoNCE on the same encoder.
 TABLE_9 = {

@@ -18,10 +18,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import LGConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.graph import INTERACTS, num_nodes
-from pyg_advinfonce.ops import Adjacency, edge_scores, propagate
-from pyg_advinfonce.ops.adjacency import silence_sparse_beta
+from pyg_advinfonce.machine import keep_freed_memory
+from pyg_advinfonce.ops import Adjacency, edge_scores, propagate, silence_sparse_beta
 
 DIM = 64
 BATCHES = {"coat": (1024, 64), "yahoo": (1024, 64)}

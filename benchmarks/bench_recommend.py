@@ -26,19 +26,18 @@ def random_tables(size: str, kind: str, k: int, out: Path) -> None:
     """List items for all users by random embeddings, without their train pairs."""
     import torch
 
-    from pyg_advinfonce.datasets.simulated_size import SIZES
+    from pyg_advinfonce.datasets.simulated import SIZES
     from pyg_advinfonce.graph import build_graph
     from pyg_advinfonce.losses import BPR
-    from pyg_advinfonce.methods.mf import build
-    from pyg_advinfonce.serving import Recommender
-    from pyg_advinfonce.serving.save_lists import save_lists
+    from pyg_advinfonce.methods import build_mf
+    from pyg_advinfonce.serving import Recommender, save_lists
 
     torch.manual_seed(0)
     shape = SIZES[size]
     ends = (shape.num_users, shape.num_items)
     pairs = torch.stack([torch.randint(n, (shape.num_train,)) for n in ends])
     graph = build_graph(pairs, num_users=ends[0], num_items=ends[1])
-    save_lists(Recommender(build(graph, BPR()), graph).stream(k=k), out, kind)
+    save_lists(Recommender(build_mf(graph, BPR()), graph).stream(k=k), out, kind)
 
 
 def measure(command: list[str], threads: int) -> list[str]:

@@ -26,15 +26,15 @@ from torch.nn.functional import normalize, softplus
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LightGCN
 
-from pyg_advinfonce.allocator import keep_freed_memory
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.build import build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.graph import INTERACTS, num_nodes
-from pyg_advinfonce.ops.adjacency import silence_sparse_beta
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.training import EdgeSampler
-from pyg_advinfonce.training.trainer import train_only
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.machine import keep_freed_memory
+from pyg_advinfonce.objective import Step
+from pyg_advinfonce.ops import silence_sparse_beta
+from pyg_advinfonce.training import train_only
 
 DIM, LAYERS, TAU, WEIGHT = 64, 2, 2.0, 64.0
 BATCHES = {"coat": (1024, 64), "yahoo": (1024, 64)}

@@ -20,16 +20,14 @@ from torch.optim import Adam
 from torch_geometric.data import HeteroData
 from torch_geometric.loader import LinkNeighborLoader
 
-from pyg_advinfonce.assemble import make_trainer, prepare
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.build import build_method, make_trainer, prepare
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import INTERACTS, message_graph, split_edges
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.training import Evaluator
-from pyg_advinfonce.training.early_stopping import EarlyStopping
-from pyg_advinfonce.training.trainer import seed_everything
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.training import EarlyStopping, seed_everything
 
 Way = Callable[[Config, Method, HeteroData], None]
 

@@ -1,1 +1,3 @@
-"""The command line ``advnce``."""
+"""The command line ``advnce``, see :mod:`pyg_advinfonce.cli.main`."""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""``advnce compare``: runs into a table or JSON."""
+"""``advnce compare``: runs as one table or as JSON."""
 
 from pathlib import Path
 
@@ -21,9 +21,9 @@ def compare(
     """Compare runs on the same data with the first of them."""
     import json
 
-    from pyg_advinfonce.analysis.compare_runs import compare_runs
+    from pyg_advinfonce.studies import compare_runs
 
-    from .comparison import comparison_text
+    from ._compare import comparison_text
 
     summary = compare_runs(runs, metrics)
     typer.echo(json.dumps(summary) if as_json else comparison_text(summary))

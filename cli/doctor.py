@@ -23,9 +23,9 @@ def doctor() -> None:
     import torch
 
     from pyg_advinfonce import __version__
-    from pyg_advinfonce.ops.edge_scores import MOST_GATHERED
-    from pyg_advinfonce.ops.edge_scores import default_backend as scores_backend
-    from pyg_advinfonce.ops.propagate import default_backend as product_backend
+    from pyg_advinfonce.ops import MOST_GATHERED
+    from pyg_advinfonce.ops import default_edge_scores_backend as scores_backend
+    from pyg_advinfonce.ops import default_propagate_backend as product_backend
 
     _row("pyg-advinfonce", __version__)
     _row("python", platform.python_version())

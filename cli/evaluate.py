@@ -32,16 +32,14 @@ def evaluate(
 ) -> None:
     """Rank every held-out split by a trained run's weights."""
     from pyg_advinfonce.errors import ConfigError
+    from pyg_advinfonce.evaluation import Evaluator
     from pyg_advinfonce.experiment import evaluate as rank_splits
-    from pyg_advinfonce.finite import finite
+    from pyg_advinfonce.files import finite
     from pyg_advinfonce.graph import num_nodes
-    from pyg_advinfonce.load_trained import load_run
-    from pyg_advinfonce.run_folder import seed_folders
-    from pyg_advinfonce.summary import spread
-    from pyg_advinfonce.training.evaluator import Evaluator
+    from pyg_advinfonce.runs import load_run, seed_folders, spread
 
-    from .table import aligned, split_rows
-    from .threads import use_threads
+    from .console import aligned, split_rows
+    from .options import use_threads
 
     use_threads(threads)
     if min(k) < 1:

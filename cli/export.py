@@ -25,10 +25,10 @@ def export(
     threads: int | None = Threads,
 ) -> None:
     """Write embeddings whose dot product ranks as one file."""
-    from pyg_advinfonce.load_trained import load_run
-    from pyg_advinfonce.serving.export import find_format
+    from pyg_advinfonce.runs import load_run
+    from pyg_advinfonce.serving import find_format
 
-    from .threads import use_threads
+    from .options import use_threads
 
     use_threads(threads)
     find_format(out, to)

@@ -1,10 +1,13 @@
-"""``advnce``: the verbs, and how an error becomes one line."""
+"""``advnce``: the verbs, termination signals, and one line per error."""
 
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
+from types import FrameType
 
 import typer
 
@@ -13,8 +16,8 @@ from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     MemoryShortageError,
     NonFiniteLossError,
+    is_out_of_memory,
 )
-from pyg_advinfonce.out_of_memory import is_out_of_memory
 
 from . import (
     compare,
@@ -30,7 +33,33 @@ from . import (
     train,
     tune,
 )
-from .stop_signals import INTERRUPTED, exit_code, sigterm_as_interrupt
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+_received: list[int] = []
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let the first SIGTERM raise what Ctrl-C raises; a second one ends at once."""
+    _received.clear()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def exit_code() -> int:
+    """Return the exit code of an interruption: by Ctrl-C, or by SIGTERM."""
+    return TERMINATED if _received else INTERRUPTED
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _received.append(number)
+    raise KeyboardInterrupt
+
 
 FAILED, USAGE = 1, 2
 
@@ -114,7 +143,7 @@ def _setting(error: Exception) -> str:
     if not option or _command(error).split()[-1] not in ("train", "tune", "reproduce"):
         return ""
     key = option.lstrip("-").replace("-", "_")
-    from pyg_advinfonce.datasets.tables.columns import TableOptions
+    from pyg_advinfonce.datasets.tables import TableOptions
 
     section = "data" if key in {f.name for f in fields(TableOptions)} else "SECTION"
     return f"; settings are changed by --set {section}.{key}=VALUE"

@@ -38,10 +38,10 @@ def recommend(
     threads: int | None = Threads,
 ) -> None:
     """List the best items of users by a trained run's weights."""
-    from pyg_advinfonce.load_trained import load_run
+    from pyg_advinfonce.runs import load_run
 
-    from .recommendation import Request, print_lists
-    from .threads import use_threads
+    from ._recommend import Request, print_lists
+    from .options import use_threads
 
     use_threads(threads)
     request = Request.of(users=users, items=items, k=k, kind=kind, out=out)

@@ -19,6 +19,6 @@ def report(
     cache_dir: Path | None = CacheDir,
 ) -> None:
     """Write one HTML file with metrics, curves, settings and figures."""
-    from pyg_advinfonce.report import write_report
+    from pyg_advinfonce.studies.report import write_report
 
     typer.echo(write_report(folder, out, root=data_root, cache_dir=cache_dir))

@@ -43,25 +43,24 @@ def reproduce(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Run a table of the paper again and compare it with the paper."""
-    from pyg_advinfonce.allocator import keep_freed_memory
-    from pyg_advinfonce.find_device import find_device
-    from pyg_advinfonce.reproduction.request import Request
+    from pyg_advinfonce.machine import find_device, keep_freed_memory
+    from pyg_advinfonce.studies.paper import Request
 
-    from . import reproduction, session
-    from .threads import use_threads
+    from . import _reproduce, _train
+    from .options import use_threads
 
     use_threads(threads)
     keep_freed_memory()
     request = Request(
         name,
-        session.parse_seeds(None, seeds) or [],
+        _train.parse_seeds(None, seeds) or [],
         find_device(device),
         out=out,
         data=data,
-        layers=session.layers(None, assignments, epochs, None),
+        layers=_train.layers(None, assignments, epochs, None),
         data_root=data_root,
         cache_dir=cache_dir,
         against=against,
         check=check,
     )
-    reproduction.run(request, as_json=as_json, quiet=quiet)
+    _reproduce.run(request, as_json=as_json, quiet=quiet)

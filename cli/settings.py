@@ -25,7 +25,7 @@ def settings(
     import json
 
     from pyg_advinfonce.config import Config, packaged
-    from pyg_advinfonce.settings import settings as all_settings
+    from pyg_advinfonce.config import settings as all_settings
 
     config = Config.resolve(model, loss, data, preset=preset)
     rows = all_settings(config)

@@ -83,20 +83,21 @@ def train(
     """Train a model and evaluate it on every held-out split."""
     if model is not None:
         check_pair(model, loss)
-    from pyg_advinfonce.allocator import keep_freed_memory
-    from pyg_advinfonce.deterministic import use_deterministic_algorithms
-    from pyg_advinfonce.find_device import find_device
+    from pyg_advinfonce.machine import (
+        find_device,
+        keep_freed_memory,
+        use_deterministic_algorithms,
+    )
 
-    from . import resumed, session
-    from .seed_loop import SeedLoop
-    from .threads import use_threads
-    from .trackers import find_tracker
+    from . import _train
+    from ._train import SeedLoop
+    from .options import find_tracker, use_threads
 
     use_threads(threads)
     keep_freed_memory()
     if deterministic:
         use_deterministic_algorithms()
-    layers = session.layers(config, assignments, epochs, valid_fraction)
+    layers = _train.layers(config, assignments, epochs, valid_fraction)
     layers.append({"train": _loader(loader, num_neighbors)})
     place = find_device(device)
     make_loop = partial(
@@ -114,7 +115,7 @@ def train(
         if preset != "default":
             raise ConfigError("--preset does not go with --resume")
         names = {"model": model, "criterion": loss, "dataset": data}
-        resumed.resume(
+        _train.resume(
             resume,
             {key: name for key, name in names.items() if name is not None},
             layers,
@@ -126,17 +127,17 @@ def train(
         return
     if force:
         raise ConfigError("--force is for --resume")
-    plan = session.Plan(
+    plan = _train.Plan(
         _given(model),
         loss,
         data or "simulated",
         layers,
-        session.parse_seeds(seed, seeds),
+        _train.parse_seeds(seed, seeds),
         data_root,
         cache_dir,
         preset,
     )
-    session.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
+    _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 
 
 def _given(model: str | None) -> str:

@@ -50,18 +50,18 @@ def tune(
 ) -> None:
     """Search for good settings by the validation split alone."""
     check_pair(model, loss)
-    from pyg_advinfonce.allocator import keep_freed_memory
+    from pyg_advinfonce.machine import keep_freed_memory
 
-    from . import session, study
-    from .threads import use_threads
+    from . import _train, _tune
+    from .options import use_threads
 
     use_threads(threads)
     keep_freed_memory()
-    layers = session.layers(None, assignments, epochs, valid_fraction)
+    layers = _train.layers(None, assignments, epochs, valid_fraction)
     if seed is not None:
         layers.append({"train": {"seed": seed}})
-    plan = session.Plan(model, loss, data, layers, None, data_root, cache_dir)
-    study.run(
+    plan = _train.Plan(model, loss, data, layers, None, data_root, cache_dir)
+    _tune.run(
         plan,
         trials=trials,
         timeout=timeout,

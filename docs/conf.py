@@ -28,7 +28,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "mathml",
-    "modules",
+    "faces",
     "public_names",
     "registry_table",
 ]
@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OUTSIDE)})(\..*)?"),
     (
         r"py:class",
-        r"HeteroData|FieldInfo|NoneType|Ge|Axes|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
+        r"HeteroData|FieldInfo|NoneType|Ge|Axes|Figure|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
     ),
 ]
 

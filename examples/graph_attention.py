@@ -10,14 +10,10 @@ from torch_geometric.loader import LinkNeighborLoader
 from torch_geometric.nn import GATConv, HeteroConv
 from torch_geometric.utils import degree
 
-from pyg_advinfonce import (
-    INTERACTS,
-    REV_INTERACTS,
-    EdgeBatch,
-    InfoNCE,
-    load_dataset,
-    message_graph,
-)
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, message_graph
+from pyg_advinfonce.losses import InfoNCE
 
 
 class Attention(nn.Module):

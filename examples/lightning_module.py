@@ -10,16 +10,12 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.loader import LinkNeighborLoader
 
-from pyg_advinfonce import (
-    INTERACTS,
-    AdvInfoNCE,
-    BipartiteNorm,
-    EdgeBatch,
-    EmbeddingHardness,
-    LightGCN,
-    load_dataset,
-    message_graph,
-)
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.graph import INTERACTS, message_graph
+from pyg_advinfonce.losses import AdvInfoNCE, EmbeddingHardness
+from pyg_advinfonce.transforms import BipartiteNorm
 
 
 class Recommender(lightning.LightningModule):

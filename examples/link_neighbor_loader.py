@@ -6,17 +6,13 @@ Needs a neighbour sampler: pyg-lib or torch-sparse.
 import torch
 from torch_geometric.loader import LinkNeighborLoader
 
-from pyg_advinfonce import (
-    INTERACTS,
-    AdvInfoNCE,
-    BipartiteNorm,
-    EdgeBatch,
-    EmbeddingHardness,
-    Evaluator,
-    LightGCN,
-    load_dataset,
-    message_graph,
-)
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.graph import INTERACTS, message_graph
+from pyg_advinfonce.losses import AdvInfoNCE, EmbeddingHardness
+from pyg_advinfonce.transforms import BipartiteNorm
 
 torch.manual_seed(0)
 data = BipartiteNorm()(load_dataset("simulated").graph)

@@ -9,15 +9,10 @@ from torch_geometric.data import HeteroData
 from torch_geometric.loader import LinkNeighborLoader
 from torch_geometric.nn import HeteroConv, SAGEConv
 
-from pyg_advinfonce import (
-    INTERACTS,
-    REV_INTERACTS,
-    AdvInfoNCE,
-    EdgeBatch,
-    EmbeddingHardness,
-    load_dataset,
-    message_graph,
-)
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, message_graph
+from pyg_advinfonce.losses import AdvInfoNCE, EmbeddingHardness
 
 
 class Sage(nn.Module):

@@ -4,8 +4,10 @@ import torch
 from torch_geometric.nn import LightGCN
 from torch_geometric.utils import to_undirected
 
-from pyg_advinfonce import INTERACTS, AdvInfoNCE, EmbeddingHardness, load_dataset
-from pyg_advinfonce.training import EdgeSampler
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.graph import INTERACTS
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.losses import AdvInfoNCE, EmbeddingHardness
 
 torch.manual_seed(0)
 data = load_dataset("simulated").graph

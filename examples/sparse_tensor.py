@@ -7,16 +7,12 @@ samplers read either.
 import torch
 from torch_geometric.transforms import Compose, ToSparseTensor
 
-from pyg_advinfonce import (
-    INTERACTS,
-    AdvInfoNCE,
-    BipartiteNorm,
-    EmbeddingHardness,
-    LightGCN,
-    load_dataset,
-    message_graph,
-)
-from pyg_advinfonce.training import EdgeSampler
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.graph import INTERACTS, message_graph
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.losses import AdvInfoNCE, EmbeddingHardness
+from pyg_advinfonce.transforms import BipartiteNorm
 
 torch.manual_seed(0)
 graph = message_graph(load_dataset("simulated").graph)

@@ -7,14 +7,10 @@ import torch
 from torch_geometric.loader import LinkNeighborLoader
 from torch_geometric.nn import GraphSAGE, to_hetero
 
-from pyg_advinfonce import (
-    INTERACTS,
-    AdvInfoNCE,
-    EdgeBatch,
-    MLPHardness,
-    load_dataset,
-    message_graph,
-)
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.graph import INTERACTS, message_graph
+from pyg_advinfonce.losses import AdvInfoNCE, MLPHardness
 
 torch.manual_seed(0)
 data = message_graph(load_dataset("simulated").graph)  # to_hetero wants messages only

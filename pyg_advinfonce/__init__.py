@@ -10,97 +10,95 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyg_advinfonce.batch import EdgeBatch
     from pyg_advinfonce.config import Config
-    from pyg_advinfonce.datasets.load import load_dataset
-    from pyg_advinfonce.encoders.autocf import AutoCF
-    from pyg_advinfonce.encoders.lightgcn import LightGCN
-    from pyg_advinfonce.encoders.ultragcn import UltraGCN
-    from pyg_advinfonce.encoders.vgae import VGAE
-    from pyg_advinfonce.experiment import Result, train
+    from pyg_advinfonce.datasets import load_dataset
+    from pyg_advinfonce.encoders import VGAE, AutoCF, LightGCN, UltraGCN
+    from pyg_advinfonce.evaluation import Evaluator
+    from pyg_advinfonce.experiment import train
     from pyg_advinfonce.graph import (
         INTERACTS,
         REV_INTERACTS,
         build_graph,
         message_graph,
     )
-    from pyg_advinfonce.hardness import (
+    from pyg_advinfonce.losses import (
+        BC,
+        BCE,
+        BPR,
+        CCL,
+        DCL,
+        HDCCF,
+        SDRO,
+        XIR,
+        AdapTau,
+        AdvInfoNCE,
+        AutoCFLoss,
+        Criterion,
+        DirectAU,
         EmbeddingHardness,
         Hardness,
+        InfoNCE,
+        InvCF,
         MLPHardness,
         RandomHardness,
         UniformHardness,
     )
-    from pyg_advinfonce.load_trained import load_run
-    from pyg_advinfonce.losses.adap_tau import AdapTau
-    from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
-    from pyg_advinfonce.losses.base import Criterion
-    from pyg_advinfonce.losses.bc import BC
-    from pyg_advinfonce.losses.bce import BCE
-    from pyg_advinfonce.losses.bpr import BPR
-    from pyg_advinfonce.losses.ccl import CCL
-    from pyg_advinfonce.losses.dcl import DCL
-    from pyg_advinfonce.losses.directau import DirectAU
-    from pyg_advinfonce.losses.hdccf import HDCCF
-    from pyg_advinfonce.losses.infonce import InfoNCE
-    from pyg_advinfonce.losses.sdro import SDRO
-    from pyg_advinfonce.losses.xir import XIR
-    from pyg_advinfonce.serving.fold_in import fold_in
-    from pyg_advinfonce.serving.recommender import Recommender
-    from pyg_advinfonce.terms.autocf_loss import AutoCFLoss
-    from pyg_advinfonce.terms.invcf import InvCF
-    from pyg_advinfonce.training.evaluator import Evaluator
-    from pyg_advinfonce.transforms.bipartite_norm import BipartiteNorm
-    from pyg_advinfonce.transforms.edge_drop import EdgeDrop
-    from pyg_advinfonce.transforms.joint_graph import JointGraph
-    from pyg_advinfonce.transforms.node_drop import NodeDrop
-    from pyg_advinfonce.transforms.random_links import RandomLinks
-    from pyg_advinfonce.transforms.random_walk_drop import RandomWalkDrop
-    from pyg_advinfonce.transforms.subgraph_mask import SubgraphMask
+    from pyg_advinfonce.runs import Result, load_run
+    from pyg_advinfonce.serving import Recommender, fold_in
+    from pyg_advinfonce.transforms import (
+        BipartiteNorm,
+        EdgeDrop,
+        JointGraph,
+        NodeDrop,
+        RandomLinks,
+        RandomWalkDrop,
+        SubgraphMask,
+    )
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "AdapTau": "losses.adap_tau",
-    "AdvInfoNCE": "losses.adv_infonce",
-    "AutoCF": "encoders.autocf",
-    "AutoCFLoss": "terms.autocf_loss",
-    "BC": "losses.bc",
-    "BCE": "losses.bce",
-    "BPR": "losses.bpr",
-    "BipartiteNorm": "transforms.bipartite_norm",
-    "CCL": "losses.ccl",
+    "AdapTau": "losses",
+    "AdvInfoNCE": "losses",
+    "AutoCF": "encoders",
+    "AutoCFLoss": "losses",
+    "BC": "losses",
+    "BCE": "losses",
+    "BPR": "losses",
+    "BipartiteNorm": "transforms",
+    "CCL": "losses",
     "Config": "config",
-    "Criterion": "losses.base",
-    "DCL": "losses.dcl",
-    "DirectAU": "losses.directau",
+    "Criterion": "losses",
+    "DCL": "losses",
+    "DirectAU": "losses",
     "EdgeBatch": "batch",
-    "EdgeDrop": "transforms.edge_drop",
-    "EmbeddingHardness": "hardness",
-    "Evaluator": "training.evaluator",
-    "HDCCF": "losses.hdccf",
-    "Hardness": "hardness",
+    "EdgeDrop": "transforms",
+    "EmbeddingHardness": "losses",
+    "Evaluator": "evaluation",
+    "HDCCF": "losses",
+    "Hardness": "losses",
     "INTERACTS": "graph",
-    "InfoNCE": "losses.infonce",
-    "InvCF": "terms.invcf",
-    "JointGraph": "transforms.joint_graph",
-    "LightGCN": "encoders.lightgcn",
-    "MLPHardness": "hardness",
-    "NodeDrop": "transforms.node_drop",
+    "InfoNCE": "losses",
+    "InvCF": "losses",
+    "JointGraph": "transforms",
+    "LightGCN": "encoders",
+    "MLPHardness": "losses",
+    "NodeDrop": "transforms",
     "REV_INTERACTS": "graph",
-    "RandomHardness": "hardness",
-    "RandomLinks": "transforms.random_links",
-    "RandomWalkDrop": "transforms.random_walk_drop",
-    "Recommender": "serving.recommender",
-    "Result": "experiment",
-    "SDRO": "losses.sdro",
-    "SubgraphMask": "transforms.subgraph_mask",
-    "UltraGCN": "encoders.ultragcn",
-    "UniformHardness": "hardness",
-    "VGAE": "encoders.vgae",
-    "XIR": "losses.xir",
+    "RandomHardness": "losses",
+    "RandomLinks": "transforms",
+    "RandomWalkDrop": "transforms",
+    "Recommender": "serving",
+    "Result": "runs",
+    "SDRO": "losses",
+    "SubgraphMask": "transforms",
+    "UltraGCN": "encoders",
+    "UniformHardness": "losses",
+    "VGAE": "encoders",
+    "XIR": "losses",
     "build_graph": "graph",
-    "fold_in": "serving.fold_in",
-    "load_dataset": "datasets.load",
-    "load_run": "load_trained",
+    "fold_in": "serving",
+    "load_dataset": "datasets",
+    "load_run": "runs",
     "message_graph": "graph",
     "train": "experiment",
 }

@@ -19,10 +19,9 @@ The command line prints the message of any of them as one line. All but the last
 (exit code 1) are bad input (exit code 2).
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyg_advinfonce.batch import EdgeBatch
+import importlib
+from collections.abc import Mapping
+from typing import Any
 
 
 class AdvInfoNCEError(Exception):
@@ -65,10 +64,10 @@ class NonFiniteLossError(AdvInfoNCEError, ArithmeticError):
     """A loss or a gradient became infinite or NaN during training.
 
     Attributes:
-        batch: The :class:`~pyg_advinfonce.batch.EdgeBatch` of the step, if any.
+        batch: The :class:`~pyg_advinfonce.batch.EdgeBatch` of the step, or None.
     """
 
-    def __init__(self, message: str, batch: "EdgeBatch | None" = None) -> None:
+    def __init__(self, message: str, batch: object = None) -> None:
         super().__init__(message)
         self.batch = batch
 
@@ -79,3 +78,38 @@ class MemoryShortageError(AdvInfoNCEError, MemoryError):
 
 class MissingExtraError(AdvInfoNCEError, ImportError):
     """An optional package is not installed; the message names its extra."""
+
+
+EXTRAS: Mapping[str, str] = {
+    "faiss": "ann",
+    "onnx": "onnx",
+    "pyarrow": "data",
+    "tensorboard": "track",
+}
+"""The extra that installs each package."""
+
+
+def optional_package(name: str) -> Any:  # noqa: ANN401
+    """Import a package of :data:`EXTRAS`, or a module of it.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    package = name.partition(".")[0]
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        extra = EXTRAS[package]
+        raise MissingExtraError(
+            f"{package} is not installed: pip install 'pyg-advinfonce[{extra}]'"
+        ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell what Python, CUDA and torch's allocator for the CPU raise from the rest."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(w in str(error) for w in words)
+
+
+class DataWarning(UserWarning):
+    """Data is usable, but is not what its name or its files promise."""

@@ -3,67 +3,27 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.assemble import assemble
+from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets.base import Dataset
-from pyg_advinfonce.errors import MemoryShortageError
+from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import MemoryShortageError, is_out_of_memory
+from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.out_of_memory import is_out_of_memory
-from pyg_advinfonce.seed_folder import SeedFolder
-from pyg_advinfonce.serving.recommend import recommend
-from pyg_advinfonce.terms.base import RankingTerm
-from pyg_advinfonce.training.callbacks import (
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.objective import RankingTerm
+from pyg_advinfonce.runs import Result, SeedFolder
+from pyg_advinfonce.training import (
     Callback,
     Diagnostics,
     FalseNegatives,
-    Record,
+    Trainer,
 )
-from pyg_advinfonce.training.evaluator import Evaluator
-from pyg_advinfonce.training.trainer import Trainer
-from pyg_advinfonce.training.user_metrics import UserMetrics
-
-
-@dataclass(frozen=True, repr=False)
-class Result:
-    """One trained seed.
-
-    Attributes:
-        method: The method with the weights of the best validation epoch.
-        metrics: Every split's metrics at that epoch, ``test/recall@20`` and so on.
-        best_epoch: That epoch, counted from 0.
-        history: One record an epoch.
-        seconds_per_epoch: Mean training time, the first epoch and evaluation excluded.
-        wall_seconds: Training and evaluation; loading data and building excluded.
-        device: What it ran on.
-        per_user: What the metrics are the means of, a split each.
-        graph: The normalised graph that it was trained on.
-    """
-
-    method: Method
-    metrics: dict[str, float]
-    best_epoch: int
-    history: list[Record]
-    seconds_per_epoch: float | None
-    wall_seconds: float
-    device: str
-    per_user: Sequence[UserMetrics] = ()
-    graph: HeteroData = field(kw_only=True)
-
-    recommend = recommend
-
-    def __repr__(self) -> str:
-        metrics = ", ".join(
-            f"{name} {value:.4f}" for name, value in self.metrics.items()
-        )
-        return f"Result(best epoch {self.best_epoch} of {len(self.history)}: {metrics})"
 
 
 def train(
@@ -86,7 +46,7 @@ def train(
 
     Args:
         config: The configuration.
-        dataset: The data, e.g. of :func:`~pyg_advinfonce.datasets.load.load_dataset`.
+        dataset: The data, e.g. of :func:`~pyg_advinfonce.datasets.load_dataset`.
         device: ``auto``, ``cpu``, ``cuda`` or any other of torch's devices.
         out: A folder for configuration, history, metrics, weights and training state.
         callbacks: Told of every epoch's end, after the built-in diagnostics.
@@ -95,7 +55,7 @@ def train(
         force: Let it go on with another ``train.epochs`` or ``train.patience``.
         save_every: Write the state after so many epochs (default: after an epoch, when
             30 seconds have passed since the last time).
-        trainer: What :func:`~pyg_advinfonce.assemble.assemble` has made of the same
+        trainer: What :func:`~pyg_advinfonce.build.assemble` has made of the same
             configuration, data, device and criterion (default: it is made here).
 
     Raises:

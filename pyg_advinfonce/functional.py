@@ -8,7 +8,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, relu, softplus
+from torch.nn.functional import embedding, normalize, relu, softplus
 
 from pyg_advinfonce.ops import log_partition
 
@@ -253,3 +253,34 @@ def _centred_distances(z: Tensor, eps: float) -> Tensor:
     distance = (squares.clamp(min=0) + eps).sqrt()
     columns = distance.mean(0)
     return distance - columns - columns.unsqueeze(-1) + columns.mean()
+
+
+def check_tau(tau: float) -> float:
+    """Return tau if it is a temperature.
+
+    Raises:
+        ValueError: If it is not positive and finite.
+    """
+    if not 0 < tau < float("inf"):
+        raise ValueError(f"tau must be positive (got {tau})")
+    return tau
+
+
+def check_counts(name: str, count: Tensor) -> Tensor:
+    """Return counts of pairs, which weights are made of.
+
+    Raises:
+        ValueError: If one is negative or not a number.
+    """
+    wrong = count[~((count >= 0) & count.isfinite())]
+    if len(wrong) > 0:
+        raise ValueError(
+            f"{name} must hold numbers of pairs, zero or more (got {wrong[0].item()})"
+        )
+    return count
+
+
+def squares(table: Tensor, index: Tensor) -> Tensor:
+    """Sum the squared norms of chosen rows of a parameter."""
+    # A sparse gradient spares a pass over the whole table; it is added to a dense one.
+    return embedding(index, table, sparse=True).square().sum()

@@ -52,62 +52,58 @@ def _load(target: str) -> Any:  # noqa: ANN401
 
 LOSSES: Mapping[str, Entry] = {
     "bpr": Entry(
-        "losses.bpr:BPR",
+        "losses:BPR",
         "Bayesian personalised ranking, one negative",
         {"train": {"num_negatives": 1}},
     ),
-    "infonce": Entry("losses.infonce:InfoNCE", "Sampled softmax on cosine scores"),
-    "ccl": Entry("losses.ccl:CCL", "Cosine contrastive loss of SimpleX"),
-    "bc": Entry("losses.bc:BC", "Contrastive loss with margins against popularity"),
+    "infonce": Entry("losses:InfoNCE", "Sampled softmax on cosine scores"),
+    "ccl": Entry("losses:CCL", "Cosine contrastive loss of SimpleX"),
+    "bc": Entry("losses:BC", "Contrastive loss with margins against popularity"),
     "adap-tau": Entry(
-        "losses.adap_tau:AdapTau", "InfoNCE with a temperature of each user's own"
+        "losses:AdapTau", "InfoNCE with a temperature of each user's own"
     ),
-    "adv": Entry(
-        "losses.adv_infonce:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"
-    ),
+    "adv": Entry("losses:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"),
     "adv-mlp": Entry(
-        "losses.adv_infonce:AdvInfoNCE",
+        "losses:AdvInfoNCE",
         "AdvInfoNCE, hardness from an MLP over the embeddings",
         {"hardness": {"kind": "mlp"}},
     ),
     "rand": Entry(
-        "losses.adv_infonce:AdvInfoNCE",
+        "losses:AdvInfoNCE",
         "InfoNCE with random hardness (ablation)",
         {"hardness": {"kind": "random"}},
     ),
     "adv-reverse": Entry(
-        "losses.adv_infonce:AdvInfoNCE",
+        "losses:AdvInfoNCE",
         "AdvInfoNCE whose hardness lowers the loss (ablation)",
         {"loss": {"reverse": True}},
     ),
     "hdccf": Entry(
-        "losses.hdccf:HDCCF",
+        "losses:HDCCF",
         "Debiased contrast with a batch's users and items (reconstructed)",
         {"train": {"sampling": "interaction"}},
     ),
     "xir": Entry(
-        "losses.xir:XIR",
+        "losses:XIR",
         "In-batch negatives resampled by importance, and a cache of items",
         {"train": {"sampling": "interaction"}},
     ),
     "bir": Entry(
-        "losses.xir:XIR",
+        "losses:XIR",
         "In-batch negatives resampled by importance",
         {"loss": {"cache_size": 0}, "train": {"sampling": "interaction"}},
     ),
-    "sdro": Entry("losses.sdro:SDRO", "Sampled softmax, groups of users reweighted"),
-    "invcf": Entry("terms.invcf:InvCF", "Preference invariant to exchanged popularity"),
-    "directau": Entry("losses.directau:DirectAU", "Alignment and uniformity"),
+    "sdro": Entry("losses:SDRO", "Sampled softmax, groups of users reweighted"),
+    "invcf": Entry("losses:InvCF", "Preference invariant to exchanged popularity"),
+    "directau": Entry("losses:DirectAU", "Alignment and uniformity"),
     "bce": Entry(
-        "losses.bce:BCE",
+        "losses:BCE",
         "Binary cross-entropy of edges, UltraGCN's weights included",
         general=False,
     ),
-    "dcl": Entry(
-        "losses.dcl:DCL", "DCL's debiased InfoNCE (reconstructed)", general=False
-    ),
+    "dcl": Entry("losses:DCL", "DCL's debiased InfoNCE (reconstructed)", general=False),
     "autocf": Entry(
-        "terms.autocf_loss:AutoCFLoss",
+        "losses:AutoCFLoss",
         "AutoCF's own: softmax over all items, contrasts, what is masked",
         general=False,
     ),
@@ -125,9 +121,9 @@ _CONTRASTED = ("bpr", "infonce", "adv")
 
 MODELS: Mapping[str, Entry] = {
     "mf": Entry(
-        "methods.mf:build",
+        "methods:build_mf",
         "Matrix factorisation: LightGCN without layers",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses={
             **_GENERAL,
             "invcf": {  # as its authors contrast on this model
@@ -137,15 +133,15 @@ MODELS: Mapping[str, Entry] = {
         },
     ),
     "lightgcn": Entry(
-        "methods.lightgcn:build",
+        "methods:build_lightgcn",
         "LightGCN (He et al., SIGIR 2020)",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses=_GENERAL,
     ),
     "ultragcn": Entry(
-        "methods.ultragcn:build",
+        "methods:build_ultragcn",
         "UltraGCN (Mao et al., CIKM 2021): no messages, but losses in their place",
-        encoder="encoders.ultragcn:UltraGCN",
+        encoder="encoders:UltraGCN",
         losses={
             "bce": {  # the authors' settings for Yelp2018, with fewer negatives
                 "loss": {
@@ -169,45 +165,45 @@ MODELS: Mapping[str, Entry] = {
         },
     ),
     "vgae": Entry(
-        "methods.vgae:build",
+        "methods:build_vgae",
         "Variational graph auto-encoder of users and items (a reconstruction)",
-        encoder="encoders.vgae:VGAE",
+        encoder="encoders:VGAE",
         losses={"bce": {}, "infonce": {}, "adv": {}, "adv-mlp": {}},
     ),
     "sgl": Entry(
-        "methods.sgl:build",
+        "methods:build_sgl",
         "SGL: contrasts graphs that lack some edges (Wu et al., SIGIR 2021)",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
     ),
     "ncl": Entry(
-        "methods.ncl:build",
+        "methods:build_ncl",
         "NCL: contrasts nodes with neighbours and clusters (Lin et al., WWW 2022)",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
     ),
     "simgcl": Entry(
-        "methods.simgcl:build",
+        "methods:build_simgcl",
         "SimGCL: contrasts two noisy passes (Yu et al., SIGIR 2022)",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses={name: {} for name in _CONTRASTED},
     ),
     "xsimgcl": Entry(
-        "methods.xsimgcl:build",
+        "methods:build_xsimgcl",
         "XSimGCL: contrasts layers of one noisy pass (Yu et al., TKDE 2023)",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses={name: {} for name in _CONTRASTED},
     ),
     "dcl": Entry(
-        "methods.dcl:build",
+        "methods:build_dcl",
         "DCL: contrasts passes with dropped messages (Liu et al., 2021; reconstructed)",
-        encoder="encoders.lightgcn:LightGCN",
+        encoder="encoders:LightGCN",
         losses={"dcl": {}},
     ),
     "autocf": Entry(
-        "methods.autocf:build",
+        "methods:build_autocf",
         "AutoCF (Xia et al., WWW 2023): masked graph autoencoding",
-        encoder="encoders.autocf:AutoCF",
+        encoder="encoders:AutoCF",
         losses={
             "autocf": {
                 "encoder": {"dim": 32},
@@ -224,10 +220,10 @@ MODELS: Mapping[str, Entry] = {
 """The models by name."""
 
 DATASETS: Mapping[str, Entry] = {
-    "coat": Entry("datasets.coat:Coat", "290 users, 295 coats; unbiased test"),
-    "yahoo": Entry("datasets.yahoo:Yahoo", "Yahoo!R3: 14,382 users, 1,000 songs"),
-    "kuairec": Entry("datasets.kuairec:KuaiRec", "7,176 users, 10,728 videos"),
-    "tencent": Entry("datasets.tencent:Tencent", "95,709 users, 41,602 videos"),
+    "coat": Entry("datasets:Coat", "290 users, 295 coats; unbiased test"),
+    "yahoo": Entry("datasets:Yahoo", "Yahoo!R3: 14,382 users, 1,000 songs"),
+    "kuairec": Entry("datasets:KuaiRec", "7,176 users, 10,728 videos"),
+    "tencent": Entry("datasets:Tencent", "95,709 users, 41,602 videos"),
     "simulated": Entry(
         "datasets.simulated:Simulated",
         "Missing not at random, made on the spot; simulated:coat|yahoo|kuairec|tencent",
@@ -245,56 +241,54 @@ METRICS: Mapping[str, str] = {
 """The metrics by name, in a line each."""
 
 TRACKERS: Mapping[str, Entry] = {
-    "tensorboard": Entry(
-        "training.tensorboard:TensorBoard", "An event file beside the history"
-    ),
+    "tensorboard": Entry("training:TensorBoard", "An event file beside the history"),
 }
 
 REPRODUCTIONS: Mapping[str, Entry] = {
     "table4": Entry(
-        "reproduction.table:reproduce_table", "MF, unbiased test: Yahoo!R3 and Coat"
+        "studies.paper:reproduce_table", "MF, unbiased test: Yahoo!R3 and Coat"
     ),
-    "table5": Entry("reproduction.table:reproduce_table", "MF, shifted tests: Tencent"),
+    "table5": Entry("studies.paper:reproduce_table", "MF, shifted tests: Tencent"),
     "table6": Entry(
-        "reproduction.table:reproduce_table",
+        "studies.paper:reproduce_table",
         "UltraGCN and VGAE, shifted tests: Tencent",
     ),
     "table7": Entry(
-        "reproduction.table:reproduce_table",
+        "studies.paper:reproduce_table",
         "LightGCN and further baselines, shifted tests: Tencent",
     ),
     "table9": Entry(
-        "reproduction.table:reproduce_table", "Seconds an epoch and in all: Tencent"
+        "studies.paper:reproduce_table", "Seconds an epoch and in all: Tencent"
     ),
     "table10": Entry(
-        "reproduction.table:reproduce_table",
+        "studies.paper:reproduce_table",
         "LightGCN, hardness from embeddings or an MLP: all data sets",
     ),
     "table13": Entry(
-        "reproduction.table:reproduce_table",
+        "studies.paper:reproduce_table",
         "LightGCN + AdvInfoNCE, number of negatives: Tencent",
     ),
     "fig4": Entry(
-        "reproduction.figure:reproduce_figure",
+        "studies.paper.figures:reproduce_figure",
         "Hardness by popularity, and the strategies: KuaiRec",
     ),
     "fig5": Entry(
-        "reproduction.figure:reproduce_figure",
+        "studies.paper.figures:reproduce_figure",
         "Number of adversarial epochs: KuaiRec",
     ),
     "fig6": Entry(
-        "reproduction.figure:reproduce_figure",
+        "studies.paper.figures:reproduce_figure",
         "False negatives that are found: Tencent",
     ),
     "fig7": Entry(
-        "reproduction.figure:reproduce_figure",
+        "studies.paper.figures:reproduce_figure",
         "Scores and ranks of some negatives: Tencent",
     ),
 }
 """The paper's tables and figures by name."""
 
 
-_ROW = Entry("reproduction.table:reproduce_table", "One row of the tables")
+_ROW = Entry("studies.paper:reproduce_table", "One row of the tables")
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:

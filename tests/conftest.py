@@ -37,7 +37,7 @@ SPLITS["test_ood.txt"] = b"0 3\n2 0\n"
 @pytest.fixture
 def splits(monkeypatch):
     """The files by name of a small set that takes the place of KuaiRec, if free."""
-    from pyg_advinfonce.datasets.kuairec import KuaiRec
+    from pyg_advinfonce.datasets import KuaiRec
 
     made = replace(
         KuaiRec.published,

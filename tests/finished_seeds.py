@@ -5,8 +5,8 @@ import json
 import numpy as np
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.finished import read_run
-from pyg_advinfonce.per_user import save_per_user
+from pyg_advinfonce.runs import read_run
+from pyg_advinfonce.runs.finished import save_per_user
 
 USERS = np.arange(40, dtype=np.int32)
 

@@ -12,7 +12,7 @@ from pyg_advinfonce.graph import (
     train_degrees,
     with_edge_index,
 )
-from pyg_advinfonce.training import EdgeSampler
+from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.transforms import BipartiteNorm, EdgeDrop, JointGraph, NodeDrop
 from tests.adjacency_forms import FORMS, stored_as
 from tests.cases import toy_graph

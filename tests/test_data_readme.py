@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pyg_advinfonce.cli.main import main
 
-from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.datasets.splits.split_options import DEFAULTS
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.datasets.splits.options import DEFAULTS
 
 TEXT = (Path(__file__).parents[1] / "data" / "README.md").read_text("utf-8")
 

@@ -7,30 +7,32 @@ import pytest
 import torch
 
 import pyg_advinfonce
-from pyg_advinfonce.assemble import assemble, make_trainer, prepare
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.build import assemble, build_method, make_trainer, prepare
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.errors import (
     CheckpointError,
     ConfigError,
     MemoryShortageError,
     NonFiniteLossError,
 )
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
-from pyg_advinfonce.find_device import find_device
 from pyg_advinfonce.graph import build_graph
-from pyg_advinfonce.hardness import EmbeddingHardness, MLPHardness, RandomHardness
-from pyg_advinfonce.load_trained import load_run
-from pyg_advinfonce.losses import BPR, DirectAU
+from pyg_advinfonce.losses import (
+    BPR,
+    DirectAU,
+    EmbeddingHardness,
+    MLPHardness,
+    RandomHardness,
+)
+from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.registry import LOSSES, MODELS
-from pyg_advinfonce.training.callbacks import Callback
-from pyg_advinfonce.training.checkpoint import load_weights
-from pyg_advinfonce.training.evaluator import Evaluator
-from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.runs import load_run
+from pyg_advinfonce.training import Callback, Trainer, load_weights
 from tests import cases
 
-CONFIGS = Path(pyg_advinfonce.__file__).parent / "configs"
+CONFIGS = Path(pyg_advinfonce.__file__).parent / "config" / "packaged"
 PACKAGED = [
     (file.parent.name, *file.stem.split("-", 1))
     for file in sorted(CONFIGS.glob("*/*.toml"))
@@ -362,7 +364,7 @@ def test_a_library_call_leaves_the_allocator_alone(start, dataset, monkeypatch):
     def touched(*_):
         raise AssertionError("the C library was asked for")
 
-    monkeypatch.setattr("pyg_advinfonce.allocator.ctypes.CDLL", touched)
+    monkeypatch.setattr("pyg_advinfonce.machine.ctypes.CDLL", touched)
     start(resolve("mf", "infonce"), dataset, device="cpu")
 
 

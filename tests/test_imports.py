@@ -2,9 +2,13 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,102 +16,52 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NAME = "pyg_advinfonce"
 
-BASICS = {"errors", "registry", "whole_file"}
-TENSORS = {"functional", "batch", "step", "schedule", "ops"}
-BASES = {"encoders.base", "losses.base", "terms.base", "methods.base"}
-PARTS = {"graph", "transforms", "encoders", "hardness", "losses", "terms"}
-
-# What the modules of a package or a module may import besides themselves, in functions
-# too. `losses` stands for all of that package, `losses.base` for that module alone.
-# Imports for type checkers only are free. Nobody may import `cli`.
+# What each package or module at the top may import from the others, in functions and
+# for type checkers as well: who stands higher may look down, never up. Nobody may
+# import `cli` or `studies` but `cli`.
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
-    "whole_file": set(),
-    "finite": set(),
-    "check_data": BASICS,
-    "peak_memory": set(),
-    "deterministic": set(),
+    "files": {"errors"},
+    "machine": {"errors"},
     "registry": {"errors"},
-    "allocator": set(),
-    "out_of_memory": set(),
-    "functional": BASICS | {"ops"},
-    "ops": BASICS,
-    "schedule": BASICS,
+    "ops": set(),
+    "functional": {"ops"},
     "graph": {"errors"},
-    "batch": BASICS | {"graph"},
-    "step": BASICS | {"batch"},
-    "transforms": BASICS | {"graph", "ops"},
-    "encoders": BASICS | {"functional", "graph", "ops", "transforms"},
-    "hardness": BASICS | {"functional", "batch", "ops", "graph"},
-    "losses": BASICS | TENSORS | {"graph", "hardness"},
-    "terms": BASICS | TENSORS | {"graph", "transforms", "encoders.base", "losses.base"},
-    "methods": BASICS | TENSORS | PARTS,
-    "training": BASICS | TENSORS | BASES | {"graph", "out_of_memory"},
-    "datasets": BASICS | {"graph"},
-    "presets": BASICS,
-    "config": BASICS | {"presets", "graph"},
-    "run_lock": BASICS,
-    "run_folder": BASICS | {"run_lock"},
-    "settings": BASICS | {"config", "hardness", "losses"},
-    "per_user": BASICS,
-    "seed_text": set(),
-    "spreadsheet_text": set(),
-    "serving": BASICS
-    | {"graph", "functional", "ops", "encoders.base", "methods.base"}
-    | {"config", "spreadsheet_text", "training.candidate_ranking"},
-    "loader": BASICS | {"config", "methods.base", "training"},
-    "find_device": BASICS,
-    "build_method": BASICS
-    | {"config", "graph", "hardness", "losses", "terms.base", "methods.base"}
-    | {"training.trainer"},
-    "assemble": BASICS
-    | {"graph", "losses", "terms.base", "methods.base", "transforms", "training"}
-    | {"config", "datasets.base", "loader", "build_method", "find_device"},
-    "experiment": BASICS
-    | {"graph", "losses.base", "terms.base", "methods.base", "training", "config"}
-    | {"datasets.base", "assemble", "seed_folder", "out_of_memory", "serving"},
-    "load_trained": BASICS
-    | {"config", "datasets.load", "training.checkpoint", "run_folder", "serving"}
-    | {"assemble", "build_method", "find_device", "finished", "check_data"},
-    "resume": BASICS
-    | {"config", "check_data", "training.state_file", "training.training_state"},
-    "seed_folder": BASICS
-    | {"__init__", "config", "per_user", "finite", "peak_memory", "resume", "training"}
-    | {"batch"},
-    "tuning": BASICS
-    | {"graph", "config", "assemble", "find_device", "datasets.base"}
-    | {"training.callbacks", "training.trainer"},
-    "summary": BASICS | {"finished"},
-    "figures": BASICS
-    | {
-        "graph",
-        "config",
-        "assemble",
-        "build_method",
-        "experiment",
-        "datasets.base",
-        "training",
-        "spreadsheet_text",
-    },
-    "report": BASICS
-    | {"graph", "config", "load_trained", "run_folder", "finished", "summary"}
-    | {"figures", "training", "settings"},
-    "finished": BASICS | {"config", "run_folder"},
-    "analysis": BASICS
-    | {"config", "finished", "per_user", "seed_text", "settings", "summary"},
-    "reproduction": BASICS
-    | {"graph", "config", "assemble", "experiment"}
-    | {"finished", "summary", "analysis", "seed_text", "spreadsheet_text"}
-    | {"run_folder", "datasets.base", "datasets.load", "training.callbacks"}
-    | {"figures"},
-    "cli": BASICS
-    | {"config", "run_folder", "experiment", "summary", "datasets", "training", "ops"}
-    | {"tuning", "analysis", "reproduction", "report", "seed_text"}
-    | {"finished", "finite", "resume", "deterministic", "out_of_memory"}
-    | {"serving", "assemble", "find_device", "load_trained", "seed_folder"}
-    | {"check_data", "graph", "run_lock", "settings", "allocator"},
+    "batch": {"errors"},
+    "transforms": {"errors", "graph"},
+    "encoders": {"errors", "functional", "graph", "ops", "transforms"},
+    "objective": {"errors", "batch", "encoders"},
+    "losses": {"registry", "functional", "batch", "graph", "objective"}
+    | {"ops", "transforms", "encoders"},
+    "terms": {"functional", "graph", "objective", "ops"},
+    "methods": {"errors", "functional", "graph", "objective", "transforms"}
+    | {"encoders", "losses", "terms"},
+    "loader": {"errors", "batch", "graph"},
+    "evaluation": {"errors", "graph"},
+    "training": {"errors", "files", "functional", "batch", "objective"}
+    | {"encoders", "methods", "evaluation"},
+    "datasets": {"errors", "files", "registry", "graph"},
+    "config": {"errors", "files", "registry", "graph", "losses", "datasets"},
+    "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
+    | {"losses", "methods", "loader", "evaluation", "training", "datasets", "config"},
+    "serving": {"__init__", "errors", "files", "registry", "functional", "graph"}
+    | {"ops", "methods", "evaluation"},
+    "runs": {"__init__", "errors", "files", "machine", "registry", "batch", "methods"}
+    | {"evaluation", "training", "datasets", "config", "build", "serving"},
+    "experiment": {"errors", "graph", "objective", "losses", "methods", "evaluation"}
+    | {"training", "datasets", "config", "build", "runs"},
+    "studies": {"__init__", "errors", "files", "machine", "registry", "batch", "graph"}
+    | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
+    | {"experiment"},
+    "cli": {"__init__", "errors", "files", "machine", "registry", "graph", "ops"}
+    | {"evaluation", "training", "datasets", "config", "build", "serving", "runs"}
+    | {"experiment", "studies"},
 }
+
+# Who runs whatever can be trained, and so takes no more than the bases of its parts.
+GENERIC = ("loader", "evaluation", "training")
+PARTS = {f"{NAME}.{part}" for part in ("encoders", "losses", "terms", "methods")}
 
 # What starts in a moment, and the packages that it may load besides the standard
 # library. Where the command line needs more, a verb imports it in its function.
@@ -115,7 +69,7 @@ LIGHT: dict[str, set[str]] = {
     NAME: set(),
     f"{NAME}.errors": set(),
     f"{NAME}.registry": set(),
-    f"{NAME}.presets": set(),
+    f"{NAME}.config.presets": set(),
     f"{NAME}.cli.main": {"typer"},
 }
 
@@ -145,6 +99,9 @@ def module_names() -> dict[str, Path]:
 MODULES = module_names()
 
 
+PACKAGES = {name for name, file in MODULES.items() if file.name == "__init__.py"}
+
+
 def unit(module: str) -> str:
     """Return the row of :data:`ALLOWED` that a module of ours belongs to."""
     return module.removeprefix(NAME).lstrip(".").split(".")[0] or "__init__"
@@ -161,72 +118,192 @@ def is_for_type_checkers(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-def executed(node: ast.AST, *, later: bool) -> Iterator[ast.AST]:
-    """Walk over what runs on import and, with ``later``, over functions' bodies too."""
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk over what runs on import: no bodies of functions, nothing for checkers."""
     yield node
     function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     for field, value in ast.iter_fields(node):
-        if function and field == "body" and not later:
-            continue
-        if field == "body" and is_for_type_checkers(node):
+        if field == "body" and (function or is_for_type_checkers(node)):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
-                yield from executed(child, later=later)
+                yield from executed(child)
 
 
-def nodes(module: str, *, later: bool) -> Iterator[ast.AST]:
-    return executed(ast.parse(MODULES[module].read_text("utf-8")), later=later)
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text("utf-8"))
 
 
-def imported(module: str, *, later: bool) -> set[str]:
-    """Return what a module imports, by absolute name."""
-    found = set()
-    for node in nodes(module, later=later):
+def imports(nodes: Iterable[ast.AST], module: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is imported, as ``source, name``; the name is empty for a module."""
+    for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            found |= {named(module, node, alias.name) for alias in node.names}
-    return found
+            source = source_of(node, module)
+            for alias in node.names:
+                whole = f"{source}.{alias.name}"
+                is_module = whole in MODULES and alias.name not in exports(source)
+                yield (whole, "") if is_module else (source, alias.name)
 
 
-def named(module: str, node: ast.ImportFrom, name: str) -> str:
-    """Return the module that ``from ... import name`` reads."""
-    source = node.module or ""
-    if node.level:
-        is_package = MODULES[module].name == "__init__.py"
-        above = module.split(".")[: -node.level + is_package or None]
-        source = ".".join([*above, *([node.module] if node.module else [])])
-    whole = f"{source}.{name}"
-    if whole in MODULES or (source == NAME and name != "__version__"):
-        return whole
-    return source
+@cache
+def exports(package: str) -> set[str]:
+    """Return what a package hands on; a function may be called as its file is."""
+    for node in tree_of(package).body if package in PACKAGES else []:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
 
 
-def ours(names: set[str]) -> set[str]:
-    inside = {name for name in names if name.split(".")[0] == NAME}
-    return {name.removeprefix(NAME).removeprefix(".") for name in inside} - {""}
+def source_of(node: ast.ImportFrom, module: str) -> str:
+    """Return what ``from ... import`` names, absolutely."""
+    if not node.level:
+        return node.module or ""
+    above = module.split(".")[: -node.level + (module in PACKAGES) or None]
+    return ".".join([*above, *([node.module] if node.module else [])])
 
 
-def is_within(name: str, packages: set[str]) -> bool:
-    return any(name == p or name.startswith(f"{p}.") for p in packages)
+def imported(module: str, *, on_import: bool = False) -> set[str]:
+    """Return the modules that a module imports: anywhere, or when it is imported."""
+    tree = tree_of(module)
+    nodes = executed(tree) if on_import else ast.walk(tree)
+    return {source for source, _ in imports(nodes, module)}
+
+
+def ours(module: str) -> set[str]:
+    """Return which of our modules a module of ours imports anywhere."""
+    return (imported(module) & set(MODULES)) - {module}
+
+
+def package_of(module: str) -> str:
+    return module if module in PACKAGES else module.rpartition(".")[0]
 
 
 def test_every_module_has_a_row_in_the_table():
-    assert set(UNITS) <= set(ALLOWED)
+    assert set(UNITS) == set(ALLOWED)
 
 
-def test_nobody_may_import_the_command_line():
+def test_nobody_else_may_import_the_command_line_or_studies():
     assert not any("cli" in allowed for allowed in ALLOWED.values())
+    assert [row for row, found in ALLOWED.items() if "studies" in found] == ["cli"]
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", sorted(set(UNITS) - {"__init__"}))
 def test_imports_only_what_the_design_allows(name):
-    allowed = ALLOWED.get(name, set()) | {name}
-    for module in modules_of(name):
-        targets = ours(imported(module, later=True))
-        extra = {target for target in targets if not is_within(target, allowed)}
-        assert extra == set(), f"{module} must not import {extra}"
+    found = {unit(t) for module in modules_of(name) for t in ours(module)} - {name}
+    assert found == ALLOWED[name]
+
+
+def test_what_runs_everything_takes_bases_alone():
+    for module in (m for name in GENERIC for m in modules_of(name)):
+        for source, name in imports(ast.walk(tree_of(module)), module):
+            if source in PARTS:
+                home = getattr(import_module(source), name).__module__
+                assert home == f"{source}.base", f"{module} must not import {name}"
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups whose members reach each other."""
+    reached: dict[str, set[str]] = {}
+    for start in arrows:
+        seen, todo = set(), [start]
+        while todo:
+            new = arrows.get(todo.pop(), set()) - seen
+            seen |= new
+            todo += new
+        reached[start] = seen
+    groups = {
+        frozenset({a, *(b for b in reached[a] if a in reached.get(b, ()))})
+        for a in reached
+        if a in reached[a]
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def arrows_between(place: Callable[[str], str]) -> dict[str, set[str]]:
+    """Return who imports whom, of modules, packages or folders; the top is no member.
+
+    The package's own ``__init__`` only hands names on, and is lazy.
+    """
+    found: dict[str, set[str]] = {}
+    for module in set(MODULES) - {NAME}:
+        here = place(module)
+        targets = {place(target) for target in ours(module) - {NAME}}
+        found[here] = found.get(here, set()) | (targets - {here})
+    return found
+
+
+def folder_of(module: str) -> str:
+    """Return a module's folder; what lies at the top stands for itself."""
+    folder = package_of(module)
+    return module if folder == NAME else folder
+
+
+@pytest.mark.parametrize("place", [str, folder_of, unit])
+def test_no_import_leads_back(place):
+    assert circles(arrows_between(place)) == []
+
+
+def test_a_circle_is_seen():
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert circles(arrows) == [["b", "c"]]
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_a_package_has_a_face(package):
+    face = import_module(package)
+    assert len(set(face.__all__)) == len(face.__all__)
+    assert [name for name in face.__all__ if not hasattr(face, name)] == []
+
+
+def files_behind_faces(sources: Iterable[str], importer: str = "") -> list[str]:
+    """Return which sources are files of a package other than the importer's."""
+    home = package_of(importer) if importer else NAME
+    return [
+        source
+        for source in sources
+        if source in MODULES and source not in PACKAGES
+        if package_of(source) not in (home, NAME)
+    ]
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_other_packages_are_imported_by_their_faces(module):
+    assert files_behind_faces(imported(module), module) == []
+
+
+FENCED = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
+SCRIPTS = sorted({*ROOT.glob("examples/**/*.py"), *ROOT.glob("benchmarks/**/*.py")})
+
+
+def blocks(page: Path) -> Iterator[str]:
+    """Yield a page's Python, without what is the content of a file of the package."""
+    text = page.read_text("utf-8")
+    for block in re.findall(
+        r"^( *)```python\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE
+    ):
+        code = textwrap.dedent(block[1])
+        if not code.startswith(f"# {NAME}/"):
+            yield code
+
+
+def test_pages_and_scripts_import_faces():
+    codes = [code for page in PAGES for code in blocks(page)]
+    codes += [script.read_text("utf-8") for script in SCRIPTS]
+    assert len(codes) > len(SCRIPTS) > 5
+    for code in codes:
+        sources = [source for source, _ in imports(ast.walk(ast.parse(code)))]
+        assert files_behind_faces(sources) == [], code
+
+
+def test_tests_import_from_a_file_only_what_its_face_lacks():
+    for file in (ROOT / "tests").rglob("*.py"):
+        for source, name in imports(ast.walk(ast.parse(file.read_text("utf-8")))):
+            if name and files_behind_faces([source]):
+                face = import_module(package_of(source))
+                assert name not in face.__all__, f"{file.name}: {name} of {source}"
 
 
 def loaded_with(module: str, seen: set[str]) -> set[str]:
@@ -234,7 +311,7 @@ def loaded_with(module: str, seen: set[str]) -> set[str]:
     if module in seen or module not in MODULES:
         return seen
     seen.add(module)
-    for name in {module.rpartition(".")[0], *imported(module, later=False)}:
+    for name in {module.rpartition(".")[0], *imported(module, on_import=True)}:
         loaded_with(name, seen)
     return seen
 
@@ -244,7 +321,7 @@ def test_what_starts_in_a_moment_imports_nothing_heavy(start):
     allowed = LIGHT[start] | {NAME} | set(sys.stdlib_module_names)
     assert start in MODULES
     for module in loaded_with(start, set()):
-        packages = {name.split(".")[0] for name in imported(module, later=False)}
+        packages = {name.split(".")[0] for name in imported(module, on_import=True)}
         extra = packages - allowed
         assert extra == set(), f"{module} must not import {extra} at module level"
 
@@ -254,7 +331,7 @@ def test_nothing_outside_is_read_on_import(name):
     for module in modules_of(name):
         names = {
             ast.unparse(node)
-            for node in nodes(module, later=False)
+            for node in executed(tree_of(module))
             if isinstance(node, ast.Attribute)
         }
         assert names & READS == set(), f"{module} reads {names & READS} on import"
@@ -263,9 +340,9 @@ def test_nothing_outside_is_read_on_import(name):
 @pytest.mark.parametrize("name", UNITS)
 def test_no_code_is_loaded_from_data(name):
     for module in modules_of(name):
-        targets = {target.split(".")[0] for target in imported(module, later=True)}
+        targets = {target.split(".")[0] for target in imported(module)}
         assert targets & UNSAFE == set(), f"{module} imports {targets & UNSAFE}"
-        for call in nodes(module, later=True):
+        for call in ast.walk(tree_of(module)):
             if isinstance(call, ast.Call):
                 assert_safe(module, call)
 

@@ -50,7 +50,7 @@ def shipped_data() -> set[Path]:
     return {file for pattern in patterns for file in PACKAGE.glob(pattern)}
 
 
-@pytest.mark.parametrize("folder", ["configs", "spaces", "reproduction"])
+@pytest.mark.parametrize("folder", ["config", "studies/tuning", "studies/paper"])
 def test_every_file_of_settings_is_shipped(folder):
     files = set((PACKAGE / folder).rglob("*.toml"))
     assert files, f"there are no {folder}"

@@ -12,8 +12,10 @@ from torch_geometric.transforms import ToUndirected
 from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
 import pyg_advinfonce
-from pyg_advinfonce import Config, load_dataset, train
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import INTERACTS, num_nodes
 from pyg_advinfonce.registry import MODELS
 

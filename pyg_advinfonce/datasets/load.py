@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pyg_advinfonce.datasets.base import DataWarning, InteractionDataset
+from pyg_advinfonce.datasets.folder import InteractionDataset
+from pyg_advinfonce.datasets.published import find_folder, is_table
 from pyg_advinfonce.datasets.simulated import Simulated
-from pyg_advinfonce.datasets.table_dataset import TableDataset
-from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.datasets.table import TableDataset
+from pyg_advinfonce.errors import (
+    DataWarning,
+)
 from pyg_advinfonce.registry import DATASETS, resolve, unknown
 
 _SIMULATED = "simulated"
-_TABLES = (".csv", ".tsv", ".parquet")
 
 T = TypeVar("T")
 
@@ -59,49 +61,6 @@ def load_dataset(
     folder = find_folder(data, root)
     generic = {"root": folder.parent, "name": folder.name, **files}
     return _make(InteractionDataset, generic, options)
-
-
-def find_folder(data: str, root: Path) -> Path:
-    """Return the folder under root, or at the path, that the text names."""
-    is_bare = bool(data) and Path(data).name == data
-    if is_bare and _is_folder(root / data):
-        return root / data
-    if data and _is_folder(Path(data)):
-        return Path(data).resolve()
-    if data and _is_file(Path(data)):
-        raise ConfigError(
-            f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
-            ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
-        )
-    if Path(data).suffix.lower() in _TABLES:
-        raise DatasetNotFoundError(f"{data}: no such file")
-    if data and not is_bare:
-        raise DatasetNotFoundError(f"{data}: no such folder or table, seen from here")
-    known = unknown("data set", data, DATASETS)
-    raise UnknownNameError(
-        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
-        "or of a table (.csv, .tsv, .parquet)"
-    )
-
-
-def is_table(data: str) -> bool:
-    """Return whether the text names a table that is there; split files are none."""
-    suffix = Path(data).suffix.lower()
-    return suffix in _TABLES and _is_file(Path(data))
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # a name too long for the system, a null byte
-        return False
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _make(

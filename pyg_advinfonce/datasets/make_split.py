@@ -1,4 +1,4 @@
-"""From what a user names as a source to a folder of split files."""
+"""Writing a folder of split files from any source, simulated data included."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,18 +7,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyg_advinfonce.datasets.file_hash import file_sha256
-from pyg_advinfonce.datasets.sources.raw_files import raw_files
-from pyg_advinfonce.datasets.sources.source import SOURCES
-from pyg_advinfonce.datasets.split_files import SplitPairs, split_of_file
-from pyg_advinfonce.datasets.split_table import read_split_tables, split_table
-from pyg_advinfonce.datasets.splits.overlap import OVERLAPS, resolve_overlaps
-from pyg_advinfonce.datasets.splits.recipe import Recipe
-from pyg_advinfonce.datasets.splits.split_folder import SplitFolder, make_split_folder
-from pyg_advinfonce.datasets.splits.split_options import TIMED, SplitOptions
-from pyg_advinfonce.datasets.tables.columns import TableOptions, find_columns
-from pyg_advinfonce.datasets.tables.table import SUFFIXES, open_table
+import numpy as np
+
+from pyg_advinfonce.datasets.base import SplitPairs, file_sha256, split_of_file
+from pyg_advinfonce.datasets.published import SOURCES, raw_files
+from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.datasets.splits import (
+    OVERLAPS,
+    TIMED,
+    Recipe,
+    SplitFolder,
+    SplitOptions,
+    make_split_folder,
+    resolve_overlaps,
+)
+from pyg_advinfonce.datasets.table import read_split_tables, split_table
+from pyg_advinfonce.datasets.tables import (
+    SUFFIXES,
+    TableOptions,
+    find_columns,
+    open_table,
+)
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
 from pyg_advinfonce.registry import unknown
 
 
@@ -172,3 +183,48 @@ def _columns(path: Path, options: TableOptions, split: SplitOptions) -> dict[str
         "positive_if": str(found.positive) or None,
     }
     return {name: column for name, column in columns.items() if column is not None}
+
+
+def save_simulated(
+    out: Path,
+    *,
+    size: str = "coat",
+    popularity_bias: float = 1.0,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> SplitFolder:
+    """Write what :class:`~.simulated.Simulated` makes; raw ids are its rows.
+
+    Args:
+        out: The folder to write.
+        size: Argument of the simulation.
+        popularity_bias: Argument of the simulation.
+        seed: Argument of the simulation.
+        overwrite: Whether splits by other options are replaced.
+
+    Raises:
+        UnknownNameError: If there is no such size.
+        ConfigError: If an argument is out of range or the folder is taken.
+    """
+    options = {"size": size, "popularity_bias": float(popularity_bias), "seed": seed}
+    recipe = Recipe({}, {"kind": "simulated", **options})
+
+    def simulate() -> SplitPairs:
+        return _splits(Simulated(size, popularity_bias=popularity_bias, seed=seed))
+
+    return make_split_folder(out, recipe, simulate, overwrite=overwrite)
+
+
+def _splits(dataset: Simulated) -> SplitPairs:
+    graph = dataset.graph
+    num_users, num_items = num_nodes(graph)
+    mask = graph[ITEM].get("candidate_mask")
+    return SplitPairs(
+        num_users,
+        num_items,
+        {n: split_edges(graph, n).numpy() for n in ["train", *split_names(graph)]},
+        {},
+        candidate_mask=None if mask is None else mask.numpy(),
+        user_ids=np.arange(num_users),
+        item_ids=np.arange(num_items),
+    )

@@ -1,4 +1,4 @@
-"""AutoCF's encoder and decoder."""
+"""AutoCF's encoder and decoder, with its graph transformer layer."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,51 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import degree
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
-from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
-from pyg_advinfonce.encoders.graph_transformer import GraphTransformer
+from pyg_advinfonce.encoders.propagation import BipartiteConv
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import INTERACTS, stored_tensors
-from pyg_advinfonce.ops import Adjacency
-from pyg_advinfonce.transforms.joint_graph import JointGraph
+from pyg_advinfonce.ops import Adjacency, edge_attention
+from pyg_advinfonce.transforms import JointGraph
+
+
+class GraphTransformer(nn.Module):
+    r"""Every node averages its neighbours by how well they answer to it.
+
+    .. math::
+        y_i = \bigl\Vert_h \sum_{j \in \mathcal{N}(i)} a^h_{ij} W^h_v x_j, \quad
+        a^h_{ij} = \frac{e^{s^h_{ij}}}{\sum_k e^{s^h_{ik}} + 10^{-8}}, \quad
+        s^h_{ij} = \langle W^h_q x_i, W^h_k x_j \rangle
+
+    Scores are clamped to [-10, 10] and not divided by the root of their width, and
+    there is neither bias nor shortcut (methods.md 3.6), in all of which this differs
+    from PyG's :class:`~torch_geometric.nn.conv.TransformerConv`.
+
+    Args:
+        dim: The width ``D``.
+        num_heads: The number of heads, a divisor of ``dim``.
+
+    Shapes:
+        - **x:** ``[N, D]``; **adjacency:** ``[N, N]``; **output:** ``[N, D]``
+    """
+
+    def __init__(self, dim: int, num_heads: int = 4) -> None:
+        super().__init__()
+        if dim < 1 or num_heads < 1 or dim % num_heads:
+            raise ValueError(f"num_heads must divide dim {dim} (got {num_heads})")
+        self.num_heads = num_heads
+        self.query, self.key, self.value = (
+            nn.Linear(dim, dim, bias=False, device="cpu") for _ in range(3)
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the three weights anew, each by Xavier's uniform rule."""
+        for linear in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(linear.weight)
+
+    def forward(self, x: Tensor, adjacency: Adjacency) -> Tensor:
+        parts = self.query(x), self.key(x), self.value(x)
+        return edge_attention(*parts, adjacency, num_heads=self.num_heads)
 
 
 class AutoCF(Encoder):
@@ -26,7 +65,7 @@ class AutoCF(Encoder):
 
     over users and items together, where :math:`\hat{A}` is the normalised adjacency
     with self-loops. A user-item graph serves both parts. In training,
-    :class:`~pyg_advinfonce.terms.autocf_loss.AutoCFLoss` gives each its own.
+    :class:`~pyg_advinfonce.losses.AutoCFLoss` gives each its own.
 
     Args:
         num_users: The number of users.
@@ -72,7 +111,7 @@ class AutoCF(Encoder):
 
         Args:
             graph: One graph for both parts, or two as those of
-                :class:`~pyg_advinfonce.transforms.joint_graph.JointGraph`: one for the
+                :class:`~pyg_advinfonce.transforms.JointGraph`: one for the
                 propagation and one for the transformer.
             perturb: Without effect.
         """

@@ -1,4 +1,4 @@
-"""LightGCN, and matrix factorisation as LightGCN without layers."""
+"""LightGCN, matrix factorisation as LightGCN without layers, and noise."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,42 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
-from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
-from pyg_advinfonce.encoders.layers import Layers, Relations
-from pyg_advinfonce.encoders.noise import UniformNoise
-from pyg_advinfonce.encoders.relations import RelationCache, node_rows, one_a_layer
+from pyg_advinfonce.encoders.propagation import (
+    BipartiteConv,
+    Layers,
+    RelationCache,
+    Relations,
+    node_rows,
+    one_a_layer,
+)
+from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.ops import layer_sum
+
+
+class UniformNoise(nn.Module):
+    r"""Push each row a fixed distance within its own orthant, as in `"Are Graph
+    Augmentations Necessary? Simple Graph Contrastive Learning for Recommendation"
+    <https://arxiv.org/abs/2112.08679>`_.
+
+    .. math::
+        x' = x + \epsilon \, \mathrm{sign}(x) \odot r / |r|, \quad r \sim U[0, 1)^D
+
+    Args:
+        eps: The length of the push.
+
+    Shapes:
+        - **x:** ``[N, D]``; **output:** ``[N, D]``
+    """  # noqa: D205
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        if not 0 <= eps < float("inf"):
+            raise ValueError(f"eps must not be negative (got {eps})")
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        push = unit_rows(torch.rand_like(x)).to(x.dtype)
+        return torch.addcmul(x, push, x.detach().sign(), value=self.eps)
 
 
 class LightGCN(Encoder):
@@ -27,7 +58,7 @@ class LightGCN(Encoder):
     layers are made first, and summed.
 
     The graph needs the weights of
-    :class:`~pyg_advinfonce.transforms.bipartite_norm.BipartiteNorm`. Without layers
+    :class:`~pyg_advinfonce.transforms.BipartiteNorm`. Without layers
     this is matrix factorisation.
 
     Args:
@@ -40,7 +71,7 @@ class LightGCN(Encoder):
         propagate_layers: How many layers there are to ask for, at least ``L``
             (default: ``L``, rarely asked for).
         noise: Perturb every layer by
-            :class:`~pyg_advinfonce.encoders.noise.UniformNoise` of this length.
+            :class:`~pyg_advinfonce.encoders.UniformNoise` of this length.
         message_drop: Drop each message of each layer with this probability.
 
     Shapes:

@@ -7,7 +7,7 @@ from torch import nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
-from pyg_advinfonce.encoders.relations import node_rows
+from pyg_advinfonce.encoders.propagation import node_rows
 
 
 class UltraGCN(Encoder):
@@ -18,8 +18,8 @@ class UltraGCN(Encoder):
         Z = E
 
     Messages are replaced by losses: the weights of
-    :class:`~pyg_advinfonce.losses.bce.BCE` and the term
-    :class:`~pyg_advinfonce.terms.item_graph.ItemGraph`.
+    :class:`~pyg_advinfonce.losses.BCE` and the term
+    :class:`~pyg_advinfonce.terms.ItemGraph`.
 
     Args:
         num_users: The number of users.

@@ -8,9 +8,13 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
-from pyg_advinfonce.encoders.bipartite_conv import BipartiteConv
-from pyg_advinfonce.encoders.layers import Tables
-from pyg_advinfonce.encoders.relations import RelationCache, node_rows, one_a_layer
+from pyg_advinfonce.encoders.propagation import (
+    BipartiteConv,
+    RelationCache,
+    Tables,
+    node_rows,
+    one_a_layer,
+)
 
 MAX_LOGSTD = 10.0
 
@@ -30,7 +34,7 @@ class VGAE(Encoder):
     ``mu`` and ``logstd`` are in ``aux``, as ``mu_user``, ``mu_item`` and so on.
 
     The graph needs the weights of
-    :class:`~pyg_advinfonce.transforms.bipartite_norm.BipartiteNorm`.
+    :class:`~pyg_advinfonce.transforms.BipartiteNorm`.
 
     Args:
         num_users: The number of users.

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import unit_rows
+from pyg_advinfonce.functional import check_tau, unit_rows
 from pyg_advinfonce.graph import num_nodes, split_edges, train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 WARM_UP_GAP = 0.7  # what the authors' own code assumes of the gap below
 MAX_EXCESS = 1000.0

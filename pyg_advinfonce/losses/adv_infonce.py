@@ -1,19 +1,56 @@
-"""AdvInfoNCE."""
+"""AdvInfoNCE, and the bound at which its adversary stops."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import info_nce, kl_to_uniform
-from pyg_advinfonce.hardness import Hardness, build_hardness
-from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
-from pyg_advinfonce.losses.kl_bound import KLBound
-from pyg_advinfonce.schedule import Phase, every
-from pyg_advinfonce.step import Step
+from pyg_advinfonce.functional import check_tau, info_nce, kl_to_uniform
+from pyg_advinfonce.losses.base import Criterion, batch_scores
+from pyg_advinfonce.losses.hardness import Hardness, build_hardness
+from pyg_advinfonce.objective import Phase, Step, every
+
+
+class KLBound(nn.Module):
+    r"""Remembers whether hardness has left the ball :math:`KL(P_0 \| P) \le` limit.
+
+    The paper's Theorem 3.1 reads AdvInfoNCE as a robust loss over such a ball; a few
+    adversarial epochs are all that keeps the hardness in it.
+
+    Args:
+        limit: The largest divergence from uniform that passes.
+    """
+
+    exceeded: Tensor  # [] saved with the loss, so that a resumed run knows
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        if not limit > 0:
+            raise ValueError(f"max_kl must be positive (got {limit})")
+        self.limit, self._told = limit, False
+        self.register_buffer("exceeded", torch.tensor(False, device="cpu"))
+
+    @torch.no_grad()
+    def watch(self, delta: Tensor, mask: Tensor | None) -> None:
+        """Take note of a batch's hardness ``[B, K]``, without waiting for a GPU."""
+        kept = delta if mask is None else delta[mask]
+        self.exceeded.logical_or_(kl_to_uniform(kept)[0] > self.limit)
+
+    def warn(self) -> None:
+        """Say once that the limit has been exceeded, if it has."""
+        if self._told or not self.exceeded:
+            return
+        self._told = True
+        warnings.warn(
+            "the adversary takes no more turns: its divergence from uniform hardness "
+            f"exceeded loss.max_kl = {self.limit}",
+            stacklevel=2,
+        )
 
 
 class AdvInfoNCE(Criterion):

@@ -7,8 +7,8 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows
+from pyg_advinfonce.objective import Phase
 from pyg_advinfonce.ops import edge_scores
-from pyg_advinfonce.schedule import Phase
 
 
 class Criterion(nn.Module):
@@ -148,28 +148,3 @@ def negative_scores(
     if batch.neg_mask is not None:
         neg = neg.masked_fill(~batch.neg_mask, MASKED)
     return neg
-
-
-def check_tau(tau: float) -> float:
-    """Return tau if it is a temperature.
-
-    Raises:
-        ValueError: If it is not positive and finite.
-    """
-    if not 0 < tau < float("inf"):
-        raise ValueError(f"tau must be positive (got {tau})")
-    return tau
-
-
-def check_counts(name: str, count: Tensor) -> Tensor:
-    """Return counts of pairs, which weights are made of.
-
-    Raises:
-        ValueError: If one is negative or not a number.
-    """
-    wrong = count[~((count >= 0) & count.isfinite())]
-    if len(wrong) > 0:
-        raise ValueError(
-            f"{name} must hold numbers of pairs, zero or more (got {wrong[0].item()})"
-        )
-    return count

@@ -8,10 +8,16 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import MASKED, angular_margin, info_nce, unit_rows
+from pyg_advinfonce.functional import (
+    MASKED,
+    angular_margin,
+    check_tau,
+    info_nce,
+    unit_rows,
+)
 from pyg_advinfonce.graph import degree_rank, train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
-from pyg_advinfonce.schedule import Phase, before_epoch, from_epoch
+from pyg_advinfonce.losses.base import Criterion, batch_scores
+from pyg_advinfonce.objective import Phase, before_epoch, from_epoch
 
 
 class BC(Criterion):

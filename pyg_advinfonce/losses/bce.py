@@ -8,8 +8,9 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import check_counts
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores, check_counts
+from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
 class BCE(Criterion):

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.losses.base import Criterion, batch_scores, check_tau
+from pyg_advinfonce.functional import check_tau
+from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
 class DCL(Criterion):

@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import debiased_mass, unit_rows
-from pyg_advinfonce.losses.base import Criterion, check_tau
+from pyg_advinfonce.functional import check_tau, debiased_mass, unit_rows
+from pyg_advinfonce.losses.base import Criterion
 
 
 class HDCCF(Criterion):

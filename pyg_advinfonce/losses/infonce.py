@@ -5,13 +5,8 @@ from typing import Literal
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import info_nce
-from pyg_advinfonce.losses.base import (
-    Criterion,
-    batch_scores,
-    check_tau,
-    in_batch_scores,
-)
+from pyg_advinfonce.functional import check_tau, info_nce
+from pyg_advinfonce.losses.base import Criterion, batch_scores, in_batch_scores
 
 
 class InfoNCE(Criterion):

@@ -9,13 +9,9 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import check_tau
 from pyg_advinfonce.graph import split_edges, train_degrees
-from pyg_advinfonce.losses.base import (
-    Criterion,
-    batch_scores,
-    check_tau,
-    in_batch_scores,
-)
+from pyg_advinfonce.losses.base import Criterion, batch_scores, in_batch_scores
 
 POPULAR = 0.2  # the share of items that count as popular
 

@@ -8,9 +8,15 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import MASKED, info_nce, unit_rows
+from pyg_advinfonce.functional import (
+    MASKED,
+    check_counts,
+    check_tau,
+    info_nce,
+    unit_rows,
+)
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, check_counts, check_tau
+from pyg_advinfonce.losses.base import Criterion
 
 # How popularity, which corrects for the frequency of an item in a batch, is counted.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {

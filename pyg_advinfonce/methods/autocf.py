@@ -4,17 +4,15 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.autocf import AutoCF
+from pyg_advinfonce.encoders import AutoCF
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective, RankingTerm
-from pyg_advinfonce.terms.supervised import ranking_term
-from pyg_advinfonce.terms.table_l2 import TableL2
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, ranking_term
+from pyg_advinfonce.objective import Objective, Phase, RankingTerm
+from pyg_advinfonce.terms import TableL2
 
 
-def build(
+def build_autocf(
     graph: HeteroData,
     criterion: Criterion | RankingTerm,
     *,
@@ -29,7 +27,7 @@ def build(
         criterion: The ranking loss.
         lr: The learning rate.
         l2: The weight of the sum of all squared parameters of the encoder.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.autocf.AutoCF`.
+        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.AutoCF`.
     """
     objective = Objective(
         {"rec": ranking_term(criterion), "l2": TableL2()}, weights={"l2": 2 * l2}

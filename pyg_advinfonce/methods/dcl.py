@@ -4,18 +4,15 @@ from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.pass_contrast import PassContrast
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, Supervised
+from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.terms import EmbeddingL2, PassContrast
 
 
-def build(
+def build_dcl(
     graph: HeteroData,
     criterion: Criterion,
     *,
@@ -42,7 +39,7 @@ def build(
         candidates: Whether it is with all nodes or with the batch's.
         message_drop: The encoder's, with which probability each message is dropped.
         **encoder: Other arguments of
-            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
+            :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     objective = Objective(
         {

@@ -1,20 +1,19 @@
-"""LightGCN with any criterion."""
+"""LightGCN and matrix factorisation with any loss."""
 
 from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective, RankingTerm
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.supervised import ranking_term
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, ranking_term
+from pyg_advinfonce.objective import Objective, Phase, RankingTerm
+from pyg_advinfonce.terms import EmbeddingL2
 
 
-def build(
+def build_lightgcn(
     graph: HeteroData,
     criterion: Criterion | RankingTerm,
     *,
@@ -29,7 +28,7 @@ def build(
         criterion: The ranking loss.
         lr: The learning rate.
         l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
+        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     objective = Objective(
         {
@@ -45,3 +44,26 @@ def build(
         criterion.phases(main),
         cosine=criterion.cosine,
     )
+
+
+def build_mf(
+    graph: HeteroData,
+    criterion: Criterion | RankingTerm,
+    *,
+    num_layers: int = 0,
+    **options: Any,  # noqa: ANN401
+) -> Method:
+    """Build matrix factorisation: LightGCN without layers.
+
+    Args:
+        graph: The user-item graph.
+        criterion: The ranking loss.
+        num_layers: None.
+        **options: Those of :func:`pyg_advinfonce.methods.build_lightgcn`.
+
+    Raises:
+        ConfigError: If layers are asked for.
+    """
+    if num_layers != 0:
+        raise ConfigError("mf has no layers: use the model lightgcn for num_layers > 0")
+    return build_lightgcn(graph, criterion, **options, num_layers=0)

@@ -4,19 +4,15 @@ from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.neighbor_contrast import NeighborContrast
-from pyg_advinfonce.terms.prototype_contrast import PrototypeContrast
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, Supervised
+from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.terms import EmbeddingL2, NeighborContrast, PrototypeContrast
 
 
-def build(
+def build_ncl(
     graph: HeteroData,
     criterion: Criterion,
     *,
@@ -52,7 +48,7 @@ def build(
         prototypes: Whether all clusters are candidates or the batch's.
         num_layers: The encoder's.
         **encoder: Other arguments of
-            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
+            :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     options = {"propagate_layers": layer, **encoder}
     objective = Objective(

@@ -5,26 +5,18 @@ from typing import Any, Literal
 from torch_geometric.data import HeteroData
 from torch_geometric.transforms import BaseTransform, Compose
 
-from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.supervised import Supervised
-from pyg_advinfonce.terms.view_contrast import ViewContrast
-from pyg_advinfonce.transforms import (
-    BipartiteNorm,
-    EdgeDrop,
-    NodeDrop,
-    RandomWalkDrop,
-)
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, Supervised
+from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.terms import EmbeddingL2, ViewContrast
+from pyg_advinfonce.transforms import BipartiteNorm, EdgeDrop, NodeDrop, RandomWalkDrop
 
 Augmentation = Literal["edge", "node", "walk"]
 
 
-def build(
+def build_sgl(
     graph: HeteroData,
     criterion: Criterion,
     *,
@@ -52,7 +44,7 @@ def build(
         candidates: Whether it is with all nodes or with the batch's.
         num_layers: The encoder's.
         **encoder: Other arguments of
-            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
+            :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     light_gcn = LightGCN(*num_nodes(graph), num_layers=num_layers, **encoder)
     thin = _thinning(augmentation, drop, len(light_gcn.convs))

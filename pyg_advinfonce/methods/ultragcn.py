@@ -4,20 +4,15 @@ from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.ultragcn import UltraGCN
+from pyg_advinfonce.encoders import UltraGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.losses.bce import BCE
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective, RankingTerm
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.item_graph import ItemGraph
-from pyg_advinfonce.terms.supervised import Supervised, ranking_term
-from pyg_advinfonce.terms.table_l2 import TableL2
+from pyg_advinfonce.losses import BCE, Criterion
+from pyg_advinfonce.methods.base import Method, Supervised, ranking_term
+from pyg_advinfonce.objective import Objective, Phase, RankingTerm
+from pyg_advinfonce.terms import EmbeddingL2, ItemGraph, TableL2
 
 
-def build(
+def build_ultragcn(
     graph: HeteroData,
     criterion: Criterion | RankingTerm,
     *,
@@ -32,7 +27,7 @@ def build(
 ) -> Method:
     r"""Build UltraGCN.
 
-    With its own :class:`~pyg_advinfonce.losses.bce.BCE` the objective is the authors':
+    With its own :class:`~pyg_advinfonce.losses.BCE` the objective is the authors':
     that, the item graph and the L2 penalty on whole tables. Another criterion takes the
     place of the unweighted part of that loss; its other part stays as a term of its
     own, and the penalty is that of the batch's rows. The latter composition is a
@@ -49,7 +44,7 @@ def build(
         constraint_weight: With another criterion, the weight of the part of the
             authors' loss that :math:`\beta` weighs.
         constraint_negative_weight: The weight of the negatives in that part.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.ultragcn.UltraGCN`.
+        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.UltraGCN`.
     """
     terms = {"rec": ranking_term(criterion)}
     if isinstance(criterion, BCE):

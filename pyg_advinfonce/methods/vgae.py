@@ -4,18 +4,15 @@ from typing import Any
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.vgae import VGAE
+from pyg_advinfonce.encoders import VGAE
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective, RankingTerm
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.kl_prior import KLPrior
-from pyg_advinfonce.terms.supervised import ranking_term
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, ranking_term
+from pyg_advinfonce.objective import Objective, Phase, RankingTerm
+from pyg_advinfonce.terms import EmbeddingL2, KLPrior
 
 
-def build(
+def build_vgae(
     graph: HeteroData,
     criterion: Criterion | RankingTerm,
     *,
@@ -32,7 +29,7 @@ def build(
         lr: The learning rate.
         l2: The weight of the L2 penalty on the batch's layer-0 rows.
         beta_kl: The weight of the divergence from the prior.
-        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.vgae.VGAE`.
+        **encoder: Arguments of :class:`~pyg_advinfonce.encoders.VGAE`.
     """
     objective = Objective(
         {

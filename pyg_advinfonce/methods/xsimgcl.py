@@ -4,18 +4,15 @@ from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.lightgcn import LightGCN
+from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses.base import Criterion
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.layer_contrast import LayerContrast
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Method, Supervised
+from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.terms import EmbeddingL2, LayerContrast
 
 
-def build(
+def build_xsimgcl(
     graph: HeteroData,
     criterion: Criterion,
     *,
@@ -43,7 +40,7 @@ def build(
         noise: The encoder's, the length of what is added to a row in each layer.
         first_layer: The encoder's, the first layer in its sum.
         **encoder: Other arguments of
-            :class:`~pyg_advinfonce.encoders.lightgcn.LightGCN`.
+            :class:`~pyg_advinfonce.encoders.LightGCN`.
 
     Raises:
         ValueError: If the layer is all that is summed, and would meet itself.

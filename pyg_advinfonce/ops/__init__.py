@@ -1,17 +1,25 @@
-"""The computations that cost time, each with its backends behind one function."""
+"""The expensive computations, each with its backends behind one function."""
 
-from pyg_advinfonce.ops.adjacency import Adjacency
+from pyg_advinfonce.ops.adjacency import Adjacency, silence_sparse_beta
 from pyg_advinfonce.ops.edge_attention import edge_attention
-from pyg_advinfonce.ops.edge_scores import edge_scores
+from pyg_advinfonce.ops.edge_scores import (
+    MOST_GATHERED,
+    default_edge_scores_backend,
+    edge_scores,
+)
 from pyg_advinfonce.ops.layer_sum import layer_sum
 from pyg_advinfonce.ops.log_partition import log_partition
-from pyg_advinfonce.ops.propagate import propagate
+from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 
 __all__ = [
+    "MOST_GATHERED",
     "Adjacency",
+    "default_edge_scores_backend",
+    "default_propagate_backend",
     "edge_attention",
     "edge_scores",
     "layer_sum",
     "log_partition",
     "propagate",
+    "silence_sparse_beta",
 ]

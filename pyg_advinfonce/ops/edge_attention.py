@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency
-from pyg_advinfonce.ops.propagate import BACKENDS, default_backend
+from pyg_advinfonce.ops.propagate import BACKENDS, default_propagate_backend
 
 EPS = 1e-8
 
@@ -32,7 +32,7 @@ def edge_attention(
 
     Each head does so with its own ``D / num_heads`` columns. No edge ever gets a row of
     its own: what is kept for the backward pass is one score an edge and head, and the
-    sums are the products of :func:`~pyg_advinfonce.ops.propagate.propagate`.
+    sums are the products of :func:`~pyg_advinfonce.ops.propagate`.
 
     Args:
         query: ``[N, D]``.
@@ -138,5 +138,5 @@ def _products(matrix: CSR, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _sum(matrix: CSR, weight: Tensor, x: Tensor) -> Tensor:
-    backend = BACKENDS[default_backend(x.device)]
+    backend = BACKENDS[default_propagate_backend(x.device)]
     return backend(replace(matrix, value=weight), x)

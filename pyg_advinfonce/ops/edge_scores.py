@@ -31,7 +31,8 @@ def edge_scores(
         x_src: ``[B, D]`` source rows.
         x_dst: ``[I, D]`` all destination rows.
         index: ``[B, K]`` integer rows of ``x_dst``.
-        backend: ``fused`` or ``gather``; by default :func:`default_backend`'s.
+        backend: ``fused`` or ``gather``; by default the one of
+            :func:`default_edge_scores_backend`.
 
     Returns:
         ``[B, K]`` scores.
@@ -42,7 +43,7 @@ def edge_scores(
     """
     _check_shapes(x_src, x_dst, index)
     num_bytes = index.numel() * x_dst.size(1) * x_dst.element_size()
-    name = backend or default_backend(x_src.device, num_bytes)
+    name = backend or default_edge_scores_backend(x_src.device, num_bytes)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
     if index.numel() and index.device.type == "cpu":  # the fused kernel reads anything
@@ -56,7 +57,7 @@ def edge_scores(
     return scores
 
 
-def default_backend(device: torch.device, num_bytes: int) -> str:
+def default_edge_scores_backend(device: torch.device, num_bytes: int) -> str:
     """Return the backend that is used for so many bytes of gathered rows on a device.
 
     On a GPU ``gather`` is faster, for it launches fewer kernels; ``fused`` is for

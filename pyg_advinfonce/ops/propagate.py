@@ -35,14 +35,14 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
         raise ValueError(
             f"x must be [{adjacency.matrix.num_cols}, D] (got {tuple(x.shape)})"
         )
-    name = backend or default_backend(x.device)
+    name = backend or default_propagate_backend(x.device)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
     product: Tensor = _Propagate.apply(adjacency, x, name)
     return product
 
 
-def default_backend(device: torch.device) -> str:
+def default_propagate_backend(device: torch.device) -> str:
     """Return the backend that is used on a device.
 
     cuSPARSE's product does not promise the same bits every time; embedding_bag sums

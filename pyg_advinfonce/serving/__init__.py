@@ -1,7 +1,18 @@
-"""Use what was trained: recommend, fold in new users, export."""
+"""Use of a trained model: recommend, fold in new users, export."""
 
-from pyg_advinfonce.serving.export import export
-from pyg_advinfonce.serving.fold_in import fold_in
-from pyg_advinfonce.serving.recommender import Recommender
+from pyg_advinfonce.serving.export import export, find_format
+from pyg_advinfonce.serving.lists import WRITERS, csv_texts, json_texts, save_lists
+from pyg_advinfonce.serving.new_users import fold_in
+from pyg_advinfonce.serving.recommender import Recommender, recommend
 
-__all__ = ["Recommender", "export", "fold_in"]
+__all__ = [
+    "WRITERS",
+    "Recommender",
+    "csv_texts",
+    "export",
+    "find_format",
+    "fold_in",
+    "json_texts",
+    "recommend",
+    "save_lists",
+]

@@ -1,7 +1,9 @@
 """The best items of known and of new users, by the ids of the input."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,12 +12,61 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
+from pyg_advinfonce.evaluation import CandidateRanking
 from pyg_advinfonce.graph import ITEM, USER, candidate_mask, num_nodes, split_edges
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.serving.fold_in import fold_in
-from pyg_advinfonce.serving.raw_ids import RawId, RawIds
-from pyg_advinfonce.training.candidate_ranking import CandidateRanking
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.serving.new_users import fold_in
+
+RawId = int | str
+
+
+class RawIds:
+    """What the nodes of one type are called in the input.
+
+    Args:
+        graph: The user-item graph; nodes without ``raw_id`` are called by their rows.
+        node_type: ``user`` or ``item``.
+    """
+
+    values: NDArray[Any]  # [N] int64, or strings as objects
+
+    def __init__(self, graph: HeteroData, node_type: str) -> None:
+        self.node_type = node_type
+        ids = graph[node_type].get("raw_id")
+        if ids is None:
+            self.values = np.arange(graph[node_type].num_nodes)
+        elif isinstance(ids, Tensor):
+            self.values = ids.cpu().numpy()
+        else:
+            self.values = np.array(ids, dtype=object)
+
+    def rows(self, ids: Iterable[RawId]) -> Tensor:
+        """Return the rows ``[n]`` of ids; ``7`` and ``"7"`` are the same id.
+
+        Raises:
+            UnknownNameError: If no node has this id.
+        """
+        rows = [self._row(str(raw_id)) for raw_id in ids]
+        return torch.tensor(rows, dtype=torch.long, device="cpu")
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {str(raw_id): row for row, raw_id in enumerate(self.values.tolist())}
+
+    def _row(self, text: str) -> int:
+        if text not in self._row_of:
+            raise UnknownNameError(
+                f"unknown {self.node_type} {text!r}{self._hint(text)}"
+            )
+        return self._row_of[text]
+
+    def _hint(self, text: str) -> str:
+        near = get_close_matches(text, self._row_of, n=3)
+        if near:
+            return f", did you mean {' or '.join(map(repr, near))}?"
+        some = ", ".join(map(repr, list(self._row_of)[:3]))
+        return f": there are {len(self._row_of):,}, e.g. {some}"
 
 
 class Recommender:
@@ -144,3 +195,29 @@ class Recommender:
                 "score": score[place, column].numpy(),
             }
         )
+
+
+class Trained(Protocol):
+    """A trained method and the graph that it was trained on."""
+
+    @property
+    def method(self) -> Method: ...
+
+    @property
+    def graph(self) -> HeteroData: ...
+
+
+def recommend(
+    self: Trained,
+    users: Iterable[RawId] | None = None,
+    *,
+    k: int = 20,
+    exclude_seen: bool = True,
+) -> pd.DataFrame:
+    """Return the best items of users (default: all), by the ids of the input.
+
+    :class:`~pyg_advinfonce.serving.Recommender` says more, is faster if it
+    is asked twice, and knows what to do with new users.
+    """
+    found = Recommender(self.method, self.graph, exclude_seen=exclude_seen)
+    return found.recommend(users, k=k)

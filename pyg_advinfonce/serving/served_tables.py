@@ -11,8 +11,8 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce import __version__
 from pyg_advinfonce.graph import ITEM, USER, candidate_mask, split_edges
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.serving.raw_ids import RawIds
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.serving.recommender import RawIds
 
 Array = NDArray[Any]
 

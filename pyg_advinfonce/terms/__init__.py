@@ -1,1 +1,25 @@
-"""Terms: the parts of an objective."""
+"""Terms of an objective beside the ranking loss."""
+
+from pyg_advinfonce.terms.contrast import (
+    Contrast,
+    LayerContrast,
+    NeighborContrast,
+    PassContrast,
+    ViewContrast,
+)
+from pyg_advinfonce.terms.item_graph import ItemGraph
+from pyg_advinfonce.terms.penalties import EmbeddingL2, KLPrior, TableL2
+from pyg_advinfonce.terms.prototype_contrast import PrototypeContrast
+
+__all__ = [
+    "Contrast",
+    "EmbeddingL2",
+    "ItemGraph",
+    "KLPrior",
+    "LayerContrast",
+    "NeighborContrast",
+    "PassContrast",
+    "PrototypeContrast",
+    "TableL2",
+    "ViewContrast",
+]

@@ -1,12 +1,14 @@
-"""What the terms that contrast two views share."""
+"""Contrastive terms: views, layers, passes and neighbours."""
 
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.functional import view_info_nce
-from pyg_advinfonce.losses.base import check_tau
-from pyg_advinfonce.terms.base import Term
+from pyg_advinfonce.functional import check_tau, view_info_nce
+from pyg_advinfonce.graph import message_graph
+from pyg_advinfonce.objective import Step, Term
 
 Tables = tuple[Tensor, Tensor]  # users' rows [U, D] and items' rows [I, D]
 
@@ -58,3 +60,164 @@ class Contrast(Term):
         if self.candidates == "all":
             return view_info_nce(rows, candidate, self.tau, index)
         return view_info_nce(rows, candidate.index_select(0, index), self.tau)
+
+
+class LayerContrast(Contrast):
+    r"""Contrast a pass's embeddings with one layer of the same pass, as in `"XSimGCL:
+    Towards Extremely Simple Graph Contrastive Learning for Recommendation"
+    <https://arxiv.org/abs/2209.02544>`_.
+
+    .. math::
+        \mathrm{NCE}(Z, E^{(l)})
+
+    of :class:`~pyg_advinfonce.terms.Contrast`, with ``Z`` the embeddings of
+    all users ``[U, D]`` and items ``[I, D]``, and :math:`E^{(l)}` their rows in layer
+    ``l``.
+
+    Args:
+        layer: ``l``, counted from 1.
+        tau: The temperature.
+        candidates: As for :class:`~pyg_advinfonce.terms.Contrast`.
+
+    Shapes:
+        - **output:** a scalar
+    """  # noqa: D205
+
+    def __init__(
+        self,
+        layer: int = 1,
+        tau: float = 0.15,
+        candidates: Literal["all", "batch"] = "batch",
+    ) -> None:
+        super().__init__(tau, candidates)
+        if layer < 1:
+            raise ValueError(f"layer must be at least 1 (got {layer})")
+        self.layer = layer
+
+    def forward(self, step: Step) -> Tensor:
+        z, batch = step.embeddings, step.batch
+        return self.contrast(
+            (z.user, z.item),
+            z.layers[self.layer],
+            batch.src_index,
+            batch.dst_pos_index,
+        )
+
+
+class NeighborContrast(Term):
+    r"""Contrast a layer's rows, which sum up a node's neighbours of its own kind, with
+    layer 0, of `"Improving Graph Collaborative Filtering with Neighborhood-enriched
+    Contrastive Learning" <https://arxiv.org/abs/2202.06200>`_.
+
+    .. math::
+        \sum_b \Bigl[\log \sum_v e^{c(E^{(k)}_u, E^{(0)}_v)/\tau}
+        - c(E^{(k)}_u, E^{(0)}_u)/\tau\Bigr]
+
+    over all users ``v``, plus ``item_weight`` times the same for items. A sum over the
+    batch, repeated nodes included: its weight is meant to be tiny.
+
+    Args:
+        layer: ``k``; an even one ends at nodes of the same kind.
+        tau: The temperature.
+        item_weight: The weight of items against users.
+
+    Shapes:
+        - **output:** a scalar
+    """  # noqa: D205
+
+    needs_whole_graph = True
+
+    def __init__(
+        self, layer: int = 2, tau: float = 0.1, item_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        if layer < 1:
+            raise ValueError(f"layer must be at least 1 (got {layer})")
+        self.layer, self.tau = layer, check_tau(tau)
+        self.item_weight = item_weight
+
+    def forward(self, step: Step) -> Tensor:
+        layers, batch = step.embeddings.layers, step.batch
+        (user, item), (x_user, x_item) = layers[self.layer], layers[0]
+        return self._sum(user, x_user, batch.src_index) + self.item_weight * self._sum(
+            item, x_item, batch.dst_pos_index
+        )
+
+    def _sum(self, anchor: Tensor, candidate: Tensor, index: Tensor) -> Tensor:
+        rows = anchor.index_select(0, index)  # [B, D]
+        return index.numel() * view_info_nce(rows, candidate, self.tau, index)
+
+
+class PassContrast(Contrast):
+    r"""Contrast two passes of an encoder over the same graph, which its noise or
+    dropped messages tell apart, as in `"Are Graph Augmentations Necessary? Simple Graph
+    Contrastive Learning for Recommendation" <https://arxiv.org/abs/2112.08679>`_.
+
+    .. math::
+        \mathrm{NCE}(Z', Z'')
+
+    of :class:`~pyg_advinfonce.terms.Contrast`, with the embeddings of all
+    users ``[U, D]`` and items ``[I, D]`` after each pass. The first pass is the step's
+    own, which other terms see as well.
+
+    Shapes:
+        - **output:** a scalar
+    """  # noqa: D205
+
+    def forward(self, step: Step) -> Tensor:
+        first, second = step.embeddings, step.encode()
+        return self.contrast(
+            (first.user, first.item),
+            (second.user, second.item),
+            step.batch.src_index,
+            step.batch.dst_pos_index,
+        )
+
+
+View: TypeAlias = HeteroData | Sequence[HeteroData]  # one graph, or one a layer
+
+
+class ViewContrast(Contrast):
+    r"""Contrast two views of the graph, drawn once an epoch, as in `"Self-supervised
+    Graph Learning for Recommendation" <https://arxiv.org/abs/2010.10783>`_.
+
+    .. math::
+        \mathrm{NCE}(Z(\mathcal{G}'), Z(\mathcal{G}''))
+
+    of :class:`~pyg_advinfonce.terms.Contrast`, with the embeddings of all
+    users ``[U, D]`` and items ``[I, D]`` on each view. Where the authors' code sums
+    over a batch's nodes, repeated ones included, this is the mean over its different
+    nodes (methods.md 3.1).
+
+    Args:
+        draw: Returns a new view of the graph, with weights, e.g.
+            ``Compose([EdgeDrop(0.1), BipartiteNorm()])``.
+        tau: The temperature.
+        candidates: As for :class:`~pyg_advinfonce.terms.Contrast`.
+
+    Shapes:
+        - **output:** a scalar
+    """  # noqa: D205
+
+    def __init__(
+        self,
+        draw: Callable[[HeteroData], View],
+        tau: float = 0.2,
+        candidates: Literal["all", "batch"] = "all",
+    ) -> None:
+        super().__init__(tau, candidates)
+        self.draw, self.needs_whole_graph = draw, True
+        self.views: tuple[View, ...] = ()
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        messages = message_graph(graph)
+        self.views = self.draw(messages), self.draw(messages)
+
+    def forward(self, step: Step) -> Tensor:
+        first, second = (step.encode(view) for view in self.views)
+        return self.contrast(
+            (first.user, first.item),
+            (second.user, second.item),
+            step.batch.user_id,  # a view shows the whole graph
+            step.batch.pos_id,
+        )

@@ -12,9 +12,8 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.objective import Step, Term
 from pyg_advinfonce.ops import edge_scores
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms.base import Term
 
 Form = Literal["code", "paper"]
 MAX_PAIRS = 1 << 23  # how many pairs of co-occurring items are held at once

@@ -8,10 +8,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.functional import unit_rows, view_info_nce
-from pyg_advinfonce.losses.base import check_tau
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms.base import Term
+from pyg_advinfonce.functional import check_tau, unit_rows, view_info_nce
+from pyg_advinfonce.objective import Step, Term
 
 
 class PrototypeContrast(Term):

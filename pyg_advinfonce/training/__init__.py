@@ -1,8 +1,44 @@
-"""Training: samplers, the trainer, evaluation and what is saved."""
+"""The trainer, its callbacks, and the state that it saves."""
 
-from pyg_advinfonce.training.evaluator import Evaluator
-from pyg_advinfonce.training.neighbor_edge_sampler import NeighborEdgeSampler
-from pyg_advinfonce.training.sampler import EdgeSampler
-from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.training.callbacks import (
+    Diagnostics,
+    FalseNegatives,
+    HistoryFile,
+    SplitMetrics,
+    batch_hardness,
+)
+from pyg_advinfonce.training.checkpoint import load_weights, save_weights, write_tensors
+from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
+from pyg_advinfonce.training.trackers import TensorBoard, Tracker
+from pyg_advinfonce.training.trainer import (
+    Callback,
+    EarlyStopping,
+    Record,
+    Sampler,
+    Trainer,
+    seed_everything,
+    train_only,
+)
 
-__all__ = ["EdgeSampler", "Evaluator", "NeighborEdgeSampler", "Trainer"]
+__all__ = [
+    "Callback",
+    "Diagnostics",
+    "EarlyStopping",
+    "FalseNegatives",
+    "HistoryFile",
+    "Record",
+    "Sampler",
+    "SplitMetrics",
+    "StateFile",
+    "TensorBoard",
+    "Tracker",
+    "Trainer",
+    "TrainingState",
+    "batch_hardness",
+    "load_weights",
+    "read_state",
+    "save_weights",
+    "seed_everything",
+    "train_only",
+    "write_tensors",
+]

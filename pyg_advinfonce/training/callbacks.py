@@ -1,55 +1,35 @@
-"""What is told of every epoch's end: diagnostics, the history file."""
+"""Callbacks: diagnostics, false negatives, further splits, the history file."""
 
 import json
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders import Embeddings
+from pyg_advinfonce.files import write_text
 from pyg_advinfonce.functional import align, uniform
-from pyg_advinfonce.training.batch_hardness import batch_hardness
-from pyg_advinfonce.whole_file import write_text
-
-if TYPE_CHECKING:
-    from pyg_advinfonce.training.trainer import Trainer
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 
-@dataclass
-class Record:
-    """One epoch of the history.
+@torch.no_grad()
+def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
+    """Return the hardness ``[B, K]`` of the negatives.
 
-    Attributes:
-        epoch: Counted from 0.
-        losses: Mean of each term by ``phase/term``.
-        metrics: The validation's metrics, where one took place.
-        diagnostics: Further scalars.
-        seconds: Training time, evaluation excluded.
+    Args:
+        method: A method whose criterion has a hardness; it is left in evaluation mode.
+        z: What :meth:`~pyg_advinfonce.methods.Method.encode` makes of the graph that
+            the batch's rows are of.
+        batch: The batch.
     """
-
-    epoch: int
-    losses: dict[str, float] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    diagnostics: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def flat(self) -> dict[str, float | int | None]:
-        """Return one flat object for JSON; what is not finite becomes null."""
-        values = {"seconds": self.seconds, **self.losses, **self.metrics}
-        values |= self.diagnostics
-        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-        return {"epoch": self.epoch, **finite}
-
-
-class Callback:
-    """Told of every epoch's end; may add to its record."""
-
-    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
-        """React to a finished epoch."""
+    x_user, x_item = z.layers[0]
+    hardness: Any = method.eval().criterion.hardness
+    delta: Tensor = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+    return delta
 
 
 class Diagnostics(Callback):
@@ -140,3 +120,23 @@ def is_diagnosed(record: Record) -> bool:
     return bool(record.metrics) or any(
         name.startswith("adversary/") for name in record.losses
     )
+
+
+class SplitMetrics(Callback):
+    """Records how other splits rank whenever the validation split is ranked.
+
+    The values become diagnostics: no model is selected by them.
+
+    Args:
+        splits: The splits' names, e.g. ``["test"]``.
+    """
+
+    def __init__(self, splits: Sequence[str]) -> None:
+        self.splits = list(splits)
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        if not record.metrics:
+            return
+        z_user, z_item = trainer.method.embed(trainer.graph)
+        for split in self.splits:
+            record.diagnostics |= trainer.evaluator(z_user, z_item, split)

@@ -1,11 +1,71 @@
-"""A module's weights on disk."""
+"""Weights and other named tensors in one hashed safetensors file."""
 
+import json
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from torch import nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn, uint8
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.training.tensor_file import read_tensors, write_tensors
+from pyg_advinfonce.files import whole_file
+
+KEY = "pyg_advinfonce"
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
+) -> None:
+    """Write tensors; whoever reads, or is killed, finds the old file or the new one.
+
+    Args:
+        path: The file.
+        tensors: The tensors by name, on any device.
+        about: What JSON can say of them.
+
+    Raises:
+        OSError: If it cannot be written; the old file is intact.
+    """
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    text = json.dumps(about or {})
+    words = json.dumps({"about": text, "sha256": _digest(plain, text)})
+    with whole_file(path) as unfinished:  # one key: several would come in any order
+        unfinished.write_bytes(save(plain, {KEY: words}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write_tensors` has written: tensors on the CPU, and words.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged or not one of these.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    try:
+        words = json.loads((metadata or {}).get(KEY, "{}"))
+        if words["sha256"] == _digest(tensors, words["about"]):
+            return tensors, dict(json.loads(words["about"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass  # nobody has written this
+    raise CheckpointError(f"{path}: damaged, its content is not what was written")
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    found = sha256(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.reshape(-1).view(uint8).numpy().data)
+    return found.hexdigest()
 
 
 def save_weights(module: nn.Module, path: Path) -> None:

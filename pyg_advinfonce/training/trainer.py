@@ -1,10 +1,11 @@
-"""The training loop: a small closed loop over phases."""
+"""The training loop: epochs of phases, early stopping, callbacks."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol, Self
+from typing import Any, NoReturn, Protocol, Self
 
 import numpy as np
 import torch
@@ -14,14 +15,92 @@ from torch.optim import Adam
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.encoders.base import Embeddings
+from pyg_advinfonce.encoders import Embeddings
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.training.callbacks import Callback, Record
-from pyg_advinfonce.training.early_stopping import EarlyStopping
-from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.objective import Phase, Step
+
+
+@dataclass
+class Record:
+    """One epoch of the history.
+
+    Attributes:
+        epoch: Counted from 0.
+        losses: Mean of each term by ``phase/term``.
+        metrics: The validation's metrics, where one took place.
+        diagnostics: Further scalars.
+        seconds: Training time, evaluation excluded.
+    """
+
+    epoch: int
+    losses: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def flat(self) -> dict[str, float | int | None]:
+        """Return one flat object for JSON; what is not finite becomes null."""
+        values = {"seconds": self.seconds, **self.losses, **self.metrics}
+        values |= self.diagnostics
+        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
+        return {"epoch": self.epoch, **finite}
+
+
+class Callback:
+    """Told of every epoch's end; may add to its record."""
+
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        """React to a finished epoch."""
+
+
+class EarlyStopping:
+    """Keeps the weights of the best score; says when to stop waiting for a better one.
+
+    Args:
+        patience: How many scores in a row may fail to be strictly greater.
+
+    Attributes:
+        best: The best weights, copies that are replaced and never changed.
+    """
+
+    def __init__(self, patience: int) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be positive (got {patience})")
+        self.patience = patience
+        self.best_score, self.best_epoch, self.num_bad = float("-inf"), -1, 0
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether patience is exhausted."""
+        return self.num_bad >= self.patience
+
+    def update(self, score: float, epoch: int, module: nn.Module) -> None:
+        """Take note of a score and, if it is the best, of the weights."""
+        if not score > self.best_score:
+            self.num_bad += 1
+            return
+        self.best_score, self.best_epoch, self.num_bad = score, epoch, 0
+        self.best = {n: t.detach().clone() for n, t in module.state_dict().items()}
+
+    def restore(self, module: nn.Module) -> None:
+        """Give a module the best weights, if there are any."""
+        if self.best:
+            module.load_state_dict(self.best)
+
+    def state(self) -> dict[str, Any]:
+        """Return all but the best weights, as JSON can say it."""
+        names = ("best_score", "best_epoch", "num_bad")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state(self, state: Mapping[str, Any], best: dict[str, Tensor]) -> None:
+        """Go on from another one's :meth:`state` and best weights."""
+        self.best_score = float(state["best_score"])
+        self.best_epoch, self.num_bad = int(state["best_epoch"]), int(state["num_bad"])
+        self.best = best
+
 
 LOOK_EVERY = 50
 """How many steps a device other than a CPU takes before they are looked at."""

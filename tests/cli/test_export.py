@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pyg_advinfonce.load_trained import load_run
+from pyg_advinfonce.runs import load_run
 
 WORDS = ["train", "mf", "--loss", "infonce", "--epochs", "2", "--out", "run"]
 

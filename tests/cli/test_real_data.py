@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import ITEM, num_nodes
-from pyg_advinfonce.load_trained import load_run
 from pyg_advinfonce.registry import MODELS
-from pyg_advinfonce.training.evaluator import Evaluator
+from pyg_advinfonce.runs import load_run
 
 KUAIREC_USERS, KUAIREC_ITEMS, CANDIDATES = 7176, 10_728, 3327
 

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from pyg_advinfonce.load_trained import load_run
+from pyg_advinfonce.runs import load_run
 
 WORDS = ["train", "mf", "--epochs", "2", "--set", "encoder.dim=8", "--quiet"]
 SMALL = ["--set", "train.batch_size=16"]
@@ -107,7 +107,7 @@ def test_what_cannot_be_asked(advnce, run, folder, words, said):
 
 
 def test_an_id_with_a_comma_is_quoted():
-    from pyg_advinfonce.cli.recommendation import split_ids
+    from pyg_advinfonce.cli._recommend import split_ids
 
     assert split_ids('a,"b,c",7') == ["a", "b,c", "7"]
 

@@ -11,9 +11,10 @@ import pytest
 
 from pyg_advinfonce import experiment
 from pyg_advinfonce.errors import NonFiniteLossError
-from pyg_advinfonce.figures import runs
-from pyg_advinfonce.reproduction import run_store
-from pyg_advinfonce.reproduction.paper_table import PaperTable, paper_table
+from pyg_advinfonce.studies.paper import paper_table
+from pyg_advinfonce.studies.paper import results as run_store
+from pyg_advinfonce.studies.paper.figures import trainings as runs
+from pyg_advinfonce.studies.paper.published import PaperTable
 
 QUICK = ["--epochs", "2", "--set", "encoder.dim=4", "--set", "train.eval_every=1"]
 TABLE = ["reproduce", "table10", "--data", "simulated", *QUICK]

@@ -9,9 +9,11 @@ import weakref
 import pytest
 import torch
 
-from pyg_advinfonce import allocator, assemble, config, experiment
-from pyg_advinfonce.config import Config
-from pyg_advinfonce.per_user import load_per_user
+from pyg_advinfonce import build as assemble
+from pyg_advinfonce import experiment
+from pyg_advinfonce import machine as allocator
+from pyg_advinfonce.config import Config, config
+from pyg_advinfonce.runs import load_per_user
 
 KEYS = [
     *("model", "loss", "data", "seeds", "metrics", "best_epoch", "epochs"),
@@ -282,8 +284,7 @@ def test_an_unknown_name_comes_with_the_known_ones(advnce, words):
 def test_a_tracker_without_its_package_is_named_before_anything_else(
     advnce, folder, monkeypatch
 ):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    monkeypatch.delitem(sys.modules, "pyg_advinfonce.training.tensorboard", False)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     found = advnce("train", "mf", "--data", "nowhere", "--track", "tensorboard")
     assert (found.code, list(folder.iterdir())) == (2, [])
     assert found.line.endswith("pip install 'pyg-advinfonce[track]'")
@@ -446,7 +447,7 @@ def test_data_that_is_not_there(advnce, folder, name):
 def test_seeds_are_trained_one_by_one(advnce, monkeypatch):
     trained = []
     monkeypatch.setattr(
-        "pyg_advinfonce.cli.seed_loop.train",
+        "pyg_advinfonce.cli._train.train",
         lambda config, *args, **more: (
             trained.append((config.train.seed, more["out"].name))
             or experiment.train(config, *args, **more)
@@ -486,7 +487,7 @@ def test_a_seed_s_trainer_is_let_go_before_the_next_one_s(advnce, monkeypatch):
         methods.add(trainer.method)
         return trainer
 
-    monkeypatch.setattr("pyg_advinfonce.cli.session.assemble", spy)
+    monkeypatch.setattr("pyg_advinfonce.cli._train.assemble", spy)
     monkeypatch.setattr("pyg_advinfonce.experiment.assemble", spy)
     assert advnce(*QUICK, "--seeds", "0-2", "--quiet").code == 0
     assert alive == [0, 0, 0]
@@ -532,7 +533,7 @@ def test_a_loader_of_sampled_neighbors(advnce):
 
 
 def test_without_a_sampler_no_data_is_looked_for(advnce, monkeypatch):
-    monkeypatch.setattr("pyg_advinfonce.config.find_spec", lambda _: None)
+    monkeypatch.setattr("pyg_advinfonce.config.config.find_spec", lambda _: None)
     found = advnce(*NEIGHBORS, "20,10", "--data", "coat", "--data-root", "nowhere")
     assert (found.code, found.out) == (2, "")
     assert re.fullmatch(r"advnce: .*needs pyg-lib.*\[sparse\]'\n", found.err)

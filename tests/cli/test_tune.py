@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 import torch
 
-from pyg_advinfonce.training.trainer import Trainer
-from pyg_advinfonce.tuning import storage
+from pyg_advinfonce.studies.tuning import storage
+from pyg_advinfonce.training import Trainer
 
 QUICK = ["tune", "mf", "--loss", "bpr", "--epochs", 1, "--set", "train.batch_size=256"]
 
@@ -94,7 +94,7 @@ def test_a_study_of_failures_fails(advnce, monkeypatch):
 def test_a_locked_study_is_one_line(advnce, folder, monkeypatch):
     advnce(*QUICK, "--trials", 1, "--out", "study")
     monkeypatch.setattr(storage, "SECONDS_TO_WAIT", 0.05)
-    with closing(sqlite3.connect(folder / "study" / storage.FILE)) as other:
+    with closing(sqlite3.connect(folder / "study" / storage.STUDY_FILE)) as other:
         other.execute("BEGIN EXCLUSIVE")
         found = advnce(*QUICK, "--trials", 2, "--out", "study", "--quiet")
     assert found.code == 1
@@ -107,8 +107,8 @@ def test_a_locked_study_is_one_line(advnce, folder, monkeypatch):
 def test_a_missing_package_is_named_with_its_extra(advnce, folder, monkeypatch):
     for name in [name for name in sys.modules if ".tuning" in name]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "pyg_advinfonce.cli.study", raising=False)
-    monkeypatch.delattr("pyg_advinfonce.cli.study", raising=False)
+    monkeypatch.delitem(sys.modules, "pyg_advinfonce.cli._tune", raising=False)
+    monkeypatch.delattr("pyg_advinfonce.cli._tune", raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)
     found = advnce(*QUICK)
     assert found.code == 2

@@ -1,11 +1,11 @@
 import pytest
 
-from pyg_advinfonce.datasets.base import Dataset, DataWarning, InteractionDataset
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets import Dataset, InteractionDataset, load_dataset
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.errors import (
     ConfigError,
     DatasetNotFoundError,
+    DataWarning,
     UnknownNameError,
 )
 

@@ -2,12 +2,10 @@ import json
 
 import pytest
 
-from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.datasets.make_split import make_split
-from pyg_advinfonce.datasets.save_simulated import save_simulated
+from pyg_advinfonce.datasets import load_dataset, make_split, save_simulated
 from pyg_advinfonce.datasets.simulated import Simulated
-from pyg_advinfonce.datasets.splits.split_options import SplitOptions
-from pyg_advinfonce.datasets.tables.columns import TableOptions
+from pyg_advinfonce.datasets.splits import SplitOptions
+from pyg_advinfonce.datasets.tables import TableOptions
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
 
 TABLE = "user,item\n" + "".join(f"{u},{i}\n" for u in range(5) for i in range(4))

@@ -3,8 +3,7 @@ from collections import Counter
 
 import pytest
 
-from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.datasets.profile import profile
+from pyg_advinfonce.datasets import load_dataset, profile
 from pyg_advinfonce.errors import DatasetNotFoundError
 
 

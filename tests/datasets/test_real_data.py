@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
-from pyg_advinfonce.datasets.base import DataWarning, InteractionDataset
-from pyg_advinfonce.datasets.coat import Coat
-from pyg_advinfonce.datasets.kuairec import KuaiRec
-from pyg_advinfonce.datasets.yahoo import Yahoo
+from pyg_advinfonce.datasets import Coat, InteractionDataset, KuaiRec, Yahoo
+from pyg_advinfonce.errors import DataWarning
 from pyg_advinfonce.graph import num_nodes, split_edges
 
 

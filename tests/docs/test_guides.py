@@ -11,7 +11,7 @@ import torch
 from pyg_advinfonce.cli.main import main
 from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
-from pyg_advinfonce import INTERACTS
+from pyg_advinfonce.graph import INTERACTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)

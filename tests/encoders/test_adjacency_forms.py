@@ -85,7 +85,7 @@ def test_a_graph_without_weights_is_told_what_to_apply(form):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_messages_are_sorted_once_a_graph(form, monkeypatch):
-    from pyg_advinfonce.encoders import relations
+    from pyg_advinfonce.encoders import propagation as relations
 
     graph, encoder, calls = stored_as(form, toy_graph()), ENCODERS["lightgcn"](), []
     build = relations._adjacency

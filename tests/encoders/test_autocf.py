@@ -5,7 +5,7 @@ import torch
 from torch_geometric.data import Data
 
 from pyg_advinfonce.encoders import AutoCF
-from pyg_advinfonce.encoders.graph_transformer import GraphTransformer
+from pyg_advinfonce.encoders.autocf import GraphTransformer
 from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.ops import Adjacency
 from pyg_advinfonce.transforms import JointGraph

@@ -499,7 +499,7 @@ def test_further_layers_than_are_summed_can_be_asked_for(graph):
 
 def test_layers_that_are_asked_for_are_not_made_twice(graph, monkeypatch):
     passes = []
-    place = "pyg_advinfonce.encoders.bipartite_conv.propagate"
+    place = "pyg_advinfonce.encoders.propagation.propagate"
     monkeypatch.setattr(place, lambda a, x: (passes.append(1), propagate(a, x))[1])
     encoder = with_options(2, propagate_layers=2)
     z = encoder(double_norm(graph))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pyg_advinfonce.encoders.noise import UniformNoise
+from pyg_advinfonce.encoders import UniformNoise
 from tests import reference
 
 

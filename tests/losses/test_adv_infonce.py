@@ -3,18 +3,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pyg_advinfonce.hardness import (
+from pyg_advinfonce.losses import (
+    AdvInfoNCE,
     EmbeddingHardness,
     MLPHardness,
     RandomHardness,
     UniformHardness,
 )
-from pyg_advinfonce.losses import AdvInfoNCE
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.methods.base import Supervised
+from pyg_advinfonce.objective import Objective, Phase, Step
+from pyg_advinfonce.terms import EmbeddingL2
 from tests import cases, reference
 from tests.cases import ADVERSARIAL, DIM, find, toy_batch, toy_tables
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from pyg_advinfonce.functional import angular_margin, info_nce
 from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.losses import BC, InfoNCE
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.methods.base import Supervised
+from pyg_advinfonce.objective import Objective, Phase
 from tests.cases import find, toy_batch, toy_graph, toy_tables
 
 

@@ -12,10 +12,9 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.losses import Criterion
+from pyg_advinfonce.methods.base import Supervised
+from pyg_advinfonce.objective import Objective, Phase
 from pyg_advinfonce.registry import LOSSES
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.supervised import Supervised
 from tests import cases
 from tests.cases import CASES, CRITERIA, FIRST, toy_batch, toy_tables
 

@@ -4,8 +4,17 @@ import inspect
 
 import pytest
 
-from pyg_advinfonce.losses import BC, CCL, DCL, SDRO, XIR, AdapTau, DirectAU, InfoNCE
-from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE
+from pyg_advinfonce.losses import (
+    BC,
+    CCL,
+    DCL,
+    SDRO,
+    XIR,
+    AdapTau,
+    AdvInfoNCE,
+    DirectAU,
+    InfoNCE,
+)
 
 DEFAULTS = {
     AdvInfoNCE: {"adversary_lr": 1e-4, "l2_negatives": False},

@@ -4,8 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.hardness import EmbeddingHardness, UniformHardness
-from pyg_advinfonce.losses import BPR, AdvInfoNCE, InfoNCE
+from pyg_advinfonce.losses import (
+    BPR,
+    AdvInfoNCE,
+    EmbeddingHardness,
+    InfoNCE,
+    UniformHardness,
+)
 from tests import cases
 from tests.cases import toy_batch, toy_tables
 

@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-from pyg_advinfonce.assemble import assemble
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.build import assemble, build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.objective import Step
 from pyg_advinfonce.registry import MODELS
-from pyg_advinfonce.step import Step
 from tests.cases import find, toy_batch
 from tests.test_experiment import dataset  # noqa: F401
 

@@ -5,11 +5,11 @@ import inspect
 import pytest
 import torch
 
-from pyg_advinfonce.build_method import build_method
+from pyg_advinfonce.build import build_method
 from pyg_advinfonce.config import Config, parse_assignment
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.objective import Step
 from pyg_advinfonce.registry import LOSSES, MODELS
-from pyg_advinfonce.step import Step
 from tests import cases
 from tests.method_cases import METHOD_CASES
 

@@ -5,10 +5,11 @@ from importlib import import_module
 import pytest
 import torch
 
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.objective import Step
 from pyg_advinfonce.ops import adjacency
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.training import EdgeSampler, Evaluator
-from pyg_advinfonce.training.callbacks import Diagnostics, Record
+from pyg_advinfonce.training import Diagnostics, Record
 from pyg_advinfonce.transforms import EdgeDrop, NodeDrop, RandomWalkDrop
 from tests import cases
 from tests.cases import CASES, FIRST, PAIRS, find

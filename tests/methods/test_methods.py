@@ -6,11 +6,10 @@ from torch import nn
 
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.methods import lightgcn, mf
-from pyg_advinfonce.methods.base import Method
-from pyg_advinfonce.schedule import Phase
-from pyg_advinfonce.terms.base import Objective
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.methods import Method, lightgcn
+from pyg_advinfonce.methods import lightgcn as mf
+from pyg_advinfonce.methods.base import Supervised
+from pyg_advinfonce.objective import Objective, Phase
 from tests import cases
 from tests.cases import DIM, PAIRS, find, pair_name
 
@@ -127,13 +126,13 @@ def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
 
 def test_mf_refuses_layers(graph):
     with pytest.raises(ConfigError, match="mf has no layers: use the model lightgcn"):
-        mf.build(graph, find("bpr").build(), num_layers=2)
-    assert len(mf.build(graph, find("bpr").build(), num_layers=0).encoder.convs) == 0
+        mf.build_mf(graph, find("bpr").build(), num_layers=2)
+    assert len(mf.build_mf(graph, find("bpr").build(), num_layers=0).encoder.convs) == 0
 
 
 def test_light_gcn_takes_its_options(graph):
     criterion = find("infonce").build(l2_negatives=True)
-    method = lightgcn.build(
+    method = lightgcn.build_lightgcn(
         graph, criterion, lr=0.5, l2=0.25, dim=3, num_layers=1, alpha=[0.5, 0.5]
     )
     assert tuple(method.encoder.user.shape) == (cases.NUM_USERS, 3)
@@ -145,7 +144,7 @@ def test_light_gcn_takes_its_options(graph):
 
 
 def test_two_layers_are_the_default(graph):
-    method = lightgcn.build(graph, find("bpr").build())
+    method = lightgcn.build_lightgcn(graph, find("bpr").build())
     assert len(method.encoder.convs) == 2
     assert not method.cosine
 

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from pyg_advinfonce.methods import mf, ultragcn
+from pyg_advinfonce.methods import lightgcn as mf
+from pyg_advinfonce.methods import ultragcn
+from pyg_advinfonce.objective import Step
 from pyg_advinfonce.registry import MODELS
-from pyg_advinfonce.step import Step
 from tests import cases
 from tests.cases import DIM, find
 
@@ -80,7 +81,7 @@ def test_the_adversary_sees_the_ranking_loss_alone(graph):
 
 
 def test_it_takes_its_options(graph):
-    method = ultragcn.build(
+    method = ultragcn.build_ultragcn(
         graph,
         find("infonce").build(),
         lr=0.5,
@@ -104,6 +105,6 @@ def test_it_takes_its_options(graph):
 
 
 def test_it_holds_the_tables_alone(graph):
-    names = mf.build(graph, find("infonce").build()).state_dict()
+    names = mf.build_mf(graph, find("infonce").build()).state_dict()
     for loss in ("bce", "infonce"):
         assert find(loss).method("ultragcn", graph).state_dict().keys() == names.keys()

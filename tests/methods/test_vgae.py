@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.objective import Step
+from pyg_advinfonce.training import Trainer
 from tests import cases
 from tests.cases import find
 

@@ -5,13 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_advinfonce.ops import edge_scores
-from pyg_advinfonce.ops.edge_scores import (
-    BACKENDS,
-    MOST_GATHERED,
-    _transpose,
-    default_backend,
-)
+from pyg_advinfonce.ops import MOST_GATHERED, default_edge_scores_backend, edge_scores
+from pyg_advinfonce.ops.edge_scores import BACKENDS, _transpose
 
 module = import_module("pyg_advinfonce.ops.edge_scores")  # the name is the function's
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -41,21 +36,23 @@ def gradients(scores, x, y):
 
 def test_both_kernels_are_tried_here():
     """Were the self-check to fail, the fused kernel would not be the one in use."""
-    assert default_backend(torch.device("cpu"), 1) == "fused"
+    assert default_edge_scores_backend(torch.device("cpu"), 1) == "fused"
 
 
 @pytest.mark.parametrize(("works", "large"), [(True, "fused"), (False, "gather")])
 def test_a_gpu_gathers_what_does_not_take_too_much_memory(monkeypatch, works, large):
     monkeypatch.setattr(module, "_fused_works", lambda device_type: works)
     gpu = torch.device("cuda")
-    assert default_backend(gpu, MOST_GATHERED) == "gather"
-    assert default_backend(gpu, MOST_GATHERED + 1) == large
+    assert default_edge_scores_backend(gpu, MOST_GATHERED) == "gather"
+    assert default_edge_scores_backend(gpu, MOST_GATHERED + 1) == large
 
 
 def test_the_bytes_of_all_gathered_rows_count(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        module, "default_backend", lambda *asked_for: asked.append(asked_for) or "fused"
+        module,
+        "default_edge_scores_backend",
+        lambda *asked_for: asked.append(asked_for) or "fused",
     )
     x, y = operands()
     index = torch.tensor(INDEX)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from pyg_advinfonce.ops import Adjacency, propagate
-from pyg_advinfonce.ops.propagate import BACKENDS, default_backend
+from pyg_advinfonce.ops import Adjacency, default_propagate_backend, propagate
+from pyg_advinfonce.ops.propagate import BACKENDS
 
 NUM_SRC, NUM_DST = 5, 7  # messages reach destinations 0, 1, 3 and 6 alone
 EDGES = ((0, 1), (0, 3), (1, 1), (2, 0), (2, 6), (3, 1), (4, 6), (0, 6))
@@ -166,8 +166,8 @@ def test_an_unknown_backend():
 
 
 def test_the_default_backend_is_the_fused_kernel_of_the_device():
-    assert default_backend(torch.device("cpu")) == "embedding_bag"
-    assert default_backend(torch.device("cuda")) == "csr"
+    assert default_propagate_backend(torch.device("cpu")) == "embedding_bag"
+    assert default_propagate_backend(torch.device("cuda")) == "csr"
     x = rows()
     expected = propagate(relation(), x, backend="embedding_bag")
     assert torch.equal(propagate(relation(), x), expected)

@@ -13,7 +13,7 @@ def make():
 
     def build(graph, *, cosine=False, num_layers=2):
         loss = InfoNCE() if cosine else BPR()
-        return lightgcn.build(graph, loss, dim=4, num_layers=num_layers)
+        return lightgcn.build_lightgcn(graph, loss, dim=4, num_layers=num_layers)
 
     return build
 

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import torch
 
-from pyg_advinfonce.assemble import prepare
+from pyg_advinfonce.build import prepare
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import build_graph, split_edges, train_degrees
 from pyg_advinfonce.serving import fold_in
-from pyg_advinfonce.training.evaluator import Evaluator
 
 GROUPS, USERS, ITEMS = 5, 100, 100
 TRAIN, HELD_OUT = 6, 4

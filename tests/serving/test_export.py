@@ -5,12 +5,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-import pyg_advinfonce.serving.optional_package as packages
+import pyg_advinfonce.errors as packages
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import ConfigError, MissingExtraError, UnknownNameError
 from pyg_advinfonce.serving import export
+from pyg_advinfonce.serving import onnx as onnx_export
 from pyg_advinfonce.serving.export import FORMATS
-from pyg_advinfonce.serving.exports import onnx as onnx_export
 from tests import cases
 
 NOTES = {

@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 
 from pyg_advinfonce.encoders import UltraGCN
 from pyg_advinfonce.graph import build_graph
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms import item_graph
-from pyg_advinfonce.terms.item_graph import ItemGraph
+from pyg_advinfonce.objective import Step
+from pyg_advinfonce.terms import ItemGraph, item_graph
 from tests import cases, reference
 from tests.cases import DIM, NUM_ITEMS, NUM_USERS, TRAIN, pairs, toy_batch
 

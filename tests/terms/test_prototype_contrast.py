@@ -4,8 +4,8 @@ from threadpoolctl import threadpool_limits
 
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import build_graph
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms.prototype_contrast import PrototypeContrast
+from pyg_advinfonce.objective import Step
+from pyg_advinfonce.terms import PrototypeContrast
 from pyg_advinfonce.transforms import BipartiteNorm
 from tests import cases
 from tests.terms.test_contrast import started, step_of

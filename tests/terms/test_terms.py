@@ -7,10 +7,9 @@ from torch import nn
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.losses import BPR, Criterion
-from pyg_advinfonce.step import Step
-from pyg_advinfonce.terms.base import Objective, Term
-from pyg_advinfonce.terms.embedding_l2 import EmbeddingL2
-from pyg_advinfonce.terms.supervised import Supervised
+from pyg_advinfonce.methods.base import Supervised
+from pyg_advinfonce.objective import Objective, Step, Term
+from pyg_advinfonce.terms import EmbeddingL2
 from tests import reference
 from tests.cases import DIM, NUM_ITEMS, NUM_USERS, toy_batch
 

@@ -7,16 +7,19 @@ import torch
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.functional import align, uniform
-from pyg_advinfonce.training import EdgeSampler, Evaluator, Trainer
-from pyg_advinfonce.training.callbacks import (
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.training import (
     Callback,
     Diagnostics,
     FalseNegatives,
     HistoryFile,
     Record,
-    is_diagnosed,
+    SplitMetrics,
+    Trainer,
 )
+from pyg_advinfonce.training.callbacks import is_diagnosed
 from tests.cases import find, toy_batch
 
 
@@ -256,3 +259,24 @@ def test_watching_does_not_change_the_training(graph):
         trainer.fit()
         found.append([(r.losses, r.metrics) for r in trainer.history])
     assert found[0] == found[1]
+
+
+def watch(graph, record, splits):
+    method = find("infonce").method(graph=graph)
+    trainer = SimpleNamespace(method=method, graph=graph, evaluator=Evaluator(graph))
+    SplitMetrics(splits).on_epoch_end(trainer, record)
+    return trainer
+
+
+def test_other_splits_are_ranked_where_valid_was(graph):
+    record = Record(epoch=0, metrics={"valid/recall@20": 0.5})
+    trainer = watch(graph, record, ["test"])
+    embedded = trainer.method.embed(graph)
+    assert record.diagnostics == trainer.evaluator(*embedded, "test")
+    assert record.metrics == {"valid/recall@20": 0.5}
+
+
+def test_other_epochs_are_left_alone(graph):
+    record = Record(epoch=0, losses={"adversary/rec": 1.0})
+    watch(graph, record, ["test"])
+    assert record.diagnostics == {}

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.data_warning import DataWarning
-from pyg_advinfonce.datasets.pair_text import Ids
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.datasets.base import Ids
+from pyg_advinfonce.errors import ConfigError, DataWarning
 
 
 def popularity_shift(

@@ -1,1 +1,33 @@
-"""Tables of interactions, CSV or parquet, read in pieces of moderate size."""
+"""Reading tables of interactions."""
+
+from pyg_advinfonce.datasets.tables.columns import (
+    Columns,
+    Condition,
+    TableOptions,
+    find_columns,
+    warn_of_ratings,
+)
+from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
+from pyg_advinfonce.datasets.tables.read import (
+    SUFFIXES,
+    Log,
+    Logs,
+    Table,
+    open_table,
+    read_logs,
+)
+
+__all__ = [
+    "SUFFIXES",
+    "Columns",
+    "Condition",
+    "DelimitedTable",
+    "Log",
+    "Logs",
+    "Table",
+    "TableOptions",
+    "find_columns",
+    "open_table",
+    "read_logs",
+    "warn_of_ratings",
+]

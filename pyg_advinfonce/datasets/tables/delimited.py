@@ -10,12 +10,7 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
-from pyg_advinfonce.datasets.tables.values import (
-    is_number,
-    is_time,
-    parse_times,
-    shown,
-)
+from pyg_advinfonce.datasets.tables.values import is_number, is_time, parse_times, shown
 from pyg_advinfonce.errors import DataError
 
 CHUNK_ROWS = 2**20
@@ -54,7 +49,7 @@ class DelimitedTable:
     def chunks(
         self, ids: Sequence[str], numbers: Sequence[str], time: str | None
     ) -> Iterator[pd.DataFrame]:
-        """Read some columns; :class:`~.table.Table` says how."""
+        """Read columns as :class:`~pyg_advinfonce.datasets.tables.Table` says."""
         numeric = list(numbers)
         if time is not None and is_number(self._value(self._first_row, time)):
             numeric.append(time)

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyg_advinfonce.datasets.tables.values import (
-    is_number,
-    is_time,
-    parse_times,
-    shown,
-)
+from pyg_advinfonce.datasets.tables.values import is_number, is_time, parse_times, shown
 from pyg_advinfonce.errors import DataError, MissingExtraError
 
 CHUNK_ROWS = 2**20
@@ -46,7 +41,7 @@ class ParquetTable:
     def chunks(
         self, ids: Sequence[str], numbers: Sequence[str], time: str | None
     ) -> Iterator[pd.DataFrame]:
-        """Read some columns; :class:`~.table.Table` says how."""
+        """Read columns as :class:`~pyg_advinfonce.datasets.tables.Table` says."""
         wanted = list(dict.fromkeys([*ids, *numbers, *([time] if time else [])]))
         for chunk in self._read(wanted):
             for column in numbers:

@@ -1,14 +1,22 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyg_advinfonce.datasets.split_files import distinct_pairs, pair_keys
-from pyg_advinfonce.datasets.splits.divide import divide
-from pyg_advinfonce.datasets.splits.interactions import Interactions
-from pyg_advinfonce.datasets.splits.split_options import SplitOptions
-from pyg_advinfonce.datasets.tables.logs import Log
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.datasets.base import distinct_pairs, pair_keys
+from pyg_advinfonce.datasets.splits import (
+    Interactions,
+    SplitOptions,
+    divide,
+    resolve_overlaps,
+    split_off_valid,
+    without_cold_users,
+)
+from pyg_advinfonce.datasets.splits.divide import latest, leave_last
+from pyg_advinfonce.datasets.tables import Log
+from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 
 BLOCK = np.stack(np.divmod(np.arange(1000), 50))  # 20 users with 50 items each
 OPTIONS = [
@@ -32,7 +40,7 @@ def log_of(found):
     return Log(table[:, :2].T, table[:, 2].astype(float), len(table), none, none)
 
 
-@pytest.mark.filterwarnings("ignore::pyg_advinfonce.datasets.base.DataWarning")
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.datasets.folder.DataWarning")
 @pytest.mark.parametrize("options", OPTIONS)
 @given(rows, st.randoms())
 def test_disjoint_complete_and_stable_under_the_order_of_rows(options, found, chance):
@@ -84,3 +92,128 @@ def test_an_empty_split_is_an_error(options):
 def test_a_split_without_its_times():
     with pytest.raises(ConfigError, match="needs the times"):
         divide(Interactions(BLOCK), SplitOptions("time"))
+
+
+PAIRS = np.array([[0, 0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 3, 0, 1, 5, 6, 7]])
+TIME = np.array([3.0, 9.0, 1.0, 4.0, 1.0, 2.0, 5.0, 5.0, 5.0])
+
+
+def listed(splits):
+    return {name: pairs.T.tolist() for name, pairs in splits.items()}
+
+
+def test_the_last_pair_is_test_and_the_one_before_it_valid():
+    assert listed(leave_last(PAIRS, TIME)) == {
+        "train": [[0, 0], [0, 2], [1, 0], [1, 1], [2, 5]],
+        "valid": [[0, 3], [2, 6]],
+        "test": [[0, 1], [2, 7]],
+    }
+
+
+def test_the_latest_pairs_of_all_are_test():
+    assert listed(latest(PAIRS[:, :6], TIME[:6], 1 / 6, 1 / 6)) == {
+        "train": [[0, 0], [0, 2], [1, 0], [1, 1]],
+        "valid": [[0, 3]],
+        "test": [[0, 1]],
+    }
+
+
+def test_pairs_at_the_same_time_are_not_divided():
+    splits = latest(PAIRS, TIME, 1 / 9, 2 / 9)
+    assert listed(splits)["test"] == [[0, 1], [2, 5], [2, 6], [2, 7]]
+    assert listed(splits)["valid"] == [[0, 3]]
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=40))
+def test_what_is_held_out_is_never_earlier(times):
+    time = np.array(times, dtype=float)
+    pairs = np.stack([np.zeros(len(time), dtype=np.int64), np.arange(len(time))])
+    splits = latest(pairs, time, 0.2, 0.2)
+    in_order = [time[splits[name][1]] for name in ("train", "valid", "test")]
+    assert sum(map(len, in_order)) == len(time)
+    ends = [part for part in in_order if len(part)]
+    assert all(a.max() < b.min() for a, b in pairwise(ends))
+
+
+SPLITS = {
+    "train": np.array([[0, 0, 1], [0, 1, 1]]),
+    "valid": np.array([[0, 1], [1, 2]]),
+    "test": np.array([[0, 0, 1, 1], [0, 3, 2, 4]]),
+}
+
+
+def test_keep():
+    assert listed(resolve_overlaps(SPLITS, "keep")) == listed(SPLITS)
+
+
+def test_drop_takes_them_out_of_what_is_held_out():
+    assert listed(resolve_overlaps(SPLITS, "drop")) == {
+        "train": [[0, 0], [0, 1], [1, 1]],
+        "valid": [[1, 2]],
+        "test": [[0, 3], [1, 4]],
+    }
+
+
+def test_error_counts_them():
+    with pytest.raises(DataError, match=r"1 pairs of valid .* --overlap keep or drop"):
+        resolve_overlaps(SPLITS, "error")
+    apart = {"train": SPLITS["train"], "test": np.array([[0], [5]])}
+    assert listed(resolve_overlaps(apart, "error")) == listed(apart)
+
+
+def test_nothing_left_and_an_unknown_way():
+    with pytest.raises(ConfigError, match="all pairs of test are in train"):
+        resolve_overlaps({"train": SPLITS["train"], "test": SPLITS["train"]}, "drop")
+    with pytest.raises(
+        ConfigError, match="unknown overlap 'dorp', did you mean 'drop'"
+    ):
+        resolve_overlaps(SPLITS, "dorp")
+
+
+def test_users_without_train_pairs_are_left_out_and_counted():
+    splits = SPLITS | {"test": np.array([[0, 2, 2, 7], [3, 1, 2, 1]])}
+    with pytest.warns(DataWarning, match=r"2 users of test .* their 3 pairs are left"):
+        kept = without_cold_users(splits)
+    assert listed(kept) == listed(SPLITS | {"test": np.array([[0], [3]])})
+
+
+def test_a_split_of_such_users_alone_is_an_error():
+    with pytest.raises(DataError, match="no user of test has a train pair"):
+        without_cold_users({"train": SPLITS["train"], "test": np.array([[5], [0]])})
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=1),
+    st.floats(0.01, 0.99),
+    st.integers(0, 9),
+)
+def test_it_divides_and_nobody_becomes_cold(pairs, fraction, seed):
+    train = distinct_pairs(np.array(pairs).T)
+    try:
+        kept, valid = split_off_valid(train, fraction, seed)
+    except ConfigError:
+        return
+    assert set(kept[0]) == set(train[0])
+    both = np.concatenate([pair_keys(kept), pair_keys(valid)])
+    assert sorted(both) == list(pair_keys(train))
+    assert 0 < valid.shape[1] <= round(fraction * train.shape[1])
+
+
+def test_the_size_and_the_seed():
+    _, valid = split_off_valid(BLOCK, 0.1, 0)
+    assert valid.shape == (2, 100)
+    assert np.array_equal(valid, split_off_valid(BLOCK, 0.1, 0)[1])
+    assert not np.array_equal(valid, split_off_valid(BLOCK, 0.1, 1)[1])
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
+def test_a_fraction_is_between_0_and_1(fraction):
+    with pytest.raises(ConfigError, match="valid_fraction must lie between 0 and 1"):
+        split_off_valid(BLOCK, fraction, 0)
+
+
+def test_other_refusals():
+    with pytest.raises(ConfigError, match="seed must not be negative"):
+        split_off_valid(BLOCK, 0.1, -1)
+    with pytest.raises(ConfigError, match="leaves valid empty"):
+        split_off_valid(np.array([[0, 1, 2], [0, 0, 0]]), 0.5, 0)

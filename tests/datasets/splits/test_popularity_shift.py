@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 
-from pyg_advinfonce.datasets.data_warning import DataWarning
+from pyg_advinfonce.datasets.splits import popularity_shift
 from pyg_advinfonce.datasets.splits.popularity_shift import (
     exact_profile,
     notebook_profile,
     popularity_groups,
-    popularity_shift,
 )
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, DataWarning
 
 GROUPS = 5
 

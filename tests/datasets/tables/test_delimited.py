@@ -6,8 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pyg_advinfonce.datasets.tables import delimited
-from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
+from pyg_advinfonce.datasets.tables import DelimitedTable, delimited
 from pyg_advinfonce.errors import DataError
 
 TEXT = "user,item,rating,time\n1,10,4,7\n2,20,5.5,8\n"

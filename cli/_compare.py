@@ -1,0 +1,78 @@
+"""The table of ``advnce compare``."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.runs import seed_text, spread_text
+from pyg_advinfonce.studies import note_lines, p_text
+
+from .console import aligned
+
+WIDTH = 88
+HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
+
+
+def comparison_text(summary: Mapping[str, Any]) -> str:
+    """Return a table a metric, and what to bear in mind."""
+    lines = [f"data  {summary['data']}"]
+    for metric, rows in summary["metrics"].items():
+        lines += ["", *aligned(_rows(summary, metric, rows))]
+    return "\n".join([*lines, "", *_differing(summary), *_notes(summary)])
+
+
+def _differing(summary: Mapping[str, Any]) -> list[str]:
+    """Say in which settings the runs differ, in their order."""
+    texts = [
+        f"{name} {' / '.join('not set' if v is None else str(v) for v in values)}"
+        for name, values in summary["differing"].items()
+    ]
+    text = ", ".join(texts) or "none"
+    return textwrap.wrap(f"settings differ: {text}", WIDTH, subsequent_indent="  ")
+
+
+def _rows(
+    summary: Mapping[str, Any], metric: str, rows: Sequence[Mapping[str, Any]]
+) -> list[list[str]]:
+    runs = zip(_names(summary["runs"]), summary["seeds"], rows, strict=True)
+    return [
+        [metric, *HEAD],
+        *(
+            [name, seed_text(seeds), spread_text(row), *_comparison(row, rows[0])]
+            for name, seeds, row in runs
+        ),
+    ]
+
+
+def _names(runs: Sequence[str]) -> Sequence[str]:
+    """Return the folders' names if they tell the runs apart, else their paths."""
+    names = [Path(run).name for run in runs]
+    return names if len(set(names)) == len(names) else runs
+
+
+def _comparison(row: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
+    if "difference" not in row:
+        return ["", "", ""]
+    ps = (row[key] for key in ("p_seeds_holm", "p_users_holm"))
+    return [_difference(row["difference"], base["mean"]), *map(p_text, ps)]
+
+
+def _difference(value: float | None, base: float | None) -> str:
+    if value is None:
+        return "nan"
+    share = f" ({100 * value / base:+.1f} %)" if base else ""
+    return f"{value:+z.4f}{share}"
+
+
+def _notes(summary: Mapping[str, Any]) -> list[str]:
+    compared = {
+        f"{name} {metric}": row["notes"]
+        for metric, rows in summary["metrics"].items()
+        for name, row in zip(_names(summary["runs"])[1:], rows[1:], strict=True)
+    }
+    return [
+        f"p: paired t-test over seeds and paired bootstrap over users, two-sided, "
+        f"Holm-corrected over {len(compared)} comparisons with the first run",
+        *note_lines(compared),
+    ]

@@ -1,0 +1,148 @@
+"""Output of ``advnce data``: profiles, download bars and reports of splits."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from pyg_advinfonce.config import Train, small_batch_size
+from pyg_advinfonce.datasets import Profile, SplitProfile
+from pyg_advinfonce.datasets.published import FetchWatcher
+from pyg_advinfonce.datasets.splits import SplitFolder
+
+from .console import aligned
+
+
+class DownloadBar(FetchWatcher):
+    """Shows on standard error how a download goes; to be closed."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def start(self, file: str, size: int | None) -> None:
+        hidden = not sys.stderr.isatty()
+        if hidden:
+            self.say(file if size is None else f"{file}, {size:,} bytes")
+        self._bar = tqdm(
+            desc=file, total=size, unit="B", unit_scale=True, disable=hidden
+        )
+
+    def receive(self, num_bytes: int) -> None:
+        if self._bar is not None:
+            self._bar.update(num_bytes)
+
+    def finish(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def profile_table(profile: Profile) -> str:
+    """Return the counts of the whole, then a row a split, then the degrees."""
+    splits = profile["splits"]
+    tables = [_splits(splits), _degrees(splits, "user"), _degrees(splits, "item")]
+    parts = [_overall(profile), *(aligned(table) for table in tables)]
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def _overall(profile: Profile) -> list[str]:
+    overlaps = (f"{name} {n:,}" for name, n in profile["overlaps"].items())
+    rows = {
+        "data": profile["fingerprint"],
+        "folder": profile["folder"] or "none",
+        "terms": profile["terms"] or "not known",
+        "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
+        **_odd(profile),
+        "overlaps": ", ".join(overlaps) or "none",
+        "duplicates": f"{profile['duplicates_merged']:,} merged",
+    }
+    return [f"{name:<12}{text}" for name, text in rows.items()]
+
+
+def _odd(profile: Profile) -> dict[str, str]:
+    """Return rows about users and items that cannot be learned from, or sampled for."""
+    if profile["users_without_train"] is None:
+        return {"train": "not there"}
+    users, items = profile["users_without_train"], profile["items_without_train"]
+    return {
+        "no train": f"{users:,} users, {items:,} items",
+        "all items": f"{profile['users_with_all_items']:,} users",
+    }
+
+
+def _splits(splits: Mapping[str, SplitProfile]) -> list[list[str]]:
+    head = ["split", "pairs", "density", "users", "items", "cold users", "cold items"]
+    rows = [[*head, "duplicates"]]
+    for name, split in splits.items():
+        users, items = split["user_degrees"]["count"], split["item_degrees"]["count"]
+        counts = [f"{users:,.0f}", f"{items:,.0f}"]
+        cold = [_count(split["cold_users"]), _count(split["cold_items"])]
+        size = [f"{split['pairs']:,}", f"{split['density']:.3%}"]
+        rows.append([name, *size, *counts, *cold, f"{split['duplicates_merged']:,}"])
+    return rows
+
+
+def _degrees(splits: Mapping[str, SplitProfile], node: str) -> list[list[str]]:
+    """Return the degrees of users or items, of those that have any in the split."""
+    found = {
+        name: split["user_degrees"] if node == "user" else split["item_degrees"]
+        for name, split in splits.items()
+    }
+    columns = [key for key in next(iter(found.values())) if key != "count"]
+    rows = [[f"{node} degrees", *columns]]
+    for name, degrees in found.items():
+        rows.append([name, *(_short(degrees[key]) for key in columns)])
+    return rows
+
+
+def _short(number: float) -> str:
+    return f"{number:,.2f}".rstrip("0").rstrip(".")
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def split_report(folder: SplitFolder) -> str:
+    """Return counts, how the splits were made, and what to do with them."""
+    record = folder.record
+    counts = ", ".join(f"{name} {n:,}" for name, n in record["counts"].items())
+    options = " ".join(
+        f"{key}={_option_text(v)}" for key, v in record["options"].items()
+    )
+    repeated = sum(record["duplicates_merged"].values())
+    state = "written" if folder.is_new else "there already, made alike"
+    words = ["train", "lightgcn", "--data", str(folder.path)]
+    command = shlex.join(["advnce", *words, *_batches(record["counts"]["train"])])
+    return "\n".join(
+        [
+            f"{folder.path}: {state}",
+            f"counts   {counts}",
+            f"repeated {repeated:,} rows merged",
+            f"made     {options}, fingerprint {record['fingerprint']}",
+            f"next     {command}",
+        ]
+    )
+
+
+def _batches(pairs: int) -> list[str]:
+    """Return the setting with which so few train pairs fill some batches."""
+    if pairs >= Train().batch_size:
+        return []
+    return ["--set", f"train.batch_size={small_batch_size(pairs)}"]
+
+
+def _option_text(value: object) -> str:
+    """Return an option's value as it is typed."""
+    if isinstance(value, list):
+        return ",".join(map(_option_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,358 @@
+"""Training for ``advnce train``: settings, seeds and resuming."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import typer
+
+from pyg_advinfonce.build import assemble
+from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
+from pyg_advinfonce.datasets import Dataset, load_dataset
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.files import write_text
+from pyg_advinfonce.runs import (
+    STATE,
+    FinishedSeed,
+    check_data,
+    check_settings,
+    create_run_folder,
+    read_seed,
+    run_lock,
+    seed_folders,
+    summarize,
+)
+from pyg_advinfonce.training import Tracker, Trainer, read_state
+
+from .console import Progress, metrics_table, next_step
+
+
+@dataclass(frozen=True)
+class SeedLoop:
+    """Trains what is not yet trained of a run, then prints all of it.
+
+    Attributes:
+        folder: The run's folder.
+        dataset: The data.
+        data_root: Where data sets lie, for the commands that are suggested.
+        device: What to train on.
+        is_auto: Whether nobody named it.
+        save_every: As for :func:`~pyg_advinfonce.experiment.train`.
+        tracker: Makes a tracker of a seed's folder.
+        resume: Go on from what is in the folder.
+        force: As for :func:`~pyg_advinfonce.experiment.train`.
+        as_json: Print one JSON object.
+        quiet: Print nothing but the result.
+        ready: The first seed's trainer, if there is one already; it is taken out.
+    """
+
+    folder: Path
+    dataset: Dataset
+    data_root: Path
+    device: torch.device
+    is_auto: bool = False
+    save_every: int | None = None
+    tracker: Callable[[Path], Tracker] | None = None
+    resume: bool = False
+    force: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    ready: list[Trainer] = field(default_factory=list)
+
+    def run(self, configs: Sequence[Config]) -> None:
+        """Train a configuration a seed and print the summary.
+
+        Raises:
+            ConfigError: If another process is training this run.
+        """
+        with run_lock(self.folder):
+            self._run(configs)
+
+    def _run(self, configs: Sequence[Config]) -> None:
+        self._note(configs)
+        try:
+            self.say(f"data: {self.dataset.fingerprint}")
+            self.say(f"config: {_one_line(configs[0])}")
+            if self.is_auto and self.device.type == "cpu":
+                self.say("device: cpu, as no CUDA device is there")
+            seeds = [self._seed(config) for config in configs]
+        except KeyboardInterrupt:
+            words = ["train", "--resume", self.folder, *self._machine()]
+            print(f"to go on: {self._next(*words, of=configs[0])}", file=sys.stderr)
+            raise
+        self._print(seeds)
+
+    def say(self, text: str) -> None:
+        """Tell a person what happens."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def _note(self, configs: Sequence[Config]) -> None:
+        """Write down what an interrupted run would still have to train."""
+        for config in configs:
+            file = self._seed_folder(config) / "config.toml"
+            if not file.is_file():
+                file.parent.mkdir(exist_ok=True)
+                config.save(file)
+
+    def _seed(self, config: Config) -> FinishedSeed:
+        return self._finished(config) or self._train(config)
+
+    def _finished(self, config: Config) -> FinishedSeed | None:
+        """Return a seed that an earlier call has finished with these settings.
+
+        Raises:
+            CheckpointError: If it was trained on other data.
+        """
+        folder = self._seed_folder(config)
+        if not self.resume or not (folder / "metrics.json").is_file():
+            return None
+        found = read_seed(folder)
+        check_data(folder, found.fingerprint, self.dataset.fingerprint)
+        if found.config != config:
+            return None
+        self.say(f"seed {found.seed}: finished before")
+        return found
+
+    def _train(self, config: Config) -> FinishedSeed:
+        folder, label = self._seed_folder(config), f"seed {config.train.seed}"
+        if self.resume and (folder / STATE).is_file():
+            self.say(f"{label}: goes on after epoch {_last_epoch(folder)}")
+        told: list[Progress | Tracker] = [
+            Progress(config.train.epochs, label, quiet=self.quiet)
+        ]
+        if self.tracker is not None:
+            told.append(self.tracker(folder))
+        with ExitStack() as stack:
+            for callback in told:
+                stack.enter_context(closing(callback))
+            train(
+                config,
+                self.dataset,
+                device=self.device,
+                out=folder,
+                callbacks=told,
+                resume=self.resume,
+                force=self.force,
+                save_every=self.save_every,
+                trainer=self.ready.pop() if self.ready else None,
+            )
+        return read_seed(folder)
+
+    def _print(self, seeds: Sequence[FinishedSeed]) -> None:
+        summary = summarize(seeds, self.folder)
+        text = json.dumps(summary)
+        write_text(self.folder / "summary.json", text + "\n")
+        if self.as_json:
+            typer.echo(text)
+            return
+        typer.echo(metrics_table(summary, self.dataset.fingerprint))
+        command = self._next("report", self.folder, of=seeds[0].config)
+        typer.echo(f"next        {command}")
+
+    def _machine(self) -> list[object]:
+        """Return the flags that make the rest of a training what it would have been."""
+        device = [] if self.is_auto else ["--device", self.device]
+        exact = torch.are_deterministic_algorithms_enabled()
+        return [*device, *(["--deterministic"] if exact else [])]
+
+    def _next(self, *words: object, of: Config) -> str:
+        return next_step(*words, data=of.dataset, data_root=self.data_root)
+
+    def _seed_folder(self, config: Config) -> Path:
+        return self.folder / f"seed-{config.train.seed}"
+
+
+def _last_epoch(folder: Path) -> int:
+    """Return the last epoch of a saved training state."""
+    return len(read_state(folder / STATE)[0].about["history"]) - 1
+
+
+def _one_line(config: Config) -> str:
+    sections = config.model_dump(exclude_none=True)
+    parts = [
+        f"{section}.{key}={value}"
+        for section, keys in sections.items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    ]
+    return f"{config.model} + {config.criterion}: {' '.join(parts)}"
+
+
+MAX_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train."""
+
+    model: str
+    loss: str | None
+    data: str
+    layers: list[Sections]
+    seeds: list[int] | None
+    data_root: Path
+    cache_dir: Path | None
+    preset: str = "default"
+
+
+def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
+    """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
+
+    Raises:
+        ConfigError: If both were given, or the text has another form.
+    """
+    if seed is not None and seeds is not None:
+        raise ConfigError("--seed and --seeds were both given: use one of them")
+    if seeds is None:
+        return None if seed is None else [seed]
+    part = r"\d{1,18}(-\d{1,18})?"
+    if not re.fullmatch(f"{part}(,{part})*", seeds):
+        raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
+    spans = [_span(part) for part in seeds.split(",")]
+    number = sum(map(len, spans))
+    if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
+        raise ConfigError(
+            f"--seeds wants 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
+        )
+    return [seed for span in spans for seed in span]
+
+
+def _span(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def layers(
+    file: Path | None,
+    assignments: list[str],
+    epochs: int | None,
+    valid_fraction: float | None,
+) -> list[Sections]:
+    """Return the settings of a file and of the flags, the strongest last."""
+    found: list[Sections] = [read_toml(file)] if file else []
+    found += [parse_assignment(text) for text in assignments]
+    if epochs is not None:
+        found.append({"train": {"epochs": epochs}})
+    if valid_fraction is not None:
+        found.append({"data": {"valid_fraction": valid_fraction}})
+    return found
+
+
+def run(
+    plan: Plan,
+    make_loop: Callable[..., SeedLoop],
+    *,
+    device: torch.device,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
+    """Train every seed in a new folder.
+
+    Args:
+        plan: What to train.
+        make_loop: Makes what trains, of the folder and the data.
+        device: What to train on.
+        out: The folder (default: one in ``runs``).
+        overwrite: Replace the run that is there.
+    """
+    configs = _configs(plan)
+    config = configs[0]
+    dataset = load_dataset(
+        config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
+    )
+    config = config.fitted_to(dataset)
+    configs = [config.updated({"train": {"seed": c.train.seed}}) for c in configs]
+    # What is wrong is known before there is a folder. The loop takes the trainer out of
+    # the list, lest it stays in memory beside the next seed's.
+    ready = [assemble(config, dataset, device=device)]
+    name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
+    folder = create_run_folder(out, name, overwrite=overwrite)
+    make_loop(folder, dataset, ready=ready).run(configs)
+
+
+def _configs(plan: Plan) -> list[Config]:
+    """Return a configuration a seed."""
+    seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
+    return [
+        Config.resolve(
+            plan.model,
+            plan.loss,
+            plan.data,
+            preset=plan.preset,
+            layers=[*plan.layers, last],
+        )
+        for last in seeded or [{}]
+    ]
+
+
+def resume(
+    run: Path,
+    names: Mapping[str, str],
+    layers: Sequence[Sections],
+    make_loop: Callable[..., SeedLoop],
+    *,
+    data_root: Path,
+    cache_dir: Path | None,
+    force: bool,
+) -> None:
+    """Train what a run still lacks and print its summary.
+
+    Args:
+        run: The run's folder, or that of one of its seeds.
+        names: Model, criterion and data set, as far as they are repeated.
+        layers: Settings that are repeated, or changed by force.
+        make_loop: Makes what trains, of the folder and the data.
+        data_root: Where data sets lie.
+        cache_dir: Where processed data is kept.
+        force: Accept settings that decide when training ends, and nothing before.
+
+    Raises:
+        CheckpointError: If the folder holds no run, or one of other settings.
+    """
+    folder = run.parent if (run / "config.toml").is_file() else run
+    saved = [_load(seed) for seed in seed_folders(folder)]
+    configs = [_changed(config, names, layers, force=force) for config in saved]
+    _check_alike(configs)
+    data = configs[0]
+    dataset = load_dataset(
+        data.dataset, root=data_root, cache_dir=cache_dir, **data.data
+    )
+    make_loop(folder, dataset, resume=True, force=force).run(configs)
+
+
+def _load(seed: Path) -> Config:
+    file = seed / "config.toml"
+    if not file.is_file():
+        raise CheckpointError(f"{seed} holds no run to go on with, no {file.name}")
+    return Config.load(file)
+
+
+def _check_alike(configs: Sequence[Config]) -> None:
+    """Refuse seeds of different settings, which a forced run may have left."""
+    for config in configs[1:]:
+        first = configs[0].updated({"train": {"seed": config.train.seed}})
+        if config != first:
+            raise CheckpointError(
+                f"the seeds differ in their settings (train.epochs "
+                f"{configs[0].train.epochs} and {config.train.epochs}, train.patience "
+                f"{configs[0].train.patience} and {config.train.patience}): say with "
+                "--force which ones all are to have"
+            )
+
+
+def _changed(
+    saved: Config, names: Mapping[str, str], layers: Sequence[Sections], *, force: bool
+) -> Config:
+    """Return a seed's settings with those that are given anew, if they may differ."""
+    config = saved.model_copy(update=dict(names))
+    for layer in layers:
+        config = config.updated(layer)
+    check_settings(saved.flat(), config, force=force)
+    return config

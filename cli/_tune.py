@@ -1,0 +1,112 @@
+"""A study for ``advnce tune``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.runs import continue_run_folder
+from pyg_advinfonce.studies.tuning import STUDY_FILE, Watcher, flatten, tune
+from pyg_advinfonce.training import Callback
+
+from ._train import Plan
+from .console import Teller, aligned, next_step
+
+
+def run(
+    plan: Plan,
+    *,
+    trials: int,
+    timeout: float | None,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run or continue a study and print its trials, the best first."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    config = Config.resolve(plan.model, plan.loss, plan.data, layers=plan.layers)
+    dataset = load_dataset(
+        config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
+    )
+    name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
+    with closing(TrialTeller(quiet=quiet)) as teller:
+        teller.say(f"data: {dataset.fingerprint}")
+        summary = tune(
+            config,
+            dataset,
+            folder=partial(continue_run_folder, out, name, mark=STUDY_FILE),
+            fixed={key for layer in plan.layers for key in flatten(layer)},
+            trials=trials,
+            timeout=timeout,
+            device=device,
+            watcher=teller,
+        )
+    text = study_table(summary, plan.data_root)
+    typer.echo(json.dumps(summary) if as_json else text)
+    if summary["best"] is None:
+        teller.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
+        raise typer.Exit(1)
+
+
+class TrialTeller(Teller, Watcher):
+    """Shows a bar while a trial runs and a line when it has ended; to be closed."""
+
+    def start(self, number: int, config: Config) -> Sequence[Callback]:
+        return self.show_bar(f"trial {number}", config)
+
+    def finish(self, row: Mapping[str, Any]) -> None:
+        self.close()
+        value = "" if row["value"] is None else f" {row['value']:.4f}"
+        mark = " (default)" if row["default"] else ""
+        settings = " ".join(f"{k}={show(v)}" for k, v in row["params"].items())
+        error = f": {row['error']}" if row["error"] else ""
+        self.say(f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}")
+
+
+def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
+    """Return the best trials, the best first, and where the study lies."""
+    counts = summary["trials"]
+    states = ", ".join(f"{counts[s]} {s}" for s in ("complete", "pruned", "failed"))
+    folder = summary["study_dir"]
+    lines = [
+        f"{summary['model']} + {summary['loss']}, trials of at most "
+        f"{summary['epochs']} epochs: {states}",
+        f"data   {summary['fingerprint']}",
+        "",
+        *aligned(_rows(summary)),
+        "",
+        f"study  {folder}, {summary['seconds']:.1f} s of training",
+    ]
+    if summary["best"] is not None:
+        data = summary["data"]
+        named = ["--loss", summary["loss"], "--data", data]
+        words = ["train", summary["model"], *named, "--config", f"{folder}/best.toml"]
+        lines.append(f"next   {next_step(*words, data=data, data_root=data_root)}")
+    return "\n".join(lines)
+
+
+def _rows(summary: Mapping[str, Any]) -> list[list[str]]:
+    keys = list(dict.fromkeys(k for row in summary["top"] for k in row["params"]))
+    short = [key.split(".")[1] for key in keys]
+    names = short if len(set(short)) == len(short) else keys
+    rows = [["trial", summary["monitor"], "epoch", *names]]
+    for row in summary["top"]:
+        mark = " (default)" if row["default"] else ""
+        cells = [f"{row['value']:.4f}", str(row["best_epoch"])]
+        settings = (show(row["params"].get(key, "")) for key in keys)
+        rows.append([f"{row['trial']}{mark}", *cells, *settings])
+    return rows
+
+
+def show(value: object) -> str:
+    """Return a setting in few digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

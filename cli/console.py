@@ -1,0 +1,164 @@
+"""Terminal output: progress bars, result tables and the next command."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pyg_advinfonce.config import Config, comparable
+from pyg_advinfonce.registry import DATASETS
+from pyg_advinfonce.runs import spread_text
+from pyg_advinfonce.training import Callback, Record, Trainer
+
+
+def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
+    """Return the metrics by split, the paper's beside them, and where the run lies."""
+    rows = split_rows(summary["metrics"])
+    (_, *columns), *splits = rows
+    paper = comparable(Config.model_validate(summary["config"]))
+    for split, *_ in splits:
+        known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
+        if known:
+            cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
+            rows.append([f"{split}, paper", *cells])
+    return "\n".join(
+        [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
+    )
+
+
+def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return the spread of each metric, a row a split, the validation split last."""
+    splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
+    columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
+    rows = [["split", *columns]]
+    for split in sorted(splits, key=lambda s: s == "valid"):
+        rows.append([split, *(spread_text(metrics[f"{split}/{c}"]) for c in columns)])
+    return rows
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Return lines whose first columns are flush left and the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
+    seeds = ", ".join(map(str, summary["seeds"]))
+    epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
+    best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
+    rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
+    return [
+        f"{summary['model']} + {summary['loss']} on {summary['device']}",
+        f"data        {fingerprint}",
+        f"seeds       {seeds}",
+        f"best epoch  {best} (by valid recall@20)",
+        *(
+            ["note        the last epoch was a best: try more --epochs"]
+            if rising
+            else []
+        ),
+    ]
+
+
+def _foot(summary: Mapping[str, Any]) -> str:
+    seconds = summary["seconds_per_epoch"]
+    speed = "" if seconds is None else f"{seconds:.4f} s an epoch, "
+    return (
+        f"{speed}{summary['wall_seconds']:.1f} s in all, "
+        f"{summary['peak_rss_mb']:.0f} MB at most\nrun         {summary['run_dir']}"
+    )
+
+
+def next_step(*words: object, data: str, data_root: Path) -> str:
+    """Return a command that finds the data where this one has found it.
+
+    Args:
+        words: What follows ``advnce``.
+        data: The data set; a simulated one needs no folder.
+        data_root: The folder of the data sets.
+    """
+    root = [] if _is_found(data, data_root) else ["--data-root", data_root]
+    return shlex.join(["advnce", *map(str, [*words, *root])])
+
+
+def _is_found(data: str, root: Path) -> bool:
+    """Return whether the data is found without ``--data-root``."""
+    is_named = data in DATASETS or (root / data).is_dir()
+    return root == Path("data") or not is_named
+
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(Callback):
+    """Shows on standard error how far a seed has come; to be closed.
+
+    Args:
+        epochs: The most epochs that the seed may run.
+        label: What is shown before the numbers.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, epochs: int, label: str, *, quiet: bool = False) -> None:
+        self.label, self.quiet, self._said = label, quiet, time.monotonic()
+        hidden = quiet or not sys.stderr.isatty()
+        self._bar = tqdm(
+            total=epochs, desc=label, unit="epoch", disable=hidden, leave=False
+        )
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self._bar.update(record.epoch + 1 - self._bar.n)
+        if self.quiet or not record.metrics:
+            return
+        stopping = trainer.stopping
+        text = (
+            f"{trainer.monitor} {record.metrics[trainer.monitor]:.4f}, "
+            f"best {stopping.best_score:.4f} in epoch {stopping.best_epoch}"
+        )
+        if not self._bar.disable:
+            self._bar.set_postfix_str(text)
+        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            print(f"{self.label}, epoch {record.epoch}: {text}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self._bar.close()
+
+
+class Teller:
+    """Says lines on standard error and shows a bar a training; to be closed.
+
+    Args:
+        quiet: Whether it does neither.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._bar: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """Say something on standard error, unless told to be quiet."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def show_bar(self, label: str, config: Config) -> Sequence[Callback]:
+        """Return the callbacks of a training that begins."""
+        self._bar = Progress(config.train.epochs, label, quiet=self.quiet)
+        return [self._bar]
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,220 @@
+"""``advnce data``: list, fetch, verify, describe, split and simulate data sets."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .options import SourceRoot
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.datasets.published import Stock
+
+USAGE = 2
+
+app = typer.Typer(
+    name="data",
+    help="Fetch, check, describe, divide and simulate data sets.",
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context) -> None:
+    """Fetch, check, describe, divide and simulate data sets."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(USAGE)
+
+
+@app.command("list")
+def list_sets(data_root: Path = SourceRoot) -> None:
+    """List the published data sets, their files and their terms."""
+    from pyg_advinfonce.datasets.published import inventory
+
+    for stock in inventory(data_root):
+        typer.echo(f"{stock.name:<9}{_stock_text(stock)}")
+        typer.echo(f"{'':<9}{stock.terms}")
+
+
+def _stock_text(stock: "Stock") -> str:
+    unsized = f" without {', '.join(stock.unsized)}" if stock.unsized else ""
+    whole = f"{stock.num_files} files, {stock.num_bytes:,} bytes{unsized}"
+    if stock.folder is None:
+        return f"not there ({whole})"
+    there = f"{len(stock.present)} of {stock.num_files} files in {stock.folder}"
+    return f"{there}, {sum(stock.present.values()):,} bytes"
+
+
+@app.command()
+def fetch(
+    name: str = typer.Argument(help="A data set; see `advnce data list`."),
+    data_root: Path = SourceRoot,
+    accept_terms: str | None = typer.Option(
+        None, metavar="NAME", help="The data set's name again: you accept its terms."
+    ),
+    offline: bool = typer.Option(
+        False, "--offline", help="Download nothing, say what is missing."
+    ),
+    mirror: str | None = typer.Option(
+        None,
+        metavar="URL",
+        help="Where the files lie as <folder>/<file>, e.g. yahoo.new/train.txt.",
+    ),
+    insecure: str | None = typer.Option(
+        None,
+        metavar="HOST",
+        help="The one host whose certificate is not checked, or that has none.",
+    ),
+) -> None:
+    """Show a data set's terms, download its files and check them."""
+    from pyg_advinfonce.datasets.published import fetch
+
+    from ._data import DownloadBar
+
+    with closing(DownloadBar()) as bar:
+        folder = fetch(
+            name,
+            data_root,
+            accept_terms=accept_terms,
+            offline=offline,
+            mirror=mirror,
+            insecure=insecure,
+            watcher=bar,
+        )
+    typer.echo(folder)
+
+
+@app.command()
+def verify(
+    data: str = typer.Argument(help="A data set's name, or a folder's path."),
+    data_root: Path = SourceRoot,
+) -> None:
+    """Compare a data set's files with the published ones."""
+    from pyg_advinfonce.datasets.published import verify
+
+    checks = verify(data, data_root)
+    for check in checks:
+        typer.echo(f"{check.state:<9}{check.path}: {check.detail}")
+    if any(check.state != "ok" for check in checks):
+        raise typer.Exit(2)
+
+
+@app.command()
+def describe(
+    data: str = typer.Argument(
+        help="A data set's name, or the path of a folder or table."
+    ),
+    data_root: Path = SourceRoot,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Count a data set's users, items, pairs, overlaps and degrees."""
+    from pyg_advinfonce.datasets import profile
+
+    from ._data import profile_table
+
+    found = profile(data, data_root)
+    typer.echo(json.dumps(found) if as_json else profile_table(found))
+
+
+@app.command()
+def split(
+    source: str = typer.Argument(
+        help="A table (.csv, .tsv, .parquet), a folder of tables train, valid and "
+        "test, or coat, yahoo or kuairec with --raw."
+    ),
+    out: Path = typer.Option(help="The folder of split files to write."),
+    raw: Path | None = typer.Option(
+        None, help="The owners' files of coat, yahoo or kuairec: a folder or archive."
+    ),
+    user_col: str | None = typer.Option(None, help="The column of the users."),
+    item_col: str | None = typer.Option(None, help="The column of the items."),
+    rating_col: str | None = typer.Option(
+        None, help="The column that `rating` in --positive-if means."
+    ),
+    time_col: str | None = typer.Option(None, help="The column of the times."),
+    positive_if: str | None = typer.Option(
+        None, help="Which rows count, e.g. 'rating >= 4' (default: all)."
+    ),
+    how: str = typer.Option(
+        "random", "--split", help="random, leave-last, time or popularity-shift."
+    ),
+    valid_fraction: float | None = typer.Option(
+        None, help="The share of all pairs that becomes valid (default: 0.1)."
+    ),
+    test_fraction: float | None = typer.Option(
+        None, help="The share of all pairs that becomes each test (default: 0.1)."
+    ),
+    gammas: str | None = typer.Option(
+        None, help="The tests of popularity-shift (default: 200,10,2)."
+    ),
+    mode: str | None = typer.Option(
+        None, help="exact or notebook, of popularity-shift (default: exact)."
+    ),
+    num_groups: int | None = typer.Option(
+        None, help="The groups of items there (default: 50)."
+    ),
+    seed: int | None = typer.Option(None, help="Decides what is drawn (default: 0)."),
+    overlap: str = typer.Option(
+        "keep", help="Pairs in two splits that are given: keep, drop or error."
+    ),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace splits by other options in --out."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Divide a table, or raw files, into split files."""
+    from pyg_advinfonce.datasets import make_split
+    from pyg_advinfonce.datasets.splits import SplitOptions, parse_gammas
+    from pyg_advinfonce.datasets.tables import TableOptions
+
+    from ._data import split_report
+
+    folder = make_split(
+        source,
+        out,
+        raw=raw,
+        table=TableOptions(user_col, item_col, rating_col, time_col, positive_if),
+        split=SplitOptions(
+            how,
+            valid_fraction,
+            test_fraction,
+            None if gammas is None else parse_gammas(gammas),
+            mode,
+            num_groups,
+            seed,
+        ),
+        overlap=overlap,
+        overwrite=overwrite,
+    )
+    typer.echo(json.dumps(folder.as_dict()) if as_json else split_report(folder))
+
+
+@app.command()
+def simulate(
+    out: Path = typer.Option(help="The folder of split files to write."),
+    size: str = typer.Option("coat", help="coat, yahoo, kuairec or tencent."),
+    popularity_bias: float = typer.Option(
+        1.0, help="How strongly the log follows popularity; 0: not at all."
+    ),
+    seed: int = typer.Option(0, help="Decides what is drawn."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace splits by other options in --out."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Simulate a data set and write its split files."""
+    from pyg_advinfonce.datasets import save_simulated
+
+    from ._data import split_report
+
+    folder = save_simulated(
+        out,
+        size=size,
+        popularity_bias=popularity_bias,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    typer.echo(json.dumps(folder.as_dict()) if as_json else split_report(folder))

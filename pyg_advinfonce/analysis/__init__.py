@@ -1,1 +1,0 @@
-"""Whether two results differ by more than chance."""

@@ -1,0 +1,69 @@
+"""Configuration: settings, presets and their options.
+
+Names are imported when they are first used: presets load neither pydantic nor torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.config.config import (
+        NAMES,
+        Config,
+        Sections,
+        Train,
+        check_loader,
+        check_options,
+        comparable,
+        naming,
+        packaged,
+        parse_assignment,
+        read_toml,
+        small_batch_size,
+    )
+    from pyg_advinfonce.config.options import settings
+    from pyg_advinfonce.config.presets import PRESETS
+
+_HOME = {
+    "Config": "config",
+    "NAMES": "config",
+    "PRESETS": "presets",
+    "Sections": "config",
+    "Train": "config",
+    "check_loader": "config",
+    "check_options": "config",
+    "comparable": "config",
+    "naming": "config",
+    "packaged": "config",
+    "parse_assignment": "config",
+    "read_toml": "config",
+    "settings": "options",
+    "small_batch_size": "config",
+}
+
+__all__ = [
+    "NAMES",
+    "PRESETS",
+    "Config",
+    "Sections",
+    "Train",
+    "check_loader",
+    "check_options",
+    "comparable",
+    "naming",
+    "packaged",
+    "parse_assignment",
+    "read_toml",
+    "settings",
+    "small_batch_size",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _HOME:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,428 @@
+"""The configuration of a run: layers, defaults and validation."""
+
+import inspect
+import re
+import tomllib
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from pyg_advinfonce.config.presets import preset as preset_settings
+from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
+from pyg_advinfonce.files import write_text
+from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.datasets import Dataset
+
+
+Sections = dict[str, dict[str, Any]]
+Model = TypeVar("Model", bound=BaseModel)
+SECTIONS = ("data", "encoder", "loss", "hardness", "method", "train")
+NAMES = ("model", "criterion", "dataset")
+MAX_BYTES = 1_000_000
+MAX_SEED = 2**63 - 1
+NEIGHBOR_SAMPLERS = ("pyg_lib", "torch_sparse")
+
+
+class Train(BaseModel):
+    """The section ``[train]``.
+
+    Attributes:
+        epochs: How many epochs there are at most.
+        batch_size: How many train pairs a batch has.
+        num_negatives: How many items each pair is contrasted with, where the loss
+            samples them.
+        lr: Adam's learning rate.
+        l2: The weight of the L2 penalty on the embeddings.
+        eval_every: How many epochs lie between two validations.
+        patience: How many validations without a better one end training.
+        sampling: ``user`` draws users in turn and one of their items, ``interaction``
+            each train pair once an epoch.
+        exclude_positives: Never draw what a user has in train as a negative.
+        loader: ``full`` propagates over the whole graph, ``neighbor`` over each batch's
+            sampled neighbourhood.
+        num_neighbors: How many neighbours a node keeps in each hop, -1 for all.
+        num_workers: How many processes sample neighbours, 0 for none.
+        seed: The seed of everything that is random.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    epochs: int = Field(default=2000, ge=1)
+    batch_size: int = Field(default=1024, ge=1)
+    num_negatives: int = Field(default=64, ge=0)
+    lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
+    eval_every: int = Field(default=5, ge=1)
+    patience: int = Field(default=20, ge=1)
+    sampling: Literal["user", "interaction"] = "user"
+    exclude_positives: bool = True
+    loader: Literal["full", "neighbor"] = "full"
+    num_neighbors: list[Annotated[int, Field(ge=-1)]] | None = None
+    num_workers: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+
+
+class Config(BaseModel):
+    """All that determines a run. A key of a section is a constructor's argument.
+
+    Attributes:
+        model: A name of :data:`pyg_advinfonce.registry.MODELS`.
+        criterion: A name of :data:`pyg_advinfonce.registry.LOSSES`.
+        dataset: A data set's name, or a folder.
+        data: Arguments of the data set.
+        encoder: Arguments of the encoder.
+        loss: Arguments of the criterion.
+        hardness: Arguments of :func:`pyg_advinfonce.losses.build_hardness`.
+        method: Further arguments of the model's builder.
+        train: The optimisation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    criterion: str
+    dataset: str
+    data: dict[str, Any] = {}
+    encoder: dict[str, Any] = {}
+    loss: dict[str, Any] = {}
+    hardness: dict[str, Any] = {}
+    method: dict[str, Any] = {}
+    train: Train = Train()
+
+    @classmethod
+    def resolve(
+        cls,
+        model: str,
+        criterion: str | None = None,
+        dataset: str = "simulated",
+        *,
+        preset: str = "default",
+        layers: Iterable[Sections] = (),
+    ) -> Self:
+        """Put a configuration together; later layers win.
+
+        The first layers are the loss's own options, those of the pair of model and
+        loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml``, if
+        there is one, and the preset.
+
+        Args:
+            model: The model's name.
+            criterion: The loss's name (default: the model's first).
+            dataset: The data set's name, or a folder.
+            preset: A name of :data:`pyg_advinfonce.config.PRESETS`.
+            layers: Sections from files and flags. A file may also name its model,
+                criterion and dataset, as a saved configuration does: the same ones.
+
+        Raises:
+            ConfigError: If a name, key or value is wrong.
+            MissingExtraError: If the loader needs a package that is not there.
+        """
+        criterion = criterion or default_loss(model)
+        check_pair(model, criterion)
+        names = {"model": model, "criterion": criterion, "dataset": dataset}
+        own = LOSSES[criterion].options, MODELS[model].losses[criterion]
+        file = packaged(dataset, model, criterion)
+        chosen = preset_settings(preset, model, criterion, dataset)
+        found = cls._merged(names, [*own, file, chosen], [*layers])
+        check_loader(found.train)
+        return found
+
+    @classmethod
+    def _merged(
+        cls,
+        names: Mapping[str, Any],
+        defaults: Iterable[Mapping[str, Any]],
+        layers: Sequence[Mapping[str, Any]],
+        *,
+        chosen: Collection[str] = (),
+    ) -> Self:
+        """Merge sections; only ``layers`` and ``chosen`` count as set in ``train``."""
+        merged: Sections = {name: {} for name in SECTIONS}
+        for layer in [*defaults, *layers]:
+            for name, keys in layer.items():
+                if name in names:
+                    _check_same(name, names[name], keys)
+                elif name != "published":
+                    _check_section(name, keys)
+                    merged[name] |= keys
+        train = validate("train", Train, merged.pop("train"))
+        is_set = {*chosen, *(key for layer in layers for key in layer.get("train", ()))}
+        train = Train.model_construct(is_set, **dict(train))
+        return cls.model_validate({**names, **merged, "train": train})
+
+    def updated(self, sections: Sections) -> Self:
+        """Return a copy with other values of some keys.
+
+        Raises:
+            ConfigError: If a section, key or value is wrong.
+        """
+        names = {key: getattr(self, key) for key in NAMES}
+        own = self.model_dump(exclude_none=True, exclude=set(NAMES))
+        chosen = self.train.model_fields_set
+        return self._merged(names, [own], [sections], chosen=chosen)
+
+    def fitted_to(self, dataset: "Dataset") -> Self:
+        """Return a copy with a smaller batch size if the data does not fill one batch.
+
+        A batch size that was set stays: by a layer of :meth:`resolve`,
+        by :meth:`updated`, by a saved configuration or by :class:`Train` itself.
+        """
+        from pyg_advinfonce.graph import split_edges  # loads torch
+
+        num_pairs = split_edges(dataset.graph, "train").size(1)
+        is_set = "batch_size" in self.train.model_fields_set
+        if is_set or not 0 < num_pairs < self.train.batch_size:
+            return self
+        size = small_batch_size(num_pairs)
+        warnings.warn(
+            f"train.batch_size is {size}, as there are {num_pairs} train pairs",
+            stacklevel=2,
+        )
+        return self.updated({"train": {"batch_size": size}})
+
+    def flat(self) -> dict[str, Any]:
+        """Return what is set by ``section.key``, after the names."""
+        found = self.model_dump(exclude_none=True)
+        names = {name: found.pop(name) for name in NAMES}
+        return names | {f"{s}.{key}": v for s in found for key, v in found[s].items()}
+
+    def save(self, path: Path) -> None:
+        """Write a file of TOML for :meth:`load`, unless it already holds the same."""
+        text = tomli_w.dumps(self.model_dump(exclude_none=True))
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_text(path, text)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a saved configuration.
+
+        Raises:
+            ConfigError: If the file is not one.
+        """
+        saved = read_toml(path)
+        names: dict[str, Any] = {key: saved.get(key) for key in NAMES}
+        for key, name in names.items():
+            if not isinstance(name, str):
+                raise ConfigError(f"{path}: expected a run's configuration, no {key}")
+        try:
+            check_pair(names["model"], names["criterion"])
+            return cls._merged(names, [], [saved])
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+
+def small_batch_size(num_pairs: int) -> int:
+    """Return a power of two of which these train pairs fill four to seven batches.
+
+    A batch has at least two pairs, which are contrasted with each other.
+    """
+    return min(num_pairs, int(2 ** max(1, num_pairs.bit_length() - 3)))
+
+
+def check_loader(train: Train) -> None:
+    """Check that what the loader needs is there, and that it needs what is set.
+
+    Raises:
+        ConfigError: If neighbours are numbered that no one samples.
+        MissingExtraError: If PyG has nothing to sample neighbours with.
+    """
+    if train.loader == "neighbor":
+        if not any(map(find_spec, NEIGHBOR_SAMPLERS)):
+            raise MissingExtraError(
+                "train.loader 'neighbor' needs pyg-lib, see https://data.pyg.org/whl, "
+                "or torch-sparse: pip install --no-build-isolation "
+                "'pyg-advinfonce[sparse]'"
+            )
+    elif train.num_neighbors is not None:
+        raise ConfigError(
+            "train.num_neighbors is for sampled neighbours: set train.loader to "
+            "'neighbor', --loader neighbor"
+        )
+
+
+def _check_same(key: str, name: str, other: object) -> None:
+    if other != name:
+        raise ConfigError(f"the settings are for the {key} '{other}', not for '{name}'")
+
+
+def _check_section(name: str, keys: object) -> None:
+    if name not in SECTIONS:
+        raise unknown("section", name, SECTIONS)
+    if not isinstance(keys, Mapping):
+        raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
+
+
+def packaged(dataset: str, model: str, criterion: str) -> Sections:
+    """Return the settings that come with this package, published numbers included."""
+    return tomllib.loads(_packaged_text(dataset, model, criterion))
+
+
+def published(dataset: str, model: str, criterion: str) -> dict[str, Any]:
+    """Return the paper's numbers and their source, empty if it has none."""
+    return packaged(dataset, model, criterion).get("published", {})
+
+
+def comparable(config: Config) -> dict[str, Any]:
+    """Return the paper's numbers, if the settings are those that come with them."""
+    names = config.dataset, config.model, config.criterion
+    settings = config.model_dump(exclude_none=True)
+    for section, keys in packaged(*names).items():
+        own = settings.get(section, keys)  # "published" is not a setting
+        if any(own.get(key) != value for key, value in keys.items()):
+            return {}
+    return published(*names)
+
+
+def _packaged_text(dataset: str, model: str, criterion: str) -> str:
+    folder = dataset.split(":")[0]
+    if not re.fullmatch(r"\w+", folder):
+        return ""
+    root = resources.files("pyg_advinfonce.config") / "packaged" / folder
+    file = root / f"{model}-{criterion}.toml"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of moderate size.
+
+    Raises:
+        ConfigError: If it is missing, too large or malformed.
+    """
+    try:
+        with path.open("rb") as file:  # some files have no size before they are read
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes, not a config")
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+def parse_assignment(text: str) -> Sections:
+    """Turn ``section.key=value`` into a layer; a value is TOML, else a string.
+
+    Raises:
+        ConfigError: If the text has another form.
+    """
+    match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", text, re.DOTALL)
+    if match is None:
+        raise ConfigError(
+            f"--set wants section.key=value, e.g. loss.tau=0.28 (got '{text}')"
+        )
+    section, key, value = match.groups()
+    if section not in SECTIONS:
+        raise unknown("section", section, SECTIONS)
+    return {section: {key: _parse_value(value)}}
+
+
+def _parse_value(text: str) -> object:
+    with suppress(ValueError, RecursionError):
+        found = tomllib.loads(f"value = {text}")
+        if list(found) == ["value"]:
+            return found["value"]
+    with suppress(ValueError):  # what TOML does not take for a number: .5
+        return float(text)
+    return {"True": True, "False": False}.get(text, text)
+
+
+def check_options(
+    section: str,
+    target: Callable[..., Any],
+    options: Mapping[str, Any],
+    *,
+    given: Collection[str] = (),
+) -> dict[str, Any]:
+    """Check a section against the keyword arguments of what it configures.
+
+    Args:
+        section: The section's name, for the message.
+        target: A class or function with annotated arguments.
+        options: The section.
+        given: Arguments that are no keys of the section, as they are given elsewhere.
+
+    Returns:
+        The options, converted to the annotated types.
+
+    Raises:
+        ConfigError: If a key is unknown or a value has the wrong type.
+    """
+    function = target.__init__ if inspect.isclass(target) else target
+    hints = inspect.get_annotations(function, eval_str=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], None)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not parameter.empty and name in hints
+        if name not in given
+    }
+    settings = ConfigDict(extra="forbid", strict=True)
+    model = create_model(section, __config__=settings, **fields)
+    found = validate(section, model, dict(options))
+    return {name: getattr(found, name) for name in options}
+
+
+@contextmanager
+def naming(
+    section: str, target: Callable[..., Any], **others: Callable[..., Any]
+) -> Iterator[None]:
+    """Let what a constructor says of its argument ``tau`` speak of ``loss.tau``.
+
+    Args:
+        section: The section that configures it, here ``loss``.
+        target: The constructor.
+        **others: What else is called, by the section that configures it.
+
+    Raises:
+        ConfigError: If the constructor raises a ``ValueError`` that is not ours.
+    """
+    try:
+        yield
+    except AdvInfoNCEError:
+        raise
+    except ValueError as error:
+        message = str(error)
+        for name, called in {section: target, **others}.items():
+            if message.split(" ")[0] in inspect.signature(called).parameters:
+                raise ConfigError(f"{name}.{message}") from error
+        raise ConfigError(f"{section}: {message}") from error
+
+
+def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:
+    """Make a model of a section's values.
+
+    Raises:
+        ConfigError: If a key is unknown or a value illegal; the message names the key.
+    """
+    for key in values:
+        if key not in model.model_fields:
+            raise _unknown_key(section, key, model.model_fields)
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError(f"{section}.{_first_line(error)}") from error
+
+
+def _unknown_key(section: str, key: str, known: Iterable[str]) -> ConfigError:
+    names = list(known)
+    close = get_close_matches(key, names, n=1, cutoff=0.5)
+    hint = f", did you mean '{section}.{close[0]}'?" if close else ";"
+    keys = ", ".join(names) or "no keys in this run"
+    return ConfigError(f"unknown key '{section}.{key}'{hint} [{section}] has {keys}")
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg'].lower()} (got {first['input']!r:.80})"

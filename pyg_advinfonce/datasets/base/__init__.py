@@ -1,0 +1,63 @@
+"""What every data set is made from: split files, processed graphs, descriptions."""
+
+from pyg_advinfonce.datasets.base.description import (
+    Summary,
+    content_hash,
+    count_pairs,
+    describe,
+    summarize,
+)
+from pyg_advinfonce.datasets.base.processed import (
+    FORMAT_VERSION,
+    Processed,
+    file_sha256,
+    load_or_build,
+    process,
+)
+from pyg_advinfonce.datasets.base.split_files import (
+    ITEM_IDS,
+    NOT_CANDIDATE,
+    SPLIT_OF_FILE,
+    USER_IDS,
+    IdList,
+    Ids,
+    RawFile,
+    SplitPairs,
+    distinct_pairs,
+    is_integer_id,
+    is_printable_id,
+    pair_keys,
+    parse_files,
+    raw_ids_text,
+    read_files,
+    split_of_file,
+)
+
+__all__ = [
+    "FORMAT_VERSION",
+    "ITEM_IDS",
+    "NOT_CANDIDATE",
+    "SPLIT_OF_FILE",
+    "USER_IDS",
+    "IdList",
+    "Ids",
+    "Processed",
+    "RawFile",
+    "SplitPairs",
+    "Summary",
+    "content_hash",
+    "count_pairs",
+    "describe",
+    "distinct_pairs",
+    "file_sha256",
+    "is_integer_id",
+    "is_printable_id",
+    "load_or_build",
+    "pair_keys",
+    "parse_files",
+    "process",
+    "raw_ids_text",
+    "read_files",
+    "split_of_file",
+    "summarize",
+]

@@ -1,0 +1,96 @@
+"""What is said about a data set beside every result: counts, oddities and a hash."""
+
+from hashlib import sha256
+from typing import TypedDict
+
+import numpy as np
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.datasets.base.split_files import Ids, pair_keys
+from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
+
+
+class Summary(TypedDict):
+    """Counts; ``overlaps`` counts the pairs that two splits share."""
+
+    users: int
+    items: int
+    candidate_items: int
+    pairs: dict[str, int]
+    users_without_train: int
+    items_without_train: int
+    users_with_all_items: int
+    overlaps: dict[str, int]
+    duplicates_merged: dict[str, int]
+
+
+def content_hash(graph: HeteroData) -> str:
+    """Return the sha256 of everything that training and evaluation read."""
+    digest = sha256(f"{num_nodes(graph)}".encode())
+    for name in ["train", *sorted(split_names(graph))]:
+        pairs = split_edges(graph, name).contiguous().numpy().astype("<i8")
+        digest.update(f"{name} {pairs.shape[1]}".encode())
+        digest.update(pairs.tobytes())
+    mask = graph[ITEM].get("candidate_mask")
+    if mask is not None:
+        digest.update(b"candidate_mask" + mask.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def describe(graph: HeteroData, name: str, digest: str) -> str:
+    """Return the fingerprint: one line of counts and the start of the hash."""
+    num_users, num_items = num_nodes(graph)
+    splits = ", ".join(f"{split} {n:,}" for split, n in count_pairs(graph).items())
+    return (
+        f"{name}: {num_users:,} users, {num_items:,} items, {splits}, "
+        f"sha256 {digest[:12]}"
+    )
+
+
+def count_pairs(graph: HeteroData) -> dict[str, int]:
+    """Return the number of pairs of every split, train first."""
+    names = ["train", *split_names(graph)]
+    return {name: split_edges(graph, name).size(1) for name in names}
+
+
+def summarize(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
+    """Return the counts that tell whether data is what one thinks it is."""
+    num_users, num_items = num_nodes(graph)
+    users, items = split_edges(graph, "train").numpy()
+    _, degrees = np.unique(users, return_counts=True)
+    mask = graph[ITEM].get("candidate_mask")
+    return {
+        "users": num_users,
+        "items": num_items,
+        "candidate_items": num_items if mask is None else int(mask.sum()),
+        "pairs": count_pairs(graph),
+        "users_without_train": num_users - len(degrees),
+        "items_without_train": num_items - len(np.unique(items)),
+        "users_with_all_items": int((degrees == num_items).sum()),
+        "overlaps": _overlaps(graph),
+        "duplicates_merged": duplicates,
+    }
+
+
+def _overlaps(graph: HeteroData) -> dict[str, int]:
+    """Count the pairs that train, or valid, shares with what is held out from it."""
+    keys = {n: _keys(graph, n) for n in ["train", *split_names(graph)]}
+    return {
+        f"{seen}/{held_out}": _count_shared(keys[seen], keys[held_out])
+        for seen in ("train", "valid")
+        for held_out in keys
+        if seen in keys and held_out not in ("train", seen)
+    }
+
+
+def _keys(graph: HeteroData, name: str) -> Ids:
+    pairs: Ids = split_edges(graph, name).numpy()
+    return pair_keys(pairs)
+
+
+def _count_shared(many: Ids, few: Ids) -> int:
+    """Count the numbers of one sorted array that are in another."""
+    if not many.size:
+        return 0
+    place = np.searchsorted(many, few).clip(max=len(many) - 1)
+    return int((many[place] == few).sum())

@@ -1,0 +1,201 @@
+"""Processed graphs and their cache: plain tensors, never pickled objects."""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.datasets.base.description import Summary, content_hash, summarize
+from pyg_advinfonce.datasets.base.split_files import IdList, SplitPairs
+from pyg_advinfonce.errors import DataError, DataWarning
+from pyg_advinfonce.files import whole_file
+from pyg_advinfonce.graph import (
+    ITEM,
+    USER,
+    RawIds,
+    build_graph,
+    num_nodes,
+    split_edges,
+    split_names,
+)
+
+FORMAT_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A graph, with what took time to find out about it."""
+
+    graph: HeteroData
+    summary: Summary
+    digest: str
+
+
+def default_cache_dir() -> Path:
+    """Return this library's folder in the user's cache folder."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        base = Path("~/.cache").expanduser()
+    return base / "pyg_advinfonce"
+
+
+def load_or_build(
+    cache_dir: Path | None, key: str, build: Callable[[], Processed]
+) -> Processed:
+    """Return the processed data of a key, built if it is not there yet.
+
+    Args:
+        cache_dir: Where processed data is kept (default: in the user's cache folder).
+        key: A hash of all that the data is made from.
+        build: Makes it.
+    """
+    folder = cache_dir or _user_folder()
+    if folder is None:
+        return build()
+    path = folder / f"{key[:32]}.pt"
+    cached = load_cached(path, key)
+    if cached is None:
+        cached = build()
+        save_cached(path, key, cached)
+    return cached
+
+
+def _user_folder() -> Path | None:
+    try:
+        return default_cache_dir()
+    except RuntimeError as error:
+        message = f"no cache folder ({error}): choose one by --cache-dir"
+        warnings.warn(message, DataWarning, stacklevel=5)
+        return None
+
+
+def load_cached(path: Path, key: str) -> Processed | None:
+    """Return what was saved, or None if there is nothing that can be used.
+
+    Pickled objects are refused, so a foreign file cannot run code. A file that is
+    damaged or from another version is warned about.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return _unpack(_read(path), key)
+    except Exception as error:  # a damaged file can fail in any way
+        reason = str(error).splitlines()[0][:80] if str(error) else repr(error)
+        warnings.warn(
+            f"{path}: the cached data is damaged or stale and is rebuilt ({reason})",
+            DataWarning,
+            stacklevel=4,
+        )
+        return None
+
+
+def _read(path: Path) -> dict[str, object]:
+    with warnings.catch_warnings():  # what torch says of foreign files: we say more
+        warnings.simplefilter("ignore")
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    return cast("dict[str, object]", payload)
+
+
+def save_cached(path: Path, key: str, processed: Processed) -> None:
+    """Save for the next time; a folder that cannot be written to is warned about."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as unfinished:
+            torch.save(_pack(processed, key), unfinished)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        warnings.warn(
+            f"{path.parent}: the processed data cannot be cached ({reason}); choose "
+            "another folder by --cache-dir",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _pack(processed: Processed, key: str) -> dict[str, object]:
+    graph = processed.graph
+    num_users, num_items = num_nodes(graph)
+    return {
+        "format": FORMAT_VERSION,
+        "key": key,
+        "num_users": num_users,
+        "num_items": num_items,
+        "pairs": {n: split_edges(graph, n).int() for n in _all_splits(graph)},
+        "candidate_mask": graph[ITEM].get("candidate_mask"),
+        "user_ids": graph[USER].get("raw_id"),
+        "item_ids": graph[ITEM].get("raw_id"),
+        "summary": processed.summary,
+        "digest": processed.digest,
+    }
+
+
+def _all_splits(graph: HeteroData) -> list[str]:
+    return ["train", *split_names(graph)]
+
+
+def _unpack(payload: dict[str, object], key: str) -> Processed:
+    if payload["format"] != FORMAT_VERSION or payload["key"] != key:
+        raise DataError(f"expected format {FORMAT_VERSION}, got {payload['format']}")
+    pairs = dict(cast("dict[str, Tensor]", payload["pairs"]))
+    graph = build_graph(
+        pairs.pop("train"),
+        num_users=cast("int", payload["num_users"]),
+        num_items=cast("int", payload["num_items"]),
+        splits=pairs,
+        candidate_mask=cast("Tensor | None", payload["candidate_mask"]),
+        user_ids=cast("RawIds | None", payload["user_ids"]),
+        item_ids=cast("RawIds | None", payload["item_ids"]),
+    )
+    digest = content_hash(graph)
+    if digest != payload["digest"]:
+        raise DataError("its content has changed")
+    return Processed(graph, cast("Summary", payload["summary"]), digest)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's content, read piece by piece.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    digest = sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(2**20):
+                digest.update(piece)
+    except OSError as error:
+        reason = error.strerror
+        raise DataError(f"{path}: expected a readable file ({reason})") from None
+    return digest.hexdigest()
+
+
+def process(raw: SplitPairs) -> Processed:
+    """Build the graph of a division into splits.
+
+    Raises:
+        GraphError: If an index is out of range.
+    """
+    splits = {name: torch.from_numpy(pairs) for name, pairs in raw.pairs.items()}
+    mask = raw.candidate_mask
+    graph = build_graph(
+        splits.pop("train"),
+        num_users=raw.num_users,
+        num_items=raw.num_items,
+        splits=splits,
+        candidate_mask=None if mask is None else torch.from_numpy(mask),
+        user_ids=_as_raw_id(raw.user_ids),
+        item_ids=_as_raw_id(raw.item_ids),
+    )
+    return Processed(graph, summarize(graph, raw.duplicates), content_hash(graph))
+
+
+def _as_raw_id(ids: IdList | None) -> RawIds | None:
+    return torch.from_numpy(ids) if isinstance(ids, np.ndarray) else ids

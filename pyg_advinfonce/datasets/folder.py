@@ -1,0 +1,153 @@
+"""A folder of split files as a PyG data set of one user-item graph."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from torch_geometric.data import HeteroData, InMemoryDataset
+
+from pyg_advinfonce.datasets.base import (
+    FORMAT_VERSION,
+    Processed,
+    RawFile,
+    Summary,
+    describe,
+    load_or_build,
+    parse_files,
+    process,
+)
+from pyg_advinfonce.datasets.published import Published, RawFolder
+from pyg_advinfonce.datasets.splits import split_off_valid
+from pyg_advinfonce.errors import ConfigError, DataWarning
+
+__all__ = ["DataWarning", "Dataset", "InteractionDataset", "Summary"]
+
+
+class Dataset(Protocol):
+    """What a run needs of its data."""
+
+    @property
+    def graph(self) -> HeteroData:
+        """The user-item graph, as :mod:`pyg_advinfonce.graph` describes it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Counts and a hash of the content, in one line."""
+
+    def summary(self) -> Summary:
+        """Counts by name."""
+
+
+class InteractionDataset(InMemoryDataset):
+    """Implicit feedback from a folder of split files ``user item item ...``.
+
+    The folder is ``<root>/<name>/raw``, ``<root>/<name>`` or, for a published data
+    set, the folder's published name under ``root``. Nothing is written there: the
+    processed graph is cached elsewhere, under the hash of what it was made from.
+
+    Args:
+        root: The folder that holds the data sets' folders.
+        name: The data set's name.
+        cache_dir: Where processed data is kept (default: in the user's cache folder).
+        valid_fraction: The share of the train pairs that becomes the split ``valid``
+            where the folder has no ``valid.txt``.
+        seed: Decides which pairs those are.
+
+    Raises:
+        DatasetNotFoundError: If a file is missing.
+        DatasetIntegrityError: If a published file has another content.
+        DataError: If a file's content is wrong.
+        ConfigError: If there is neither ``valid.txt`` nor ``valid_fraction``.
+    """
+
+    published: ClassVar[Published | None] = None
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        cache_dir: Path | None = None,
+        valid_fraction: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not name or Path(name).name != name:
+            raise ConfigError(f"expected a folder's name without slashes, got '{name}'")
+        super().__init__(str(root))
+        self.name, self.valid_fraction, self.seed = name, valid_fraction, seed
+        self.cache_dir = cache_dir
+        folder = RawFolder(Path(root), name, self.published)
+        files = folder.read(needs_valid=valid_fraction is None)
+        self.folder = files["train.txt"].path.parent
+        if "valid.txt" in files and valid_fraction is not None:
+            self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
+        if self.published is not None:
+            self.published.check_files(files)
+        self._processed = self._load_or_build(files)
+        self._data = self._processed.graph
+        self._warn_of_oddities()
+
+    @property
+    def graph(self) -> HeteroData:
+        """The user-item graph."""
+        return self._processed.graph
+
+    @property
+    def fingerprint(self) -> str:
+        """Counts and the start of the content's sha256, in one line."""
+        return describe(self.graph, self.name, self._processed.digest)
+
+    def summary(self) -> Summary:
+        """Return counts of users, items and pairs, and of what is odd about them."""
+        return self._processed.summary.copy()
+
+    @property
+    def raw_dir(self) -> str:
+        return str(self.folder)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.fingerprint})"
+
+    def _load_or_build(self, files: Mapping[str, RawFile]) -> Processed:
+        key = self._cache_key(files)
+        return load_or_build(self.cache_dir, key, lambda: self._build(files))
+
+    def _cache_key(self, files: Mapping[str, RawFile]) -> str:
+        split_off = None if "valid.txt" in files else (self.valid_fraction, self.seed)
+        known = self.published and (self.published.num_users, self.published.num_items)
+        hashes = sorted((name, file.sha256) for name, file in files.items())
+        options = (FORMAT_VERSION, split_off, known, hashes)
+        return sha256(repr(options).encode()).hexdigest()
+
+    def _build(self, files: Mapping[str, RawFile]) -> Processed:
+        known = self.published
+        raw = parse_files(
+            files,
+            num_users=known.num_users if known else None,
+            num_items=known.num_items if known else None,
+        )
+        pairs = dict(raw.pairs)
+        if "valid" not in pairs and self.valid_fraction is not None:
+            train, valid = split_off_valid(
+                pairs["train"], self.valid_fraction, self.seed
+            )
+            tests = {n: p for n, p in pairs.items() if n != "train"}
+            pairs = {"train": train, "valid": valid, **tests}
+        return process(replace(raw, pairs=pairs))
+
+    def _warn_of_oddities(self) -> None:
+        summary = self._processed.summary
+        known_overlaps: Mapping[str, int] = {}
+        if self.published is not None:
+            known_overlaps = self.published.overlaps
+            self.published.check_counts(summary["pairs"], self.name)
+        for splits, count in summary["overlaps"].items():
+            if count not in (0, known_overlaps.get(splits)):
+                one, other = splits.split("/")
+                self._warn(f"{self.name}: {count:,} pairs are in {one} and in {other}")
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(message, DataWarning, stacklevel=4)

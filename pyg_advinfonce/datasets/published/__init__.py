@@ -1,0 +1,33 @@
+"""The published data sets: records, download, verification."""
+
+from pyg_advinfonce.datasets.published.archive import raw_files
+from pyg_advinfonce.datasets.published.check import FileCheck, Stock, inventory, verify
+from pyg_advinfonce.datasets.published.fetch import FetchWatcher, fetch
+from pyg_advinfonce.datasets.published.owners import SOURCES
+from pyg_advinfonce.datasets.published.place import RawFolder, find_folder, is_table
+from pyg_advinfonce.datasets.published.record import (
+    Published,
+    PublishedFile,
+    Terms,
+    known_set,
+    recognise,
+)
+
+__all__ = [
+    "SOURCES",
+    "FetchWatcher",
+    "FileCheck",
+    "Published",
+    "PublishedFile",
+    "RawFolder",
+    "Stock",
+    "Terms",
+    "fetch",
+    "find_folder",
+    "inventory",
+    "is_table",
+    "known_set",
+    "raw_files",
+    "recognise",
+    "verify",
+]

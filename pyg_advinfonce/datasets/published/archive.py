@@ -1,0 +1,163 @@
+"""Owners' files, read from a folder or from an untrusted archive."""
+
+import lzma
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from pyg_advinfonce.errors import DataError, DatasetNotFoundError
+
+MAX_MEMBERS = 10_000
+MAX_BYTES = 8 * 2**30
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a file is a zip or tar archive."""
+    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+
+
+def extract_files(archive: Path, names: Collection[str], into: Path) -> dict[str, Path]:
+    """Write the files of these names, whatever their folders, into a folder.
+
+    All members are looked at before anything is written: an absolute path, one with
+    ``..``, a link, a device, too many members or too large ones refuse the archive.
+
+    Args:
+        archive: A zip or tar file, the latter compressed in any of the usual ways.
+        names: The names of the files that are wanted.
+        into: The folder to write to.
+
+    Returns:
+        The path of each file that was found, by its name.
+
+    Raises:
+        DataError: If the archive is damaged or unsafe or has a wanted name twice.
+    """
+    with _archive_errors(archive):
+        if zipfile.is_zipfile(archive):
+            return _extract_zip(archive, names, into)
+        return _extract_tar(archive, names, into)
+
+
+def _extract_zip(path: Path, names: Collection[str], into: Path) -> dict[str, Path]:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        check = _Check(path, names)
+        for member in members:
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            check.add(member.filename, member.file_size, is_plain=plain)
+        found = {}
+        for name, full in check.wanted.items():
+            with archive.open(full) as source:
+                found[name] = _write(source, into / name)
+        return found
+
+
+def _extract_tar(path: Path, names: Collection[str], into: Path) -> dict[str, Path]:
+    with tarfile.open(path) as archive:
+        check = _Check(path, names)
+        for member in archive:
+            plain = member.isreg() or member.isdir()
+            check.add(member.name, member.size, is_plain=plain)
+        found = {}
+        for name, full in check.wanted.items():
+            source = archive.extractfile(full)
+            if source is not None:
+                found[name] = _write(source, into / name)
+        return found
+
+
+class _Check:
+    """Judges an archive's members one by one and remembers which are wanted."""
+
+    def __init__(self, archive: Path, names: Collection[str]) -> None:
+        self._archive, self._names = archive, names
+        self._count = self._bytes = 0
+        self.wanted: dict[str, str] = {}
+
+    def add(self, full: str, size: int, *, is_plain: bool) -> None:
+        self._count, self._bytes = self._count + 1, self._bytes + size
+        if self._count > MAX_MEMBERS or self._bytes > MAX_BYTES:
+            self._refuse(f"more than {MAX_MEMBERS:,} members or {MAX_BYTES:,} bytes")
+        name = PurePosixPath(full.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or full[1:2] == ":":
+            self._refuse(f"the member {full[:80]!r} outside of it")
+        if not is_plain:
+            self._refuse(f"the member {full[:80]!r}, a link or a device")
+        if name.name in self._names and not full.endswith("/"):
+            if name.name in self.wanted:
+                self._refuse(f"{name.name} twice")
+            self.wanted[name.name] = full
+
+    def _refuse(self, what: str) -> None:
+        raise DataError(f"{self._archive}: expected a plain archive, found {what}")
+
+
+def _write(source: IO[bytes], path: Path) -> Path:
+    """Copy a member; the archive's reader gives no more bytes than it declares."""
+    with path.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    return path
+
+
+@contextmanager
+def _archive_errors(archive: Path) -> Iterator[None]:
+    damaged = (
+        *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
+        *(RuntimeError, NotImplementedError, ValueError, OSError),
+    )
+    try:
+        yield
+    except DataError:
+        raise
+    except damaged as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{archive}: expected a whole archive ({reason})") from error
+
+
+@contextmanager
+def raw_files(raw: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
+    """Give the paths of a source's files while the block runs.
+
+    Args:
+        raw: A folder that holds them, at any depth, or a zip or tar archive.
+        names: The files' names.
+
+    Raises:
+        DatasetNotFoundError: If one is missing, or there is nothing at the path.
+        DataError: If the archive is damaged or unsafe.
+    """
+    if raw.is_file() and is_archive(raw):
+        with tempfile.TemporaryDirectory(prefix="advnce-") as folder:
+            yield _complete(raw, extract_files(raw, names, Path(folder)), names)
+    else:
+        found = {name: path for name in names for path in _places(raw, name)}
+        yield _complete(raw, found, names)
+
+
+def _places(raw: Path, name: str) -> list[Path]:
+    """Return the place of a file, the one nearest to the top."""
+    if (raw / name).is_file():
+        return [raw / name]
+    found = sorted(raw.rglob(name), key=lambda path: (len(path.parts), path))
+    return [path for path in found if path.is_file()][:1]
+
+
+def _complete(
+    raw: Path, found: Mapping[str, Path], names: Sequence[str]
+) -> Mapping[str, Path]:
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DatasetNotFoundError(
+            f"{raw}: expected a folder or archive that holds {', '.join(names)}, "
+            f"{', '.join(missing)} not found"
+        )
+    return found

@@ -1,0 +1,149 @@
+"""Where a data set's files lie, and what to say if they are not there."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyg_advinfonce.datasets.base import (
+    SPLIT_OF_FILE,
+    RawFile,
+    read_files,
+    split_of_file,
+)
+from pyg_advinfonce.datasets.published.record import Published
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DatasetNotFoundError,
+    UnknownNameError,
+)
+from pyg_advinfonce.registry import DATASETS, unknown
+
+
+@dataclass(frozen=True)
+class RawFolder:
+    """The folder of a data set: the first of several places that has its files.
+
+    Args:
+        root: The folder that holds the data sets' folders.
+        name: The data set's name: ``<root>/<name>/raw`` and ``<root>/<name>``.
+        published: What is known of it; its folder's name is the last place.
+    """
+
+    root: Path
+    name: str
+    published: Published | None = None
+
+    def find(self) -> Path:
+        """Return the first place with a train file, else the first with any split.
+
+        Raises:
+            DatasetNotFoundError: If there is none.
+        """
+        place = self.first_place()
+        if place is None:
+            raise self._missing("train.txt", *self.places)
+        return place
+
+    @property
+    def places(self) -> list[Path]:
+        """Where the files may lie, the first choice first."""
+        places = [self.root / self.name / "raw", self.root / self.name]
+        if self.published is not None:
+            places.append(self.root / self.published.folder)
+        return places
+
+    def first_place(self) -> Path | None:
+        """Return what :meth:`find` returns, or None."""
+        for names in (("train.txt",), tuple(SPLIT_OF_FILE)):
+            for place in self.places:
+                if any((place / name).is_file() for name in names):
+                    return place
+        return None
+
+    def read(self, *, needs_valid: bool) -> dict[str, RawFile]:
+        """Read the files by name; train, a test and, if it is needed, valid are there.
+
+        Raises:
+            DatasetNotFoundError: If a file is missing.
+            ConfigError: If ``valid.txt`` is missing in a folder of unknown origin.
+        """
+        folder = self.find()
+        files = read_files(folder)
+        if "train.txt" not in files:
+            raise self._missing("train.txt", folder)
+        if needs_valid and "valid.txt" not in files:
+            raise self._without_valid(folder)
+        if not _has_test(files):
+            raise self._missing("test.txt or test_ood.txt", folder)
+        return files
+
+    def _without_valid(self, folder: Path) -> Exception:
+        if self.published is not None:
+            return self._missing("valid.txt", folder)
+        return ConfigError(
+            f"{folder} has no valid.txt: add one, or split it off the train pairs by "
+            "--valid-fraction 0.1"
+        )
+
+    def _missing(self, file: str, *places: Path) -> DatasetNotFoundError:
+        looked = ", ".join(dict.fromkeys(str(place) for place in places))
+        advice = "put the split files there (one user a line: user item item ...)"
+        if self.published is not None:
+            advice = (
+                f"put the split files there, published at {self.published.url}, e.g. "
+                f"by `advnce data fetch {self.name}`"
+            )
+        return DatasetNotFoundError(
+            f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "
+            "or name another root by --data-root"
+        )
+
+
+def _has_test(names: Collection[str]) -> bool:
+    return bool({split_of_file(name) for name in names} - {"train", "valid", None})
+
+
+_TABLES = (".csv", ".tsv", ".parquet")
+
+
+def is_table(data: str) -> bool:
+    """Return whether the text names a table that is there; split files are none."""
+    suffix = Path(data).suffix.lower()
+    return suffix in _TABLES and _is_file(Path(data))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name too long for the system, a null byte
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def find_folder(data: str, root: Path) -> Path:
+    """Return the folder under root, or at the path, that the text names."""
+    is_bare = bool(data) and Path(data).name == data
+    if is_bare and _is_folder(root / data):
+        return root / data
+    if data and _is_folder(Path(data)):
+        return Path(data).resolve()
+    if data and _is_file(Path(data)):
+        raise ConfigError(
+            f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
+            ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
+        )
+    if Path(data).suffix.lower() in _TABLES:
+        raise DatasetNotFoundError(f"{data}: no such file")
+    if data and not is_bare:
+        raise DatasetNotFoundError(f"{data}: no such folder or table, seen from here")
+    known = unknown("data set", data, DATASETS)
+    raise UnknownNameError(
+        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
+        "or of a table (.csv, .tsv, .parquet)"
+    )

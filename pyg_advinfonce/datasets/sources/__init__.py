@@ -1,1 +1,0 @@
-"""Builders of the published data sets from what their owners publish."""

@@ -1,0 +1,144 @@
+"""How interactions are to be divided into train, valid and test."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import unknown
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "random": {"valid_fraction": 0.1, "test_fraction": 0.1, "seed": 0},
+    "leave-last": {},
+    "time": {"valid_fraction": 0.1, "test_fraction": 0.1},
+    "popularity-shift": {
+        "valid_fraction": 0.1,
+        "test_fraction": 0.1,
+        "gammas": [200.0, 10.0, 2.0],
+        "mode": "exact",
+        "num_groups": 50,
+        "seed": 0,
+    },
+}
+"""The options of each split."""
+
+TIMED = ("leave-last", "time")
+"""The splits that need the times of the interactions."""
+
+MODES = ("exact", "notebook")
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How to divide interactions; what a split does not use may not be given.
+
+    - ``random``: any pair is equally likely to be held out; every user keeps one.
+    - ``leave-last``: a user's last pair is test, the one before it valid, where the
+      user has three pairs or more.
+    - ``time``: the latest pairs of all are test, those before them valid.
+    - ``popularity-shift``: a test for every gamma, in which the most popular items are
+      gamma times as frequent as the least popular; see
+      :func:`~pyg_advinfonce.datasets.splits.popularity_shift`.
+
+    Args:
+        split: One of these four.
+        valid_fraction: The share of all pairs that becomes valid (default: 0.1).
+        test_fraction: The share of all pairs that becomes test, or each of the tests
+            (default: 0.1).
+        gammas: The tests of ``popularity-shift``, in the order in which they are drawn
+            (default: 200, 10, 2).
+        mode: ``exact`` (default) or ``notebook``, of ``popularity-shift``.
+        num_groups: The groups of items of like popularity there (default: 50).
+        seed: The same seed gives the same split (default: 0).
+
+    Raises:
+        ConfigError: If a value is out of range or has no effect.
+        UnknownNameError: If there is no such split or mode.
+    """
+
+    split: str = "random"
+    valid_fraction: float | None = None
+    test_fraction: float | None = None
+    gammas: tuple[float, ...] | None = None
+    mode: str | None = None
+    num_groups: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in DEFAULTS:
+            raise unknown("split", self.split, DEFAULTS)
+        known = DEFAULTS[self.split]
+        for name, value in asdict(self).items():
+            # Every data set has a seed: it is no error where nothing is drawn.
+            if value is not None and name not in (*known, "split", "seed"):
+                raise ConfigError(
+                    f"{name} has no effect on the split '{self.split}': leave it out "
+                    f"(its options: {', '.join(known) or 'none'})"
+                )
+        self._check_values()
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """The options that decide the outcome, defaults included, as JSON has them."""
+        known = DEFAULTS[self.split]
+        chosen = {name: getattr(self, name) for name in known}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        used = {"split": self.split, **known, **given}
+        if "gammas" in used:
+            used["gammas"] = [float(gamma) for gamma in used["gammas"]]
+        return used
+
+    def _check_values(self) -> None:
+        seed = 0 if self.seed is None else self.seed
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ConfigError(f"seed must be an integer, zero or more (got {seed!r})")
+        if self.split == "popularity-shift":
+            _check_shift(self)
+        if "test_fraction" in DEFAULTS[self.split]:
+            _check_shares(self.used)
+
+
+def parse_gammas(text: str) -> tuple[float, ...]:
+    """Read ``200,10,2``.
+
+    Raises:
+        ConfigError: If the text has another form.
+    """
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise ConfigError(
+            f"gammas wants numbers like 200,10,2 (got '{text}')"
+        ) from None
+
+
+def _check_shares(used: Mapping[str, Any]) -> None:
+    valid, test = used["valid_fraction"], used["test_fraction"]
+    tests = len(used.get("gammas", [test]))
+    are_shares = all(_is_number(share) and 0 < share < 1 for share in (valid, test))
+    if not are_shares or valid + tests * test > 1 - 1e-9:
+        raise ConfigError(
+            "valid_fraction and test_fraction must be positive and leave some pairs to "
+            f"train (got {valid} and {test} for {tests} tests)"
+        )
+
+
+def _check_shift(options: SplitOptions) -> None:
+    gammas, mode, groups = options.gammas, options.mode, options.num_groups
+    if gammas is not None and not _are_gammas(gammas):
+        raise ConfigError(
+            f"gammas must be different numbers from 1 on (got {list(gammas)})"
+        )
+    if mode is not None and mode not in MODES:
+        raise unknown("mode", str(mode), MODES)
+    if groups is not None and not (type(groups) is int and groups >= 2):
+        raise ConfigError(f"num_groups must be an integer from 2 on (got {groups!r})")
+
+
+def _are_gammas(gammas: tuple[float, ...]) -> bool:
+    fine = all(_is_number(gamma) and 1 <= gamma < 1e6 for gamma in gammas)
+    return fine and bool(gammas) and len({f"{g:g}" for g in gammas}) == len(gammas)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,10 @@
+"""Ranking metrics on held-out splits."""
+
+from pyg_advinfonce.evaluation.evaluator import Evaluator, UserMetrics
+from pyg_advinfonce.evaluation.ranking import CandidateRanking
+
+__all__ = [
+    "CandidateRanking",
+    "Evaluator",
+    "UserMetrics",
+]

@@ -1,0 +1,211 @@
+"""Evaluation of embeddings on a held-out split."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.metrics.link_pred import LinkPredMetricData
+from torch_geometric.utils import cumsum
+
+from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.evaluation.ranking import SplitRanking
+from pyg_advinfonce.evaluation.top_items import Ties
+from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
+
+
+@dataclass(frozen=True)
+class UserMetrics:
+    """What each ranked user of a split got.
+
+    Attributes:
+        split: The split.
+        user: The users, ascending ``[N]``.
+        values: By metric, ``recall@20`` and so on: a value a user ``[N]``.
+    """
+
+    split: str
+    user: Tensor
+    values: Mapping[str, Tensor]
+
+    def means(self) -> dict[str, float]:
+        """Return the means over users, ``{"valid/recall@20": ..., ...}``."""
+        sums = torch.stack([value.sum() for value in self.values.values()])
+        means: list[float] = (sums / len(self.user)).tolist()
+        return {f"{self.split}/{n}": v for n, v in zip(self.values, means, strict=True)}
+
+
+def metrics_at(cutoffs: Sequence[int], data: LinkPredMetricData) -> dict[str, Tensor]:
+    """Return recall, NDCG, hit ratio, precision and MRR of ranked lists, by cutoff.
+
+    They are, bit for bit, what PyG's metrics of these names sum up. A user without
+    labels has 0 in all of them.
+
+    Args:
+        cutoffs: The lengths ``k`` at which the lists are cut.
+        data: Lists ``[N, L]`` and the users' labels; a padding must be no one's label,
+            nor -1, which PyG takes for an item of another list.
+
+    Returns:
+        ``recall@20`` and so on: a value a user ``[N]``.
+    """
+    count = data.label_count  # [N]
+    dtype, device = torch.get_default_dtype(), count.device
+    found: dict[str, Tensor] = {}
+    for k in cutoffs:
+        hit = data.pred_rel_mat[:, :k]  # [N, min(k, L)]
+        rank = torch.arange(1, hit.size(1) + 1, device=device)
+        # On the CPU: the same bits for every device.
+        discount = torch.arange(2, k + 2, dtype=dtype, device="cpu").log2()
+        best = cumsum(1.0 / discount).to(device)  # of 0 to k labels
+        gain = (hit / discount[: hit.size(1)].to(device)).sum(-1)
+        found[f"recall@{k}"] = hit.sum(-1) / count.clamp(min=1)
+        found[f"ndcg@{k}"] = gain / best[count.clamp(min=1, max=k)]
+        found[f"hr@{k}"] = hit.any(-1).to(dtype)
+        found[f"precision@{k}"] = hit.sum(-1) / k
+        found[f"mrr@{k}"] = (hit / rank).amax(-1)
+    return found
+
+
+class Evaluator:
+    r"""Ranks all candidates for the users of a held-out split (methods.md 6.3).
+
+    A user's score for an item is the dot product of their embeddings, in float32. With
+    :math:`T_u` the user's positives in the split and :math:`r` running over the ranks
+    up to :math:`k` that hold one of them,
+
+    .. math::
+        \mathrm{Recall} = \frac{\sum_r 1}{|T_u|}, \qquad
+        \mathrm{NDCG} = \frac{\sum_r 1 / \log_2(r + 1)}
+        {\sum_{s=1}^{\min(|T_u|, k)} 1 / \log_2(s + 1)}, \qquad
+        \mathrm{Precision} = \frac{\sum_r 1}{k},
+
+    HR is 1 if anything is hit, MRR is :math:`1 / \min r` or 0. All are means over the
+    users with a positive.
+
+    Equal scores, infinite ones among them: the lower item id first, so that a ranking
+    is the same on every machine. ``ties`` puts a user's positives before their equals
+    (``optimistic``) or after them (``pessimistic``): bounds of what luck can do. A NaN
+    is an error.
+
+    Never listed are items outside ``data["item"].candidate_mask``, nor a user's pairs
+    in other splits: in train when ``valid`` is ranked; in train, ``valid`` and the
+    other test splits when a test split is ranked; none when ``train`` is. A pair that
+    is also a positive of the ranked split is listed nevertheless, unless ``strict``.
+
+    A positive that cannot be listed, being no candidate or hidden by ``strict``, does
+    not count in :math:`T_u`: no model could find it. A user left without positives is
+    skipped. :meth:`counts` tells how many. Masks are prepared when a split is first
+    ranked; the graph must not change after that.
+
+    Args:
+        graph: The user-item graph with its splits.
+        k: The length of the ranked list, or several.
+        strict: Also hide pairs of other splits that are positives of the ranked split.
+        ties: ``lower-id``, ``optimistic`` or ``pessimistic``.
+        chunk_size: Users scored at once (default: at most 32 MB of scores).
+
+    Example:
+        >>> evaluate = Evaluator(graph, k=20)
+        >>> evaluate(*method.embed(graph), "valid")["valid/recall@20"]
+    """
+
+    def __init__(
+        self,
+        graph: HeteroData,
+        *,
+        k: int | Sequence[int] = 20,
+        strict: bool = False,
+        ties: Ties = "lower-id",
+        chunk_size: int | None = None,
+    ) -> None:
+        if chunk_size is not None and chunk_size < 1:
+            raise ValueError(f"chunk_size must be at least 1 (got {chunk_size})")
+        if ties not in get_args(Ties):
+            raise ValueError(f"ties must be one of {get_args(Ties)} (got {ties!r})")
+        check_graph(graph)
+        self.graph = graph
+        self.cutoffs = _check_cutoffs(k)
+        self.strict, self.ties = strict, ties
+        self.chunk_size = chunk_size
+        self._rankings: dict[tuple[str, torch.device], SplitRanking] = {}
+
+    @torch.no_grad()
+    def __call__(self, z_user: Tensor, z_item: Tensor, split: str) -> dict[str, float]:
+        """Return ``{"valid/recall@20": ..., ...}`` for embeddings of the whole graph.
+
+        Raises:
+            NonFiniteLossError: If a score is NaN.
+            GraphError: If there is no such split, or none of its pairs can be listed.
+        """
+        return self.per_user(z_user, z_item, split).means()
+
+    @torch.no_grad()
+    def per_user(self, z_user: Tensor, z_item: Tensor, split: str) -> UserMetrics:
+        """Return the same metrics, a value a user instead of their mean.
+
+        Raises:
+            NonFiniteLossError: If a score is NaN.
+            GraphError: If there is no such split, or none of its pairs can be listed.
+        """
+        self._check_embeddings(z_user, z_item)
+        ranking = self._ranking(split, z_user.device)
+        if len(ranking.user) == 0:
+            raise GraphError(f"split '{split}' has no positive that may be listed")
+        item = ranking.rank(z_user, z_item, self.cutoffs[-1])  # [N, k]
+        # PyG takes -1 for the last item of the row above; num_items is no one's label.
+        item = item.masked_fill(item < 0, ranking.num_items)
+        data = LinkPredMetricData(item, ranking.label_index)
+        return UserMetrics(split, ranking.user, metrics_at(self.cutoffs, data))
+
+    @torch.no_grad()
+    def rank(self, z_user: Tensor, z_item: Tensor, user: Tensor, split: str) -> Tensor:
+        """Return the best items of any users ``[N]``, masked as if ``split`` is ranked.
+
+        Returns:
+            Item ids ``[N, k]`` for the largest ``k``, -1 where candidates run out.
+
+        Raises:
+            NonFiniteLossError: If a score is NaN.
+            GraphError: If there is no such split.
+        """
+        self._check_embeddings(z_user, z_item)
+        user, last = user.to(z_user.device, torch.long), len(z_user) - 1
+        if len(user) > 0 and not 0 <= int(user.min()) <= int(user.max()) <= last:
+            raise ValueError(f"user must hold ids from 0 to {last}")
+        ranking = self._ranking(split, z_user.device)
+        return ranking.rank(z_user, z_item, self.cutoffs[-1], user)
+
+    def counts(self, split: str) -> dict[str, int]:
+        """Return the numbers of ranked users and positives, and of those left out."""
+        device = split_edges(self.graph, split).device
+        return dict(self._ranking(split, device).counts)
+
+    def _ranking(self, split: str, device: torch.device) -> SplitRanking:
+        if (split, device) not in self._rankings:
+            self._rankings[split, device] = SplitRanking(
+                self.graph,
+                split,
+                strict=self.strict,
+                ties=self.ties,
+                chunk_size=self.chunk_size,
+                device=device,
+            )
+        return self._rankings[split, device]
+
+    def _check_embeddings(self, z_user: Tensor, z_item: Tensor) -> None:
+        expected = num_nodes(self.graph)
+        if (len(z_user), len(z_item)) != expected:
+            raise ValueError(
+                f"expected embeddings of {expected[0]} users and {expected[1]} items "
+                f"(got {len(z_user)} and {len(z_item)})"
+            )
+
+
+def _check_cutoffs(k: int | Sequence[int]) -> list[int]:
+    values = list(k) if isinstance(k, Sequence) else [k]
+    if not values or any(type(v) is not int or v < 1 for v in values):
+        raise ValueError(f"k must be a positive integer or several (got {k!r})")
+    return sorted(set(values))

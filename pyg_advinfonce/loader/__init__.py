@@ -1,0 +1,9 @@
+"""Samplers: batches of edges for a trainer."""
+
+from pyg_advinfonce.loader.edge_sampler import EdgeSampler
+from pyg_advinfonce.loader.neighbor_sampler import NeighborEdgeSampler
+
+__all__ = [
+    "EdgeSampler",
+    "NeighborEdgeSampler",
+]

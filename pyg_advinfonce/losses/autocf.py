@@ -1,0 +1,166 @@
+"""AutoCF's loss."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+from torch.utils.weak import WeakTensorKeyDictionary
+from torch_geometric.data import Data, HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders import Embeddings
+from pyg_advinfonce.functional import at_least_float32, unit_rows
+from pyg_advinfonce.graph import INTERACTS, stored_tensors
+from pyg_advinfonce.objective import RankingTerm, Step
+from pyg_advinfonce.ops import Adjacency, log_partition, propagate
+from pyg_advinfonce.transforms import JointGraph, RandomLinks, SubgraphMask
+
+
+def centrality(x: Tensor, adjacency: Adjacency) -> Tensor:
+    r"""Compare each node with its neighbours and theirs, by cosine.
+
+    .. math::
+        c_i = \cos\Bigl(x_i, \frac{f_i + g_i}{n_i + 10^{-8}}\Bigr), \quad
+        f = A_1 x - x, \quad g = A_1 f - f - o \odot x
+
+    where :math:`o = A_1 1` counts a node's links, its own to itself included, and
+    :math:`n = A_1 o - o` those at a distance of up to two, as in `"Automated
+    Self-Supervised Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
+
+    Args:
+        x: ``[N, D]``.
+        adjacency: ``[N, N]`` of ones, each node linked to itself: :math:`A_1`.
+
+    Returns:
+        ``[N]`` cosines.
+    """
+    links = propagate(adjacency, x.new_ones(x.size(0), 1))  # [N, 1]
+    first = propagate(adjacency, x) - x
+    second = propagate(adjacency, first) - first - links * x
+    number = propagate(adjacency, links) - links  # [N, 1]
+    around = (first + second) / (number + 1e-8)
+    return (unit_rows(around) * unit_rows(x)).sum(-1)
+
+
+class AutoCFLoss(RankingTerm):
+    r"""Rebuild a graph whose most telling parts are hidden, of `"Automated
+    Self-Supervised Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
+
+    .. math::
+        \mathcal{L} = \frac{1}{B} \sum_b \Bigl[\log \sum_k e^{\langle z_u, z_k \rangle}
+        - \langle z_u, z_i \rangle\Bigr] + \lambda \Bigl[
+        \overline{\log \sum_v e^{\langle z_u, z_v \rangle}} +
+        \overline{\log \sum_k e^{\langle z_i, z_k \rangle}}\Bigr]
+
+    The sums run over all users or items, the means with a bar over the batch's users
+    and items, each counted once. The encoder sees a masked graph in its propagation and
+    a rebuilt one in its transformer. In the first of every ``fix_steps`` steps of an
+    epoch both are drawn anew: nodes are ranked by :math:`\nu_i = \log \sigma(c_i) -
+    \log(-\log r_i)`, where :math:`c` is their
+    :func:`~pyg_advinfonce.losses.centrality` and :math:`r` uniform; the
+    first ``num_seeds`` are the seeds of
+    :class:`~pyg_advinfonce.transforms.SubgraphMask`, and
+    :math:`-\overline{\nu}` is added to the loss of this step.
+
+    Where the authors' code sums exponentials, this takes their logarithm stably
+    (methods.md 3.6). In eval mode both parts see the whole graph and nothing is drawn.
+
+    Args:
+        num_seeds: How many nodes are hidden with their surroundings.
+        mask_depth: How far around a seed edges are hidden.
+        fix_steps: For how many steps the graphs stay.
+        keep_rate: The share of all nodes, drawn with replacement, that random links may
+            touch besides the seeds.
+        ssl_weight: ``lambda``, the weight of the two contrasts within users and items.
+
+    Shapes:
+        - **output:** a scalar
+    """  # noqa: D205
+
+    needs_whole_graph = True
+    cosine = False
+    negatives = "none"
+
+    def __init__(
+        self,
+        num_seeds: int = 100,
+        mask_depth: int = 2,
+        fix_steps: int = 10,
+        keep_rate: float = 0.2,
+        ssl_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("num_seeds", num_seeds, 0),
+            ("mask_depth", mask_depth, 1),
+            ("fix_steps", fix_steps, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least} (got {value})")
+        if not 0 <= keep_rate <= 1:
+            raise ValueError(f"keep_rate must be in [0, 1] (got {keep_rate})")
+        if not 0 <= ssl_weight < float("inf"):
+            raise ValueError(f"ssl_weight must not be negative (got {ssl_weight})")
+        self.num_seeds, self.mask = num_seeds, SubgraphMask(mask_depth)
+        self.fix_steps, self.keep_rate = fix_steps, keep_rate
+        self.ssl_weight = ssl_weight
+        self.views: tuple[Data, Data] | None = None
+        self._wholes = WeakTensorKeyDictionary()
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        self.views = None
+
+    def forward(self, step: Step) -> Tensor:
+        if not self.training:
+            return self._contrast(step.embeddings, step.batch)
+        if self.views is not None and step.index % self.fix_steps:
+            return self._contrast(step.encode(self.views), step.batch)
+        noisy = self._redraw(step)
+        return self._contrast(step.encode(self.views), step.batch) - noisy.mean()
+
+    def _contrast(self, z: Embeddings, batch: EdgeBatch) -> Tensor:
+        user, item = at_least_float32(z.user), at_least_float32(z.item)
+        users, place = batch.src_index.unique(return_inverse=True)
+        items = batch.dst_pos_index.unique()
+        anchor, positive = user[batch.src_index], item[batch.dst_pos_index]  # [B, D]
+        rank = log_partition(user[users], item)[place] - (anchor * positive).sum(-1)
+        if self.ssl_weight == 0:
+            return rank.mean()
+        among_users = log_partition(user[users], user).mean()
+        among_items = log_partition(item[items], item).mean()
+        return rank.mean() + self.ssl_weight * (among_users + among_items)
+
+    def _redraw(self, step: Step) -> Tensor:
+        """Draw new views and return the nodes' noisy ranks ``[N]``."""
+        whole, ones = self._whole(step.graph)
+        user, item = map(step.encoder.get_parameter, ("user", "item"))
+        score = logsigmoid(centrality(torch.cat([user, item]), ones))
+        noisy = score + _gumbel(score)
+        view = Data(edge_index=whole.edge_index, num_nodes=whole.num_nodes)
+        view.seed_mask = self._top(noisy)
+        masked = self.mask(view)
+        rebuilt = RandomLinks(whole.edge_index.size(1), self.keep_rate)(masked)
+        self.views = masked, rebuilt
+        return noisy
+
+    def _top(self, noisy: Tensor) -> Tensor:
+        """Return which nodes are seeds, bool ``[N]``."""
+        seeds = noisy.topk(min(self.num_seeds, noisy.numel())).indices
+        return torch.zeros_like(noisy, dtype=torch.bool).index_fill(0, seeds, True)
+
+    def _whole(self, graph: HeteroData) -> tuple[Data, Adjacency]:
+        """Return users and items as one graph, and its adjacency of ones."""
+        edges = stored_tensors(graph, INTERACTS)[-1]
+        if edges not in self._wholes:
+            joint = JointGraph()(graph)
+            ones = torch.ones(joint.num_edges, device=edges.device)
+            size = joint.num_nodes
+            messages = Adjacency.from_edge_index(joint.edge_index, ones, size, size)
+            self._wholes[edges] = joint, messages
+        found: tuple[Data, Adjacency] = self._wholes[edges]
+        return found
+
+
+def _gumbel(x: Tensor) -> Tensor:
+    """Draw as many numbers of Gumbel's distribution as there are in ``x``."""
+    uniform = torch.rand_like(x).clamp_(min=torch.finfo(x.dtype).tiny)
+    return -(-uniform.log()).log()

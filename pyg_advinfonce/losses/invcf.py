@@ -1,0 +1,182 @@
+"""InvCF."""
+
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders import Embeddings
+from pyg_advinfonce.functional import (
+    check_tau,
+    distance_correlation,
+    info_nce,
+    squares,
+    unit_rows,
+)
+from pyg_advinfonce.graph import ITEM, USER, degree_rank, train_degrees
+from pyg_advinfonce.losses.base import contrast_rows, negative_scores
+from pyg_advinfonce.objective import RankingTerm, Step
+
+Rows = tuple[Tensor, Tensor]  # of users and of their items, [B, D] each
+
+
+class InvCF(RankingTerm):
+    r"""Preference that stays when popularity is exchanged, of `"Invariant Collaborative
+    Filtering to Popularity Distribution Shift" <https://arxiv.org/abs/2302.05328>`_.
+
+    .. math::
+        \mathcal{L} = \ell(m_u, m_i) + \lambda_1 \ell(z_u, z_i)
+        + \lambda_3 \bigl(\ell([z_u; m_u], [z_i; m_i])
+        + \ell([z_{\pi(u)}; m_u], [z_{\pi(i)}; m_i])\bigr)
+
+        + \lambda_2 \bigl(\mathrm{dCor}(m_u, z_u) + \mathrm{dCor}(m_i, z_i)\bigr)
+
+    where :math:`\ell` is InfoNCE on cosines, ``m`` the encoder's embeddings, ``z``
+    those of the same graph whose nodes have one vector for each degree, and
+    :math:`\pi` one permutation of the batch for both halves. Only ``m`` ranks.
+
+    The distance term is added, and is the correlation of ``m`` and ``z``; the authors'
+    code subtracts it and computes another one (methods.md 2.13, D12). Sampled negatives
+    keep their popularity where it is exchanged, and one order of the halves.
+
+    Args:
+        user_rank: ``[U]`` each user's degree, numbered by
+            :func:`~pyg_advinfonce.graph.degree_rank`.
+        item_rank: ``[I]`` each item's.
+        dim: The width of the popularity tables.
+        tau: The temperature.
+        lam1: The weight of the popularity branch.
+        lam2: The weight of the distance correlations.
+        lam3: The weight of the joined views.
+        l2: The weight of each InfoNCE's own L2 penalty beside the first, which is the
+            model's: half the squared layer-0 norms of its rows, times its lambda.
+        negatives: ``in_batch`` contrasts with the other positives of the batch,
+            ``sampled`` with the batch's own negatives.
+        cosine: Rank by cosine; the authors' code ranks by inner product.
+
+    Shapes:
+        - **output:** a scalar
+    """  # noqa: D205
+
+    user_rank: Tensor
+    item_rank: Tensor
+
+    def __init__(
+        self,
+        user_rank: Tensor,
+        item_rank: Tensor,
+        dim: int = 64,
+        tau: float = 0.2,
+        *,
+        lam1: float = 1e-5,
+        lam2: float = 0.0,
+        lam3: float = 1e-4,
+        l2: float = 1e-5,
+        negatives: Literal["in_batch", "sampled"] = "in_batch",
+        cosine: bool = True,
+    ) -> None:
+        super().__init__()
+        if dim < 1:
+            raise ValueError(f"dim must be positive (got {dim})")
+        weights = {"lam1": lam1, "lam2": lam2, "lam3": lam3, "l2": l2}
+        for name, weight in weights.items():
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"{name} must not be negative (got {weight})")
+        if negatives not in ("in_batch", "sampled"):
+            raise ValueError(
+                f"negatives must be 'in_batch' or 'sampled' (got '{negatives}')"
+            )
+        self.tau, self.cosine, self.negatives = check_tau(tau), cosine, negatives
+        self.lam1, self.lam2, self.lam3, self.l2 = lam1, lam2, lam3, l2
+        self.register_buffer("user_rank", user_rank, persistent=False)
+        self.register_buffer("item_rank", item_rank, persistent=False)
+        self.user, self.item = _table(user_rank, dim), _table(item_rank, dim)
+        self.reset_parameters()
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Number the degrees of users and items."""
+        user, item = train_degrees(graph)
+        return cls(degree_rank(user), degree_rank(item), **options)
+
+    def reset_parameters(self) -> None:
+        """Draw both popularity tables anew, each by Xavier's normal rule."""
+        nn.init.xavier_normal_(self.user)
+        nn.init.xavier_normal_(self.item)
+
+    def forward(self, step: Step) -> Tensor:
+        m, batch = step.embeddings, step.batch
+        loss = self._contrast(_rows(m, batch), m.item, batch)
+        if not (self.lam1 or self.lam2 or self.lam3):
+            return loss
+        z = self.popularity(step)
+        if self.lam1:
+            own = self._contrast(_rows(z, batch), z.item, batch)
+            loss = loss + self.lam1 * own
+        if self.lam2:
+            pairs = zip(_rows(m, batch), _rows(z, batch), strict=True)
+            distance = sum(distance_correlation(x, y) for x, y in pairs)
+            loss = loss + self.lam2 * distance
+        if self.lam3:
+            loss = loss + self.lam3 * self._joined(m, z, batch)
+        return loss + self.l2 * self._penalty(step)
+
+    def popularity(self, step: Step) -> Embeddings:
+        """Return the embeddings of the graph with one vector for each degree."""
+        user = embedding(_of_graph(self.user_rank, step.graph, USER), self.user)
+        item = embedding(_of_graph(self.item_rank, step.graph, ITEM), self.item)
+        return step.encoder.propagate(user, item, step.graph)
+
+    def _contrast(self, rows: Rows, table: Tensor, batch: EdgeBatch) -> Tensor:
+        """Contrast users with their items, and with others of the table or batch."""
+        user, item = unit_rows(rows[0]) / self.tau, unit_rows(rows[1])  # [B, D]
+        if self.negatives == "in_batch":
+            return info_nce(*contrast_rows(user, item, batch.dst_pos_index))
+        neg = negative_scores(user, unit_rows(table), batch)
+        return info_nce((user * item).sum(-1), neg)
+
+    def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
+        """Contrast both embeddings at once, with own and with exchanged popularity."""
+        number, device = batch.src_index.numel(), batch.src_index.device
+        order = torch.randperm(number, device=device)
+        sampled = self.negatives == "sampled"
+        table = torch.cat([z.item, m.item], -1) if sampled else m.item
+        pref, own = _rows(m, batch), _rows(z, batch)
+        exchanged = own[0][order], own[1][order]
+        return self._contrast(_join(own, pref), table, batch) + self._contrast(
+            _join(exchanged, pref), table, batch
+        )
+
+    def _penalty(self, step: Step) -> Tensor:
+        batch, (user, item) = step.batch, step.embeddings.layers[0]
+        pref = squares(user, batch.src_index) + squares(item, batch.dst_pos_index)
+        pop_user = squares(self.user, self.user_rank[batch.user_id])
+        pop_item = squares(self.item, self.item_rank[batch.pos_id])
+        joined = 2 * self.lam3  # two terms of both halves
+        total = (self.lam1 + joined) * (pop_user + pop_item) + joined * pref
+        return total / (2 * batch.src_index.numel())
+
+
+def _table(rank: Tensor, dim: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(int(rank.max()) + 1, dim, device="cpu"))
+
+
+def _rows(z: Embeddings, batch: EdgeBatch) -> Rows:
+    """Return the batch's users and positives ``[B, D]``."""
+    return (
+        z.user.index_select(0, batch.src_index),
+        z.item.index_select(0, batch.dst_pos_index),
+    )
+
+
+def _join(pop: Rows, pref: Rows) -> Rows:
+    return torch.cat([pop[0], pref[0]], -1), torch.cat([pop[1], pref[1]], -1)
+
+
+def _of_graph(rank: Tensor, graph: HeteroData, node: str) -> Tensor:
+    """Return the ranks of a graph's nodes, which may be a sample of all nodes."""
+    n_id = graph[node].get("n_id")
+    return rank if n_id is None else rank[n_id]

@@ -1,1 +1,0 @@
-"""The paper's tables, run again: :data:`pyg_advinfonce.registry.REPRODUCTIONS`."""

@@ -1,0 +1,172 @@
+"""A run's folder: created, continued, locked."""
+
+import errno
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pyg_advinfonce.errors import ConfigError
+
+LOCK = ".lock"
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from training, or replacing, the same run meanwhile.
+
+    The operating system holds the lock and takes it back when the process ends, by
+    whatever cause; on a file system without locks there is none, or a file that has
+    to be deleted.
+
+    Args:
+        folder: The run's folder, which exists.
+
+    Raises:
+        ConfigError: If another process holds it, or the folder cannot be written.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            f"another process is training {folder}: wait until it ends (if there is "
+            f"none, delete {folder / LOCK})"
+        ) from error
+    except NotImplementedError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            reason = f"cannot write {folder / LOCK}: {error.strerror or error}"
+            raise ConfigError(reason) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+MARK = ".advnce"
+MAX_NAME = 100
+OTHERS = ("runs", "study.sqlite3")
+"""What folders hold that are continued: of ``reproduce``, of ``tune``."""
+
+
+def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Path:
+    """Make a new folder for a run.
+
+    Args:
+        out: The folder that was asked for, or None for ``runs/<name>``, numbered if
+            that exists.
+        name: The run's name; what no folder may be called becomes a dash.
+        overwrite: Replace the folder, in place of a number, if it is an earlier run's.
+
+    Raises:
+        ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
+    """
+    with _writing(out):
+        if out is None and not overwrite:
+            return _numbered(name)
+        return _named(out or Path("runs") / folder_name(name), overwrite)
+
+
+def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
+    """Return the folder of a run that is continued, or make a new one.
+
+    Args:
+        out: The folder that was asked for, or None for ``runs/<name>``.
+        name: As for :func:`create_run_folder`.
+        mark: The file that tells a folder of this kind.
+
+    Raises:
+        ConfigError: If the folder holds something else, or cannot be written.
+    """
+    folder = out or Path("runs") / folder_name(name)
+    with _writing(folder):
+        if _make(folder) is None and not _may_continue(folder, mark):
+            raise ConfigError(f"{folder} holds no {mark}: choose another --out")
+    return folder
+
+
+def _may_continue(folder: Path, mark: str) -> bool:
+    names = {file.name for file in folder.iterdir()}
+    return mark in names or names <= {MARK}
+
+
+@contextmanager
+def _writing(out: Path | None) -> Iterator[None]:
+    """Turn what the system says of a folder into an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot write {error.filename or out}: {error.strerror or error}"
+        raise ConfigError(f"{reason}; choose another --out") from error
+
+
+def _numbered(name: str) -> Path:
+    stem = folder_name(name)
+    names = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
+    return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
+
+
+def folder_name(name: str) -> str:
+    """Return a name without what no folder may be called."""
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    return stem.encode()[:MAX_NAME].decode(errors="ignore")
+
+
+def _named(out: Path, overwrite: bool) -> Path:
+    if out.exists():
+        _clear(out, overwrite)
+    made = _make(out)
+    if made is None:
+        raise ConfigError(f"{out} is there already: choose another --out")
+    return made
+
+
+def _make(folder: Path) -> Path | None:
+    """Make a folder that is not there yet; None if it is."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return None
+    (folder / MARK).write_text("a run of advnce\n", encoding="utf-8")
+    return folder
+
+
+def _clear(folder: Path, overwrite: bool) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        return
+    if not overwrite and _is_unfinished(folder):
+        raise ConfigError(
+            f"{folder} is a run that has not ended: go on with it by advnce train "
+            f"--resume {shlex.quote(str(folder))}, or choose another --out"
+        )
+    if not overwrite:
+        raise ConfigError(f"{folder} exists: choose another --out, or --overwrite")
+    if not (folder / MARK).is_file():
+        raise ConfigError(f"{folder} is no run of advnce: it is not overwritten")
+    other = next((name for name in OTHERS if (folder / name).exists()), None)
+    if other is not None:
+        raise ConfigError(f"{folder} holds {other}, not one run: it is not overwritten")
+    with run_lock(folder):
+        pass
+    shutil.rmtree(folder)
+
+
+def _is_unfinished(folder: Path) -> bool:
+    has_seeds = any(folder.glob("seed-*/config.toml"))
+    return has_seeds and not (folder / "summary.json").is_file()
+
+
+def seed_folders(run: Path) -> list[Path]:
+    """Return the seeds' folders of a run, or the folder itself if it is one seed's."""
+    if (run / "config.toml").is_file():
+        return [run]
+    return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]

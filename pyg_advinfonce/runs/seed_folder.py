@@ -1,0 +1,249 @@
+"""One seed's folder: what training writes, and resuming from it."""
+
+import json
+import platform
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyg_advinfonce import __version__
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
+from pyg_advinfonce.files import finite, write_text
+from pyg_advinfonce.machine import peak_rss_mb
+from pyg_advinfonce.runs.finished import PER_USER_FILE, check_data, save_per_user
+from pyg_advinfonce.training import (
+    Callback,
+    HistoryFile,
+    StateFile,
+    Trainer,
+    TrainingState,
+    read_state,
+    save_weights,
+    write_tensors,
+)
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.runs.trained import Result
+
+
+HARMLESS = ("train.epochs", "train.patience")
+"""Settings that decide when training ends; the last epoch is always validated."""
+
+
+def load_state(
+    path: Path,
+    config: Config,
+    fingerprint: str,
+    device: str,
+    *,
+    own_loss: str | None = None,
+    force: bool = False,
+) -> TrainingState:
+    """Read the state of a training that is to go on.
+
+    Args:
+        path: The file.
+        config: The settings to go on with.
+        fingerprint: The data, in one line.
+        device: Where it goes on. Another kind of device draws other random numbers, and
+            is a warning.
+        own_loss: The class of a loss that the settings do not name, if it has one.
+        force: Accept other values of ``HARMLESS``.
+
+    Raises:
+        CheckpointError: If the file is damaged, or of other settings or data.
+    """
+    state, run = read_state(path)
+    saved = dict(run["settings"])
+    before = saved.pop("own_loss", None)
+    if before != own_loss:
+        raise CheckpointError(
+            f"{path} was trained by {before or 'the loss that its settings name'}: "
+            f"give the same criterion (got {own_loss or 'none'})"
+        )
+    check_settings(saved, config, force=force)
+    _check_epochs(state, config)
+    check_data(path, run["data"], fingerprint)
+    if run["device"].split(":")[0] != device.split(":")[0]:
+        warnings.warn(
+            f"training began on {run['device']} and goes on on {device}: it is as good "
+            "as any, but not the one that it would have been",
+            stacklevel=2,
+        )
+    return state
+
+
+def _check_epochs(state: TrainingState, config: Config) -> None:
+    """Refuse an end that has passed: no validation was made for it."""
+    history = state.about["history"]
+    unfinished = config.train.epochs == len(history) and not history[-1]["metrics"]
+    if config.train.epochs < len(history) or unfinished:
+        raise CheckpointError(
+            f"the run has had {len(history)} epochs already: train.epochs must be more "
+            f"(got {config.train.epochs})"
+        )
+
+
+def check_settings(
+    saved: Mapping[str, Any], config: Config, *, force: bool = False
+) -> None:
+    """Compare the settings that a training had with those it is to go on with.
+
+    Args:
+        saved: :meth:`~pyg_advinfonce.config.Config.flat` of the first.
+        config: The others.
+        force: Accept other values of ``HARMLESS``.
+
+    Raises:
+        CheckpointError: If they differ; the message lists how.
+    """
+    now = json.loads(json.dumps(config.flat()))  # as the other has been written
+    keys = [k for k in {**saved, **now} if saved.get(k) != now.get(k)]
+    refused = [k for k in keys if not (force and k in HARMLESS)]
+    if not refused:
+        return
+    changes = ", ".join(
+        f"{k} {saved.get(k, 'built-in')} -> {now.get(k, 'built-in')}" for k in refused
+    )
+    hint = "use --force" if set(keys) <= set(HARMLESS) else "train it as another run"
+    raise CheckpointError(f"the run had other settings ({changes}): {hint}")
+
+
+STATE = "state.safetensors"
+BAD_BATCH = "non-finite-batch.safetensors"
+
+
+class SeedFolder:
+    """The folder of one seed.
+
+    From the start there are ``config.toml`` and ``history.jsonl``, soon and to the end
+    the training state; the weights of the best epoch, ``per_user.npz`` and, last of
+    all, ``metrics.json`` say that training is finished.
+
+    Args:
+        path: The folder.
+        config: The seed's settings.
+        fingerprint: The data, in one line.
+        device: Where it is trained.
+        own_loss: The class of a loss that the settings do not name, if it has one.
+        save_every: As for :class:`~pyg_advinfonce.training.StateFile`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        fingerprint: str,
+        device: str,
+        *,
+        own_loss: str | None = None,
+        save_every: int | None = None,
+    ) -> None:
+        self.path, self.config, self.fingerprint = path, config, fingerprint
+        self.device, self.own_loss = device, own_loss
+        settings = config.flat() | {"own_loss": own_loss}
+        run = {"settings": settings, "data": fingerprint, "device": device}
+        self.state = StateFile(path / STATE, run, every=save_every)
+
+    def begin(
+        self, trainer: Trainer, *, resume: bool, force: bool
+    ) -> Sequence[Callback]:
+        """Return the callbacks that write here what a trainer does.
+
+        The trainer is given the state that lies here if it is to go on.
+
+        Raises:
+            CheckpointError: If the state is damaged, or of other settings or data.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if resume and self.state.path.is_file():
+            self._load(force).restore(trainer)
+        else:
+            self._clear(STATE)
+        self._clear("metrics.json", "weights.safetensors", PER_USER_FILE, BAD_BATCH)
+        self._clear(f".{STATE}.*")  # what a kill has left
+        self.config.save(self.path / "config.toml")
+        history = HistoryFile(self.path / "history.jsonl", trainer.history)
+        return history, self.state
+
+    @contextmanager
+    def keeping(self, trainer: Trainer) -> Iterator[None]:
+        """Write the last finished epoch's state however training ends."""
+        try:
+            yield
+        except NonFiniteLossError as error:
+            if trainer.stopping.best:
+                write_tensors(self.path / "weights.safetensors", trainer.stopping.best)
+            if not isinstance(error.batch, EdgeBatch):
+                raise
+            raise self._with_batch(error, error.batch) from error
+        finally:
+            self.state.write()
+
+    def finish(self, result: "Result") -> None:
+        """Write weights and metrics; ``metrics.json`` says that all is there."""
+        save_weights(result.method, self.path / "weights.safetensors")
+        save_per_user(_arrays(result), self.path)
+        summary = {
+            "metrics": finite(result.metrics),
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.history),
+            "seconds_per_epoch": result.seconds_per_epoch,
+            "wall_seconds": result.wall_seconds,
+            "peak_rss_mb": peak_rss_mb(),
+            "device": result.device,
+            "versions": versions(),
+            "data": self.fingerprint,
+            "own_loss": self.own_loss,
+        }
+        write_text(self.path / "metrics.json", json.dumps(summary, indent=2) + "\n")
+
+    def _load(self, force: bool) -> TrainingState:
+        file = self.state.path
+        return load_state(
+            file,
+            self.config,
+            self.fingerprint,
+            self.device,
+            own_loss=self.own_loss,
+            force=force,
+        )
+
+    def _clear(self, *names: str) -> None:
+        for name in names:
+            for file in self.path.glob(name):
+                file.unlink()
+
+    def _with_batch(
+        self, error: NonFiniteLossError, batch: EdgeBatch
+    ) -> NonFiniteLossError:
+        """Save the batch that an error is about, and name its file."""
+        file = self.path / BAD_BATCH
+        ids = {"user_id": batch.user_id, "pos_id": batch.pos_id, "neg_id": batch.neg_id}
+        write_tensors(file, ids)
+        return NonFiniteLossError(f"{error}; the ids of its batch are in {file}", batch)
+
+
+def _arrays(result: "Result") -> dict[str, NDArray[Any]]:
+    """Return the arrays of ``per_user.npz``."""
+    found: dict[str, NDArray[Any]] = {}
+    for split in result.per_user:
+        found[f"{split.split}/user"] = split.user.cpu().numpy().astype(np.int32)
+        for name, value in split.values.items():
+            found[f"{split.split}/{name}"] = value.float().cpu().numpy()
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on."""
+    found = {name: metadata.version(name) for name in ("torch", "torch-geometric")}
+    python = platform.python_version()
+    return {"pyg-advinfonce": __version__, **found, "python": python}

@@ -1,0 +1,77 @@
+"""Recommendation lists as a file."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from pyg_advinfonce.errors import optional_package
+from pyg_advinfonce.files import output_file, spreadsheet_text
+
+
+def csv_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
+    """Yield CSV with one header.
+
+    An id that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    for number, table in enumerate(tables):
+        guarded = table.apply(_guarded) if len(table) else table
+        yield guarded.to_csv(index=False, header=number == 0, lineterminator="\n")
+
+
+def json_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
+    """Yield a JSON object a line."""
+    for table in tables:
+        yield table.to_json(orient="records", lines=True, force_ascii=False)
+
+
+def _guarded(column: "pd.Series[str]") -> "pd.Series[str]":
+    is_number = pd.api.types.is_numeric_dtype(column)
+    return column if is_number else column.map(spreadsheet_text)
+
+
+Tables = Iterable[pd.DataFrame]
+
+
+def save_lists(tables: Tables, path: Path, kind: str) -> None:
+    """Write a table that comes in pieces, whole or not at all.
+
+    Args:
+        tables: The pieces; their columns are the same.
+        path: The file; an earlier one is replaced.
+        kind: ``csv``, ``jsonl`` or ``parquet`` (extra ``[data]``).
+
+    Raises:
+        ConfigError: If the file cannot be written.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    with output_file(path) as partial:
+        WRITERS[kind](tables, partial)
+
+
+def _write_csv(tables: Tables, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(csv_texts(tables))
+
+
+def _write_jsonl(tables: Tables, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(json_texts(tables))
+
+
+def _write_parquet(tables: Tables, path: Path) -> None:
+    parquet = optional_package("pyarrow.parquet")
+    arrow = optional_package("pyarrow")
+    pieces = (arrow.Table.from_pandas(t, preserve_index=False) for t in tables)
+    first = next(pieces)
+    with parquet.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for piece in pieces:
+            writer.write_table(piece.cast(first.schema))
+
+
+WRITERS: Mapping[str, Callable[[Tables, Path], None]] = {
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+    "parquet": _write_parquet,
+}

@@ -1,0 +1,88 @@
+"""Users that training has not seen, from their items."""
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+from torch_geometric.utils import coalesce
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.functional import unit_rows
+from pyg_advinfonce.graph import train_degrees
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.ops import Adjacency, propagate
+
+
+@torch.no_grad()
+def fold_in(
+    method: Method, graph: HeteroData, items: Tensor, *, num_users: int | None = None
+) -> Tensor:
+    r"""Embed new users by their items, without training.
+
+    An encoder that sends messages gives a new user the row of a trained one whose
+    layer-0 row is zero. For LightGCN, whose layers keep their weights,
+
+    .. math::
+        z_u = \sum_{k=1}^{L} \alpha_k \sum_{i \in \mathcal{N}_u}
+        \frac{x_i^{(k-1)}}{\sqrt{d_u d_i}}
+
+    where the layers of items and their degrees :math:`d_i` are those of the trained
+    graph, in which new users are not. Other encoders have the final rows of items only:
+
+    .. math::
+        z_u = \frac{1}{d_u} \sum_{i \in \mathcal{N}_u} z_i - \frac{1}{I} \sum_i z_i
+
+    which is where the first gradient step of a contrastive loss with uniform negatives
+    takes a row of zeros. Items without a train pair do not count. Of a cosine
+    model the rows end with length one.
+
+    Args:
+        method: The trained method.
+        graph: The graph that it was trained on.
+        items: ``[2, P]`` pairs: numbers of new users from 0, rows of items. Pairs that
+            are there twice count once.
+        num_users: ``N``, the number of new users (default: as many as ``items`` name).
+
+    Returns:
+        ``[N, D]``, to be multiplied with the items' rows of :meth:`Method.embed
+        <pyg_advinfonce.methods.Method.embed>`.
+
+    Raises:
+        ValueError: If there is no pair, or an item or a user is out of range.
+        ConfigError: If a user has no item with a train pair.
+    """
+    is_empty = items.numel() == 0 and num_users is None
+    if items.dim() != 2 or len(items) != 2 or is_empty:
+        raise ValueError(f"items must be pairs [2, P] (got {tuple(items.shape)})")
+    num_users = int(items[0].max()) + 1 if num_users is None else num_users
+    degree = train_degrees(graph)[1]  # [I]
+    user, item = _trained_pairs(items.to(degree.device, torch.long), degree, num_users)
+    own_degree = torch.bincount(user, minlength=num_users)  # [N]
+    messages = method.encoder.item_messages(graph)  # [I, D]
+    if messages is not None:
+        weight = (own_degree[user] * degree[item]).to(messages.dtype).rsqrt()
+    else:
+        z_item = method.embed(graph)[1]
+        messages = z_item - z_item.mean(0)
+        weight = own_degree[user].to(messages.dtype).reciprocal()
+    to_new = Adjacency.from_edge_index(
+        torch.stack([item, user]), weight, len(messages), num_users
+    )
+    z_user = propagate(to_new, messages)
+    return unit_rows(z_user) if method.cosine else z_user
+
+
+def _trained_pairs(items: Tensor, degree: Tensor, num_users: int) -> Tensor:
+    """Return the different pairs whose item has a degree, every user having one."""
+    for name, row, size in zip(
+        ("user", "item"), items, (num_users, len(degree)), strict=True
+    ):
+        if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < size:
+            raise ValueError(f"items must name {name}s from 0 to {size - 1}")
+    pairs: Tensor = coalesce(items[:, degree[items[1]] > 0])
+    without = torch.bincount(pairs[0], minlength=num_users) == 0
+    if without.any():
+        raise ConfigError(
+            f"new user {int(without.nonzero()[0])} has no item with a train pair: "
+            "name others"
+        )
+    return pairs

@@ -1,0 +1,252 @@
+"""Comparing runs: differences, corrected p-values and differing settings."""
+
+import math
+import statistics
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyg_advinfonce.config import Config, settings
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
+from pyg_advinfonce.studies.significance import (
+    Significance,
+    holm,
+    paired_bootstrap,
+    paired_t_test,
+)
+
+Seeds = Sequence[FinishedSeed]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a run's metric differs from another's.
+
+    Attributes:
+        difference: Of the means over seeds; NaN where a value is missing.
+        by_seeds: The paired t-test over the seeds that both have.
+        by_users: The paired bootstrap over users, of their means over seeds.
+    """
+
+    difference: float
+    by_seeds: Significance
+    by_users: Significance
+
+
+def compare(base: Seeds, other: Seeds, metric: str) -> Comparison:
+    """Set a run's seeds against those of a base, by one metric.
+
+    Raises:
+        UnknownNameError: If a run does not know the metric.
+    """
+    one, two = _values(base, metric), _values(other, metric)
+    common = sorted(one.keys() & two.keys())
+    return Comparison(
+        statistics.fmean(two.values()) - statistics.fmean(one.values()),
+        paired_t_test([two[s] for s in common], [one[s] for s in common]),
+        _by_users(base, other, metric),
+    )
+
+
+def _values(seeds: Seeds, metric: str) -> dict[int, float]:
+    found = {seed.seed: seed.value(metric) for seed in seeds}
+    return {seed: math.nan if v is None else v for seed, v in found.items()}
+
+
+def _by_users(base: Seeds, other: Seeds, metric: str) -> Significance:
+    try:
+        one, two = _user_means(base, metric), _user_means(other, metric)
+    except CheckpointError as error:
+        return Significance.unknown(str(error))
+    if not np.array_equal(one[0], two[0]):
+        return Significance.unknown("the runs ranked different users")
+    return paired_bootstrap(two[1], one[1])
+
+
+def _user_means(seeds: Seeds, metric: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the users and what each got in the mean over seeds."""
+    found = [load_per_user(seed.folder, metric) for seed in seeds]
+    users = found[0][0]
+    if not all(np.array_equal(users, other) for other, _ in found):
+        run = seeds[0].folder.parent
+        raise CheckpointError(f"the seeds of {run} ranked different users")
+    values = np.array([value for _, value in found], np.float64)  # [seeds, users]
+    return users, values.mean(axis=0)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Return each comparison JSON-ready, with p-values as they are and by Holm.
+
+    The correction is over all of them, that of seeds and that of users apart.
+    """
+    by_seeds = holm([comparison.by_seeds.p for comparison in comparisons])
+    by_users = holm([comparison.by_users.p for comparison in comparisons])
+    return [
+        {
+            "difference": _known(comparison.difference),
+            "p_seeds": _known(comparison.by_seeds.p),
+            "p_seeds_holm": _known(seeds),
+            "p_users": _known(comparison.by_users.p),
+            "p_users_holm": _known(users),
+            "notes": _notes(comparison),
+        }
+        for comparison, seeds, users in zip(
+            comparisons, by_seeds, by_users, strict=True
+        )
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    notes = {
+        "by seeds": comparison.by_seeds.note,
+        "by users": comparison.by_users.note,
+    }
+    return [f"{test}: {note}" for test, note in notes.items() if note]
+
+
+NO_SETTINGS = ("train.seed", "dataset")
+
+
+def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
+    """Return the settings in which configurations differ, with their values.
+
+    The seed and the data set's name are none of them, nor what is nowhere but at its
+    default. A setting that a configuration has not is None.
+
+    Args:
+        configs: One of each run.
+    """
+    values = [_setting_values(config) for config in configs]
+    names = dict.fromkeys(name for config in configs for name in config.flat())
+    found = {
+        name: [one.get(name) for one in values]
+        for name in names
+        if name not in NO_SETTINGS
+    }
+    return {k: v for k, v in found.items() if any(other != v[0] for other in v)}
+
+
+def _setting_values(config: Config) -> dict[str, Any]:
+    names = {"model": config.model, "criterion": config.criterion}
+    return names | {setting.name: setting.value for setting in settings(config)}
+
+
+DEFAULT = ("recall@20", "ndcg@20")
+
+
+def compare_runs(
+    folders: Sequence[Path], metrics: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Compare runs with the first of them, p-values corrected over all comparisons.
+
+    Warns if the runs have not the same seeds.
+
+    Args:
+        folders: Two runs or more.
+        metrics: ``test/recall@20`` and so on (default: recall and NDCG at 20 of every
+            test split).
+
+    Returns:
+        A JSON-ready object with a row a run for every metric.
+
+    Raises:
+        ConfigError: If there are fewer than two runs, or they saw other data.
+        CheckpointError: If a folder holds no finished run.
+        UnknownNameError: If a run does not know a metric.
+    """
+    if len(folders) < 2:
+        raise ConfigError(f"compare wants two runs or more (got {len(folders)})")
+    runs = [read_run(folder) for folder in folders]
+    _check_same_data(runs)
+    _warn_of_seeds(runs)
+    names = list(metrics) or _default_metrics(runs[0])
+    compared = iter(
+        corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
+    )
+    return {
+        "data": runs[0][0].fingerprint,
+        "runs": [str(folder) for folder in folders],
+        "seeds": [[seed.seed for seed in run] for run in runs],
+        "differing": _differing([run[0] for run in runs]),
+        "metrics": {
+            n: [
+                _spread(runs[0], n),
+                *(_spread(r, n) | next(compared) for r in runs[1:]),
+            ]
+            for n in names
+        },
+    }
+
+
+def content_of(fingerprint: str) -> str:
+    """Return the part of a fingerprint that tells the content: its hash."""
+    return fingerprint.rpartition("sha256 ")[2]
+
+
+def _check_same_data(runs: Sequence[Seeds]) -> None:
+    first = runs[0][0]
+    for seed in (seed for run in runs for seed in run):
+        if content_of(seed.fingerprint) != content_of(first.fingerprint):
+            raise ConfigError(
+                "runs on other data cannot be compared: "
+                f"{first.folder} saw {first.fingerprint}; "
+                f"{seed.folder} saw {seed.fingerprint}"
+            )
+
+
+def _differing(seeds: Seeds) -> dict[str, list[Any]]:
+    """Return what tells runs apart, losses of one's own included."""
+    own = [seed.record.get("own_loss") for seed in seeds]
+    found = differing([seed.config for seed in seeds])
+    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
+
+
+def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
+    seeds = [sorted(seed.seed for seed in run) for run in runs]
+    if any(other != seeds[0] for other in seeds):
+        listed = "; ".join(map(seed_text, seeds))
+        warnings.warn(
+            f"the runs have not the same seeds ({listed}): "
+            "the t-test takes those that two have in common",
+            stacklevel=3,
+        )
+
+
+def _default_metrics(run: Seeds) -> list[str]:
+    names = run[0].record["metrics"]
+    return [n for n in names if not n.startswith("valid/") and n.endswith(DEFAULT)]
+
+
+def _spread(run: Seeds, metric: str) -> dict[str, Any]:
+    return spread([seed.value(metric) for seed in run])
+
+
+def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return each note once, with the comparisons that it is of unless it is of all.
+
+    Args:
+        notes: The notes of every comparison, by its name.
+    """
+    lines = []
+    for note in dict.fromkeys(note for own in notes.values() for note in own):
+        names = [name for name, own in notes.items() if note in own]
+        whose = "" if len(names) == len(notes) else f": {', '.join(names)}"
+        lines.append(f"{note}{whose}")
+    return lines
+
+
+def p_text(p: float | None) -> str:
+    """Return three decimals, a bound for what is less, a dash for no p."""
+    if p is None:
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"

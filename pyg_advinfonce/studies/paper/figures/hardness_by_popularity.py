@@ -1,0 +1,186 @@
+"""Figure 4a: the adversary makes popular items the harder negatives."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import pandas as pd
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.graph import train_degrees
+from pyg_advinfonce.studies.paper.figures.style import (
+    GREY,
+    ORANGE,
+    draw_band,
+    draw_level,
+    label_ends,
+    new_figure,
+    save,
+    styled,
+)
+from pyg_advinfonce.studies.paper.figures.trainings import (
+    Device,
+    Options,
+    Say,
+    default_config,
+    kept,
+    key_of,
+    last_adversarial,
+    learn,
+    spread,
+)
+from pyg_advinfonce.training import Callback, Record, Trainer, batch_hardness
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class HardnessProfile(Callback):
+    r"""Keeps the mean :math:`p(j \mid u, i)` by popularity on an epoch's last batch.
+
+    Each row's ``K`` negatives are put in the order of their popularity, the least
+    popular first, and :math:`p = e^{\delta} / K` is averaged over the rows (methods.md
+    4.4.2).
+
+    Attributes:
+        before: ``[K]`` in the last epoch before the adversary's first; None if the
+            adversary runs in the very first epoch.
+        after: ``[K]`` in the adversary's last epoch so far; None if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.before: Tensor | None = None
+        self.after: Tensor | None = None
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        attacked = any(name.startswith("adversary/") for name in record.losses)
+        if trainer.last_batch is None or not (attacked or self.after is None):
+            return
+        graph, batch = trainer.last_batch
+        delta = batch_hardness(trainer.method, trainer.method.encode(graph), batch)
+        found = profile(delta, batch, trainer.graph)
+        self.before, self.after = (
+            (self.before, found) if attacked else (found, self.after)
+        )
+
+
+def profile(delta: Tensor, batch: EdgeBatch, graph: HeteroData) -> Tensor:
+    """Return the mean p ``[K]`` of hardness ``[B, K]``, the least popular first."""
+    count = train_degrees(graph)[1]  # [I]
+    order = count[batch.neg_id].argsort(dim=-1, stable=True)  # [B, K]
+    return (delta.exp() / delta.size(-1)).gather(-1, order).mean(0).cpu()
+
+
+MOMENTS = {
+    "before": ("before its\nfirst epoch", GREY),
+    "after": ("after its\nlast epoch", ORANGE),
+    "best": ("at the best\nvalidation", ORANGE),
+}
+
+
+def hardness_by_popularity(
+    dataset: Dataset,
+    *,
+    seeds: Sequence[int],
+    epochs: int | None = None,
+    config: Config | None = None,
+    device: Device = "auto",
+    say: Say = print,
+    runs: Path | None = None,
+) -> pd.DataFrame:
+    """Train AdvInfoNCE and return what the adversary thinks of popular items.
+
+    Args:
+        dataset: The data.
+        seeds: The seeds.
+        epochs: Train so long (default: to the adversary's last epoch).
+        config: AdvInfoNCE's settings (default: those that come with the data).
+        device: As for :func:`~pyg_advinfonce.experiment.train`.
+        say: Told of every training.
+        runs: Where what finished seeds gave is kept and found again, if anywhere.
+
+    Returns:
+        Columns ``seed``, ``moment`` (before the adversary's first epoch, after its
+        last), ``rank`` of the negative's popularity within its row from 0, the least
+        popular, to K - 1, and ``probability``, the mean p(j | u, i).
+
+    Raises:
+        ConfigError: If the adversary has no turn in so few epochs.
+    """
+    config = (config or default_config(dataset)).fitted_to(dataset)
+    epochs = _epochs(config, dataset, epochs, say)
+
+    def make(seed: int) -> pd.DataFrame:
+        say(f"hardness by popularity: seed {seed}, {epochs} epochs")
+        found = HardnessProfile()
+        learn(
+            config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
+        )
+        profiles = {"before": found.before, "after": found.after}
+        tables = [rows_of(profile, name, seed) for name, profile in profiles.items()]
+        return pd.concat(tables, ignore_index=True)
+
+    keys = {
+        seed: key_of(config, dataset, seed=seed, epochs=epochs, shown="profile")
+        for seed in seeds
+    }
+    tables = [kept(runs, key, partial(make, seed)) for seed, key in keys.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _epochs(config: Config, dataset: Dataset, asked: int | None, say: Say) -> int:
+    """Return how long to train, if the adversary has its turn in that time."""
+    last = last_adversarial(config, dataset)
+    epochs = last + 1 if asked is None else asked
+    if last_adversarial(config, dataset, before=epochs) < 0:
+        raise ConfigError(
+            f"the adversary has no turn in {epochs} epochs: hardness by popularity "
+            "needs more"
+        )
+    if epochs <= last:
+        say(f"the adversary goes on after {epochs} epochs, to epoch {last}, from 0")
+    return epochs
+
+
+def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
+    """Return the table of one profile ``[K]``, empty if there is none."""
+    values = [] if profile is None else profile.tolist()
+    columns = {"rank": range(len(values)), "probability": values}
+    return pd.DataFrame({"seed": seed, "moment": moment, **columns})
+
+
+@styled
+def draw_hardness_by_popularity(table: pd.DataFrame) -> "Figure":
+    """Draw the table of :func:`hardness_by_popularity`."""
+    figure, [[axes]] = new_figure(4.8, 3.2)
+    width = int(table["rank"].max()) + 1
+    draw_level(axes, 1 / width)
+    ends = []
+    for moment, (label, color) in MOMENTS.items():
+        rows = spread(table[table["moment"] == moment], ["rank"], "probability")
+        if len(rows) == 0:
+            continue
+        draw_band(axes, rows["rank"] + 1, rows, color, alpha=0.2)
+        ends.append((float(rows["mean"].iloc[-1]), label, color))
+    axes.set_xlim(1, width)
+    axes.set_ylim(0, 1.15 * axes.dataLim.y1)
+    axes.set_xticks([1, width // 4, width // 2, 3 * width // 4, width])
+    axes.set_xlabel("popularity rank of the negative in its row")
+    axes.set_title(f"Mean p(j | u, i); dashed: 1/{width}")
+    label_ends(axes, ends, gap=0.14)
+    return figure
+
+
+@styled
+def reproduce_hardness_by_popularity(
+    dataset: Dataset, *, out: Path, **options: Unpack[Options]
+) -> list[Path]:
+    """Train, draw and write ``fig4a.png``, ``.svg``, ``.csv``; return their paths."""
+    table = hardness_by_popularity(dataset, **options)
+    return save(draw_hardness_by_popularity(table), table, out, "fig4a")

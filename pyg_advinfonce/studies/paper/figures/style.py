@@ -1,0 +1,189 @@
+"""How figures look and are saved; the one module that imports matplotlib."""
+
+import io
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from pyg_advinfonce.errors import MissingExtraError
+from pyg_advinfonce.files import spreadsheet_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+
+
+Point = tuple[float, float]
+NUM_ARROWS, LOOK_BACK = 3, 3
+
+
+def draw_path(axes: "Axes", x: "ArrayLike", y: "ArrayLike", color: str) -> None:
+    """Draw points, a line through them and a few arrows; the start is a ring."""
+    points = np.column_stack([x, y])  # [T, 2]
+    axes.plot(*points.T, color=color, marker="o", markersize=2, linewidth=1.4)
+    axes.plot(*points[0], color=color, marker="o", markersize=7, markerfacecolor="none")
+    for start, end in _pieces(points):
+        arrow = {"arrowstyle": "-|>", "color": color, "mutation_scale": 18, "lw": 0}
+        axes.annotate("", end, start, arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
+
+
+def _pieces(points: "NDArray[Any]") -> list[tuple[Point, Point]]:
+    """Return pairs of points at equal distances along the way, the last at its end."""
+    scale = np.ptp(points, axis=0)
+    steps = np.hypot(*(np.diff(points, axis=0) / np.where(scale > 0, scale, 1)).T)
+    passed = np.r_[0, steps.cumsum()]  # [T]
+    if passed[-1] == 0:
+        return []
+    wanted = passed[-1] * np.arange(1, NUM_ARROWS + 1) / NUM_ARROWS
+    ends = np.unique(np.searchsorted(passed, wanted).clip(1, len(points) - 1))
+    places: list[Point] = [(float(px), float(py)) for px, py in points]
+    return [(places[max(0, i - LOOK_BACK)], places[i]) for i in ends]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+PURPLE, GREY = "#b8659a", "#7a7f87"
+INK, RULE = "#24292f", "#d8dce1"
+
+STYLE = Path(__file__).with_name("advnce.mplstyle")
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function draw in our style; what it does begins with matplotlib there.
+
+    Raises:
+        MissingExtraError: If matplotlib is not installed, when the function is called.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            from matplotlib import style
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                "figures need matplotlib: pip install 'pyg-advinfonce[plot]'"
+            ) from error
+        with style.context(STYLE):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def new_figure(
+    width: float,
+    height: float,
+    *,
+    rows: int = 1,
+    columns: int = 1,
+    **options: Any,  # noqa: ANN401
+) -> "tuple[Figure, NDArray[Any]]":
+    """Return a figure of a size in inches and its axes ``[rows, columns]``."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def draw_band(
+    axes: "Axes",
+    x: "pd.Series[Any]",
+    rows: pd.DataFrame,
+    color: str,
+    *,
+    alpha: float,
+    linestyle: str = "-",
+) -> None:
+    """Draw the means of rows as a line over x, with a band of one standard error."""
+    mean, error = rows["mean"], rows["sem"]
+    axes.plot(x, mean, color=color, linestyle=linestyle)
+    axes.fill_between(x, mean - error, mean + error, color=color, alpha=alpha, lw=0)
+
+
+def draw_level(axes: "Axes", height: float) -> None:
+    """Draw a dashed line across that others are seen against."""
+    axes.axhline(height, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+
+
+def focus_late(axes: "Axes", *, share: float = 0.2) -> None:
+    """Let the height of axes follow their lines after a share of the epochs."""
+    points = np.concatenate([line.get_xydata() for line in axes.lines])  # [T, 2]
+    late = points[points[:, 0] >= share * points[:, 0].max(), 1]
+    margin = 0.08 * (np.ptp(late) or 1.0)
+    axes.set_ylim(late.min() - margin, late.max() + margin)
+
+
+def label_ends(
+    axes: "Axes", ends: list[tuple[float, str, str]], *, gap: float = 0.062
+) -> None:
+    """Name lines at their right ends, moved apart where they would overlap.
+
+    Args:
+        axes: Where; its limits must be final.
+        ends: Height, text and colour of each line.
+        gap: The least distance of two labels as a share of the axes' height.
+    """
+    low, high = axes.get_ylim()
+    places = _apart([(y - low) / (high - low) for y, _, _ in ends], gap)
+    for place, (_, text, color) in zip(places, ends, strict=True):
+        axes.annotate(
+            text,
+            (1.0, place),
+            (6, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=color,
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
+        )
+
+
+def _apart(places: list[float], gap: float) -> list[float]:
+    """Move places apart, keeping their order and, as far as it goes, their middle."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    spread = [places[i] for i in order]
+    for _ in range(100):
+        for low in range(len(spread) - 1):
+            lack = gap - (spread[low + 1] - spread[low])
+            if lack > 0:
+                spread[low] -= lack / 2
+                spread[low + 1] += lack / 2
+    above = max(0.0, spread[-1] - 1.0) if spread else 0.0
+    return [spread[order.index(i)] - above for i in range(len(places))]
+
+
+DPI, NUM_COLORS = 150, 128
+
+
+@styled
+def save(figure: "Figure", table: pd.DataFrame, folder: Path, name: str) -> list[Path]:
+    """Write ``name.png``, ``name.svg`` and ``name.csv``; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    png, svg, csv = (folder / f"{name}.{kind}" for kind in ("png", "svg", "csv"))
+    _save_png(figure, png)
+    figure.savefig(svg, metadata={"Date": None})
+    guarded(table).to_csv(csv, index=False, float_format="%.6g", lineterminator="\n")
+    return [png, svg, csv]
+
+
+def _save_png(figure: "Figure", path: Path) -> None:
+    """Write a palette's worth of colours: lines need no more, and half the bytes."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DPI)
+    with Image.open(file) as image:
+        image.convert("RGB").quantize(NUM_COLORS).save(path, optimize=True)
+
+
+def guarded(table: pd.DataFrame) -> pd.DataFrame:
+    """Put an apostrophe before texts that a spreadsheet would take for formulas."""
+    return table.map(lambda x: spreadsheet_text(x) if isinstance(x, str) else x)

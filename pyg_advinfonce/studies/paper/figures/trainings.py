@@ -1,0 +1,266 @@
+"""The trainings behind the figures, and the cache of their tables."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, Required, TypedDict
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.build import build_criterion, prepare
+from pyg_advinfonce.config import Config, Sections
+from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.files import write_text
+from pyg_advinfonce.graph import num_nodes, split_edges, test_splits
+from pyg_advinfonce.registry import LOSSES
+from pyg_advinfonce.runs import Result
+from pyg_advinfonce.training import Callback, Record
+
+
+def kept(
+    folder: Path | None,
+    key: Sequence[object],
+    make: Callable[[], pd.DataFrame],
+) -> pd.DataFrame:
+    """Return a table that is there, or make it and keep it.
+
+    Args:
+        folder: Where tables are kept; None keeps none.
+        key: All that decides what is in it, in what JSON has.
+        make: Makes it; its index is not kept.
+    """
+    if folder is None:
+        return make()
+    digest = sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    path = folder / f"{digest[:16]}.json"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(make().to_dict("list")))
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+
+
+EVALUATIONS_AFTER = 20
+MOST_EPOCHS = 2000
+LEARNED = ("adv", "adv-mlp", "adv-reverse")
+"""The losses with an adversary that learns."""
+FORMAT_VERSION = 1
+"""Raised when the same settings give another table."""
+
+Say = Callable[[str], None]
+Device = torch.device | str
+
+
+class Options(TypedDict, total=False):
+    """What every figure's training may be told; its function says what it means."""
+
+    seeds: Required[Sequence[int]]
+    epochs: int | None
+    config: Config | None
+    device: Device
+    say: Say
+    runs: Path | None
+
+
+class Variation(NamedTuple):
+    """One of the trainings that a figure compares.
+
+    Attributes:
+        text: What is said of it.
+        config: Its settings.
+        labels: Its constant columns in the table.
+    """
+
+    text: str
+    config: Config
+    labels: Mapping[str, object]
+
+
+def default_config(dataset: Dataset) -> Config:
+    """Return LightGCN with AdvInfoNCE in the settings that come with a data set."""
+    name = dataset.fingerprint.partition(": ")[0]
+    return Config.resolve("lightgcn", "adv", name)
+
+
+def variant(config: Config, criterion: str, loss: Sections) -> Config:
+    """Return AdvInfoNCE's configuration with another loss and nothing else changed.
+
+    The other losses whose adversary learns keep its hardness, too.
+
+    Args:
+        config: AdvInfoNCE's.
+        criterion: The loss's name; InfoNCE takes AdvInfoNCE's temperature and weight.
+        loss: Settings of its own.
+    """
+    shared = config.model_dump(exclude_none=True)
+    names = ["encoder", "method", "train"]
+    if criterion == "infonce":
+        shared["loss"] = {k: _loss_value(config, k) for k in ("tau", "negative_weight")}
+    if criterion in LEARNED:
+        names.append("hardness")
+    layers = [{name: shared[name] for name in [*names, "loss"]}, loss]
+    return Config.resolve(config.model, criterion, config.dataset, layers=layers)
+
+
+def _loss_value(config: Config, key: str) -> object:
+    """Return a setting of the loss, or the default of the argument that it is."""
+    arguments = inspect.signature(LOSSES[config.criterion].load()).parameters
+    return config.loss.get(key, arguments[key].default)
+
+
+def last_adversarial(
+    config: Config, dataset: Dataset, *, before: int = MOST_EPOCHS
+) -> int:
+    """Return the adversary's last epoch, counted from 0; -1 if it never runs."""
+    graph = prepare(dataset, torch.device("cpu"))
+    criterion: Any = build_criterion(config, graph)
+    return max(filter(criterion.is_adversarial, range(before)), default=-1)
+
+
+def num_epochs(config: Config, dataset: Dataset) -> int:
+    """Return so many epochs that evaluations follow when the adversary is done."""
+    after = EVALUATIONS_AFTER * config.train.eval_every
+    return last_adversarial(config, dataset) + 1 + after
+
+
+def learn(
+    config: Config,
+    dataset: Dataset,
+    *,
+    seed: int,
+    epochs: int,
+    device: Device,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Train one seed for exactly so many epochs."""
+    settings = {"epochs": epochs, "seed": seed, "patience": epochs}
+    config = config.updated({"train": settings})
+    return train(config, dataset, device=device, callbacks=callbacks)
+
+
+def key_of(
+    config: Config, dataset: Dataset, *, seed: int, epochs: int, shown: object
+) -> list[object]:
+    """Return what decides a table of :func:`learn`, for ``kept``.
+
+    Args:
+        config: The settings.
+        dataset: The data.
+        seed: The seed.
+        epochs: How long is trained.
+        shown: What of the training is in the table.
+    """
+    overridden = ("train.epochs", "train.patience", "train.seed")
+    settings = {k: v for k, v in config.flat().items() if k not in overridden}
+    return [FORMAT_VERSION, settings, dataset.fingerprint, seed, epochs, shown]
+
+
+def curves(
+    variations: Iterable[Variation],
+    dataset: Dataset,
+    columns: dict[str, str],
+    *,
+    seeds: Sequence[int],
+    epochs: int,
+    device: Device,
+    callbacks: Sequence[Callback],
+    say: Say,
+    runs: Path | None = None,
+) -> pd.DataFrame:
+    """Train every variation with every seed; return the table of all their curves.
+
+    Args:
+        variations: What is trained.
+        dataset: The data.
+        columns: As for :func:`curve`.
+        seeds: The seeds.
+        epochs: Train each so long.
+        device: As for :func:`~pyg_advinfonce.experiment.train`.
+        callbacks: Told of every epoch; they keep nothing.
+        say: Told of every training.
+        runs: Where finished curves are kept and found again, if anywhere.
+    """
+
+    def make(text: str, config: Config, seed: int) -> pd.DataFrame:
+        say(f"{text}, seed {seed}, {epochs} epochs")
+        result = learn(
+            config,
+            dataset,
+            seed=seed,
+            epochs=epochs,
+            device=device,
+            callbacks=callbacks,
+        )
+        return curve(result, columns)
+
+    tables = []
+    for text, config, labels in variations:
+        for seed in seeds:
+            key = key_of(config, dataset, seed=seed, epochs=epochs, shown=columns)
+            table = kept(runs, key, partial(make, text, config, seed))
+            tables.append(labelled(table, **labels, seed=seed))
+    return pd.concat(tables, ignore_index=True)
+
+
+def curve(result: Result, columns: dict[str, str]) -> pd.DataFrame:
+    """Return one row an evaluated epoch.
+
+    Args:
+        result: The training.
+        columns: Names of the history's values, by the column they become.
+    """
+    evaluated = [record for record in result.history if record.metrics]
+    rows = [{"epoch": r.epoch} | values_of(r, columns) for r in evaluated]
+    table = pd.DataFrame(rows, columns=["epoch", *columns])
+    return table.astype(dict.fromkeys(columns, float))
+
+
+def labelled(table: pd.DataFrame, **labels: object) -> pd.DataFrame:
+    """Return a table with constant columns before its own, e.g. ``seed=0``."""
+    table = table.copy()
+    for place, (name, value) in enumerate(labels.items()):
+        table.insert(place, name, [value] * len(table))
+    return table
+
+
+def values_of(record: Record, columns: dict[str, str]) -> dict[str, float | None]:
+    """Return some of a record's values, by the column they become."""
+    known = record.flat()
+    return {column: known.get(name) for column, name in columns.items()}
+
+
+def spread(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
+    """Return mean and standard error over seeds, zero for a single seed."""
+    found = table.groupby(list(by), sort=False)[value].agg(["mean", "sem"])
+    return found.fillna({"sem": 0.0}).reset_index()
+
+
+Likes = Callable[[Tensor, Tensor], Tensor]
+
+
+def truth(dataset: Dataset) -> Likes:
+    """Return a function that tells of users and items whether the user likes the item.
+
+    Simulated data knows; elsewhere the items of a user's test splits are what it is
+    known to like, and all others count as not liked.
+    """
+    known: Likes | None = getattr(dataset, "likes", None)
+    return known or held_out(dataset.graph)
+
+
+def held_out(graph: HeteroData) -> Likes:
+    """Return a function that tells whether pairs are in any test split of a graph."""
+    pairs = torch.cat([split_edges(graph, name) for name in test_splits(graph)], dim=1)
+    num_items = num_nodes(graph)[1]
+    keys = (pairs[0] * num_items + pairs[1]).unique()
+
+    def likes(user_id: Tensor, item_id: Tensor) -> Tensor:
+        return torch.isin(user_id * num_items + item_id, keys.to(item_id.device))
+
+    return likes

@@ -1,0 +1,217 @@
+"""A table's numbers as text, CSV, LaTeX and Markdown."""
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pyg_advinfonce.files import spreadsheet_text
+from pyg_advinfonce.studies import p_text
+from pyg_advinfonce.studies.paper.published import PaperTable
+from pyg_advinfonce.studies.paper.request import Report
+from pyg_advinfonce.studies.paper.results import Line, Record
+
+Cells = list[list[str]]
+TEXT_COLUMNS = ("data", "row", "metric")
+
+
+def make_cells(table: PaperTable, records: Sequence[Record]) -> Cells:
+    """Return the head and a row a record.
+
+    Columns without content are left out, and the data set where it is the only one.
+    """
+    head = [*TEXT_COLUMNS, "ours", "paper", "off by", f"vs {table.against}"]
+    head += ["paper's", "p seeds", "p users", "within"]
+    rows = [_row(record, table.is_of_times) for record in records]
+    first = 0 if len(table.columns) > 1 else 1
+    used = [i for i in range(first, len(head)) if any(row[i] for row in rows)]
+    return [[row[i] for i in used] for row in [head, *_without_repeats(rows)]]
+
+
+def _row(record: Record, is_of_times: bool) -> list[str]:
+    number = _seconds if is_of_times else _metric
+    change = _times if is_of_times else _percent_of
+    within = {True: "yes", False: "no", None: ""}[record["within"]]
+    off = "" if is_of_times else _percent(record["off"])
+    return [
+        record["data"],
+        record["row"],
+        record["metric"],
+        _ours(record, number),
+        "" if record["paper"] is None else number(record["paper"]),
+        off,
+        change(record.get("ratio")),
+        change(record.get("paper_ratio")),
+        _p(record, "p_seeds_holm"),
+        _p(record, "p_users_holm"),
+        within,
+    ]
+
+
+def _ours(record: Record, number: Callable[[float], str]) -> str:
+    if record["mean"] is None:
+        return "nan" if record["seeds"] else "missing"
+    std = "" if record["std"] is None else f" ± {number(record['std'])}"
+    return number(record["mean"]) + std
+
+
+def _without_repeats(rows: Cells) -> Cells:
+    """Name data and row where they begin."""
+    shown: Cells = []
+    before: list[str] = []
+    for row in rows:
+        repeated = row[:2] == before[:2]
+        first = row[0] if row[:1] != before[:1] else ""
+        shown.append(["", "", *row[2:]] if repeated else [first, *row[1:]])
+        before = row
+    return shown
+
+
+def _metric(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:+.1f} %"
+
+
+def _percent_of(ratio: float | None) -> str:
+    return "" if ratio is None else _percent(ratio - 1)
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f} x"
+
+
+def _p(record: Record, key: str) -> str:
+    return p_text(record[key]) if key in record else ""
+
+
+def to_csv(records: Sequence[Mapping[str, object]]) -> str:
+    """Return a line a record; lists are joined by semicolons.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    Numbers stay as they are.
+    """
+    rows = [{key: _cell(value) for key, value in r.items()} for r in records]
+    text: str = pd.DataFrame(rows).to_csv(index=False)
+    return text
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return _cell("; ".join(map(str, value)))
+    if isinstance(value, str):
+        return spreadsheet_text(value)
+    return value
+
+
+SPECIAL = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "<": r"$<$",
+    ">": r"$>$",
+}
+
+
+def to_latex(
+    cells: Sequence[Sequence[str]], *, caption: str, label: str, left: int = 1
+) -> str:
+    r"""Return the head and the rows as a table in the manner of ``booktabs``.
+
+    Args:
+        cells: Texts; no character of them is read as a command.
+        caption: The caption's text.
+        label: What ``\ref`` calls the table.
+        left: How many columns are flush left; the others are numbers.
+    """
+    head, *rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in cells]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{escape_latex(caption)}}}",
+            rf"\label{{tab:{label}}}",
+            rf"\begin{{tabular}}{{{'l' * left}{'r' * (len(cells[0]) - left)}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def escape_latex(text: str) -> str:
+    """Return text that LaTeX sets as it is."""
+    return "".join(SPECIAL.get(character, character) for character in text)
+
+
+def to_markdown(cells: Sequence[Sequence[str]]) -> str:
+    """Return the head and the rows as a table of Markdown, no cell read as markup."""
+    head, *rows = [[escape_markdown(cell) for cell in row] for row in cells]
+    rule = ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown, and the HTML made of it, show as it is."""
+    line = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
+
+
+def write_files(
+    report: Report, records: Sequence[Record], lines: Sequence[Line], name: Path
+) -> list[Path]:
+    """Write a table as Markdown, LaTeX and CSV.
+
+    Args:
+        report: The table as text.
+        records: Its numbers.
+        lines: Its rows, whose settings Markdown lists.
+        name: The files' path without their endings.
+
+    Returns:
+        The files.
+    """
+    caption = f"{report.title}. Seeds {dict(report.head)['seeds']}."
+    texts = {
+        ".md": _markdown(report, lines),
+        ".tex": to_latex(
+            report.cells,
+            caption=caption,
+            label=name.name,
+            left=sum(column in TEXT_COLUMNS for column in report.cells[0]),
+        ),
+        ".csv": to_csv(records).rstrip("\n"),
+    }
+    files = {name.with_name(name.name + end): text for end, text in texts.items()}
+    for file, text in files.items():
+        file.write_text(text + "\n", encoding="utf-8")
+    return list(files)
+
+
+def _markdown(report: Report, lines: Sequence[Line]) -> str:
+    head = [f"- {name}: {escape_markdown(t)}" for name, t in report.head]
+    notes = [f"- {escape_markdown(note)}" for note in report.notes]
+    settings = [escape_markdown(f"{line.name}: {line.settings}") for line in lines]
+    parts = [
+        f"# {escape_markdown(report.title)}",
+        "\n".join(head),
+        to_markdown(report.cells),
+        "\n".join(notes),
+        "## Settings",
+        "\n".join(f"- {text}" for text in settings),
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,148 @@
+"""A table of the paper: its rows, and the numbers that it prints."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import Any
+
+from pyg_advinfonce.config import Sections
+from pyg_advinfonce.errors import UnknownNameError
+from pyg_advinfonce.registry import REPRODUCTIONS, unknown
+from pyg_advinfonce.runs import TIMES
+
+_ROW_TITLE = "one row of the paper's tables"
+
+Numbers = Mapping[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A row.
+
+    Attributes:
+        label: The paper's name of it.
+        model: The model.
+        loss: The loss.
+        numbers: What the paper prints, by data set and metric.
+        encoder: The model that the row is of, where ``model`` adds something to it.
+        settings: What tells the row from another of the same model and loss.
+    """
+
+    label: str
+    model: str
+    loss: str
+    numbers: Numbers
+    encoder: str
+    settings: Sections = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """Some rows of the paper.
+
+    Attributes:
+        name: ``table4`` and so on, or a row such as ``coat/lightgcn-adv``.
+        title: One line for a person.
+        against: The loss or the label of the row that others are compared with.
+        columns: The metrics by data set; none means recall and NDCG of the test splits.
+        rows: The rows.
+    """
+
+    name: str
+    title: str
+    against: str
+    columns: Mapping[str, tuple[str, ...]]
+    rows: tuple[PaperRow, ...]
+
+    @property
+    def is_of_times(self) -> bool:
+        """Whether the numbers are seconds."""
+        return any(
+            set(metrics) <= set(TIMES) for metrics in self.columns.values() if metrics
+        )
+
+    def on(self, data: str) -> "PaperTable":
+        """Return the part of a data set; on a new one the rows have no numbers."""
+        times = next(iter(self.columns.values())) if self.is_of_times else ()
+        return replace(self, columns={data: self.columns.get(data, times)})
+
+    def baseline(self, row: PaperRow) -> PaperRow | None:
+        """Return the row of the same encoder that a row is compared with, if any."""
+        same = [other for other in self.rows if other.encoder == row.encoder]
+        found = [r for r in same if self.against in (r.loss, r.label)]
+        return found[0] if found and found[0] is not row else None
+
+
+def paper_table(name: str, against: str | None = None) -> PaperTable:
+    """Return a table of the paper, or one row as a table.
+
+    Args:
+        name: ``table4`` and so on, or a row such as ``coat/lightgcn-adv``.
+        against: The loss or the label of the row that others are compared with
+            (default: the table's).
+
+    Raises:
+        UnknownNameError: If the paper has no such row, or the table none to compare
+            with.
+    """
+    table = _row_table(name) if "/" in name else _read(name)
+    if against is None:
+        return table
+    known = dict.fromkeys(name for row in table.rows for name in (row.loss, row.label))
+    if against not in known:
+        raise unknown("row", against, known)
+    return replace(table, against=against)
+
+
+def tables() -> dict[str, PaperTable]:
+    """Return all tables of the paper by name."""
+    names = [name for name in REPRODUCTIONS if name.startswith("table")]
+    return {name: _read(name) for name in names}
+
+
+def _read(name: str) -> PaperTable:
+    folder = resources.files("pyg_advinfonce.studies.paper") / "tables"
+    content = tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+    columns = {data: tuple(names) for data, names in content["columns"].items()}
+    return PaperTable(
+        name,
+        REPRODUCTIONS[name].help,
+        content["against"],
+        columns,
+        tuple(_row(row, columns) for row in content["rows"]),
+    )
+
+
+def _row(row: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]) -> PaperRow:
+    numbers = {d: dict(zip(columns[d], row[d], strict=True)) for d in columns}
+    encoder, settings = row.get("encoder", row["model"]), row.get("settings", {})
+    return PaperRow(row["label"], row["model"], row["loss"], numbers, encoder, settings)
+
+
+def _row_table(name: str) -> PaperTable:
+    """Put together what all tables say of one model and loss on one data set."""
+    data = name.split("/")[0]
+    found: dict[str, PaperRow] = {}
+    for key, row in _metric_rows(data):
+        numbers = row.numbers[data] | (found[key].numbers[data] if key in found else {})
+        found[key] = replace(row, numbers={data: numbers})
+    if name not in found:
+        raise _unknown_row(name, found)
+    columns = {data: tuple(found[name].numbers[data])}
+    return PaperTable(name, _ROW_TITLE, found[name].label, columns, (found[name],))
+
+
+def _metric_rows(data: str) -> Iterator[tuple[str, PaperRow]]:
+    for table in tables().values():
+        if data in table.columns and not table.is_of_times:
+            for row in table.rows:
+                if not row.settings:
+                    yield f"{data}/{row.model}-{row.loss}", row
+
+
+def _unknown_row(name: str, rows: Mapping[str, PaperRow]) -> UnknownNameError:
+    if rows:
+        return unknown("row", name, rows)
+    data = dict.fromkeys(data for table in tables().values() for data in table.columns)
+    return unknown("data set of the paper", name.split("/")[0], data)

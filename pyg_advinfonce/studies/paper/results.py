@@ -1,0 +1,274 @@
+"""The runs behind a table: trained once, stored, compared with the paper."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from pyg_advinfonce.config import Config, packaged
+from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.runs import (
+    TIMES,
+    FinishedSeed,
+    folder_name,
+    read_seed,
+    seed_text,
+    spread,
+)
+from pyg_advinfonce.studies import compare, corrected
+from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable
+from pyg_advinfonce.studies.paper.request import Request, Watcher
+from pyg_advinfonce.training import Callback
+
+
+def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
+    """Return where a run belongs: other settings or other data, another folder.
+
+    Args:
+        root: The folder of all runs.
+        config: The run's configuration; its seed does not matter.
+        fingerprint: The data's.
+    """
+    settings = config.flat()
+    settings.pop("train.seed")
+    text = json.dumps([settings, fingerprint], sort_keys=True)
+    data = folder_name(Path(config.dataset).name)
+    digest = sha256(text.encode()).hexdigest()[:10]
+    return root / f"{data}-{config.model}-{config.criterion}-{digest}"
+
+
+def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
+    """Return a run's seed if it is there, whole, and what it is taken for."""
+    try:
+        found = read_seed(_seed_folder(folder, config))
+    except (CheckpointError, ConfigError):
+        return None
+    same = found.config == config and found.fingerprint == fingerprint
+    return found if same else None
+
+
+def train_seed(
+    folder: Path,
+    config: Config,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    callbacks: Sequence[Callback] = (),
+) -> FinishedSeed:
+    """Train a run's seed, or what is left of it, unless another process has done so.
+
+    Raises:
+        NonFiniteLossError: If training leaves the real numbers.
+    """
+    seed = _seed_folder(folder, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{seed.name}.lock"):
+        found = find_seed(folder, config, dataset.fingerprint)
+        if found is not None:
+            return found
+        run = partial(train, config, dataset, device=device, out=seed)
+        try:
+            run(callbacks=callbacks, resume=True)
+        except CheckpointError:  # nobody can go on from there
+            shutil.rmtree(seed)
+            run(callbacks=callbacks)
+    return read_seed(seed)
+
+
+def _seed_folder(folder: Path, config: Config) -> Path:
+    return folder / f"seed-{config.train.seed}"
+
+
+@dataclass
+class Line:
+    """A row on a data set, and its runs as far as they are there.
+
+    Attributes:
+        row: The paper's row.
+        data: The data set's name.
+        config: The configuration, of any seed.
+        dataset: The data, None if it is missing.
+        metrics: What is shown.
+        seeds: The finished seeds.
+        reason: Why there are no or not all seeds, and what to do; else empty.
+        failed: Whether training failed.
+    """
+
+    row: PaperRow
+    data: str
+    config: Config
+    dataset: Dataset | None
+    metrics: Sequence[str]
+    seeds: list[FinishedSeed] = field(default_factory=list)
+    reason: str = ""
+    failed: bool = False
+
+    @property
+    def name(self) -> str:
+        """The row's name for a person."""
+        return f"{self.data}: {self.row.label}"
+
+    @property
+    def settings(self) -> str:
+        """What is set, in one line, and where it comes from."""
+        keys = self.config.flat()
+        text = " ".join(
+            f"{k}={v}" for k, v in keys.items() if "." in k and k != "train.seed"
+        )
+        source = (
+            "" if self.is_packaged else " (no packaged settings: the method's defaults)"
+        )
+        return f"{self.config.model} + {self.config.criterion}{source}: {text}"
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether settings for this model, loss and data come with this package."""
+        config = self.config
+        return bool(packaged(config.dataset, config.model, config.criterion))
+
+
+def fill(line: Line, request: Request, watcher: Watcher) -> None:
+    """Find the seeds of a line and, unless it is a check, train what is missing.
+
+    Args:
+        line: The line.
+        request: Says which seeds, where they are kept and where to train.
+        watcher: Told of every seed.
+    """
+    if line.dataset is None:
+        return
+    fingerprint = line.dataset.fingerprint
+    folder = run_folder(request.runs, line.config, fingerprint)
+    configs = [line.config.updated({"train": {"seed": s}}) for s in request.seeds]
+    found = {c.train.seed: find_seed(folder, c, fingerprint) for c in configs}
+    missing = [c for c in configs if found[c.train.seed] is None]
+    watcher.say(f"{line.name}, {_state(found)}; {line.settings}")
+    if missing and request.check:
+        seeds = seed_text(c.train.seed for c in missing)
+        line.reason = f"no run of seeds {seeds}: train it without --check"
+    for config in () if request.check else missing:
+        found[config.train.seed] = _train(line, folder, config, request, watcher)
+    line.seeds = [seed for seed in found.values() if seed is not None]
+
+
+def _state(found: dict[int, FinishedSeed | None]) -> str:
+    there = [seed for seed, run in found.items() if run is not None]
+    missing = found.keys() - set(there)
+    return ", ".join(
+        f"seeds {seed_text(seeds)} {word}"
+        for seeds, word in ((there, "are there"), (missing, "missing"))
+        if seeds
+    )
+
+
+def _train(
+    line: Line, folder: Path, config: Config, request: Request, watcher: Watcher
+) -> FinishedSeed | None:
+    """Train a seed; if that fails, say so on the line: the others go on."""
+    assert line.dataset is not None
+    label = f"{line.name}, seed {config.train.seed}"
+    callbacks = watcher.start(label, config)
+    try:
+        return train_seed(
+            folder, config, line.dataset, device=request.device, callbacks=callbacks
+        )
+    except NonFiniteLossError as error:
+        reason = f"seed {config.train.seed}: {error}"
+        line.reason = "; ".join(filter(None, [line.reason, reason]))
+        line.failed = True
+        return None
+    finally:
+        watcher.finish()
+
+
+ABSOLUTE = {"coat": 0.01}  # on so little data
+RELATIVE = 0.03
+ROUNDING = 1e-9
+NOTHING: dict[str, Any] = {"mean": None, "std": None, "values": []}
+
+Record = dict[str, Any]
+
+
+def make_records(table: PaperTable, lines: Sequence[Line]) -> list[Record]:
+    """Return a JSON-ready object for every line and metric.
+
+    ``off`` is the relative difference to the paper, ``within`` whether that is
+    tolerated (methods.md 7: on Coat 0.01, else 3 %; None where it is not judged),
+    ``ratio`` and ``paper_ratio`` are to the baseline. What
+    :func:`~pyg_advinfonce.studies.corrected` says of the difference to the
+    baseline follows, corrected over the whole table.
+    """
+    records = {
+        (i, m): _own(line, m) for i, line in enumerate(lines) for m in line.metrics
+    }
+    pairs = [(i, j, m) for i, j in _bases(table, lines) for m in lines[i].metrics]
+    for i, j, metric in pairs:
+        records[i, metric] |= _ratios(records[i, metric], records[j, metric])
+    tested = [(i, j, m) for i, j, m in pairs if _is_tested(lines[i], lines[j], m)]
+    found = corrected(
+        [compare(lines[j].seeds, lines[i].seeds, m) for i, j, m in tested]
+    )
+    for (i, _, metric), comparison in zip(tested, found, strict=True):
+        records[i, metric] |= comparison
+    return list(records.values())
+
+
+def _own(line: Line, metric: str) -> Record:
+    values = spread([s.value(metric) for s in line.seeds]) if line.seeds else NOTHING
+    paper = line.row.numbers.get(line.data, {}).get(metric)
+    return {
+        "data": line.data,
+        "row": line.row.label,
+        "model": line.row.model,
+        "loss": line.row.loss,
+        "metric": metric,
+        "seeds": [seed.seed for seed in line.seeds],
+        **values,
+        "paper": paper,
+        "off": _ratio(values["mean"], paper, 1.0),
+        "within": _within(line, metric, values["mean"], paper),
+    }
+
+
+def _within(
+    line: Line, metric: str, mean: float | None, paper: float | None
+) -> bool | None:
+    if paper is None or metric in TIMES or not line.seeds:
+        return None
+    tolerance = ABSOLUTE.get(line.data, RELATIVE * paper)
+    return mean is not None and abs(mean - paper) <= tolerance + ROUNDING
+
+
+def _bases(table: PaperTable, lines: Sequence[Line]) -> list[tuple[int, int]]:
+    """Return the numbers of the lines that have a baseline, and of the baselines."""
+    places = {(line.data, id(line.row)): i for i, line in enumerate(lines)}
+    bases = [table.baseline(line.row) for line in lines]
+    return [
+        (i, places[line.data, id(base)])
+        for i, (line, base) in enumerate(zip(lines, bases, strict=True))
+        if base is not None
+    ]
+
+
+def _ratios(record: Record, base: Record) -> Record:
+    return {
+        "ratio": _ratio(record["mean"], base["mean"]),
+        "paper_ratio": _ratio(record["paper"], base["paper"]),
+    }
+
+
+def _ratio(value: float | None, base: float | None, minus: float = 0.0) -> float | None:
+    return None if value is None or not base else value / base - minus
+
+
+def _is_tested(line: Line, base: Line, metric: str) -> bool:
+    return bool(line.seeds and base.seeds) and metric not in TIMES

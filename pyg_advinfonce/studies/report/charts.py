@@ -1,0 +1,289 @@
+"""Charts of a report as inline SVG: training curves and the figures of a run."""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from pyg_advinfonce.errors import AdvInfoNCEError
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.runs import load_run
+from pyg_advinfonce.studies.paper.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    RULE,
+    draw_hardness_by_popularity,
+    draw_level,
+    draw_path,
+    new_figure,
+    profile,
+    rows_of,
+    styled,
+)
+from pyg_advinfonce.studies.report.read import Seed
+from pyg_advinfonce.training import batch_hardness, seed_everything
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# What the page's style sheet may give other values, for dark screens.
+VARIABLES = {
+    INK: "var(--ink)",
+    RULE: "var(--rule)",
+    GREY: "var(--grey)",
+    BLUE: "var(--blue)",
+    ORANGE: "var(--orange)",
+    GREEN: "var(--green)",
+    PURPLE: "var(--purple)",
+}
+
+
+@styled
+def inline_svg(figure: "Figure", name: str, title: str) -> Markup:
+    """Return a figure as an ``svg`` element without a background.
+
+    Args:
+        figure: The figure.
+        name: Unique in the page; begins the ids of the element's parts.
+        title: What it shows, for those who do not see it.
+    """
+    from matplotlib import rcParams
+
+    rcParams["svg.fonttype"] = "none"  # the page's own font
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    head, _, body = file.getvalue().partition("<svg")[2].partition(">")
+    return Markup(_opening(head, title) + _embedded(body, name))
+
+
+def _embedded(text: str, name: str) -> str:
+    """Return the element's content with ids and colours that suit a page."""
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r' (id="|xlink:href="#)', rf" \g<1>{name}-", text)
+    text = text.replace("url(#", f"url(#{name}-")
+    for color, variable in VARIABLES.items():
+        text = text.replace(color, variable)
+    return text
+
+
+def _opening(head: str, title: str) -> str:
+    """Return the element's opening without a size of its own."""
+    [box] = re.findall(r'viewBox="[\d. -]+"', head)
+    names = 'xmlns="http://www.w3.org/2000/svg"'
+    links = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {names} {links} {box} role="img" aria-label="{escape(title)}">'
+
+
+COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+DASHES = ("solid", "dashed", "dashdot", "dotted")
+
+
+class Curve(NamedTuple):
+    """One panel.
+
+    Attributes:
+        title: What it shows.
+        lines: Columns of the history, by their label.
+        note: A sentence about it.
+        band: Whether the two lines are the ends of a range.
+        best: Whether the best epoch is marked.
+    """
+
+    title: str
+    lines: dict[str, str]
+    note: str
+    band: bool = False
+    best: bool = False
+
+
+class Chart(NamedTuple):
+    """A drawn panel and what is said about it."""
+
+    title: str
+    note: str
+    svg: Markup
+
+
+TRAINING = (
+    Curve(
+        "Training loss",
+        {"ranking loss": "main/rec"},
+        "Mean of an epoch, the L2 penalty excluded.",
+    ),
+    Curve(
+        "Validation Recall@20",
+        {"recall@20": "valid/recall@20"},
+        "Selects the epoch, marked by a dot.",
+        best=True,
+    ),
+    Curve(
+        "Validation NDCG@20",
+        {"ndcg@20": "valid/ndcg@20"},
+        "At the same epoch, marked by a dot.",
+        best=True,
+    ),
+)
+HARDNESS = (
+    Curve(
+        "Distance from uniform",
+        {"KL(P0 ‖ P)": "kl_uniform_p", "KL(P ‖ P0)": "kl_p_uniform"},
+        "How far the adversary has moved from equal hardness.",
+    ),
+    Curve(
+        "Range of hardness δ",
+        {"largest": "delta_max", "smallest": "delta_min"},
+        "Over the last batch; zero is neutral.",
+        band=True,
+    ),
+    Curve(
+        "Negatives with δ below 0",
+        {"false negatives": "soft_false_negatives", "all": "soft_negatives"},
+        "The share among all is what chance gives the false ones.",
+    ),
+    Curve(
+        "False negatives identified",
+        {"false minus all": "false_negatives_identified"},
+        "Above zero the adversary softens false negatives more than others.",
+    ),
+)
+GEOMETRY = (
+    Curve(
+        "Align loss",
+        {"align": "align"},
+        "Mean squared distance of positive pairs; lower is closer.",
+    ),
+    Curve(
+        "Uniform loss",
+        {"uniform": "uniform"},
+        "Of users plus positives; lower is more spread out.",
+    ),
+)
+
+
+def charts(curves: Sequence[Curve], seeds: Sequence[Seed]) -> Iterator[Chart]:
+    """Draw the panels that the histories have values for."""
+    for curve in curves:
+        if any(_has(seed, column) for seed in seeds for column in curve.lines.values()):
+            name = curve.title.lower().replace(" ", "-").replace("δ", "delta")
+            svg = inline_svg(draw_curve(curve, seeds), name, curve.title)
+            yield Chart(curve.title, curve.note, svg)
+
+
+def _has(seed: Seed, column: str) -> bool:
+    return column in seed.history and bool(seed.history[column].notna().any())
+
+
+@styled
+def draw_curve(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
+    """Draw a panel, a line a seed."""
+    figure, [[axes]] = new_figure(3.9, 2.3)
+    looks = zip(COLORS, DASHES, strict=True)  # lines may coincide
+    for (label, column), (color, dash) in zip(curve.lines.items(), looks, strict=False):
+        for number, seed in enumerate(s for s in seeds if _has(s, column)):
+            known = seed.history.dropna(subset=column)
+            alpha = 1.0 if len(seeds) == 1 else 0.65
+            axes.plot(
+                known["epoch"],
+                known[column],
+                color=color,
+                alpha=alpha,
+                linestyle=dash,
+                linewidth=1.6,
+                label=label if number == 0 else None,
+            )
+            if curve.best:
+                _mark_best(axes, seed, column, color)
+    if curve.band:
+        _fill(axes, curve, seeds)
+    if curve.lines.keys() & {"false minus all", "largest"}:
+        draw_level(axes, 0)
+    if len(curve.lines) > 1:
+        axes.legend(loc="best")
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
+    axes.margins(x=0.01)
+    return figure
+
+
+def _mark_best(axes: "Axes", seed: Seed, column: str, color: str) -> None:
+    best = seed.history[seed.history["epoch"] == seed.record["best_epoch"]]
+    axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
+
+
+def _fill(axes: "Axes", curve: Curve, seeds: Sequence[Seed]) -> None:
+    columns = list(curve.lines.values())
+    for seed in seeds:
+        if all(_has(seed, column) for column in columns):
+            known = seed.history.dropna(subset=columns)
+            high, low = (known[column] for column in columns)
+            axes.fill_between(known["epoch"], low, high, color=GREY, alpha=0.12, lw=0)
+
+
+PLANE = {"align", "uniform"}
+
+
+def run_figures(
+    seeds: Sequence[Seed], *, root: Path, cache_dir: Path | None
+) -> tuple[list[Chart], str]:
+    """Draw what can be drawn; say why figure 4a cannot, if it cannot.
+
+    Args:
+        seeds: The run's seeds.
+        root: Where the data sets lie; figure 4a needs the run's.
+        cache_dir: Where processed data is kept.
+    """
+    found, missing = [], ""
+    if all(set(seed.history.columns) >= PLANE for seed in seeds):
+        found.append(_plane(seeds))
+    if "kl_p_uniform" in seeds[0].history:
+        try:
+            found.insert(0, _popularity(seeds, root, cache_dir))
+        except AdvInfoNCEError as error:
+            missing = f"Hardness by popularity needs the run's data: {error}"
+    return found, missing
+
+
+@styled
+def _plane(seeds: Sequence[Seed]) -> Chart:
+    """Draw the mean way through the plane of align and uniform (figure 4c)."""
+    figure, [[axes]] = new_figure(4.8, 3.2)
+    every = pd.concat(seed.history[["epoch", *PLANE]] for seed in seeds).dropna()
+    means = every.groupby("epoch").mean().rolling(5, min_periods=1).mean()
+    draw_path(axes, means["align"], means["uniform"], ORANGE)
+    axes.grid(True, axis="both")
+    axes.set_xlabel("align loss")
+    axes.set_ylabel("uniform loss")
+    note = "Ring: start. Mean over seeds, smoothed over five evaluations. Figure 4c."
+    title = "Align and uniform"
+    return Chart(title, note, inline_svg(figure, "plane", title))
+
+
+def _popularity(seeds: Sequence[Seed], root: Path, cache_dir: Path | None) -> Chart:
+    """Draw what the trained adversaries think of popular items (figure 4a)."""
+    tables = [_profile(seed, root, cache_dir) for seed in seeds]
+    figure = draw_hardness_by_popularity(pd.concat(tables, ignore_index=True))
+    title, note = "Hardness by popularity", "With the saved weights. Figure 4a."
+    return Chart(title, note, inline_svg(figure, "popularity", title))
+
+
+def _profile(seed: Seed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
+    config, method, graph = load_run(
+        seed.folder, root=root, cache_dir=cache_dir, device="cpu"
+    )
+    number = config.train.seed
+    seed_everything(number, 0, 0, stream=3)
+    size, negatives = config.train.batch_size, config.train.num_negatives
+    _, batch = next(iter(EdgeSampler(graph, batch_size=size, num_negatives=negatives)))
+    delta = batch_hardness(method, method.encode(graph), batch)
+    return rows_of(profile(delta, batch, graph), "best", number)

@@ -1,0 +1,321 @@
+"""The pages of a run and of a study."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyg_advinfonce.config import Config, comparable, settings
+from pyg_advinfonce.runs import spread, spread_text
+from pyg_advinfonce.studies.paper.figures import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    new_figure,
+    styled,
+)
+from pyg_advinfonce.studies.report.charts import (
+    GEOMETRY,
+    HARDNESS,
+    TRAINING,
+    Chart,
+    charts,
+    inline_svg,
+    run_figures,
+)
+from pyg_advinfonce.studies.report.read import Row, Seed, Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def run_page(
+    seeds: Sequence[Seed], *, root: Path, cache_dir: Path | None
+) -> dict[str, Any]:
+    """Return the variables of ``run.html.jinja``."""
+    config, saved = seeds[0].config, seeds[0].record
+    metrics = _metrics(seeds)
+    paper = comparable(config)
+    figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)
+    return {
+        "title": f"{config.model} + {config.criterion} on {config.dataset}",
+        "config": config,
+        "fingerprint": saved["data"],
+        "seeds": [seed.seed for seed in seeds],
+        "tiles": _run_tiles(seeds, metrics, paper),
+        "metrics": _table(metrics, paper),
+        "by_seed": _by_seed(seeds),
+        "groups": [
+            ("Training", list(charts(TRAINING, seeds))),
+            ("The adversary", list(charts(HARDNESS, seeds))),
+            ("Embeddings", list(charts(GEOMETRY, seeds))),
+        ],
+        "figures": figures,
+        "missing": missing,
+        "settings": _settings(config, saved.get("own_loss")),
+        "environment": _environment(seeds),
+    }
+
+
+def _metrics(seeds: Sequence[Seed]) -> dict[str, dict[str, Any]]:
+    names = list(seeds[0].record["metrics"])
+    values = {
+        name: [seed.record["metrics"].get(name) for seed in seeds] for name in names
+    }
+    return {name: spread(found) for name, found in values.items()}
+
+
+def _run_tiles(
+    seeds: Sequence[Seed], metrics: dict[str, Any], paper: dict[str, Any]
+) -> list[tuple[str, str, str]]:
+    """Return title, value and remark of what one looks at first."""
+    tests = [name for name in metrics if name.endswith(("/recall@20", "/ndcg@20"))]
+    first = [name for name in tests if not name.startswith("valid/")][:2]
+    tiles = []
+    for name in first:
+        known = f"paper {paper[name]:.4f}" if name in paper else ""
+        tiles.append((name, spread_text(metrics[name]), known))
+    epochs = ", ".join(f"{s.record['best_epoch']}" for s in seeds)
+    lengths = ", ".join(f"{len(s.history)}" for s in seeds)
+    tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
+    seconds = sum(seed.record.get("wall_seconds") or 0.0 for seed in seeds)
+    tiles.append(("time", f"{seconds:.1f} s", "all seeds, without loading the data"))
+    return tiles
+
+
+def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
+    """Return columns and rows of metrics by split, test splits first."""
+    splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
+    columns = list(dict.fromkeys(name.split("/")[-1] for name in metrics))
+    rows = []
+    for split in sorted(splits, key=lambda s: s == "valid"):
+        found = [metrics.get(f"{split}/{column}") for column in columns]
+        rows.append(
+            (split, False, [spread_text(value) if value else "" for value in found])
+        )
+        known = [paper.get(f"{split}/{column}") for column in columns]
+        if any(value is not None for value in known):
+            cells = ["" if value is None else f"{value:.4f}" for value in known]
+            rows.append((f"{split}, paper", True, cells))
+    table = f"Table {paper['table']}" if "table" in paper else ""
+    return {"columns": columns, "rows": rows, "source": table}
+
+
+def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
+    names = list(seeds[0].record["metrics"])
+    rows = []
+    for seed in seeds:
+        found = [seed.record["metrics"].get(name) for name in names]
+        cells = ["nan" if value is None else f"{value:.4f}" for value in found]
+        rows.append((seed.seed, seed.record["best_epoch"], cells))
+    return {"columns": names, "rows": rows}
+
+
+def _settings(
+    config: Config, own_loss: str | None
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return all settings by section; the seed is a run's, not a setting."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    used = settings(config)
+    if own_loss is not None:
+        found["loss"] = [("own", own_loss)]
+        used = [s for s in used if not s.name.startswith(("loss.", "hardness."))]
+    for setting in used:
+        section, key = setting.name.split(".")
+        if setting.value is not None and setting.name != "train.seed":
+            found.setdefault(section, []).append((key, show(setting.value)))
+    return list(found.items())
+
+
+def show(value: object) -> str:
+    """Return a setting in few digits."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _environment(seeds: Sequence[Seed]) -> list[tuple[str, str]]:
+    saved = [seed.record for seed in seeds]
+    speeds = [s["seconds_per_epoch"] for s in saved if s.get("seconds_per_epoch")]
+    peaks = [s["peak_rss_mb"] for s in saved if s.get("peak_rss_mb")]
+    rows = [("device", ", ".join(dict.fromkeys(str(s["device"]) for s in saved)))]
+    rows += [(name, str(v)) for name, v in (saved[0].get("versions") or {}).items()]
+    if speeds:
+        rows.append(("training, an epoch", f"{sum(speeds) / len(speeds):.4f} s"))
+    if peaks:
+        rows.append(("memory at most", f"{max(peaks):.0f} MB"))
+    return [*rows, ("data", str(saved[0]["data"]))]
+
+
+MOST_NAMES = 7
+WIDE_RANGE = 20.0
+TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
+
+
+def study_page(study: Study, folder: Path) -> dict[str, Any]:
+    """Return the variables of ``study.html.jinja``."""
+    summary, rows = study.summary, study.trials
+    keys = [key for key in (rows[0] if rows else {}) if "." in key]
+    return {
+        "title": f"{summary['model']} + {summary['loss']} on {summary['data']}",
+        "summary": summary,
+        "fingerprint": summary.get("fingerprint", ""),
+        "tiles": _study_tiles(summary, rows),
+        "best": _best(summary, rows, keys),
+        "command": _command(summary, folder),
+        "progress": [_progress(rows, summary["monitor"])] if _complete(rows) else [],
+        "parameters": list(_parameters(rows, keys, summary["monitor"])),
+        "keys": keys,
+        "trials": [_trial(row, keys) for row in ranked(rows)],
+        "environment": [
+            ("trial, at most", f"{summary.get('epochs', '-')} epochs"),
+            ("seed", str(summary.get("seed", "-"))),
+            *((name, str(v)) for name, v in summary.get("versions", {}).items()),
+            ("data", str(summary.get("fingerprint", "-"))),
+        ],
+    }
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """Return the complete trials, the best first, then the others likewise."""
+    return sorted(rows, key=lambda row: (row["state"] != "complete", -_value(row)))
+
+
+def _value(row: Row) -> float:
+    return _number(row["value"]) or 0.0
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _complete(rows: Sequence[Row]) -> list[Row]:
+    return [
+        r for r in rows if r["state"] == "complete" and _number(r["value"]) is not None
+    ]
+
+
+def _study_tiles(
+    summary: dict[str, Any], rows: Sequence[Row]
+) -> list[tuple[str, str, str]]:
+    best, default = summary["best"], summary.get("default_value")
+    states = [row["state"] for row in rows]
+    others = (s for s in dict.fromkeys(states) if s != "complete")
+    counts = ", ".join(f"{states.count(state)} {state}" for state in others)
+    tiles = [("trials", f"{states.count('complete')} complete", counts)]
+    if best:
+        found = f"trial {best['trial']}, epoch {best['best_epoch']}"
+        tiles.insert(0, (f"best {summary['monitor']}", f"{best['value']:.4f}", found))
+    if default is not None:
+        tiles.insert(1, ("default", f"{default:.4f}", "the settings it began with"))
+    minutes = f"{(summary.get('seconds') or 0.0) / 60:.1f} min"
+    return [*tiles, ("time", minutes, "of training, all trials")]
+
+
+def _best(
+    summary: dict[str, Any], rows: Sequence[Row], keys: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """Return every parameter with the default's and the best trial's value."""
+    if not summary["best"]:
+        return []
+    default = next((row for row in rows if row.get("default") == "True"), {})
+    found = summary["best"]["params"]
+    return [
+        (key, _short(default.get(key, "")), _short(str(found.get(key, ""))))
+        for key in keys
+    ]
+
+
+def _short(text: str) -> str:
+    """Return a number in few digits, any other text as it is."""
+    number = _number(text)
+    return text if number is None or text.lstrip("-").isdigit() else f"{number:.4g}"
+
+
+def _command(summary: dict[str, Any], folder: Path) -> str:
+    if not summary["best"]:
+        return ""
+    named = ["--loss", summary["loss"], "--data", summary["data"]]
+    words = ["train", summary["model"], *named, "--config", str(folder / "best.toml")]
+    return shlex.join(["advnce", *map(str, words)])
+
+
+def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
+    return {
+        "number": row["trial"],
+        "is_default": row.get("default") == "True",
+        "state": row["state"],
+        "value": _short(row["value"]),
+        "best_epoch": row.get("best_epoch", ""),
+        "seconds": _short(row.get("seconds", "")),
+        "params": [_short(row.get(key, "")) for key in keys],
+        "error": row.get("error", ""),
+    }
+
+
+@styled
+def _progress(rows: Sequence[Row], monitor: str) -> Chart:
+    """Draw every trial's value, and the best so far."""
+    figure, [[axes]] = new_figure(4.8, 3.0)
+    complete = _complete(rows)
+    numbers = [int(row["trial"]) for row in complete]
+    values = [_value(row) for row in complete]
+    best = [max(values[: i + 1]) for i in range(len(values))]
+    axes.step(numbers, best, where="post", color=ORANGE, label="best so far")
+    axes.plot(numbers, values, "o", color=BLUE, markersize=5, label="complete trial")
+    others = [int(row["trial"]) for row in rows if row["state"] != "complete"]
+    low = min(values)
+    axes.plot(others, [low] * len(others), "x", color=GREY, label="not completed")
+    axes.set_xlabel("trial")
+    axes.locator_params(axis="x", integer=True)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, **TIGHT)
+    title = f"{monitor} by trial"
+    note = "Trials that were pruned or failed are crosses at the bottom."
+    return Chart(title, note, inline_svg(figure, "progress", title))
+
+
+def _parameters(
+    rows: Sequence[Row], keys: Sequence[str], monitor: str
+) -> Iterator[Chart]:
+    """Draw the complete trials' values against every parameter that varies."""
+    for number, key in enumerate(keys):
+        known = [row for row in _complete(rows) if row[key] != ""]
+        if len({row[key] for row in known}) > 1:
+            svg = inline_svg(_scatter(known, key), f"parameter-{number}", key)
+            yield Chart(key, "", svg)
+
+
+@styled
+def _scatter(rows: Sequence[Row], key: str) -> "Figure":
+    figure, [[axes]] = new_figure(3.7, 2.4)
+    places = _place(axes, [row[key] for row in rows])
+    values = [_value(row) for row in rows]
+    axes.plot(places, values, "o", color=BLUE, alpha=0.6, markersize=5)
+    best = values.index(max(values))
+    axes.plot(places[best], values[best], "o", color=ORANGE, markersize=8)
+    axes.annotate(
+        "best",
+        (places[best], values[best]),
+        (0, 7),
+        textcoords="offset points",
+        ha="center",
+        color=INK,
+    )
+    axes.margins(x=0.08, y=0.16)
+    return figure
+
+
+def _place(axes: "Axes", texts: Sequence[str]) -> list[float]:
+    """Return where values lie on the horizontal axis, side by side if few."""
+    numbers = [number for text in texts if (number := _number(text)) is not None]
+    if len(numbers) < len(texts) or len(set(texts)) <= MOST_NAMES:
+        names = sorted(set(texts), key=lambda text: (_number(text) or 0.0, text))
+        axes.set_xticks(range(len(names)), map(_short, names), fontsize=8)
+        return [float(names.index(text)) for text in texts]
+    if min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE_RANGE:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    return numbers

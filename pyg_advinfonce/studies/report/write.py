@@ -1,0 +1,82 @@
+"""One HTML file about a run or a study."""
+
+import warnings
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pyg_advinfonce import __version__
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.studies.paper.figures import styled
+from pyg_advinfonce.studies.report.pages import run_page, study_page
+from pyg_advinfonce.studies.report.read import is_study, read_run, read_study
+
+FOLDER = Path(__file__).parent
+MARK = '<meta name="generator" content="advnce'
+
+
+@styled
+def write_report(
+    folder: Path,
+    out: Path | None = None,
+    *,
+    root: Path = Path("data"),
+    cache_dir: Path | None = None,
+) -> Path:
+    """Write a page that needs no network, script or other file; return its path.
+
+    Args:
+        folder: A run's folder, one seed's, or a study's.
+        out: The file (default: ``report.html`` in the folder); an earlier report there
+            is replaced.
+        root: Where the data sets lie; a run's figure of hardness by popularity is left
+            out where its data is not found.
+        cache_dir: Where processed data is kept.
+
+    Raises:
+        CheckpointError: If the folder holds neither, or a file is damaged.
+        ConfigError: If ``out`` is another kind of file, or cannot be written.
+        MissingExtraError: If matplotlib is not installed.
+
+    Warns:
+        UserWarning: If a figure is left out.
+    """
+    out = out or folder / "report.html"
+    _check_replaceable(out)
+    if is_study(folder):
+        page = render("study.html.jinja", study_page(read_study(folder), folder))
+    else:
+        seeds = read_run(folder)
+        values = run_page(seeds, root=root, cache_dir=cache_dir)
+        if values["missing"]:
+            warnings.warn(f"left out: {values['missing']}", stacklevel=2)
+        page = render("run.html.jinja", values)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}") from error
+    return out
+
+
+def render(name: str, values: dict[str, object]) -> str:
+    """Fill a template of this folder; every value is escaped unless it is markup."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name).render(version=__version__, **values)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Refuse to overwrite what is no report."""
+    if not out.exists():
+        return
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder: name a file by --out")
+    with out.open("rb") as file:
+        if MARK.encode() not in file.read(1000):
+            raise ConfigError(f"{out} is no report of advnce: it is not overwritten")

@@ -1,0 +1,117 @@
+"""What a study leaves beside its storage: the best settings, a table, a summary."""
+
+import csv
+import io
+import json
+from collections.abc import Collection, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from pyg_advinfonce import __version__
+from pyg_advinfonce.config import NAMES, Config
+from pyg_advinfonce.files import write_text
+from pyg_advinfonce.studies.tuning.space import Params, unflatten
+from pyg_advinfonce.studies.tuning.storage import (
+    is_finished,
+    is_of_default,
+    settings_of,
+)
+from pyg_advinfonce.training import Trainer
+
+PACKAGES = ("torch", "torch-geometric", "optuna")
+NUM_TOP = 10
+COLUMNS = ("trial", "state", "value", "default", "best_epoch", "epochs", "seconds")
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+def save_report(
+    study: Study, config: Config, fixed: Collection[str], folder: Path
+) -> dict[str, Any]:
+    """Write ``best.toml``, ``trials.csv`` and ``summary.json``; return the last."""
+    trials = study.get_trials(deepcopy=False)
+    rows = [row_of(trial) for trial in trials if trial.state.is_finished()]
+    summary = summarize(study, config, rows, folder)
+    best = summary["best"]
+    if best is not None:
+        write_text(folder / "best.toml", _settings(config, fixed, best["params"]))
+    write_text(folder / "trials.csv", _csv(rows))
+    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def row_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Return an ended trial as a row of ``trials.csv``, the settings searched apart."""
+    notes, duration = trial.user_attrs, trial.duration
+    interrupted = trial.state == TrialState.FAIL and not is_finished(trial)
+    return {
+        "trial": trial.number,
+        "state": "interrupted" if interrupted else STATES[trial.state],
+        "value": trial.value,
+        "default": is_of_default(trial),
+        "best_epoch": notes.get("best_epoch"),
+        "epochs": notes.get("epochs"),
+        "seconds": round(duration.total_seconds(), 3) if duration else None,
+        "params": notes.get("settings", {}),
+        "error": notes.get("error"),
+    }
+
+
+def ranked(rows: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the complete trials, the best first; of equals the earliest."""
+    complete = [row for row in rows if row["state"] == "complete"]
+    return sorted(complete, key=lambda row: (-row["value"], row["trial"]))
+
+
+def summarize(
+    study: Study, config: Config, rows: list[dict[str, Any]], folder: Path
+) -> dict[str, Any]:
+    """Return a JSON-ready object about a study."""
+    top = ranked(rows)
+    default = next((row["value"] for row in top if row["default"]), None)
+    counts = {state: 0 for state in ("complete", "pruned", "failed")}
+    for row in rows:
+        if row["state"] in counts:
+            counts[row["state"]] += 1
+    return {
+        "model": config.model,
+        "loss": config.criterion,
+        "data": config.dataset,
+        "fingerprint": settings_of(study)["data"],
+        "monitor": Trainer.monitor,
+        "trials": {"finished": sum(counts.values()), **counts},
+        "epochs": config.train.epochs,
+        "seed": config.train.seed,
+        "best": next(iter(top), None),
+        "default_value": default,
+        "top": top[:NUM_TOP],
+        "seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),
+        "versions": {"pyg-advinfonce": __version__}
+        | {name: metadata.version(name) for name in PACKAGES},
+        "study_dir": str(folder),
+    }
+
+
+def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
+    """Return a file for ``advnce train --config``: what was fixed and found."""
+    known = config.flat()
+    names = {key: known[key] for key in NAMES}
+    kept = {key: known[key] for key in sorted(fixed) if key in known}
+    return tomli_w.dumps(names | unflatten(kept | params))
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    keys = list(dict.fromkeys(key for row in rows for key in row["params"]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*COLUMNS, *keys, "error"], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({**row, **row["params"]} for row in rows)
+    return text.getvalue()

@@ -1,0 +1,115 @@
+"""What is searched for a model and a loss: data beside the package's configurations."""
+
+import inspect
+import tomllib
+from collections.abc import Collection, Mapping
+from importlib import resources
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import Trial
+
+from pyg_advinfonce.config import Config, Sections
+from pyg_advinfonce.registry import LOSSES, MODELS
+
+Space = dict[str, BaseDistribution]  # by section.key
+Params = dict[str, Any]  # by section.key
+
+
+def search_space(config: Config, fixed: Collection[str] = ()) -> Space:
+    """Return the space of a configuration's model and loss.
+
+    It is what all share (``spaces/shared.toml``), then the model's own file, then the
+    loss's. A key that the registry sets for the pair, as BPR's single negative, is
+    searched only if one of those files names it.
+
+    Args:
+        config: Names the model and the loss.
+        fixed: Keys ``section.key`` that are not to be searched.
+    """
+    loss = config.criterion
+    own = flatten(LOSSES[loss].options) | flatten(MODELS[config.model].losses[loss])
+    shared = {k: v for k, v in read_space("shared").items() if k not in own}
+    space = shared | read_space("model", config.model)
+    space |= read_space("loss", loss)
+    return {key: values for key, values in space.items() if key not in fixed}
+
+
+def read_space(*path: str) -> Space:
+    """Read a file below ``spaces``, such as ``loss``, ``adv``; empty without one."""
+    file = resources.files(__package__).joinpath("spaces", *path[:-1])
+    file = file / f"{path[-1]}.toml"
+    if not file.is_file():
+        return {}
+    sections = tomllib.loads(file.read_text(encoding="utf-8"))
+    return {key: _distribution(values) for key, values in flatten(sections).items()}
+
+
+def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:
+    if isinstance(values, list):
+        return CategoricalDistribution(values)
+    whole = isinstance(values["low"], int) and isinstance(values["high"], int)
+    return (IntDistribution if whole else FloatDistribution)(**values)
+
+
+def suggest(trial: Trial, key: str, values: BaseDistribution) -> Any:  # noqa: ANN401
+    """Let a trial choose a value."""
+    match values:
+        case CategoricalDistribution():
+            return trial.suggest_categorical(key, values.choices)
+        case IntDistribution():
+            return trial.suggest_int(key, values.low, values.high, log=values.log)
+        case FloatDistribution():
+            return trial.suggest_float(key, values.low, values.high, log=values.log)
+    raise TypeError(f"{key} cannot be searched in {values}")
+
+
+def default_params(config: Config, space: Space) -> Params:
+    """Return the values of a configuration that lie in the space."""
+    found = {key: current_value(config, key) for key in space}
+    return {k: v for k, v in found.items() if _contains(space[k], v)}
+
+
+def current_value(config: Config, key: str) -> object:
+    """Return a setting, or the default of the argument that it is."""
+    section, name = key.split(".")
+    if section == "train":
+        return getattr(config.train, name)
+    settings: dict[str, Any] = getattr(config, section)
+    if name in settings:
+        return settings[name]
+    model, loss = MODELS[config.model], LOSSES[config.criterion]
+    targets = {  # a builder may have defaults of its own for its encoder
+        "encoder": [model.load(), model.load_encoder()],
+        "method": [model.load()],
+        "loss": [loss.load()],
+    }
+    signatures = (inspect.signature(t).parameters for t in targets[section])
+    found = (known[name].default for known in signatures if name in known)
+    return next(found, None)
+
+
+def _contains(values: BaseDistribution, value: object) -> bool:
+    if isinstance(values, CategoricalDistribution):
+        return value in values.choices
+    assert isinstance(values, IntDistribution | FloatDistribution)
+    return isinstance(value, int | float) and values.low <= value <= values.high
+
+
+def flatten(sections: Mapping[str, Mapping[str, Any]]) -> Params:
+    """Name every value ``section.key``."""
+    return {f"{s}.{key}": v for s, keys in sections.items() for key, v in keys.items()}
+
+
+def unflatten(params: Params) -> Sections:
+    """Put values named ``section.key`` back into sections."""
+    found: Sections = {}
+    for name, value in params.items():
+        section, key = name.split(".")
+        found.setdefault(section, {})[key] = value
+    return found

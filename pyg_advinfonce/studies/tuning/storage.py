@@ -1,0 +1,164 @@
+"""Where a study lives: one SQLite file that several processes may share."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from errno import EIO
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import OptunaError, StorageInternalError
+from optuna.pruners import BasePruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.studies.tuning.space import Params
+
+STUDY_FILE = "study.sqlite3"
+SECONDS_TO_WAIT = 60.0  # for another process's write
+
+
+def open_study(
+    folder: Path, settings: Mapping[str, Any], default: Params, pruner: BasePruner
+) -> Study:
+    """Open the study of a folder, or make one whose first trial is the default.
+
+    Args:
+        folder: The study's folder.
+        settings: What a study may not change: JSON-ready values by name.
+        default: The parameters of the first trial.
+        pruner: Says which trials are not worth finishing.
+
+    Raises:
+        ConfigError: If the folder holds a study of other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        study = optuna.create_study(
+            study_name="study",
+            storage=_storage(folder / STUDY_FILE),
+            pruner=pruner,
+            direction="maximize",
+            load_if_exists=True,
+        )
+        if not study.user_attrs:
+            enqueue(study, default, is_default=True)
+            study.set_user_attr("settings", dict(settings))
+        _check_same(folder, settings_of(study), settings)
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            if not is_running(trial):
+                requeue(study, trial, default)
+    return study
+
+
+def settings_of(study: Study) -> dict[str, Any]:
+    """Return what a study was made with."""
+    found: dict[str, Any] = study.user_attrs["settings"]
+    return found
+
+
+def enqueue(study: Study, params: Params, *, is_default: bool) -> None:
+    """Let these parameters be the next trial's."""
+    study.enqueue_trial(params, user_attrs={"default": is_default})
+
+
+def requeue(study: Study, trial: FrozenTrial, default: Params) -> None:
+    """Give up a trial that was interrupted and let the next one repeat it."""
+    is_default = is_of_default(trial)
+    study.tell(trial.number, state=TrialState.FAIL)
+    enqueue(study, default if is_default else trial.params, is_default=is_default)
+
+
+def is_of_default(trial: FrozenTrial) -> bool:
+    """Whether a trial is of the default configuration."""
+    return bool(trial.user_attrs.get("default"))
+
+
+def is_finished(trial: FrozenTrial) -> bool:
+    """Whether a trial has ended by itself: an interrupted one has failed of nothing."""
+    interrupted = trial.state == TrialState.FAIL and "error" not in trial.user_attrs
+    return trial.state.is_finished() and not interrupted
+
+
+def is_running(trial: FrozenTrial) -> bool:
+    """Whether a trial is running, in a process that has not been killed."""
+    process = trial.user_attrs.get("process")
+    if trial.state != TrialState.RUNNING or process is None:
+        return trial.state == TrialState.RUNNING  # without one it has only just begun
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        pass
+    return True
+
+
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    connect = partial(
+        sqlite3.connect, path, timeout=SECONDS_TO_WAIT, check_same_thread=False
+    )
+    # The address has no folder: it would have to be quoted.
+    try:
+        return optuna.storages.RDBStorage(
+            f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connect}
+        )
+    except RuntimeError as error:  # another version's tables
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from opening the same study at the same time."""
+    with (folder / ".lock").open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Name the first setting that a study has and the call has not, or otherwise."""
+    old, new = _flat(old), _flat(new)
+    for name in [*new, *old]:
+        there, here = old.get(name, "not set"), new.get(name, "not set")
+        if there != here:
+            raise ConfigError(
+                f"{folder} holds a study of other settings: "
+                f"{name.removeprefix('configuration.')} is {there} there, {here} here; "
+                "choose another --out"
+            )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Name every value by its way down."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = _flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{name}.{key}".rstrip("."): v for key, v in inner.items()}
+    return found
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong with the file into errors that name it.
+
+    Raises:
+        OSError: If it is locked or cannot be written.
+        CheckpointError: If it is no study.
+    """
+    path = folder / STUDY_FILE
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        said = str(getattr(cause, "orig", cause)).partition("\n")[0]
+        if "locked" in said:
+            said = "locked by another process; run the command again to continue"
+        if isinstance(cause, OperationalError):
+            raise OSError(EIO, said, str(path)) from error
+        raise CheckpointError(f"{path} is no study: {said}") from error

@@ -1,0 +1,189 @@
+"""One trial: settings from the space, trained and judged on validation alone."""
+
+import gc
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from optuna import TrialPruned
+from optuna.exceptions import OptunaError
+from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from pyg_advinfonce.build import assemble
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.studies.tuning.report import row_of
+from pyg_advinfonce.studies.tuning.space import (
+    Params,
+    Space,
+    current_value,
+    suggest,
+    unflatten,
+)
+from pyg_advinfonce.studies.tuning.storage import is_of_default, requeue
+from pyg_advinfonce.training import Callback, Record, Trainer
+
+
+class Watcher:
+    """Told of every trial's start and end; this one says nothing."""
+
+    def start(self, number: int, config: Config) -> Sequence[Callback]:
+        """Return callbacks for a trial that begins."""
+        return ()
+
+    def finish(self, row: Mapping[str, Any]) -> None:
+        """Take note of an ended trial, a row of ``trials.csv``."""
+
+
+MAX_ERROR = 500
+PROGRESS = ("epochs", "best_epoch")
+
+
+class OutOfTimeError(Exception):
+    """The study's time is up."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all trials of a study share.
+
+    Attributes:
+        config: The default configuration.
+        dataset: The data.
+        space: What is searched.
+        default: The default's values of it, where they are in the space.
+        device: Where trials train.
+        deadline: When time is up, on the monotonic clock.
+        watcher: Told of every trial.
+    """
+
+    config: Config
+    dataset: Dataset
+    space: Space
+    default: Params
+    device: torch.device
+    deadline: float
+    watcher: Watcher
+
+
+def run_trial(study: Study, task: Task) -> None:
+    """Run a study's next trial; one that fails is noted as failed.
+
+    Raises:
+        OutOfTimeError: If time is up; the trial waits to be repeated.
+        KeyboardInterrupt: Likewise.
+    """
+    if time.monotonic() >= task.deadline:
+        raise OutOfTimeError
+    trial = study.ask()
+    trial.set_user_attr("process", os.getpid())
+    judge = _Judge(trial, task.deadline)
+    try:
+        outcome = _attempt(study, task, trial, judge)
+    except (KeyboardInterrupt, OutOfTimeError):
+        _note(trial, judge)
+        requeue(study, frozen(study, trial), task.default)
+        task.watcher.finish(row_of(frozen(study, trial)))
+        raise
+    _free_memory()
+    _note(trial, judge)
+    study.tell(trial, **outcome)
+    task.watcher.finish(row_of(frozen(study, trial)))
+
+
+def _note(trial: Trial, judge: "_Judge") -> None:
+    for name, value in judge.notes.items():
+        trial.set_user_attr(name, value)
+
+
+def frozen(study: Study, trial: Trial) -> FrozenTrial:
+    """Return a trial as it is stored."""
+    return study.get_trials(deepcopy=False)[trial.number]
+
+
+def _attempt(
+    study: Study, task: Task, trial: Trial, judge: "_Judge"
+) -> Mapping[str, Any]:
+    """Train a trial's configuration; return what the study is to be told."""
+    try:
+        config = _choose(study, task, trial)
+        if (earlier := _repeated(study, trial)) is not None:
+            judge.notes |= {key: earlier.user_attrs[key] for key in PROGRESS}
+            return {"values": earlier.value}
+        callbacks = [judge, *task.watcher.start(trial.number, config)]
+        trainer = assemble(
+            config, task.dataset, device=task.device, callbacks=callbacks
+        )
+        trainer.fit()
+    except TrialPruned:
+        return {"state": TrialState.PRUNED}
+    except (OptunaError, OutOfTimeError):
+        raise
+    except Exception as error:
+        judge.notes["error"] = _one_line(error)
+        return {"state": TrialState.FAIL}
+    return {"values": trainer.stopping.best_score}
+
+
+def _choose(study: Study, task: Task, trial: Trial) -> Config:
+    """Return the configuration of a trial.
+
+    What is drawn depends on the seed, the trial's number and the trials before it, not
+    on the process that runs it. What the default has outside the space stays so.
+    """
+    entropy = np.random.SeedSequence([task.config.train.seed, trial.number])
+    seed = int(entropy.generate_state(1)[0])
+    study.sampler = TPESampler(seed=seed, multivariate=False)
+    is_default = is_of_default(frozen(study, trial))
+    keys = task.default if is_default else task.space
+    chosen = {key: suggest(trial, key, task.space[key]) for key in keys}
+    config = task.config.updated(unflatten(chosen))
+    values = {key: current_value(config, key) for key in task.space}
+    known = {key: value for key, value in values.items() if value is not None}
+    trial.set_user_attr("settings", known)
+    return config
+
+
+def _repeated(study: Study, trial: Trial) -> FrozenTrial | None:
+    """Return a complete trial of the same settings, which would end as that one did."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    settings = trial.user_attrs["settings"]
+    same = (other for other in complete if other.user_attrs["settings"] == settings)
+    return next(same, None)
+
+
+@dataclass
+class _Judge(Callback):
+    """Reports a trial's validations; ends it when it is hopeless or time is up."""
+
+    trial: Trial
+    deadline: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        self.notes["epochs"] = record.epoch + 1
+        self.notes["best_epoch"] = trainer.stopping.best_epoch
+        if trainer.monitor in record.metrics:
+            self.trial.report(record.metrics[trainer.monitor], record.epoch)
+            if self.trial.should_prune():
+                raise TrialPruned
+        if time.monotonic() >= self.deadline:
+            raise OutOfTimeError
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= MAX_ERROR else f"{text[:MAX_ERROR]}..."
+
+
+def _free_memory() -> None:
+    """Let go of what a trial has allocated, also where it has failed."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

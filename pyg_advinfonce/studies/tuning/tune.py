@@ -1,0 +1,144 @@
+"""The search for good settings of a model and a loss."""
+
+import math
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from optuna.distributions import CategoricalDistribution, distribution_to_json
+from optuna.pruners import BasePruner, MedianPruner
+from optuna.study import Study
+
+from pyg_advinfonce.build import assemble
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.graph import split_edges
+from pyg_advinfonce.machine import find_device
+from pyg_advinfonce.studies.tuning.report import save_report
+from pyg_advinfonce.studies.tuning.space import Space, default_params, search_space
+from pyg_advinfonce.studies.tuning.storage import (
+    is_finished,
+    is_running,
+    open_study,
+    storage_errors,
+)
+from pyg_advinfonce.studies.tuning.trial import OutOfTimeError, Task, Watcher, run_trial
+
+VALIDATIONS_BEFORE_PRUNING = 10
+
+
+def tune(
+    config: Config,
+    dataset: Dataset,
+    *,
+    folder: Path | Callable[[], Path],
+    fixed: Collection[str] = (),
+    trials: int = 50,
+    timeout: float | None = None,
+    device: torch.device | str = "auto",
+    watcher: Watcher | None = None,
+    pruner: BasePruner | None = None,
+) -> dict[str, Any]:
+    """Search the space of a model and a loss for the best validation.
+
+    A trial trains one configuration and is judged by its best ``valid/recall@20``; no
+    test split is ever ranked. The first trial is ``config`` itself; one that draws the
+    settings of a complete trial gets its value. A folder with a study is continued, by
+    several processes at once if need be. A trial that fails is noted, and the next one
+    begins.
+
+    Args:
+        config: The default, which also names model, loss and data; ``train.epochs``
+            is a trial's most epochs, ``train.seed`` the seed of all that is drawn.
+        dataset: The data.
+        folder: The study's folder; made, or continued. Or what returns it, called when
+            the settings are known to work.
+        fixed: Keys ``section.key`` that keep the configuration's value.
+        trials: Go on until so many trials have finished, those of earlier calls
+            included.
+        timeout: Stop after so many seconds; a trial that is cut short is repeated when
+            the study is continued.
+        device: As for :func:`~pyg_advinfonce.experiment.train`.
+        watcher: Told of every trial.
+        pruner: Stops hopeless trials (default: those below the median of the earlier
+            ones, after ten validations).
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        ConfigError: If an option is wrong, or the folder's study is another one.
+    """
+    _check_limits(trials, timeout)
+    config, place = config.fitted_to(dataset), find_device(device)
+    space = _space(config, dataset, fixed, place)
+    folder = folder() if callable(folder) else folder
+    task = Task(
+        config,
+        dataset,
+        space,
+        default_params(config, space),
+        place,
+        math.inf if timeout is None else time.monotonic() + timeout,
+        watcher or Watcher(),
+    )
+    settings = _settings(task, fixed)
+    warmup = VALIDATIONS_BEFORE_PRUNING * config.train.eval_every
+    pruner = pruner or MedianPruner(n_warmup_steps=warmup)
+    with storage_errors(folder):
+        study = open_study(folder, settings, task.default, pruner)
+        try:
+            while _num_begun(study) < trials:
+                run_trial(study, task)
+                save_report(study, config, fixed, folder)
+        except OutOfTimeError:
+            pass
+        finally:
+            summary = save_report(study, config, fixed, folder)
+    return summary
+
+
+def _check_limits(trials: int, timeout: float | None) -> None:
+    if trials < 1:
+        raise ConfigError(f"trials must be positive (got {trials})")
+    if timeout is not None and not timeout >= 0:
+        raise ConfigError(f"timeout must not be negative (got {timeout})")
+
+
+def _space(
+    config: Config, dataset: Dataset, fixed: Collection[str], device: torch.device
+) -> Space:
+    """Leave out of the space what the loss or so little data has no use for.
+
+    Raises:
+        ConfigError: If the configuration itself cannot be trained.
+    """
+    space = search_space(config, fixed)
+    method = assemble(config, dataset, device=device).method
+    if method.criterion.negatives != "sampled":
+        space.pop("train.num_negatives", None)
+    batches = space.get("train.batch_size")
+    if isinstance(batches, CategoricalDistribution):
+        num_pairs = split_edges(dataset.graph, "train").size(1)
+        fitting = [size for size in batches.choices if int(size or 0) <= num_pairs]
+        space["train.batch_size"] = CategoricalDistribution(fitting or [num_pairs])
+    return space
+
+
+def _settings(task: Task, fixed: Collection[str]) -> dict[str, Any]:
+    """Return what a study may not change when it is continued."""
+    return {
+        "configuration": task.config.model_dump(mode="json", exclude_none=True),
+        "data": task.dataset.fingerprint,
+        "fixed": sorted(fixed),
+        "space": {key: distribution_to_json(v) for key, v in task.space.items()},
+    }
+
+
+def _num_begun(study: Study) -> int:
+    """Count the trials that have finished or are running in another process."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(is_finished(trial) or is_running(trial) for trial in trials)

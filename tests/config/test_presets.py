@@ -1,0 +1,301 @@
+"""Presets: what each chooses, and that every choice changes what a run computes."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pyg_advinfonce.build import build_method, make_trainer
+from pyg_advinfonce.config import PRESETS, Config
+from pyg_advinfonce.config.config import SECTIONS
+from pyg_advinfonce.config.presets import Choice, preset
+from pyg_advinfonce.errors import UnknownNameError
+from pyg_advinfonce.objective import Step
+from pyg_advinfonce.registry import LOSSES, MODELS
+from tests import cases
+
+DECISIONS = Path(__file__).parents[2] / "docs" / "decisions.md"
+PAIRS = [(m, loss) for m, entry in MODELS.items() for loss in entry.losses]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One decision, a run that it concerns, and what the preset chooses there.
+
+    Attributes:
+        decision: Its name in the presets and in ``docs/decisions.md``.
+        preset: The preset that departs from the default.
+        model: The run's model.
+        loss: The run's loss.
+        chosen: The preset's settings.
+        also: Settings of both runs, with which the choice matters on toy data.
+        epoch: The epoch to look at.
+    """
+
+    decision: str
+    preset: str
+    model: str
+    loss: str
+    chosen: Mapping[str, Mapping[str, Any]]
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    epoch: int = 0
+
+    @property
+    def id(self):
+        return f"{self.decision}-{self.preset}-{self.model}-{self.loss}"
+
+    def resolve(self, *layers, preset="default"):
+        """Return the run's configuration for the toy graph."""
+        return resolve(self.model, self.loss, self.also, *layers, preset=preset)
+
+
+def loss_row(decision, preset, loss, key, value, *, model="lightgcn", **more):
+    return Row(decision, preset, model, loss, {"loss": {key: value}}, **more)
+
+
+# All of methods.md 9 that a preset chooses.
+ROWS = (
+    *(
+        loss_row("D1", "faithful", loss, "l2_negatives", True)
+        for loss in (
+            *("infonce", "adv", "adv-mlp", "rand", "adv-reverse"),
+            *("adap-tau", "sdro"),
+        )
+    ),
+    loss_row("D2", "faithful", "adv", "hardness_l2", 1e-5),
+    loss_row("D2", "faithful", "adv-reverse", "hardness_l2", 1e-5),
+    loss_row("D3", "faithful", "adv", "schedule", "algorithm1"),
+    loss_row("D3", "faithful", "adv-mlp", "schedule", "algorithm1"),
+    loss_row("D3", "faithful", "adv-reverse", "schedule", "algorithm1"),
+    Row(
+        *("D5", "faithful", "lightgcn", "adv-mlp"),
+        {"hardness": {"input": "final", "activation": "none"}},
+    ),
+    Row("D6", "repro", "mf", "bpr", {"train": {"patience": 10}}),
+    loss_row("D8", "faithful", "adap-tau", "positive_in_denominator", False),
+    # In one dimension half of the angles are pi, where the cap matters.
+    loss_row("D9", "repro", "bc", "capped", False, also={"encoder": {"dim": 1}}),
+    Row(
+        *("D10", "repro", "ncl", "bpr", {"method": {"prototypes": "batch"}}),
+        epoch=30,  # after the warm-up
+    ),
+    Row("D11", "repro", "sgl", "bpr", {"method": {"candidates": "batch"}}),
+    Row(*("3.1", "repro", "sgl", "bpr"), {"method": {"weight": 0.2, "tau": 0.15}}),
+    *(
+        Row(
+            *("0.2", "repro", model, "bpr"),
+            {"encoder": {"num_layers": 2}, "train": {"l2": 1e-5}},
+        )
+        for model in ("sgl", "ncl")
+    ),
+    loss_row("D13", "faithful", "sdro", "scale_by_batch", True),
+    Row(
+        *("1.3", "faithful", "ultragcn", "bce"),
+        {"method": {"item_graph": "paper"}},
+    ),
+    loss_row("2.5", "faithful", "adap-tau", "warm_up", "gap"),
+    loss_row("2.11", "faithful", "xir", "cache_q", "occurrence"),
+)
+
+
+every_row = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+
+
+def small(model):
+    """Return the settings of a model for the toy graph, by section."""
+    method = inspect.signature(MODELS[model].load()).parameters
+    layer = {"encoder": {"dim": cases.DIM}, "method": {}}
+    for key, value in cases.SMALL.get(model, {}).items():
+        layer["method" if key in method else "encoder"][key] = value
+    return layer
+
+
+def resolve(model, loss, *layers, preset="default"):
+    train = {"train": {"batch_size": 6}}
+    layers = [train, small(model), *layers]
+    return Config.resolve(model, loss, "none", preset=preset, layers=layers)
+
+
+def behaviour(config, epoch=0):
+    """Return what a run does: its patience, its phases, their epochs and losses."""
+    graph = cases.toy_graph()
+    method = build_method(config, graph)
+    found = [make_trainer(config, method, graph, ()).stopping.patience]
+    for phase in method.phases:
+        torch.manual_seed(3)
+        phase.objective.on_epoch_start(method.encoder, graph, epoch)
+        method.train()
+        parts = phase.objective(
+            Step(method.encoder, graph, cases.toy_batch(), epoch, 0)
+        )
+        losses = {name: part.item() for name, part in parts.items()}
+        found.append((phase.name, [e for e in range(40) if phase.active(e)], losses))
+    return found
+
+
+def concern(row):
+    """Return the preset's choices in the row's decision for the row's run."""
+    return [
+        choice
+        for choice in PRESETS[row.preset]
+        if choice.decision == row.decision
+        and choice.concerns(row.model, row.loss, "none")
+    ]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_the_presets_choose_what_the_decisions_say(row):
+    assert [choice.sections for choice in concern(row)] == [row.chosen]
+
+
+def test_every_choice_has_a_row_for_each_of_its_losses():
+    rows = {(row.preset, row.decision, row.loss) for row in ROWS}
+    rows |= {(row.preset, row.decision, None) for row in ROWS}
+    for name, choices in PRESETS.items():
+        for choice in choices:
+            for loss in choice.losses or (None,):
+                assert (name, choice.decision, loss) in rows
+
+
+@every_row
+def test_a_preset_resolves_to_what_it_chooses(row):
+    default, chosen = row.resolve(), row.resolve(preset=row.preset)
+    for section, keys in row.chosen.items():
+        before, after = (
+            dict(found)
+            for found in (getattr(default, section), getattr(chosen, section))
+        )
+        assert {key: after[key] for key in keys} == dict(keys)
+        assert all(before.get(key) != value for key, value in keys.items())
+
+
+@every_row
+def test_every_choice_changes_the_loss_or_the_schedule(row):
+    before = behaviour(row.resolve(), row.epoch)
+    assert before == behaviour(row.resolve(), row.epoch)
+    for section, keys in row.chosen.items():
+        for key, value in keys.items():
+            config = row.resolve({section: {key: value}})
+            assert behaviour(config, row.epoch) != before, key
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(("model", "loss"), PAIRS)
+def test_every_pair_can_be_built_by_every_preset(model, loss, name):
+    config = resolve(model, loss, preset=name)
+    assert build_method(config, cases.toy_graph()).phases
+
+
+@pytest.mark.parametrize("data", ["coat", "tencent", "none"])
+@pytest.mark.parametrize(("model", "loss"), PAIRS)
+def test_the_default_preset_changes_nothing(model, loss, data):
+    assert preset("default", model, loss, data) == {}
+    expected = Config.resolve(model, loss, data)
+    assert Config.resolve(model, loss, data, preset="default") == expected
+
+
+def test_a_preset_leaves_alone_what_it_does_not_concern():
+    assert preset("faithful", "mf", "bpr", "coat") == {}
+    assert preset("repro", "mf", "adv", "tencent") == {}
+    assert preset("repro", "mf", "adv", "coat") == {"train": {"patience": 10}}
+    assert preset("faithful", "mf", "rand", "coat") == {"loss": {"l2_negatives": True}}
+
+
+def test_a_preset_is_a_fresh_layer_of_sections():
+    for name, choices in PRESETS.items():
+        assert {s for choice in choices for s in choice.sections} <= set(SECTIONS)
+        for model, loss in PAIRS:
+            preset(name, model, loss, "coat").setdefault("loss", {})["tau"] = 0
+    assert "tau" not in preset("faithful", "mf", "adv", "coat")["loss"]
+
+
+def test_choices_in_one_section_are_put_together():
+    assert preset("faithful", "mf", "adv", "coat") == {
+        "loss": {"l2_negatives": True, "hardness_l2": 1e-5, "schedule": "algorithm1"}
+    }
+    adap_tau = {"positive_in_denominator": False, "warm_up": "gap"}
+    assert preset("faithful", "mf", "adap-tau", "coat")["loss"].items() >= (
+        adap_tau.items()
+    )
+
+
+def test_a_preset_lies_between_the_packaged_file_and_the_layers():
+    packaged = Config.resolve("mf", "adv", "coat")
+    chosen = Config.resolve("mf", "adv", "coat", preset="repro")
+    assert (packaged.train.patience, chosen.train.patience) == (20, 10)
+    assert chosen.loss == packaged.loss
+    own = {"train": {"patience": 3}, "loss": {"schedule": "official"}}
+    for name in PRESETS:
+        config = Config.resolve("mf", "adv", "coat", preset=name, layers=[own])
+        assert config.train.patience == 3
+        assert config.loss["schedule"] == "official"
+
+
+def test_the_published_commands_wait_longer_on_tencent_alone():
+    def patience(data):
+        return Config.resolve("mf", "adv", data, preset="repro").train.patience
+
+    assert patience("tencent") == 20
+    assert {patience(d) for d in ("coat", "yahoo", "kuairec", "simulated")} == {10}
+
+
+def test_an_unknown_preset_is_an_error_with_a_hint():
+    with pytest.raises(UnknownNameError, match="did you mean 'faithful'"):
+        Config.resolve("mf", "adv", "coat", preset="faithfull")
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (Choice("D", {}), True),
+        (Choice("D", {}, losses=("adv", "bpr")), True),
+        (Choice("D", {}, losses=("bpr",)), False),
+        (Choice("D", {}, models=("mf",)), True),
+        (Choice("D", {}, models=("ncl",)), False),
+        (Choice("D", {}, losses=("adv",), models=("ncl",)), False),
+        (Choice("D", {}, not_on=("coat",)), False),
+        (Choice("D", {}, not_on=("tencent",)), True),
+    ],
+)
+def test_whom_a_choice_concerns(choice, expected):
+    assert choice.concerns("mf", "adv", "coat") is expected
+
+
+def table(title):
+    """Return the rows of a table in the page of decisions, by their first cell."""
+    text = DECISIONS.read_text(encoding="utf-8").split(f"## {title}\n")[1]
+    lines = [line for line in text.split("\n## ")[0].splitlines() if line[:2] == "| "]
+    rows = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    return {row[0]: row[1:] for row in rows[1:]}
+
+
+def test_the_page_has_every_decision():
+    names = list(table("Decisions"))
+    assert names == [f"D{k}" for k in range(1, 18)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_the_page_names_the_options_and_the_preset(row):
+    rows = table("Decisions") | table("Smaller ones")
+    text = " ".join(rows[row.decision])
+    for section, keys in row.chosen.items():
+        for key, value in keys.items():
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            assert f"`{section}.{key}={shown}` ({row.preset}" in text
+
+
+def test_every_option_on_the_page_exists():
+    found = re.findall(r"`(\w+)\.(\w+)=", DECISIONS.read_text(encoding="utf-8"))
+    assert {section for section, _ in found} <= set(SECTIONS)
+    known = {key for row in ROWS for keys in row.chosen.values() for key in keys}
+    targets = [entry.load() for entry in (*MODELS.values(), *LOSSES.values())]
+    for target in targets:
+        known |= set(inspect.signature(target).parameters)
+    known |= set(Config.model_fields["train"].annotation.model_fields) | {"normalized"}
+    assert {key for _, key in found} <= known

@@ -1,0 +1,132 @@
+import hashlib
+import re
+
+import pytest
+from torch_geometric.data import HeteroData, InMemoryDataset
+
+from pyg_advinfonce.datasets import InteractionDataset
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DataError,
+    DatasetNotFoundError,
+    DataWarning,
+)
+from pyg_advinfonce.graph import check_graph, split_edges, split_names
+
+
+def pairs(dataset, split):
+    return split_edges(dataset.graph, split).T.tolist()
+
+
+def test_it_is_a_pyg_data_set_of_one_graph(toy):
+    dataset = InteractionDataset(toy, name="toy")
+    assert isinstance(dataset, InMemoryDataset)
+    assert len(dataset) == 1
+    assert isinstance(dataset[0], HeteroData)
+    check_graph(dataset.graph)
+    assert pairs(dataset, "train") == [[0, 0], [0, 1], [1, 1], [1, 2], [2, 3]]
+    assert split_names(dataset.graph) == ["valid", "test"]
+    assert pairs(dataset, "test") == [[0, 3], [2, 0]]
+
+
+def test_the_fingerprint_is_one_line_of_counts_and_a_hash(toy, make_folder):
+    line = InteractionDataset(toy, name="toy").fingerprint
+    assert re.fullmatch(
+        r"toy: 3 users, 4 items, train 5, valid 2, test 2, sha256 [0-9a-f]{12}", line
+    )
+    make_folder(train="1 2 1\r\n0 1 0\r\n2 3")
+    assert InteractionDataset(toy, name="toy").fingerprint == line
+    make_folder(train="0 0 1\n1 1 2\n2 2\n")
+    assert InteractionDataset(toy, name="toy").fingerprint != line
+
+
+def test_the_summary_counts_what_is_odd(make_folder):
+    root = make_folder(
+        train="0 0 1 2\n1 1 1\n", valid="2 0\n", test="1 1\n2 0\n"
+    ).parent
+    with pytest.warns(DataWarning) as caught:
+        dataset = InteractionDataset(root, name="toy")
+    assert [str(w.message) for w in caught] == [
+        "toy: 1 pairs are in train and in test",
+        "toy: 1 pairs are in valid and in test",
+    ]
+    assert dataset.summary() == {
+        "users": 3,
+        "items": 3,
+        "candidate_items": 3,
+        "pairs": {"train": 4, "valid": 1, "test": 2},
+        "users_without_train": 1,
+        "items_without_train": 0,
+        "users_with_all_items": 1,
+        "overlaps": {"train/valid": 0, "train/test": 1, "valid/test": 1},
+        "duplicates_merged": {"train": 1, "valid": 0, "test": 0},
+    }
+
+
+def test_a_raw_folder_goes_first(toy, make_folder):
+    make_folder("root/toy/raw", train="0 1\n1 0", valid="0 2", test="0 3")
+    assert pairs(InteractionDataset(toy, name="toy"), "train") == [[0, 1], [1, 0]]
+
+
+def test_candidates_reach_the_graph(toy, make_folder):
+    make_folder(not_candidate="1")
+    graph = InteractionDataset(toy, name="toy").graph
+    assert graph["item"].candidate_mask.tolist() == [True, False, True, True]
+
+
+def test_valid_is_split_off_only_on_demand(toy):
+    (toy / "toy" / "valid.txt").unlink()
+    with pytest.raises(ConfigError, match=r"no valid\.txt: .* --valid-fraction 0\.1"):
+        InteractionDataset(toy, name="toy")
+    dataset = InteractionDataset(toy, name="toy", valid_fraction=0.4)
+    assert split_names(dataset.graph) == ["valid", "test"]
+    assert len(pairs(dataset, "valid")) == 2
+    assert len(pairs(dataset, "train")) == 3
+    assert {user for user, _ in pairs(dataset, "train")} == {0, 1, 2}
+
+
+def test_a_fraction_beside_a_valid_file_is_not_silently_ignored(toy):
+    with pytest.warns(DataWarning, match=r"valid\.txt is used, not valid_fraction"):
+        dataset = InteractionDataset(toy, name="toy", valid_fraction=0.4)
+    assert len(pairs(dataset, "valid")) == 2
+
+
+def test_what_is_missing_is_named_in_one_line(toy, tmp_path):
+    with pytest.raises(DatasetNotFoundError) as error:
+        InteractionDataset(tmp_path, name="absent")
+    assert str(error.value) == (
+        f"data set 'absent' needs train.txt, not found in {tmp_path}/absent/raw, "
+        f"{tmp_path}/absent: put the split files there (one user a line: user item "
+        "item ...), or name another root by --data-root"
+    )
+    (toy / "toy" / "test.txt").unlink()
+    with pytest.raises(DatasetNotFoundError, match=r"needs test\.txt or test_ood\.txt"):
+        InteractionDataset(toy, name="toy")
+    (toy / "toy" / "train.txt").unlink()
+    with pytest.raises(DatasetNotFoundError, match=r"needs train\.txt, .*toy/toy:|toy"):
+        InteractionDataset(toy, name="toy")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "../toy", "toy/", "/"])
+def test_a_name_is_no_path(toy, name):
+    with pytest.raises((ConfigError, DataError)):
+        InteractionDataset(toy, name=name)
+
+
+def test_nothing_is_written_under_the_root(toy, user_cache):
+    def listing():
+        return {
+            path: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else 0
+            for path in toy.rglob("*")
+        }
+
+    before = listing()
+    InteractionDataset(toy, name="toy")
+    assert listing() == before
+    assert len(list(user_cache.iterdir())) == 1
+
+
+def test_paths_with_blanks_and_unicode(make_folder):
+    root = make_folder("a b/naïve ☃", train="0 1\n1 0", valid="0 0", test="1 1").parent
+    dataset = InteractionDataset(root, name="naïve ☃")
+    assert dataset.fingerprint.startswith("naïve ☃: 2 users, 2 items, ")

@@ -1,0 +1,302 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyg_advinfonce.datasets import Dataset, TableDataset, load_dataset, make_split
+from pyg_advinfonce.datasets import table as table_dataset
+from pyg_advinfonce.datasets.splits import SplitOptions
+from pyg_advinfonce.datasets.table import read_split_tables, split_table
+from pyg_advinfonce.datasets.tables import TableOptions
+from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
+from pyg_advinfonce.graph import check_graph, split_edges, split_names
+
+RANDOM = SplitOptions(valid_fraction=0.2, test_fraction=0.2)
+
+
+def raw_pairs(splits):
+    """Return the pairs of raw ids by split."""
+    return {
+        name: {(str(splits.user_ids[u]), str(splits.item_ids[i])) for u, i in pairs.T}
+        for name, pairs in splits.pairs.items()
+    }
+
+
+def write(folder, rows, name="table.csv", columns=("user", "item", "rating")):
+    path = folder / name
+    pd.DataFrame(rows, columns=list(columns)).to_csv(path, index=False)
+    return path
+
+
+BLOCK = [(f"u{u}", 10 * i, (u + i) % 5 + 1) for u in range(6) for i in range(5)]
+
+
+def test_rows_follow_the_sorted_ids_of_positive_pairs(tmp_path):
+    rows = [*BLOCK, ("u9", 7, 1)]
+    path = write(tmp_path, rows[::-1])
+    splits = split_table(path, TableOptions(positive_if="rating >= 2"), RANDOM)
+    assert splits.user_ids == [f"u{u}" for u in range(6)]
+    assert splits.item_ids.tolist() == [0, 10, 20, 30, 40]
+    found = set.union(*raw_pairs(splits).values())
+    assert found == {(u, str(i)) for u, i, rating in BLOCK if rating >= 2}
+
+
+def test_repeated_rows_are_merged_and_counted(tmp_path):
+    columns = ("user", "item", "x")
+    one = split_table(write(tmp_path, BLOCK, columns=columns), TableOptions(), RANDOM)
+    path = write(tmp_path, BLOCK + BLOCK[:7], columns=columns)
+    other = split_table(path, TableOptions(), RANDOM)
+    assert raw_pairs(one) == raw_pairs(other)
+    assert other.duplicates == {"table": 7}
+
+
+def test_no_positive_row_is_an_error(tmp_path):
+    with pytest.raises(
+        DataError,
+        match=r"rating > 9, but none of 30 is so: 'rating' lies between 1 and 5;",
+    ):
+        split_table(
+            write(tmp_path, BLOCK), TableOptions(positive_if="rating > 9"), RANDOM
+        )
+
+
+def test_a_time_that_is_not_used_is_an_error(tmp_path):
+    with pytest.raises(
+        ConfigError, match="time_col has no effect on the split 'random'"
+    ):
+        split_table(write(tmp_path, BLOCK), TableOptions(time_col="rating"), RANDOM)
+
+
+def test_users_that_come_too_late_are_left_out(tmp_path):
+    rows = [(u, i, 10 * u + i) for u in range(4) for i in range(4)]
+    rows += [(0, 9, 90), (8, 1, 91), (8, 2, 92), (1, 9, 93), (9, 1, 94), (9, 2, 95)]
+    path = write(tmp_path, rows, columns=("user", "item", "time"))
+    with pytest.warns(DataWarning) as caught:
+        splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
+    assert [str(w.message) for w in caught] == [
+        "1 users of valid have no train pair: their 2 pairs are left out",
+        "1 users of test have no train pair: their 2 pairs are left out",
+    ]
+    assert splits.user_ids.tolist() == [0, 1, 2, 3]
+
+
+ids = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=4)
+pair_lists = st.lists(
+    st.tuples(
+        ids.map("x{}".format) | st.integers(0, 99).map(str),
+        st.integers(0, 9).map(str),
+    ),
+    min_size=6,
+    max_size=30,
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(pair_lists, st.randoms())
+def test_from_a_table_over_the_folder_to_the_graph_pairs_are_kept(
+    tmp_path, pairs, chance
+):
+    path = write(tmp_path, pairs, columns=("user", "item"))
+    out = tmp_path / "out"
+    try:
+        folder = make_split(str(path), out, split=RANDOM, overwrite=True)
+    except ConfigError:  # a split would be empty
+        return
+    graph = load_dataset(str(folder.path), cache_dir=tmp_path / "cache").graph
+    names = ["train", *split_names(graph)]
+    users, items = graph["user"].raw_id, graph["item"].raw_id
+    found = [
+        (
+            str(int(users[u]) if not isinstance(users, list) else users[u]),
+            str(int(items[i])),
+        )
+        for name in names
+        for u, i in split_edges(graph, name).T.tolist()
+    ]
+    assert sorted(found) == sorted(set(pairs))
+    write(tmp_path, chance.sample(pairs, len(pairs)), columns=("user", "item"))
+    again = split_table(path, TableOptions(), RANDOM)
+    for name in names:
+        assert np.array_equal(again.pairs[name], split_edges(graph, name).numpy())
+
+
+def test_tables_that_are_splits_share_their_rows(tmp_path):
+    files = {
+        "train": write(
+            tmp_path, [(1, 5), (2, 7), (2, 5)], "train.csv", ("user", "item")
+        ),
+        "valid": write(tmp_path, [(2, 9)], "valid.csv", ("user", "item")),
+        "test": write(tmp_path, [(1, 7), (3, 5)], "test.csv", ("user", "item")),
+    }
+    with pytest.warns(DataWarning, match="1 users of test have no train pair"):
+        splits = read_split_tables(files, TableOptions())
+    assert splits.item_ids.tolist() == [5, 7, 9]
+    assert raw_pairs(splits) == {
+        "train": {("1", "5"), ("2", "7"), ("2", "5")},
+        "valid": {("2", "9")},
+        "test": {("1", "7")},
+    }
+
+
+def test_a_wrong_id_is_found_in_the_table_that_has_it(tmp_path):
+    files = {
+        "train": write(tmp_path, [(1, 5), (2, 7)], "train.csv", ("user", "item")),
+        "test": write(tmp_path, [(1, 7), (-3, 5)], "test.csv", ("user", "item")),
+    }
+    with pytest.raises(
+        DataError, match=r"test\.csv:3:1: expected an integer id .*'-3'"
+    ):
+        read_split_tables(files, TableOptions())
+
+
+ROWS = [(f"u{u}", i, u + i) for u in range(6) for i in range(6)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "my table.csv"
+    pd.DataFrame(ROWS, columns=["user", "item", "time"]).to_csv(path, index=False)
+    return path
+
+
+def test_a_path_of_a_table_is_a_data_set(path):
+    dataset: Dataset = load_dataset(str(path), valid_fraction=0.2, seed=1)
+    assert isinstance(dataset, TableDataset)
+    check_graph(dataset.graph)
+    assert split_names(dataset.graph) == ["valid", "test"]
+    assert dataset.graph["user"].raw_id == [f"u{u}" for u in range(6)]
+    assert dataset.graph["item"].raw_id.tolist() == list(range(6))
+    assert dataset.graph["item"].raw_id.dtype == torch.int64
+    assert dataset.fingerprint.startswith("my table.csv: 6 users, 6 items, train 25, ")
+    assert dataset.summary()["pairs"] == {"train": 25, "valid": 7, "test": 4}
+
+
+def test_options_choose_columns_and_split(path):
+    dataset = load_dataset(
+        str(path),
+        user_col="item",
+        item_col="user",
+        positive_if="time > 2",
+        split="time",
+    )
+    assert dataset.graph["item"].raw_id[0] == "u0"
+    shift = load_dataset(
+        str(path), split="popularity-shift", gammas=[4, 2], num_groups=2
+    )
+    assert split_names(shift.graph) == ["valid", "test_gamma_4", "test_gamma_2"]
+
+
+def test_a_parquet_file_is_the_same_data(path, tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    pd.read_csv(path).to_parquet(tmp_path / "table.parquet")
+    one, other = load_dataset(str(path)), load_dataset(str(tmp_path / "table.parquet"))
+    assert one.fingerprint.split(",")[1:] == other.fingerprint.split(",")[1:]
+    assert one.graph["user"].raw_id == other.graph["user"].raw_id
+
+
+words = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=4)
+LARGE = {"valid_fraction": 0.3, "test_fraction": 0.3}
+ids_of_table_dataset = words.map("x{}".format) | st.integers(0, 10**12).map(str)
+
+
+items = st.sets(st.integers(0, 9), min_size=6)  # so many that no split is empty
+
+
+@given(
+    st.dictionaries(ids_of_table_dataset, items, min_size=2, max_size=5), st.randoms()
+)
+@settings(
+    deadline=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+def test_text_parquet_and_the_graph_hold_the_same_pairs(tmp_path, liked, chance):
+    pairs = [(user, item) for user, items in liked.items() for item in items]
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    names = [tmp_path / f"pairs.{ending}" for ending in ("csv", "tsv", "parquet")]
+    write_pairs(pairs, *names)
+    graphs = [TableDataset(name, **LARGE).graph for name in names]
+    assert all(is_same(graphs[0], other) for other in graphs[1:])
+    found = pairs_of(graphs[0])
+    assert sorted(found) == sorted((user, str(item)) for user, item in pairs)
+    write_pairs(chance.sample(found, len(found)), *names)
+    assert all(is_same(graphs[0], TableDataset(name, **LARGE).graph) for name in names)
+
+
+def write_pairs(pairs, csv, tsv, parquet):
+    table = pd.DataFrame(pairs, columns=["user", "item"])
+    table.to_csv(csv, index=False)
+    table.to_csv(tsv, index=False, sep="\t")
+    table.to_parquet(parquet)
+
+
+def pairs_of(graph):
+    """Return the pairs of all splits by raw id."""
+    users, items = (
+        raw if isinstance(raw, list) else list(map(str, raw.tolist()))
+        for raw in (graph["user"].raw_id, graph["item"].raw_id)
+    )
+    return [
+        (users[u], items[i])
+        for name in ["train", *split_names(graph)]
+        for u, i in split_edges(graph, name).T.tolist()
+    ]
+
+
+def is_same(one, other):
+    names = ["train", *split_names(one)]
+    return ["train", *split_names(other)] == names and all(
+        torch.equal(split_edges(one, name), split_edges(other, name)) for name in names
+    )
+
+
+def test_it_is_cached_by_content_and_options(path, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first = load_dataset(str(path), cache_dir=cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(table_dataset, "split_table", None)
+        again = load_dataset(str(path), cache_dir=cache)
+    assert again.fingerprint == first.fingerprint
+    assert again.graph["user"].raw_id == first.graph["user"].raw_id
+    assert torch.equal(again.graph["item"].raw_id, first.graph["item"].raw_id)
+    assert load_dataset(str(path), cache_dir=cache, seed=1).fingerprint != str(first)
+    path.write_text(path.read_text() + "u7,1,1\nu7,2,2\n")
+    assert load_dataset(str(path), cache_dir=cache).graph["user"].num_nodes == 7
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_damaged_cache_is_rebuilt(path, tmp_path):
+    cache = tmp_path / "cache"
+    load_dataset(str(path), cache_dir=cache)
+    next(cache.iterdir()).write_bytes(b"damaged")
+    with pytest.warns(DataWarning, match="is damaged or stale and is rebuilt"):
+        load_dataset(str(path), cache_dir=cache)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"split": "tiem"}, "unknown split 'tiem', did you mean 'time'"),
+        ({"user_cl": "a"}, r"'data\.user_cl', did you mean 'data\.user_col'"),
+        ({"path": "b.csv"}, r"unknown key 'data\.path'"),
+        ({"user_col": 3}, r"a column's name is a text \(got 3\)"),
+        ({"gammas": 3}, r"gammas must be a list like \[200, 10, 2\]"),
+        ({"positive_if": "time"}, "positive_if wants a column"),
+    ],
+)
+def test_a_wrong_option(path, options, said):
+    with pytest.raises(ConfigError, match=said):
+        load_dataset(str(path), **options)
+
+
+def test_a_wrong_table(path):
+    path.write_text("user,item\n1,\n")
+    with pytest.raises(DataError, match=r"my table\.csv:2:2: expected an id, got ''"):
+        load_dataset(str(path))

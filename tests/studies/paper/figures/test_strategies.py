@@ -1,0 +1,43 @@
+import pytest
+
+from pyg_advinfonce.studies.paper.figures import strategies as figure
+
+
+@pytest.fixture(scope="module")
+def said():
+    return []
+
+
+@pytest.fixture(scope="module")
+def table(dataset, config, said):
+    return figure.strategies(
+        dataset, seeds=[0, 1], epochs=8, config=config, say=said.append
+    )
+
+
+def test_a_row_for_every_evaluation_of_every_strategy(table, said):
+    names = ["adv", "infonce", "infonce-1", "rand", "adv-reverse"]
+    assert table["strategy"].unique().tolist() == names
+    counts = table.groupby(["strategy", "seed"])["epoch"].apply(list)
+    assert counts.to_list() == [[1, 3, 5, 7]] * 10
+    assert table.notna().all(axis=None)
+    assert len(said) == 10
+
+
+def test_strategies_part_when_the_adversary_begins(table):
+    first = table[(table["epoch"] == 1) & (table["seed"] == 0)].set_index("strategy")
+    last = table[(table["epoch"] == 7) & (table["seed"] == 0)].set_index("strategy")
+    columns = ["recall", "ndcg", "align", "uniform"]
+    assert (first.loc["adv", columns] == first.loc["adv-reverse", columns]).all()
+    assert (last.loc["adv", columns] != last.loc["adv-reverse", columns]).any()
+
+
+def test_the_files(table, tmp_path, monkeypatch, is_written):
+    monkeypatch.setattr(figure, "strategies", lambda *_, **__: table)
+    paths = figure.reproduce_strategies(None, seeds=[0], out=tmp_path)
+    is_written(paths, "fig4b", "fig4c")
+
+
+def test_a_way_that_does_not_move_can_be_drawn(table):
+    still = table.assign(align=1.0, uniform=-1.0)
+    assert figure.draw_plane(still) is not None

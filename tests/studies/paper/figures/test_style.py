@@ -1,0 +1,103 @@
+import csv
+import sys
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+
+from pyg_advinfonce.errors import MissingExtraError
+from pyg_advinfonce.studies.paper.figures import INK, RULE, new_figure, style, styled
+from pyg_advinfonce.studies.paper.figures import figures as fig4
+from pyg_advinfonce.studies.paper.figures.style import STYLE, guarded, save
+
+
+def test_without_matplotlib_the_extra_is_named_before_any_training(
+    monkeypatch, tmp_path, dataset
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError) as caught:
+        fig4.reproduce_fig4(dataset, seeds=[0], out=tmp_path, say=pytest.fail)
+    message = "figures need matplotlib: pip install 'pyg-advinfonce[plot]'"
+    assert str(caught.value) == message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_drawing_leaves_the_users_own_style_alone():
+    from matplotlib import rcParams
+
+    before = {key: rcParams[key] for key in rcParams if key != "backend"}
+    assert styled(lambda: rcParams["axes.spines.top"])() is False
+    assert {key: rcParams[key] for key in before} == before
+
+
+def test_the_colours_of_text_and_grid_are_those_that_a_page_replaces():
+    text = STYLE.read_text(encoding="utf-8")
+    assert f"text.color: {INK[1:]}" in text
+    assert f"grid.color: {RULE[1:]}" in text
+
+
+@pytest.mark.parametrize(
+    "places", [[0.5, 0.5, 0.5], [0.1, 0.9], [0.99, 0.98, 0.2], [0.3], []]
+)
+def test_labels_are_apart_in_the_order_of_what_they_name(places):
+    found = style._apart(places, 0.1)
+    assert sorted(range(len(found)), key=found.__getitem__) == sorted(
+        range(len(places)), key=places.__getitem__
+    )
+    ordered = sorted(found)
+    assert all(b - a >= 0.099 for a, b in pairwise(ordered))
+    assert all(place <= 1.0 for place in found)
+
+
+def test_labels_that_have_room_stay_where_they_are():
+    assert style._apart([0.2, 0.8, 0.5], 0.1) == [0.2, 0.8, 0.5]
+
+
+@styled
+def test_the_warm_up_does_not_stretch_the_axes():
+    _, [[axes]] = new_figure(3, 2)
+    axes.plot(range(101), [0.0] * 20 + [1.0] * 40 + [2.0] * 41)
+    style.focus_late(axes)
+    low, high = axes.get_ylim()
+    assert 0.8 < low < 1
+    assert 2 < high < 2.2
+
+
+@styled
+def a_figure(title):
+    figure, [[axes]] = new_figure(3, 2)
+    axes.plot([0, 1], [0, 1], label=title)
+    axes.set_title(title)
+    axes.legend()
+    return figure
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@SUM(A1)", "\t=x", "\r@x"])
+def test_what_a_spreadsheet_would_run_is_quoted(tmp_path, name):
+    table = pd.DataFrame({"item": [name, "fine"], "value": [-1.5, 2.0]})
+    save(a_figure("t"), table, tmp_path, "f")
+    with tmp_path.joinpath("f.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert first["item"] == f"'{name.strip()}"
+    assert (second["item"], first["value"]) == ("fine", "-1.5")
+
+
+def test_numbers_and_other_texts_stay_as_they_are():
+    table = pd.DataFrame({"a": ["x", "1-2"], "b": [-1, -2], "c": [-0.5, None]})
+    pd.testing.assert_frame_equal(guarded(table), table)
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "$\\frac{1}$", "a&b"])
+def test_strange_names_are_text_in_a_drawing(tmp_path, name):
+    save(a_figure(name), pd.DataFrame({"a": [1]}), tmp_path, "f")
+    text = tmp_path.joinpath("f.svg").read_text("utf-8")
+    assert "<script" not in text
+
+
+def test_the_same_figure_is_the_same_file(tmp_path):
+    table = pd.DataFrame({"a": [1]})
+    for name in ("one", "two"):
+        save(a_figure("t"), table, tmp_path / name, "f")
+    for kind in ("png", "svg", "csv"):
+        one, two = (tmp_path / name / f"f.{kind}" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()

@@ -1,0 +1,95 @@
+import re
+import shutil
+
+import pytest
+
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.studies.report.read import is_study, read_run, read_study
+
+
+def test_a_run_is_its_finished_seeds_in_order(run, write_seed):
+    for seed in (10, 2):
+        write_seed(run / f"seed-{seed}")
+    run.joinpath("seed-1/metrics.json").unlink()
+    assert [seed.seed for seed in read_run(run)] == [0, 2, 10]
+    assert [seed.folder.name for seed in read_run(run / "seed-2")] == ["seed-2"]
+
+
+def test_a_history_is_numbers(run):
+    history = read_run(run)[0].history
+    assert history["epoch"].to_list() == list(range(20))
+    assert history["valid/recall@20"].notna().sum() == 4
+    assert set(map(str, history.dtypes)) == {"float64"}
+
+
+def test_a_history_without_an_epoch(run):
+    run.joinpath("seed-0/history.jsonl").write_text("", "utf-8")
+    assert len(read_run(run)[0].history) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("metrics.json", "{", "metrics.json is damaged"),
+        ("metrics.json", "[]", "is damaged: not the metrics of a run"),
+        ("metrics.json", "{}", "is damaged: not the metrics of a run"),
+        ("metrics.json", "[" * 9999, "metrics.json is damaged"),
+        ("history.jsonl", '{"epoch": 0', "history.jsonl is damaged"),
+        ("history.jsonl", '{"epoch": "<b>"}', "history.jsonl is damaged"),
+        ("history.jsonl", "3\n", "expected a JSON object"),
+    ],
+)
+def test_a_damaged_file_is_named(run, name, text, said):
+    run.joinpath("seed-0", name).write_text(text, "utf-8")
+    with pytest.raises(CheckpointError, match=re.escape(said)):
+        read_run(run)
+
+
+def test_bytes_that_are_no_text(run):
+    run.joinpath("seed-0/history.jsonl").write_bytes(b"\xff\xfe{")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_run(run)
+
+
+def test_a_damaged_configuration_is_named(run):
+    run.joinpath("seed-0/config.toml").write_text("model = 3", "utf-8")
+    with pytest.raises(ConfigError, match=r"config\.toml: expected a run's"):
+        read_run(run)
+
+
+def test_a_folder_of_something_else(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no finished run"):
+        read_run(tmp_path)
+    assert not is_study(tmp_path)
+
+
+def test_runs_that_lie_deeper_are_named(run, tmp_path):
+    deep = tmp_path / "table" / "runs"
+    for name in "abcd":
+        shutil.copytree(run, deep / name)
+    with pytest.raises(CheckpointError) as error:
+        read_run(tmp_path / "table")
+    names = ", ".join(str(deep / name) for name in "abc")
+    assert str(error.value).endswith(f"nor a study; there are {names}, ...")
+
+
+def test_a_study_is_its_summary_and_its_trials(study):
+    assert is_study(study)
+    found = read_study(study)
+    assert found.summary["model"] == "mf"
+    assert [row["state"] for row in found.trials] == ["complete", "complete", "failed"]
+
+
+def test_a_study_that_has_only_begun(tmp_path):
+    tmp_path.joinpath("study.sqlite3").touch()
+    with pytest.raises(CheckpointError, match="no trial has ended yet"):
+        read_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("summary.json", "{}"), ("trials.csv", "a,b\n1,2\n")]
+)
+def test_a_damaged_study_is_named(study, name, text):
+    study.joinpath(name).write_text(text, "utf-8")
+    with pytest.raises(CheckpointError, match=f"{name} is damaged: it has no"):
+        read_study(study)

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.files import output_file, whole_file, write_text
+
+
+def test_a_file_takes_its_name_at_the_end(tmp_path):
+    path = tmp_path / "new folder" / "file.txt"
+    with output_file(path) as partial:
+        partial.write_text("new", encoding="utf-8")
+        assert not path.exists()
+    assert [f.name for f in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_an_earlier_file_stays_where_writing_fails(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old", encoding="utf-8")
+
+    def fail():
+        with output_file(path) as partial:
+            partial.write_text("half", encoding="utf-8")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [f.read_text() for f in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder: name a file"):
+        output_file(tmp_path).__enter__()
+
+
+def test_what_is_no_file_is_not_replaced():
+    with pytest.raises(ConfigError, match=r"/dev/null cannot be replaced: name"):
+        output_file(Path("/dev/null")).__enter__()
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    with output_file(link) as unfinished:
+        unfinished.write_text("new", encoding="utf-8")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    tmp_path.joinpath("file").touch()
+    with pytest.raises(ConfigError, match=r"cannot write .*: File exists"):
+        output_file(tmp_path / "file" / "x.csv").__enter__()
+
+
+def test_a_file_is_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    for text in ("old", "größer"):
+        write_text(path, text)
+        assert path.read_text(encoding="utf-8") == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_half_written_is_seen_by_nobody(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write():
+        with whole_file(path) as unfinished:
+            unfinished.write_text("half")
+            assert path.read_text() == "old"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_written_is_an_error(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(FileNotFoundError), whole_file(path):
+        pass
+    assert not path.exists()

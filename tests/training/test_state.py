@@ -1,0 +1,249 @@
+import json
+
+import pytest
+import torch
+
+from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.training import (
+    Callback,
+    StateFile,
+    Trainer,
+    TrainingState,
+    read_state,
+    write_tensors,
+)
+from pyg_advinfonce.training import state as state_file
+from pyg_advinfonce.training.checkpoint import read_tensors
+from tests import cases
+from tests.cases import PAIRS, find, pair_name
+
+RUN = {"settings": {"train.lr": 0.1}, "data": "toy", "device": "cpu"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a state is to be written."""
+    return tmp_path / "state.safetensors"
+
+
+def trained(file, *, epochs=5):
+    trainer = make("mf", find("adv"), epochs=epochs, callbacks=[file])
+    trainer.fit()
+    return trainer
+
+
+def epochs_in(path):
+    return len(read_state(path)[0].about["history"])
+
+
+@pytest.mark.parametrize(("every", "written"), [(1, 5), (2, 4), (4, 4)])
+def test_it_is_written_every_so_many_epochs(path, every, written):
+    trained(StateFile(path, RUN, every=every))
+    assert epochs_in(path) == written
+
+
+def test_without_a_number_it_is_written_by_the_clock(path, monkeypatch):
+    times = iter([0, 10, 29.9, 30, 59, 60.5, 60.5])
+    monkeypatch.setattr(state_file.time, "monotonic", lambda: next(times))
+    file = StateFile(path, RUN)
+    written = []
+    monkeypatch.setattr(file, "write", lambda: written.append(file._written))
+    trained(file, epochs=3)
+    assert len(written) == 1
+
+
+def test_what_comes_back_is_the_last_finished_epoch(path):
+    file = StateFile(path, RUN, every=99)
+    trained(file)
+    assert not path.exists()
+    file.write()
+    state, run = read_state(path)
+    assert run == RUN
+    assert isinstance(state, TrainingState)
+    assert {k: state.about[k] for k in ("stopping", "history")} == file.state.about
+    assert_same(TrainingState(state.tensors, {}), TrainingState(file.state.tensors, {}))
+
+
+def test_before_the_first_epoch_there_is_nothing_to_write(path):
+    StateFile(path, RUN).write()
+    assert not path.exists()
+
+
+def test_a_write_that_fails_is_a_warning_and_leaves_the_last_state(path, monkeypatch):
+    file = StateFile(path, RUN, every=2)
+    trained(file, epochs=2)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state_file, "write_tensors", fail)
+    with pytest.warns(UserWarning, match=r"not saved, .* No space left on device"):
+        trained(file, epochs=4)
+    assert epochs_in(path) == 2
+
+
+@pytest.mark.parametrize("version", [0, 2, None, "1"])
+def test_another_format_is_refused(path, version):
+    trained(StateFile(path, RUN, every=1))
+    tensors, about = read_tensors(path)
+    write_tensors(path, tensors, about | {"format": version})
+    with pytest.raises(CheckpointError, match=rf"format 1 \(got {version}\)"):
+        read_state(path)
+
+
+@pytest.mark.parametrize("every", [0, -1])
+def test_every_is_at_least_one_epoch(path, every):
+    with pytest.raises(ValueError, match=f"at least one epoch .got {every}"):
+        StateFile(path, RUN, every=every)
+
+
+EPOCHS = 4
+# Losses whose later phases, and models whose terms, begin within these epochs.
+EARLY = {
+    "adv": {"adversary_every": 2, "adversary_first": 0, "adversary_epochs": 3},
+    "bc": {"freeze_epoch": 2},
+    "ncl": {"first_epoch": 1, "num_prototypes": 2},
+}
+EARLY |= {"adv-mlp": EARLY["adv"], "adv-reverse": EARLY["adv"]}
+
+
+class States(Callback):
+    """Keeps the state after every epoch, as a file would hold it."""
+
+    def __init__(self):
+        self.kept = []
+
+    def on_epoch_end(self, trainer, record):
+        state = TrainingState.of(trainer)
+        about = json.loads(json.dumps(dict(state.about)))
+        self.kept.append(TrainingState(dict(state.tensors), about))
+
+
+def make(model, case, *, epochs=EPOCHS, patience=20, callbacks=(), frozen=()):
+    graph = cases.toy_graph()
+    method = case.method(
+        model, graph, options=EARLY.get(case.loss), **EARLY.get(model, {})
+    )
+    for name in frozen:
+        method.get_parameter(name).requires_grad_(False)
+    sampled = method.criterion.negatives == "sampled"
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives=4 * sampled)
+    return Trainer(
+        method,
+        graph,
+        sampler,
+        Evaluator(graph),
+        epochs=epochs,
+        seed=3,
+        eval_every=2,
+        patience=patience,
+        callbacks=callbacks,
+    )
+
+
+def outcome(trainer):
+    """All that a training ends with, but for the seconds that it took."""
+    state = TrainingState.of(trainer)
+    for record in state.about["history"]:
+        record.pop("seconds")
+    return state
+
+
+def assert_same(first, second):
+    assert first.about == second.about
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(torch.equal(first.tensors[n], second.tensors[n]) for n in first.tensors)
+
+
+@pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
+def test_a_training_goes_on_bit_for_bit_from_every_epoch(model, case):
+    whole = make(model, case, callbacks=[states := States()])
+    best = whole.fit()
+    assert len(states.kept) == EPOCHS
+    for epoch, state in enumerate(states.kept[:-1]):
+        torch.manual_seed(epoch)  # what was drawn before does not matter
+        again = make(model, case)
+        state.restore(again)
+        assert len(again.history) == epoch + 1
+        assert again.fit() == best
+        assert_same(outcome(again), outcome(whole))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_training_with_a_frozen_table_goes_on_bit_for_bit(moment):
+    frozen = ["encoder.user", "objective.terms.rec.criterion.hardness.item"]
+
+    def begin(**keys):
+        early = frozen if moment == "before" else ()
+        trainer = make("lightgcn", find("adv"), frozen=early, **keys)
+        for name in frozen:
+            trainer.method.get_parameter(name).requires_grad_(False)
+        return trainer
+
+    whole = begin(callbacks=[states := States()])
+    kept = {name: whole.method.get_parameter(name).clone() for name in frozen}
+    best = whole.fit()
+    for state in states.kept[:-1]:
+        again = begin()
+        state.restore(again)
+        assert again.fit() == best
+        assert_same(outcome(again), outcome(whole))
+        for name, before in kept.items():
+            assert torch.equal(again.method.get_parameter(name), before)
+
+
+def test_every_phase_and_term_has_run_in_that_test():
+    names = {
+        "adv": {"adversary/rec", "main/rec", "main/l2"},
+        "bc": {"popularity/rec", "main/rec"},
+    }
+    for loss, expected in names.items():
+        trainer = make("lightgcn", find(loss))
+        trainer.fit()
+        seen = {name for record in trainer.history for name in record.losses}
+        assert expected <= seen
+    trainer = make("ncl", find("bpr"))
+    trainer.fit()
+    assert trainer.history[0].losses["main/prototypes"] == 0.0
+    assert trainer.history[1].losses["main/prototypes"] != 0.0
+
+
+def test_a_state_is_a_copy():
+    trainer = make("mf", find("adv"), callbacks=[states := States()])
+    trainer.fit()
+    first, last = states.kept[0].tensors, states.kept[-1].tensors
+    assert not torch.equal(first["method/encoder.user"], last["method/encoder.user"])
+
+
+def test_a_training_that_has_stopped_does_not_go_on():
+    whole = make("mf", find("bpr"), patience=1, epochs=50, callbacks=[s := States()])
+    whole.fit()
+    assert len(whole.history) < 50
+    again = make("mf", find("bpr"), patience=1, epochs=50)
+    s.kept[-1].restore(again)
+    assert again.fit() == whole.stopping.best_epoch
+    assert len(again.history) == len(whole.history)
+    assert torch.equal(again.method.encoder.user, whole.method.encoder.user)
+
+
+@pytest.mark.parametrize(
+    "other", [("mf", "bpr"), ("ncl", "bpr"), ("lightgcn", "adv-mlp")]
+)
+def test_a_state_of_another_method_is_refused(other):
+    trainer = make("lightgcn", find("adv"), callbacks=[states := States()])
+    trainer.fit()
+    model, loss = other
+    with pytest.raises(CheckpointError, match="the state is of another run: "):
+        states.kept[0].restore(make(model, find(loss)))
+
+
+@pytest.mark.parametrize("missing", ["stopping", "history"])
+def test_a_state_without_a_part_is_refused(missing):
+    trainer = make("mf", find("bpr"), callbacks=[states := States()])
+    trainer.fit()
+    state = states.kept[0]
+    about = {k: v for k, v in state.about.items() if k != missing}
+    with pytest.raises(CheckpointError, match=missing):
+        TrainingState(state.tensors, about).restore(make("mf", find("bpr")))
