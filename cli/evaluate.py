@@ -34,7 +34,7 @@ def evaluate(
     from pyg_advinfonce.errors import ConfigError
     from pyg_advinfonce.evaluation import Evaluator
     from pyg_advinfonce.experiment import evaluate as rank_splits
-    from pyg_advinfonce.files import finite
+    from pyg_advinfonce.files import without_nan
     from pyg_advinfonce.graph import num_nodes
     from pyg_advinfonce.runs import load_run, seed_folders, spread
 
@@ -55,7 +55,7 @@ def evaluate(
                 stacklevel=2,
             )
         evaluator = Evaluator(graph, k=k, strict=strict)
-        found.append(finite(rank_splits(method, graph, evaluator)))
+        found.append(without_nan(rank_splits(method, graph, evaluator)))
     metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))

@@ -1,16 +1,21 @@
-"""Files written atomically, and text and numbers made safe for their readers."""
+"""Files: written atomically, locked, and safe for whoever reads them."""
 
+import errno
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pyg_advinfonce.errors import ConfigError
 
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
-def finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Replace what JSON cannot say by None."""
+
+def without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Replace what JSON cannot hold, NaN and infinity, by None."""
     return {k: v if math.isfinite(v) else None for k, v in values.items()}
 
 
@@ -38,6 +43,63 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
+def writing(path: Path, advice: str = "") -> Iterator[None]:
+    """Turn a failure to write into an error that names the file.
+
+    Args:
+        path: What is written; the system's own name for it is preferred.
+        advice: What to do, after the reason.
+
+    Raises:
+        ConfigError: If the system raises an ``OSError``, or a path holds a null byte.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) and "embedded null" not in str(error):
+            raise
+        name, reason = (
+            getattr(error, "filename", None),
+            getattr(error, "strerror", None),
+        )
+        message = f"cannot write {name or path}: {reason or error}"
+        raise ConfigError(f"{message}; {advice}" if advice else message) from error
+
+
+@contextmanager
+def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a lock that other processes wait for.
+
+    The operating system holds it and takes it back when the process ends, by whatever
+    cause; on a file system without locks there is none.
+
+    Args:
+        file: The lock's file, in a folder that exists.
+        busy: Called if another process holds it, before waiting; it may raise instead.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    lock = FileLock(file)
+    with writing(file):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if busy is not None:
+                busy()
+            lock.acquire()
+        except NotImplementedError:
+            pass
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def output_file(path: Path) -> Iterator[Path]:
     """Give a file to write, as :func:`~pyg_advinfonce.files.whole_file` does.
 
@@ -48,12 +110,10 @@ def output_file(path: Path) -> Iterator[Path]:
         raise ConfigError(f"{path} is a folder: name a file by --out")
     if path.exists() and not path.is_file():
         raise ConfigError(f"{path} cannot be replaced: name another file by --out")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path.resolve()) as unfinished:
             yield unfinished
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 FORMULA = ("=", "+", "-", "@")

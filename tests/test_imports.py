@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "machine": {"errors"},
     "registry": {"errors"},
+    "progress": set(),
     "ops": set(),
     "functional": {"ops"},
     "graph": {"errors"},

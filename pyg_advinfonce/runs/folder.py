@@ -1,6 +1,5 @@
 """A run's folder: created, continued, locked."""
 
-import errno
 import re
 import shlex
 import shutil
@@ -9,21 +8,15 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.files import locked, writing
 
 LOCK = ".lock"
-NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Keep other processes from training, or replacing, the same run meanwhile.
-
-    The operating system holds the lock and takes it back when the process ends, by
-    whatever cause; on a file system without locks there is none, or a file that has
-    to be deleted.
 
     Args:
         folder: The run's folder, which exists.
@@ -31,24 +24,15 @@ def run_lock(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: If another process holds it, or the folder cannot be written.
     """
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
+
+    def busy() -> None:
         raise ConfigError(
             f"another process is training {folder}: wait until it ends (if there is "
             f"none, delete {folder / LOCK})"
-        ) from error
-    except NotImplementedError:
-        pass
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            reason = f"cannot write {folder / LOCK}: {error.strerror or error}"
-            raise ConfigError(reason) from error
-    try:
+        )
+
+    with locked(folder / LOCK, busy):
         yield
-    finally:
-        lock.release()
 
 
 MARK = ".advnce"
@@ -69,7 +53,7 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
     Raises:
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
     """
-    with _writing(out):
+    with writing(out or Path("runs"), "choose another --out"):
         if out is None and not overwrite:
             return _numbered(name)
         return _named(out or Path("runs") / folder_name(name), overwrite)
@@ -87,7 +71,7 @@ def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
         ConfigError: If the folder holds something else, or cannot be written.
     """
     folder = out or Path("runs") / folder_name(name)
-    with _writing(folder):
+    with writing(folder, "choose another --out"):
         if _make(folder) is None and not _may_continue(folder, mark):
             raise ConfigError(f"{folder} holds no {mark}: choose another --out")
     return folder
@@ -96,16 +80,6 @@ def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
 def _may_continue(folder: Path, mark: str) -> bool:
     names = {file.name for file in folder.iterdir()}
     return mark in names or names <= {MARK}
-
-
-@contextmanager
-def _writing(out: Path | None) -> Iterator[None]:
-    """Turn what the system says of a folder into an error that names it."""
-    try:
-        yield
-    except OSError as error:
-        reason = f"cannot write {error.filename or out}: {error.strerror or error}"
-        raise ConfigError(f"{reason}; choose another --out") from error
 
 
 def _numbered(name: str) -> Path:

@@ -16,7 +16,7 @@ from pyg_advinfonce import __version__
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
-from pyg_advinfonce.files import finite, write_text
+from pyg_advinfonce.files import without_nan, write_text
 from pyg_advinfonce.machine import peak_rss_mb
 from pyg_advinfonce.runs.finished import PER_USER_FILE, check_data, save_per_user
 from pyg_advinfonce.training import (
@@ -193,7 +193,7 @@ class SeedFolder:
         save_weights(result.method, self.path / "weights.safetensors")
         save_per_user(_arrays(result), self.path)
         summary = {
-            "metrics": finite(result.metrics),
+            "metrics": without_nan(result.metrics),
             "best_epoch": result.best_epoch,
             "epochs": len(result.history),
             "seconds_per_epoch": result.seconds_per_epoch,

@@ -221,7 +221,7 @@ def fail(monkeypatch):
         def acquire(self, timeout):
             raise error
 
-        monkeypatch.setattr("pyg_advinfonce.runs.folder.FileLock.acquire", acquire)
+        monkeypatch.setattr("pyg_advinfonce.files.FileLock.acquire", acquire)
 
     return with_error
 

@@ -5,14 +5,14 @@ import pytest
 from pyg_advinfonce.cli._train import parse_seeds
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.files import finite
+from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.machine import peak_rss_mb
 from pyg_advinfonce.runs import FinishedSeed, seed_text, spread, summarize
 
 
 def result(recall, *, epochs=3, seconds=0.5, peak=100.0):
     return {
-        "metrics": finite({"test/recall@20": recall}),
+        "metrics": without_nan({"test/recall@20": recall}),
         "best_epoch": epochs - 1,
         "epochs": epochs,
         "seconds_per_epoch": seconds,
@@ -46,7 +46,7 @@ def test_a_missing_value_makes_the_mean_missing(values):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_what_json_cannot_say_is_null(value):
-    assert finite({"a": value, "b": 0.0}) == {"a": None, "b": 0.0}
+    assert without_nan({"a": value, "b": 0.0}) == {"a": None, "b": 0.0}
     found = json.loads(json.dumps(summary(result(0.5), result(value)), allow_nan=False))
     assert found["metrics"]["test/recall@20"] == {
         **{"mean": None, "std": None},
