@@ -10,7 +10,7 @@ import typer
 
 from pyg_advinfonce.errors import ConfigError, optional_package
 from pyg_advinfonce.registry import unknown
-from pyg_advinfonce.runs import LoadedRun
+from pyg_advinfonce.runs import Result
 from pyg_advinfonce.serving import (
     WRITERS,
     Recommender,
@@ -96,7 +96,7 @@ def _kind(kind: str | None, out: Path | None) -> str:
     return found
 
 
-def print_lists(request: Request, run: LoadedRun, *, exclude_seen: bool) -> None:
+def print_lists(request: Request, run: Result, *, exclude_seen: bool) -> None:
     """Print the lists, or write them and print the file's name."""
     recommender = Recommender(run.method, run.graph, exclude_seen=exclude_seen)
     tables = _tables(request, recommender)

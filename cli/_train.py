@@ -18,14 +18,17 @@ from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.runs import (
+    CONFIG,
     STATE,
+    SUMMARY,
     FinishedSeed,
-    check_data,
     check_settings,
     create_run_folder,
+    find_seed,
     read_seed,
     run_lock,
     seed_folders,
+    seed_path,
     summarize,
 )
 from pyg_advinfonce.training import Tracker, Trainer, read_state
@@ -96,7 +99,7 @@ class SeedLoop:
     def _note(self, configs: Sequence[Config]) -> None:
         """Write down what an interrupted run would still have to train."""
         for config in configs:
-            file = self._seed_folder(config) / "config.toml"
+            file = self._seed_folder(config) / CONFIG
             if not file.is_file():
                 file.parent.mkdir(exist_ok=True)
                 config.save(file)
@@ -110,14 +113,10 @@ class SeedLoop:
         Raises:
             CheckpointError: If it was trained on other data.
         """
-        folder = self._seed_folder(config)
-        if not self.resume or not (folder / "metrics.json").is_file():
-            return None
-        found = read_seed(folder)
-        check_data(folder, found.fingerprint, self.dataset.fingerprint)
-        if found.config != config:
-            return None
-        self.say(f"seed {found.seed}: finished before")
+        fingerprint = self.dataset.fingerprint
+        found = find_seed(self._seed_folder(config), config, fingerprint)
+        if found is not None:
+            self.say(f"seed {found.seed}: finished before")
         return found
 
     def _train(self, config: Config) -> FinishedSeed:
@@ -148,7 +147,7 @@ class SeedLoop:
     def _print(self, seeds: Sequence[FinishedSeed]) -> None:
         summary = summarize(seeds, self.folder)
         text = json.dumps(summary)
-        write_text(self.folder / "summary.json", text + "\n")
+        write_text(self.folder / SUMMARY, text + "\n")
         if self.as_json:
             typer.echo(text)
             return
@@ -166,7 +165,7 @@ class SeedLoop:
         return next_step(*words, data=of.dataset, data_root=self.data_root)
 
     def _seed_folder(self, config: Config) -> Path:
-        return self.folder / f"seed-{config.train.seed}"
+        return seed_path(self.folder, config.train.seed)
 
 
 def _last_epoch(folder: Path) -> int:
@@ -316,7 +315,7 @@ def resume(
     Raises:
         CheckpointError: If the folder holds no run, or one of other settings.
     """
-    folder = run.parent if (run / "config.toml").is_file() else run
+    folder = run.parent if (run / CONFIG).is_file() else run
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
@@ -328,7 +327,7 @@ def resume(
 
 
 def _load(seed: Path) -> Config:
-    file = seed / "config.toml"
+    file = seed / CONFIG
     if not file.is_file():
         raise CheckpointError(f"{seed} holds no run to go on with, no {file.name}")
     return Config.load(file)

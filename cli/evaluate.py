@@ -46,16 +46,15 @@ def evaluate(
         raise ConfigError(f"-k must be positive (got {min(k)})")
     found: list[dict[str, Any]] = []
     for folder in seed_folders(run):
-        _, method, graph = load_run(
-            folder, root=data_root, cache_dir=cache_dir, device=device
-        )
+        trained = load_run(folder, root=data_root, cache_dir=cache_dir, device=device)
+        graph = trained.graph
         if not found and k != DEFAULT and max(k) > num_nodes(graph)[1]:
             warnings.warn(
                 f"-k {max(k)} is more than the {num_nodes(graph)[1]} items",
                 stacklevel=2,
             )
         evaluator = Evaluator(graph, k=k, strict=strict)
-        found.append(without_nan(rank_splits(method, graph, evaluator)))
+        found.append(without_nan(rank_splits(trained.method, graph, evaluator)))
     metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))

@@ -89,15 +89,18 @@ def train(
         best_epoch = trainer.fit()
     per_user = rank_users(trainer.method, trainer.graph, trainer.evaluator)
     result = Result(
+        config,
         trainer.method,
+        trainer.graph,
+        dataset.fingerprint,
         {name: v for split in per_user for name, v in split.means().items()},
         best_epoch,
-        trainer.history,
+        len(trainer.history),
+        place,
         trainer.seconds_per_epoch,
         time.perf_counter() - started,
-        place,
+        trainer.history,
         per_user,
-        graph=trainer.graph,
     )
     if folder is not None:
         folder.finish(result)

@@ -14,9 +14,11 @@ from pyg_advinfonce.errors import ConfigError
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
-def without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+def without_nan(values: Mapping[str, float | None]) -> dict[str, float | None]:
     """Replace what JSON cannot hold, NaN and infinity, by None."""
-    return {k: v if math.isfinite(v) else None for k, v in values.items()}
+    return {
+        k: v if v is not None and math.isfinite(v) else None for k, v in values.items()
+    }
 
 
 @contextmanager

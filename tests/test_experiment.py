@@ -1,10 +1,12 @@
 import math
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import pyg_advinfonce
 from pyg_advinfonce.build import assemble, build_method, make_trainer, prepare
@@ -28,7 +30,7 @@ from pyg_advinfonce.losses import (
 )
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.registry import LOSSES, MODELS
-from pyg_advinfonce.runs import load_run
+from pyg_advinfonce.runs import Result, load_run
 from pyg_advinfonce.training import Callback, Trainer, load_weights
 from tests import cases
 
@@ -374,9 +376,26 @@ def test_a_result_and_a_run_say_what_they_are_in_a_line(tmp_path):
     data = load_dataset("simulated")
     result = train(config, data, out=tmp_path)
     metrics = ", ".join(f"{k} {v:.4f}" for k, v in result.metrics.items())
-    assert repr(result) == f"Result(best epoch {result.best_epoch} of 3: {metrics})"
+    best = f"best epoch {result.best_epoch} of 3"
+    assert repr(result) == f"Result(mf + bpr, {best}: {metrics})"
     run = load_run(str(tmp_path), root="nowhere")  # simulated data lies nowhere
-    assert repr(run) == f"LoadedRun(mf + bpr on {data.fingerprint})"
+    assert repr(run) == repr(result)
+
+
+def test_a_loaded_run_is_the_result_of_its_training(tmp_path):
+    layers = [{"train": {"epochs": 3, "eval_every": 1}}]
+    config = Config.resolve("mf", "bpr", layers=layers)
+    result = train(config, load_dataset("simulated"), out=tmp_path / "run")
+    found = load_run(tmp_path / "run")
+    only_trained = {"method", "graph", "history", "per_user"}
+    for name in {field.name for field in fields(Result)} - only_trained:
+        assert getattr(found, name) == getattr(result, name), name
+    tables = [
+        load_file(run.export(tmp_path / f"{id(run)}.safetensors"))
+        for run in (found, result)
+    ]
+    assert tables[0].keys() == tables[1].keys()
+    assert all(torch.equal(tables[0][name], tables[1][name]) for name in tables[0])
 
 
 def test_a_run_knows_the_data_it_was_trained_on(tmp_path):

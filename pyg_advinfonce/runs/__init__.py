@@ -4,32 +4,39 @@ from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
     check_data,
+    find_seed,
     load_per_user,
     read_run,
     read_seed,
 )
 from pyg_advinfonce.runs.folder import (
+    CONFIG,
+    STATE,
+    SUMMARY,
     continue_run_folder,
     create_run_folder,
     folder_name,
     run_lock,
     seed_folders,
+    seed_path,
 )
-from pyg_advinfonce.runs.seed_folder import STATE, SeedFolder, check_settings
+from pyg_advinfonce.runs.seed_folder import SeedFolder, check_settings
 from pyg_advinfonce.runs.summary import seed_text, spread, spread_text, summarize
-from pyg_advinfonce.runs.trained import LoadedRun, Result, load_run
+from pyg_advinfonce.runs.trained import Result, load_run
 
 __all__ = [
+    "CONFIG",
     "STATE",
+    "SUMMARY",
     "TIMES",
     "FinishedSeed",
-    "LoadedRun",
     "Result",
     "SeedFolder",
     "check_data",
     "check_settings",
     "continue_run_folder",
     "create_run_folder",
+    "find_seed",
     "folder_name",
     "load_per_user",
     "load_run",
@@ -37,6 +44,7 @@ __all__ = [
     "read_seed",
     "run_lock",
     "seed_folders",
+    "seed_path",
     "seed_text",
     "spread",
     "spread_text",

@@ -1,8 +1,9 @@
-"""Finished seeds: their settings, metrics and per-user metrics."""
+"""Finished seeds, read from their folders: settings, metrics, history, users."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from struct import error as StructError  # noqa: N812
 from typing import Any
@@ -10,13 +11,20 @@ from zipfile import BadZipFile
 from zlib import error as ZlibError  # noqa: N812
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.files import whole_file
 from pyg_advinfonce.registry import unknown
-from pyg_advinfonce.runs.folder import seed_folders
+from pyg_advinfonce.runs.folder import (
+    CONFIG,
+    HISTORY,
+    METRICS,
+    PER_USER,
+    seed_folders,
+)
 
 
 def check_data(what: Path, trained_on: str, found: str) -> None:
@@ -31,6 +39,7 @@ def check_data(what: Path, trained_on: str, found: str) -> None:
         )
 
 
+SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
 
 
@@ -58,6 +67,23 @@ class FinishedSeed:
         """The data, in one line."""
         return str(self.record["data"])
 
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch, one column per value; NaN where there is none.
+
+        Raises:
+            CheckpointError: If the file is missing or damaged.
+        """
+        file = self.folder / HISTORY
+        try:
+            rows = [_object(line) for line in file.read_text("utf-8").splitlines()]
+            found = pd.DataFrame(rows, columns=None if rows else ["epoch"])
+            return found.astype(float)
+        except OSError as error:
+            raise CheckpointError(f"{file}: {error.strerror}") from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"{file} is damaged: {error}") from error
+
     def value(self, metric: str) -> float | None:
         """Return a metric, or a time of ``TIMES``; None where it was not finite.
 
@@ -77,7 +103,7 @@ def read_seed(folder: Path) -> FinishedSeed:
     Raises:
         CheckpointError: If it is not finished, or damaged.
     """
-    file = folder / "metrics.json"
+    file = folder / METRICS
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -87,19 +113,55 @@ def read_seed(folder: Path) -> FinishedSeed:
         raise CheckpointError(f"{file} is damaged: {error}") from error
     if not isinstance(record, dict) or not {"metrics", "data"} <= record.keys():
         raise CheckpointError(f"{file} is damaged: not the metrics of a run")
-    return FinishedSeed(folder, Config.load(folder / "config.toml"), record)
+    return FinishedSeed(folder, Config.load(folder / CONFIG), record)
 
 
-def read_run(folder: Path) -> list[FinishedSeed]:
-    """Read all seeds of a run, or the one that the folder is of.
+def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
+    """Return the seed in a folder if it was trained with these settings.
 
     Raises:
-        CheckpointError: If it holds none, or one that is not finished.
+        CheckpointError: If it was trained on other data, or is damaged.
     """
-    return [read_seed(seed) for seed in seed_folders(folder)]
+    if not (folder / METRICS).is_file():
+        return None
+    found = read_seed(folder)
+    check_data(folder, found.fingerprint, fingerprint)
+    return found if found.config == config else None
 
 
-PER_USER_FILE = "per_user.npz"
+def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
+    """Read all seeds of a run, or the one that the folder is of.
+
+    Args:
+        folder: The run's folder, or a seed's.
+        partly: Leave out seeds that are not finished.
+
+    Raises:
+        CheckpointError: If it holds none, or one that is not finished, or is damaged.
+    """
+    seeds = seed_folders(folder)
+    if not any((seed / METRICS).is_file() for seed in seeds):
+        raise CheckpointError(
+            f"{folder} holds no finished run, no {METRICS}{_runs_below(folder)}"
+        )
+    chosen = [s for s in seeds if not partly or (s / METRICS).is_file()]
+    return [read_seed(seed) for seed in chosen]
+
+
+def _runs_below(folder: Path) -> str:
+    """Name the first few runs that lie deeper."""
+    found = {file.parent.parent for file in folder.rglob(f"seed-*/{METRICS}")}
+    names = [str(run) for run in sorted(found)[:SHOWN]]
+    more = ["..."] * (len(found) > SHOWN)
+    return f"; there are {', '.join(names + more)}" if found else ""
+
+
+def _object(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError("expected a JSON object")
+    return found
+
 
 Values = NDArray[Any]
 # What zipfile and numpy make of a file that is none of theirs, or a damaged one.
@@ -113,7 +175,7 @@ def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
     """Write arrays by name: ``test/user`` are ids, ``test/recall@20`` theirs, ..."""
     arrays: dict[str, Any] = dict(values)
     with (
-        whole_file(folder / PER_USER_FILE) as unfinished,
+        whole_file(folder / PER_USER) as unfinished,
         unfinished.open("wb") as stream,
     ):
         np.savez_compressed(stream, **arrays)
@@ -125,12 +187,12 @@ def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:
     Raises:
         CheckpointError: If the file is missing or damaged, or has no such metric.
     """
-    file = folder / PER_USER_FILE
+    file = folder / PER_USER
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return arrays[f"{metric.split('/')[0]}/user"], arrays[metric]
     except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} has no {PER_USER_FILE}") from error
+        raise CheckpointError(f"{folder} has no {PER_USER}") from error
     except KeyError as error:
         raise CheckpointError(f"{file} has no {metric}") from error
     except DAMAGE as error:

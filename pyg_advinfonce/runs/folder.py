@@ -1,4 +1,17 @@
-"""A run's folder: created, continued, locked."""
+"""A run's folder: what lies where in it, and how it is made, continued and locked.
+
+.. code-block:: text
+
+    runs/coat-lightgcn-adv/
+    ├── summary.json                all seeds, once they are finished
+    └── seed-0/
+        ├── config.toml             the settings, from the start
+        ├── history.jsonl           a record per epoch
+        ├── state.safetensors       the training state between two epochs
+        ├── weights.safetensors     of the best epoch
+        ├── per_user.npz            the metrics of every user
+        └── metrics.json            written last: the seed is finished
+"""
 
 import re
 import shlex
@@ -11,6 +24,11 @@ from pathlib import Path
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import locked, writing
 
+SUMMARY = "summary.json"
+CONFIG, METRICS, HISTORY = "config.toml", "metrics.json", "history.jsonl"
+STATE, WEIGHTS = "state.safetensors", "weights.safetensors"
+PER_USER = "per_user.npz"
+BAD_BATCH = "non-finite-batch.safetensors"
 LOCK = ".lock"
 
 
@@ -135,12 +153,17 @@ def _clear(folder: Path, overwrite: bool) -> None:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    has_seeds = any(folder.glob("seed-*/config.toml"))
-    return has_seeds and not (folder / "summary.json").is_file()
+    has_seeds = any(folder.glob(f"seed-*/{CONFIG}"))
+    return has_seeds and not (folder / SUMMARY).is_file()
+
+
+def seed_path(run: Path, seed: int) -> Path:
+    """Return the folder of a run's seed."""
+    return run / f"seed-{seed}"
 
 
 def seed_folders(run: Path) -> list[Path]:
     """Return the seeds' folders of a run, or the folder itself if it is one seed's."""
-    if (run / "config.toml").is_file():
+    if (run / CONFIG).is_file():
         return [run]
     return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]

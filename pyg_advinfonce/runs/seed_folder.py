@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,17 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
 from pyg_advinfonce.files import without_nan, write_text
 from pyg_advinfonce.machine import peak_rss_mb
-from pyg_advinfonce.runs.finished import PER_USER_FILE, check_data, save_per_user
+from pyg_advinfonce.runs.finished import check_data, save_per_user
+from pyg_advinfonce.runs.folder import (
+    BAD_BATCH,
+    CONFIG,
+    HISTORY,
+    METRICS,
+    PER_USER,
+    STATE,
+    WEIGHTS,
+)
+from pyg_advinfonce.runs.trained import Result
 from pyg_advinfonce.training import (
     Callback,
     HistoryFile,
@@ -29,10 +39,6 @@ from pyg_advinfonce.training import (
     save_weights,
     write_tensors,
 )
-
-if TYPE_CHECKING:
-    from pyg_advinfonce.runs.trained import Result
-
 
 HARMLESS = ("train.epochs", "train.patience")
 """Settings that decide when training ends; the last epoch is always validated."""
@@ -117,16 +123,11 @@ def check_settings(
     raise CheckpointError(f"the run had other settings ({changes}): {hint}")
 
 
-STATE = "state.safetensors"
-BAD_BATCH = "non-finite-batch.safetensors"
-
-
 class SeedFolder:
     """The folder of one seed.
 
-    From the start there are ``config.toml`` and ``history.jsonl``, soon and to the end
-    the training state; the weights of the best epoch, ``per_user.npz`` and, last of
-    all, ``metrics.json`` say that training is finished.
+    Settings and history are there from the start, the training state soon and to the
+    end; weights, users and, last of all, metrics say that training is finished.
 
     Args:
         path: The folder.
@@ -168,10 +169,10 @@ class SeedFolder:
             self._load(force).restore(trainer)
         else:
             self._clear(STATE)
-        self._clear("metrics.json", "weights.safetensors", PER_USER_FILE, BAD_BATCH)
+        self._clear(METRICS, WEIGHTS, PER_USER, BAD_BATCH)
         self._clear(f".{STATE}.*")  # what a kill has left
-        self.config.save(self.path / "config.toml")
-        history = HistoryFile(self.path / "history.jsonl", trainer.history)
+        self.config.save(self.path / CONFIG)
+        history = HistoryFile(self.path / HISTORY, trainer.history)
         return history, self.state
 
     @contextmanager
@@ -181,21 +182,21 @@ class SeedFolder:
             yield
         except NonFiniteLossError as error:
             if trainer.stopping.best:
-                write_tensors(self.path / "weights.safetensors", trainer.stopping.best)
+                write_tensors(self.path / WEIGHTS, trainer.stopping.best)
             if not isinstance(error.batch, EdgeBatch):
                 raise
             raise self._with_batch(error, error.batch) from error
         finally:
             self.state.write()
 
-    def finish(self, result: "Result") -> None:
+    def finish(self, result: Result) -> None:
         """Write weights and metrics; ``metrics.json`` says that all is there."""
-        save_weights(result.method, self.path / "weights.safetensors")
+        save_weights(result.method, self.path / WEIGHTS)
         save_per_user(_arrays(result), self.path)
         summary = {
             "metrics": without_nan(result.metrics),
             "best_epoch": result.best_epoch,
-            "epochs": len(result.history),
+            "epochs": result.epochs,
             "seconds_per_epoch": result.seconds_per_epoch,
             "wall_seconds": result.wall_seconds,
             "peak_rss_mb": peak_rss_mb(),
@@ -204,7 +205,7 @@ class SeedFolder:
             "data": self.fingerprint,
             "own_loss": self.own_loss,
         }
-        write_text(self.path / "metrics.json", json.dumps(summary, indent=2) + "\n")
+        write_text(self.path / METRICS, json.dumps(summary, indent=2) + "\n")
 
     def _load(self, force: bool) -> TrainingState:
         file = self.state.path
@@ -232,7 +233,7 @@ class SeedFolder:
         return NonFiniteLossError(f"{error}; the ids of its batch are in {file}", batch)
 
 
-def _arrays(result: "Result") -> dict[str, NDArray[Any]]:
+def _arrays(result: Result) -> dict[str, NDArray[Any]]:
     """Return the arrays of ``per_user.npz``."""
     found: dict[str, NDArray[Any]] = {}
     for split in result.per_user:

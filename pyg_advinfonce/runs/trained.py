@@ -1,9 +1,8 @@
-"""A trained seed: the result of training, or loaded from its folder."""
+"""A trained seed, as training returns it and as its folder gives it back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch_geometric.data import HeteroData
 
@@ -15,36 +14,50 @@ from pyg_advinfonce.evaluation import UserMetrics
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.runs.finished import check_data, read_seed
-from pyg_advinfonce.runs.folder import seed_folders
+from pyg_advinfonce.runs.folder import CONFIG, METRICS, WEIGHTS, seed_folders
 from pyg_advinfonce.serving import export, recommend
-from pyg_advinfonce.training import (
-    Record,
-    load_weights,
+from pyg_advinfonce.training import Record, load_weights
+
+MEASURED = (
+    *("metrics", "best_epoch", "epochs", "device"),
+    *("seconds_per_epoch", "wall_seconds"),
 )
 
 
 @dataclass(frozen=True, repr=False)
-class LoadedRun:
-    """One trained seed; it unpacks into ``config, method, graph``.
+class Result:
+    """One trained seed, ready for use.
 
     Attributes:
         config: What was trained.
         method: The method with the weights of the best validation epoch.
-        graph: The normalised graph.
+        graph: The normalised graph that it was trained on.
         fingerprint: The data, in one line.
+        metrics: The metrics of every split at that epoch, ``test/recall@20`` and so on;
+            empty for a training that failed.
+        best_epoch: That epoch, counted from 0; -1 for a training that failed.
+        epochs: How many epochs it was trained.
+        device: The device that it was trained on.
+        seconds_per_epoch: Mean training time of an epoch, the first epoch and
+            evaluation excluded.
+        wall_seconds: The whole run, data set loading excluded.
+        history: One record per epoch; empty when loaded from a folder, whose
+            :attr:`~pyg_advinfonce.runs.FinishedSeed.history` has it as a table.
+        per_user: What the metrics are the means of, one per split; empty when loaded.
     """
 
     config: Config
     method: Method
     graph: HeteroData
     fingerprint: str
-
-    def __repr__(self) -> str:
-        config = self.config
-        return f"LoadedRun({config.model} + {config.criterion} on {self.fingerprint})"
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.config, self.method, self.graph))
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    best_epoch: int = -1
+    epochs: int = 0
+    device: str = ""
+    seconds_per_epoch: float | None = None
+    wall_seconds: float = 0.0
+    history: Sequence[Record] = ()
+    per_user: Sequence[UserMetrics] = ()
 
     recommend = recommend
 
@@ -61,6 +74,15 @@ class LoadedRun:
         }
         return export(self.method, self.graph, path, to=to, notes=notes)
 
+    def __repr__(self) -> str:
+        metrics = ", ".join(
+            f"{name} {'nan' if value is None else format(value, '.4f')}"
+            for name, value in self.metrics.items()
+        )
+        what = f"{self.config.model} + {self.config.criterion}"
+        epochs = f"best epoch {self.best_epoch} of {self.epochs}"
+        return f"Result({what}, {epochs}: {metrics})"
+
 
 def load_run(
     folder: Path | str,
@@ -68,8 +90,8 @@ def load_run(
     root: Path | str = "data",
     cache_dir: Path | str | None = None,
     device: str = "auto",
-) -> LoadedRun:
-    """Load a trained seed: its configuration, method and graph, ready for use.
+) -> Result:
+    """Load a trained seed, ready for use.
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
@@ -78,77 +100,32 @@ def load_run(
         device: As for :func:`~pyg_advinfonce.experiment.train`.
 
     Raises:
-        CheckpointError: If the folder holds no run.
+        CheckpointError: If the folder holds no run, or one that its settings alone do
+            not describe.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
         names = ", ".join(seed.name for seed in seeds)
         raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")
     folder = seeds[0]
-    for name in ("config.toml", "weights.safetensors"):
+    for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder} holds no finished run, no {name}")
-    config, place = Config.load(folder / "config.toml"), find_device(device)
-    trained_on = _record(folder).get("data")
-    dataset = load_dataset(
-        config.dataset, root=root, cache_dir=cache_dir, **config.data
-    )
-    if trained_on is not None:
-        check_data(folder, trained_on, dataset.fingerprint)
-    graph = prepare(dataset, place)
-    method = build_method(config, graph)
-    load_weights(method, folder / "weights.safetensors")
-    return LoadedRun(config, method.to(place), graph, dataset.fingerprint)
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    """Return what a run says of itself; a failed one has nothing but its weights.
-
-    Raises:
-        CheckpointError: If that is damaged, or of a loss that nobody can find.
-    """
-    file = folder / "metrics.json"
-    if not file.is_file():
-        return {}
-    record = read_seed(folder).record
+    config, place = Config.load(folder / CONFIG), find_device(device)
+    finished = (folder / METRICS).is_file()  # a failed training has weights alone
+    record = read_seed(folder).record if finished else {}
     if record.get("own_loss") is not None:
         raise CheckpointError(
             f"{folder} was trained by {record['own_loss']}, which its settings do not "
             "name: build its method with it and use load_weights"
         )
-    return record
-
-
-@dataclass(frozen=True, repr=False)
-class Result:
-    """One trained seed.
-
-    Attributes:
-        method: The method with the weights of the best validation epoch.
-        metrics: Every split's metrics at that epoch, ``test/recall@20`` and so on.
-        best_epoch: That epoch, counted from 0.
-        history: One record an epoch.
-        seconds_per_epoch: Mean training time, the first epoch and evaluation excluded.
-        wall_seconds: Training and evaluation; loading data and building excluded.
-        device: What it ran on.
-        per_user: What the metrics are the means of, a split each.
-        graph: The normalised graph that it was trained on.
-    """
-
-    method: Method
-    metrics: dict[str, float]
-    best_epoch: int
-    history: list[Record]
-    seconds_per_epoch: float | None
-    wall_seconds: float
-    device: str
-    per_user: Sequence[UserMetrics] = ()
-    graph: HeteroData = field(kw_only=True)
-
-    recommend = recommend
-
-    def __repr__(self) -> str:
-        metrics = ", ".join(
-            f"{name} {value:.4f}" for name, value in self.metrics.items()
-        )
-        return f"Result(best epoch {self.best_epoch} of {len(self.history)}: {metrics})"
+    dataset = load_dataset(
+        config.dataset, root=root, cache_dir=cache_dir, **config.data
+    )
+    if finished:
+        check_data(folder, record["data"], dataset.fingerprint)
+    graph = prepare(dataset, place)
+    method = build_method(config, graph)
+    load_weights(method, folder / WEIGHTS)
+    known = {key: value for key, value in record.items() if key in MEASURED}
+    return Result(config, method.to(place), graph, dataset.fingerprint, **known)

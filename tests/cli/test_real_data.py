@@ -99,7 +99,8 @@ def test_kuairec_trains_and_ranks_its_candidates(advnce, folder, kuairec):
     assert summary["epochs"] == [2]
     assert all(0 < v["mean"] < 1 for v in summary["metrics"].values())
 
-    _, method, graph = load_run(folder / "run", root=kuairec)
+    trained = load_run(folder / "run", root=kuairec)
+    method, graph = trained.method, trained.graph
     mask = graph[ITEM].candidate_mask
     assert num_nodes(graph) == (KUAIREC_USERS, KUAIREC_ITEMS)
     assert int(mask.sum()) == CANDIDATES

@@ -40,7 +40,7 @@ def test_a_study_becomes_a_page(advnce, folder):
 def test_what_is_neither_is_one_line(advnce, folder):
     found = advnce("report", "nothing")
     assert found.code == 2
-    assert found.line == ("nothing holds no finished run, no metrics.json, nor a study")
+    assert found.line == "nothing holds no finished run, no metrics.json"
     assert list(folder.iterdir()) == []
 
 

@@ -7,7 +7,8 @@ import pytest
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
 from pyg_advinfonce.runs import load_per_user, read_run, read_seed
-from pyg_advinfonce.runs.finished import PER_USER_FILE, save_per_user
+from pyg_advinfonce.runs.finished import save_per_user
+from pyg_advinfonce.runs.folder import PER_USER
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_no_such_metric(tmp_path, metric):
 )
 def test_damage(tmp_path, damage):
     save_per_user(VALUES, tmp_path)
-    file = tmp_path / PER_USER_FILE
+    file = tmp_path / PER_USER
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(CheckpointError, match=r"is damaged|has no"):
         load_per_user(tmp_path, "test/user")
@@ -111,7 +112,7 @@ def test_damage(tmp_path, damage):
 
 def test_any_flipped_byte_is_noticed_or_means_nothing(tmp_path):
     save_per_user(VALUES, tmp_path)
-    file = tmp_path / PER_USER_FILE
+    file = tmp_path / PER_USER
     content = file.read_bytes()
     for place in range(len(content)):
         file.write_bytes(
@@ -123,6 +124,6 @@ def test_any_flipped_byte_is_noticed_or_means_nothing(tmp_path):
 
 
 def test_objects_are_never_loaded(tmp_path):
-    np.savez(tmp_path / PER_USER_FILE, **{"test/user": np.array([{}], dtype=object)})
+    np.savez(tmp_path / PER_USER, **{"test/user": np.array([{}], dtype=object)})
     with pytest.raises(CheckpointError, match="is damaged"):
         load_per_user(tmp_path, "test/user")

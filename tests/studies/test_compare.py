@@ -8,7 +8,8 @@ from scipy import stats
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
-from pyg_advinfonce.runs.finished import PER_USER_FILE, save_per_user
+from pyg_advinfonce.runs.finished import save_per_user
+from pyg_advinfonce.runs.folder import PER_USER
 from pyg_advinfonce.studies import compare, compare_runs, note_lines
 from pyg_advinfonce.studies.compare import differing
 from pyg_advinfonce.studies.significance import holm
@@ -75,10 +76,10 @@ def test_seeds_of_one_run_with_other_users(tmp_path, runs):
 
 def test_a_run_from_before_there_was_a_file(runs):
     low, high = runs
-    high[1].folder.joinpath(PER_USER_FILE).unlink()
+    high[1].folder.joinpath(PER_USER).unlink()
     found = compare(low, high, RECALL)
     assert math.isnan(found.by_users.p)
-    assert found.by_users.note.endswith(f"seed-1 has no {PER_USER_FILE}")
+    assert found.by_users.note.endswith(f"seed-1 has no {PER_USER}")
 
 
 def test_a_missing_value(tmp_path, runs):

@@ -19,8 +19,10 @@ from pyg_advinfonce.experiment import train
 from pyg_advinfonce.runs import (
     TIMES,
     FinishedSeed,
+    find_seed,
     folder_name,
     read_seed,
+    seed_path,
     seed_text,
     spread,
 )
@@ -46,14 +48,12 @@ def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     return root / f"{data}-{config.model}-{config.criterion}-{digest}"
 
 
-def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
+def stored_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
     """Return a run's seed if it is there, whole, and what it is taken for."""
     try:
-        found = read_seed(_seed_folder(folder, config))
+        return find_seed(seed_path(folder, config.train.seed), config, fingerprint)
     except (CheckpointError, ConfigError):
         return None
-    same = found.config == config and found.fingerprint == fingerprint
-    return found if same else None
 
 
 def train_seed(
@@ -69,10 +69,10 @@ def train_seed(
     Raises:
         NonFiniteLossError: If training leaves the real numbers.
     """
-    seed = _seed_folder(folder, config)
+    seed = seed_path(folder, config.train.seed)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{seed.name}.lock"):
-        found = find_seed(folder, config, dataset.fingerprint)
+        found = stored_seed(folder, config, dataset.fingerprint)
         if found is not None:
             return found
         run = partial(train, config, dataset, device=device, out=seed)
@@ -82,10 +82,6 @@ def train_seed(
             shutil.rmtree(seed)
             run(callbacks=callbacks)
     return read_seed(seed)
-
-
-def _seed_folder(folder: Path, config: Config) -> Path:
-    return folder / f"seed-{config.train.seed}"
 
 
 @dataclass
@@ -149,7 +145,7 @@ def fill(line: Line, request: Request, watcher: Watcher) -> None:
     fingerprint = line.dataset.fingerprint
     folder = run_folder(request.runs, line.config, fingerprint)
     configs = [line.config.updated({"train": {"seed": s}}) for s in request.seeds]
-    found = {c.train.seed: find_seed(folder, c, fingerprint) for c in configs}
+    found = {c.train.seed: stored_seed(folder, c, fingerprint) for c in configs}
     missing = [c for c in configs if found[c.train.seed] is None]
     watcher.say(f"{line.name}, {_state(found)}; {line.settings}")
     if missing and request.check:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from pyg_advinfonce.errors import AdvInfoNCEError
 from pyg_advinfonce.loader import EdgeSampler
-from pyg_advinfonce.runs import load_run
+from pyg_advinfonce.runs import FinishedSeed, load_run
 from pyg_advinfonce.studies.paper.figures import (
     BLUE,
     GREEN,
@@ -28,7 +28,6 @@ from pyg_advinfonce.studies.paper.figures import (
     rows_of,
     styled,
 )
-from pyg_advinfonce.studies.report.read import Seed
 from pyg_advinfonce.training import batch_hardness, seed_everything
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ GEOMETRY = (
 )
 
 
-def charts(curves: Sequence[Curve], seeds: Sequence[Seed]) -> Iterator[Chart]:
+def charts(curves: Sequence[Curve], seeds: Sequence[FinishedSeed]) -> Iterator[Chart]:
     """Draw the panels that the histories have values for."""
     for curve in curves:
         if any(_has(seed, column) for seed in seeds for column in curve.lines.values()):
@@ -180,12 +179,12 @@ def charts(curves: Sequence[Curve], seeds: Sequence[Seed]) -> Iterator[Chart]:
             yield Chart(curve.title, curve.note, svg)
 
 
-def _has(seed: Seed, column: str) -> bool:
+def _has(seed: FinishedSeed, column: str) -> bool:
     return column in seed.history and bool(seed.history[column].notna().any())
 
 
 @styled
-def draw_curve(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
+def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
     """Draw a panel, a line a seed."""
     figure, [[axes]] = new_figure(3.9, 2.3)
     looks = zip(COLORS, DASHES, strict=True)  # lines may coincide
@@ -216,12 +215,12 @@ def draw_curve(curve: Curve, seeds: Sequence[Seed]) -> "Figure":
     return figure
 
 
-def _mark_best(axes: "Axes", seed: Seed, column: str, color: str) -> None:
+def _mark_best(axes: "Axes", seed: FinishedSeed, column: str, color: str) -> None:
     best = seed.history[seed.history["epoch"] == seed.record["best_epoch"]]
     axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
 
 
-def _fill(axes: "Axes", curve: Curve, seeds: Sequence[Seed]) -> None:
+def _fill(axes: "Axes", curve: Curve, seeds: Sequence[FinishedSeed]) -> None:
     columns = list(curve.lines.values())
     for seed in seeds:
         if all(_has(seed, column) for column in columns):
@@ -234,7 +233,7 @@ PLANE = {"align", "uniform"}
 
 
 def run_figures(
-    seeds: Sequence[Seed], *, root: Path, cache_dir: Path | None
+    seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
 ) -> tuple[list[Chart], str]:
     """Draw what can be drawn; say why figure 4a cannot, if it cannot.
 
@@ -255,7 +254,7 @@ def run_figures(
 
 
 @styled
-def _plane(seeds: Sequence[Seed]) -> Chart:
+def _plane(seeds: Sequence[FinishedSeed]) -> Chart:
     """Draw the mean way through the plane of align and uniform (figure 4c)."""
     figure, [[axes]] = new_figure(4.8, 3.2)
     every = pd.concat(seed.history[["epoch", *PLANE]] for seed in seeds).dropna()
@@ -269,7 +268,9 @@ def _plane(seeds: Sequence[Seed]) -> Chart:
     return Chart(title, note, inline_svg(figure, "plane", title))
 
 
-def _popularity(seeds: Sequence[Seed], root: Path, cache_dir: Path | None) -> Chart:
+def _popularity(
+    seeds: Sequence[FinishedSeed], root: Path, cache_dir: Path | None
+) -> Chart:
     """Draw what the trained adversaries think of popular items (figure 4a)."""
     tables = [_profile(seed, root, cache_dir) for seed in seeds]
     figure = draw_hardness_by_popularity(pd.concat(tables, ignore_index=True))
@@ -277,10 +278,9 @@ def _popularity(seeds: Sequence[Seed], root: Path, cache_dir: Path | None) -> Ch
     return Chart(title, note, inline_svg(figure, "popularity", title))
 
 
-def _profile(seed: Seed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
-    config, method, graph = load_run(
-        seed.folder, root=root, cache_dir=cache_dir, device="cpu"
-    )
+def _profile(seed: FinishedSeed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
+    run = load_run(seed.folder, root=root, cache_dir=cache_dir, device="cpu")
+    config, method, graph = run.config, run.method, run.graph
     number = config.train.seed
     seed_everything(number, 0, 0, stream=3)
     size, negatives = config.train.batch_size, config.train.num_negatives

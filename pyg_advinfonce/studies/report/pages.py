@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyg_advinfonce.config import Config, comparable, settings
-from pyg_advinfonce.runs import spread, spread_text
+from pyg_advinfonce.runs import FinishedSeed, spread, spread_text
 from pyg_advinfonce.studies.paper.figures import (
     BLUE,
     GREY,
@@ -24,7 +24,7 @@ from pyg_advinfonce.studies.report.charts import (
     inline_svg,
     run_figures,
 )
-from pyg_advinfonce.studies.report.read import Row, Seed, Study
+from pyg_advinfonce.studies.report.read import Row, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def run_page(
-    seeds: Sequence[Seed], *, root: Path, cache_dir: Path | None
+    seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
     config, saved = seeds[0].config, seeds[0].record
@@ -59,7 +59,7 @@ def run_page(
     }
 
 
-def _metrics(seeds: Sequence[Seed]) -> dict[str, dict[str, Any]]:
+def _metrics(seeds: Sequence[FinishedSeed]) -> dict[str, dict[str, Any]]:
     names = list(seeds[0].record["metrics"])
     values = {
         name: [seed.record["metrics"].get(name) for seed in seeds] for name in names
@@ -68,7 +68,7 @@ def _metrics(seeds: Sequence[Seed]) -> dict[str, dict[str, Any]]:
 
 
 def _run_tiles(
-    seeds: Sequence[Seed], metrics: dict[str, Any], paper: dict[str, Any]
+    seeds: Sequence[FinishedSeed], metrics: dict[str, Any], paper: dict[str, Any]
 ) -> list[tuple[str, str, str]]:
     """Return title, value and remark of what one looks at first."""
     tests = [name for name in metrics if name.endswith(("/recall@20", "/ndcg@20"))]
@@ -103,7 +103,7 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
     return {"columns": columns, "rows": rows, "source": table}
 
 
-def _by_seed(seeds: Sequence[Seed]) -> dict[str, Any]:
+def _by_seed(seeds: Sequence[FinishedSeed]) -> dict[str, Any]:
     names = list(seeds[0].record["metrics"])
     rows = []
     for seed in seeds:
@@ -134,7 +134,7 @@ def show(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _environment(seeds: Sequence[Seed]) -> list[tuple[str, str]]:
+def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     saved = [seed.record for seed in seeds]
     speeds = [s["seconds_per_epoch"] for s in saved if s.get("seconds_per_epoch")]
     peaks = [s["peak_rss_mb"] for s in saved if s.get("peak_rss_mb")]

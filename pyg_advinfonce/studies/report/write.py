@@ -7,9 +7,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.paper.figures import styled
 from pyg_advinfonce.studies.report.pages import run_page, study_page
-from pyg_advinfonce.studies.report.read import is_study, read_run, read_study
+from pyg_advinfonce.studies.report.read import is_study, read_study
 
 FOLDER = Path(__file__).parent
 MARK = '<meta name="generator" content="advnce'
@@ -46,7 +47,7 @@ def write_report(
     if is_study(folder):
         page = render("study.html.jinja", study_page(read_study(folder), folder))
     else:
-        seeds = read_run(folder)
+        seeds = read_run(folder, partly=True)
         values = run_page(seeds, root=root, cache_dir=cache_dir)
         if values["missing"]:
             warnings.warn(f"left out: {values['missing']}", stacklevel=2)

@@ -9,9 +9,9 @@ from pyg_advinfonce.studies.paper import paper_table
 from pyg_advinfonce.studies.paper import results as run_store
 from pyg_advinfonce.studies.paper.results import (
     Line,
-    find_seed,
     make_records,
     run_folder,
+    stored_seed,
     train_seed,
 )
 from pyg_advinfonce.training import Callback
@@ -82,9 +82,9 @@ def configure(**sections):
 
 def test_a_seed_that_was_trained_is_found(tmp_path, dataset):
     config = configure()
-    assert find_seed(tmp_path, config, "toy") is None
+    assert stored_seed(tmp_path, config, "toy") is None
     trained = train_seed(tmp_path, config, dataset, device=CPU)
-    assert find_seed(tmp_path, config, "toy") == trained
+    assert stored_seed(tmp_path, config, "toy") == trained
     assert (trained.seed, trained.folder) == (3, tmp_path / "seed-3")
 
 
@@ -94,7 +94,7 @@ def test_a_seed_that_was_trained_is_found(tmp_path, dataset):
 )
 def test_another_seed_setting_or_data_is_another_run(tmp_path, dataset, changed, data):
     train_seed(tmp_path, configure(), dataset, device=CPU)
-    assert find_seed(tmp_path, configure(**changed), data) is None
+    assert stored_seed(tmp_path, configure(**changed), data) is None
 
 
 def test_the_folder_depends_on_settings_and_data_not_on_the_seed(tmp_path):
@@ -123,7 +123,7 @@ def test_half_a_seed_is_finished(tmp_path, dataset, name):
     whole = train_seed(tmp_path, config, dataset, device=CPU)
     file = tmp_path / "seed-3" / name
     file.write_text(file.read_text()[:20])
-    assert find_seed(tmp_path, config, "toy") is None
+    assert stored_seed(tmp_path, config, "toy") is None
     again = train_seed(tmp_path, config, dataset, device=CPU)
     assert again.record["metrics"] == whole.record["metrics"]
 
@@ -167,4 +167,4 @@ def test_an_edited_record_of_other_data_is_not_taken(tmp_path, dataset):
     train_seed(tmp_path, configure(), dataset, device=CPU)
     file = tmp_path / "seed-3" / "metrics.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"data": "other"}))
-    assert find_seed(tmp_path, configure(), "toy") is None
+    assert stored_seed(tmp_path, configure(), "toy") is None

@@ -1,7 +1,8 @@
 import pytest
 
+from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.report.pages import ranked, run_page, study_page
-from pyg_advinfonce.studies.report.read import read_run, read_study
+from pyg_advinfonce.studies.report.read import read_study
 
 
 @pytest.fixture

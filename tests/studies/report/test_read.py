@@ -4,14 +4,15 @@ import shutil
 import pytest
 
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.studies.report.read import is_study, read_run, read_study
+from pyg_advinfonce.runs import read_run
+from pyg_advinfonce.studies.report.read import is_study, read_study
 
 
 def test_a_run_is_its_finished_seeds_in_order(run, write_seed):
     for seed in (10, 2):
         write_seed(run / f"seed-{seed}")
     run.joinpath("seed-1/metrics.json").unlink()
-    assert [seed.seed for seed in read_run(run)] == [0, 2, 10]
+    assert [seed.seed for seed in read_run(run, partly=True)] == [0, 2, 10]
     assert [seed.folder.name for seed in read_run(run / "seed-2")] == ["seed-2"]
 
 
@@ -42,13 +43,13 @@ def test_a_history_without_an_epoch(run):
 def test_a_damaged_file_is_named(run, name, text, said):
     run.joinpath("seed-0", name).write_text(text, "utf-8")
     with pytest.raises(CheckpointError, match=re.escape(said)):
-        read_run(run)
+        [seed.history for seed in read_run(run)]
 
 
 def test_bytes_that_are_no_text(run):
     run.joinpath("seed-0/history.jsonl").write_bytes(b"\xff\xfe{")
     with pytest.raises(CheckpointError, match="is damaged"):
-        read_run(run)
+        [seed.history for seed in read_run(run)]
 
 
 def test_a_damaged_configuration_is_named(run):
@@ -70,7 +71,7 @@ def test_runs_that_lie_deeper_are_named(run, tmp_path):
     with pytest.raises(CheckpointError) as error:
         read_run(tmp_path / "table")
     names = ", ".join(str(deep / name) for name in "abc")
-    assert str(error.value).endswith(f"nor a study; there are {names}, ...")
+    assert str(error.value).endswith(f"no metrics.json; there are {names}, ...")
 
 
 def test_a_study_is_its_summary_and_its_trials(study):

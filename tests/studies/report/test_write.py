@@ -3,8 +3,8 @@ import sys
 import pytest
 
 from pyg_advinfonce.errors import ConfigError, MissingExtraError
+from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.report import write_report
-from pyg_advinfonce.studies.report.read import read_run
 from tests.studies.report.page import Page
 
 pytestmark = pytest.mark.filterwarnings("ignore:left out")  # runs without weights
