@@ -12,7 +12,13 @@ import torch
 import typer
 
 from pyg_advinfonce.build import assemble
-from pyg_advinfonce.config import Config, Sections, parse_assignment, read_toml
+from pyg_advinfonce.config import (
+    Config,
+    Sections,
+    parse_assignment,
+    read_toml,
+    settings_text,
+)
 from pyg_advinfonce.datasets import Dataset, load_dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.experiment import train
@@ -174,14 +180,8 @@ def _last_epoch(folder: Path) -> int:
 
 
 def _one_line(config: Config) -> str:
-    sections = config.model_dump(exclude_none=True)
-    parts = [
-        f"{section}.{key}={value}"
-        for section, keys in sections.items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-    ]
-    return f"{config.model} + {config.criterion}: {' '.join(parts)}"
+    shown = {name: value for name, value in config.flat().items() if "." in name}
+    return f"{config.model} + {config.criterion}: {settings_text(shown)}"
 
 
 MAX_SEEDS = 1000

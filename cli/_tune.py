@@ -9,10 +9,10 @@ from typing import Any
 
 import typer
 
-from pyg_advinfonce.config import Config
+from pyg_advinfonce.config import Config, flatten
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.runs import continue_run_folder
-from pyg_advinfonce.studies.tuning import STUDY_FILE, Watcher, flatten, tune
+from pyg_advinfonce.studies.tuning import STUDY_FILE, Watcher, tune
 from pyg_advinfonce.training import Callback
 
 from ._train import Plan

@@ -8,7 +8,13 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.config import Config, check_loader, check_options, naming
+from pyg_advinfonce.config import (
+    Config,
+    check_loader,
+    check_options,
+    naming,
+    setting_values,
+)
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
@@ -78,7 +84,7 @@ def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
 
 def _width(config: Config) -> int:
     """Return the encoder's width; a wrong one is the encoder's to refuse."""
-    width: int = max(1, config.encoder.get("dim", 64))
+    width: int = max(1, setting_values(config)["encoder.dim"])
     return width
 
 
@@ -191,11 +197,11 @@ def _check_memory(
     device: torch.device,
     criterion: Criterion | RankingTerm | None = None,
 ) -> None:
-    encoder = MODELS[config.model].load_encoder()
+    check_options("encoder", MODELS[config.model].load_encoder(), config.encoder)
     sampled = _negatives(config, criterion) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
-        dim=check_options("encoder", encoder, config.encoder).get("dim", 64),
+        dim=setting_values(config)["encoder.dim"],
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
         num_negatives=config.train.num_negatives if sampled else 0,
     ).check(device)
@@ -205,10 +211,8 @@ def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str
     """Return what a loss wants of a sampler, before it is built."""
     if criterion is not None:
         return criterion.negatives
-    kind = LOSSES[config.criterion].load()
-    option = inspect.signature(kind).parameters.get("negatives")
-    default = kind.negatives if option is None else option.default
-    return str(config.loss.get("negatives", default))
+    default = LOSSES[config.criterion].load().negatives
+    return str(setting_values(config).get("loss.negatives", default))
 
 
 def _warn_if_idle(method: Method, epochs: int) -> None:

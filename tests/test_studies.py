@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyg_advinfonce.config import NAMES, Config, packaged, read_toml
-from pyg_advinfonce.studies.tuning import flatten, search_space
+from pyg_advinfonce.config import NAMES, Config, flatten, packaged, read_toml
+from pyg_advinfonce.studies.tuning import search_space
 
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
 STUDIES = sorted(FOLDER.rglob("*.json"))

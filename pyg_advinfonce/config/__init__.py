@@ -15,13 +15,16 @@ if TYPE_CHECKING:
         check_loader,
         check_options,
         comparable,
+        flatten,
         naming,
         packaged,
         parse_assignment,
         read_toml,
+        settings_text,
         small_batch_size,
+        unflatten,
     )
-    from pyg_advinfonce.config.options import settings
+    from pyg_advinfonce.config.options import setting_values, settings
     from pyg_advinfonce.config.presets import PRESETS
 
 _HOME = {
@@ -37,7 +40,11 @@ _HOME = {
     "packaged": "config",
     "parse_assignment": "config",
     "read_toml": "config",
+    "flatten": "config",
+    "setting_values": "options",
     "settings": "options",
+    "settings_text": "config",
+    "unflatten": "config",
     "small_batch_size": "config",
 }
 
@@ -50,12 +57,16 @@ __all__ = [
     "check_loader",
     "check_options",
     "comparable",
+    "flatten",
     "naming",
     "packaged",
     "parse_assignment",
     "read_toml",
+    "setting_values",
     "settings",
+    "settings_text",
     "small_batch_size",
+    "unflatten",
 ]
 
 

@@ -192,9 +192,7 @@ class Config(BaseModel):
 
     def flat(self) -> dict[str, Any]:
         """Return what is set by ``section.key``, after the names."""
-        found = self.model_dump(exclude_none=True)
-        names = {name: found.pop(name) for name in NAMES}
-        return names | {f"{s}.{key}": v for s in found for key, v in found[s].items()}
+        return flatten(self.model_dump(exclude_none=True))
 
     def save(self, path: Path) -> None:
         """Write a file of TOML for :meth:`load`, unless it already holds the same."""
@@ -227,6 +225,31 @@ def small_batch_size(num_pairs: int) -> int:
     A batch has at least two pairs, which are contrasted with each other.
     """
     return min(num_pairs, int(2 ** max(1, num_pairs.bit_length() - 3)))
+
+
+def flatten(settings: Mapping[str, Any], depth: int = 9) -> dict[str, Any]:
+    """Name every value by its way down, ``section.key``; deeper ones stay mappings."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and depth > 1:
+            found |= {f"{name}.{k}": v for k, v in flatten(value, depth - 1).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def unflatten(settings: Mapping[str, Any]) -> Sections:
+    """Put values named ``section.key`` back into sections."""
+    found: Sections = {}
+    for name, value in settings.items():
+        section, key = name.split(".")
+        found.setdefault(section, {})[key] = value
+    return found
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Return settings by name in one line, as ``--set`` takes them."""
+    return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def check_loader(train: Train) -> None:

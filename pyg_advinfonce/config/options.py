@@ -54,6 +54,11 @@ def settings(config: Config) -> list[Setting]:
     ]
 
 
+def setting_values(config: Config) -> dict[str, Any]:
+    """Return what every setting of a run is, chosen or not, by ``section.key``."""
+    return {setting.name: setting.value for setting in settings(config)}
+
+
 def _hardness(
     config: Config, loss: Target, width: Mapping[str, object]
 ) -> list[Setting]:

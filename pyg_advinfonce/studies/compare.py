@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.config import Config, settings
+from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
 from pyg_advinfonce.studies.significance import (
@@ -138,7 +138,7 @@ def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
 
 def _setting_values(config: Config) -> dict[str, Any]:
     names = {"model": config.model, "criterion": config.criterion}
-    return names | {setting.name: setting.value for setting in settings(config)}
+    return names | setting_values(config)
 
 
 DEFAULT = ("recall@20", "ndcg@20")

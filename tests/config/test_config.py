@@ -13,11 +13,14 @@ import pyg_advinfonce
 from pyg_advinfonce.config import (
     Config,
     check_options,
+    flatten,
     naming,
     packaged,
     parse_assignment,
     read_toml,
+    settings_text,
     small_batch_size,
+    unflatten,
 )
 from pyg_advinfonce.config.config import MAX_BYTES, SECTIONS, published
 from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
@@ -564,3 +567,21 @@ def test_a_file_that_holds_the_same_is_not_written_again(tmp_path, monkeypatch):
     assert file.stat().st_ino == before.st_ino
     config.updated(BATCH).save(file)
     assert Config.load(file).train.batch_size == 512
+
+
+def test_nested_settings_are_named_by_their_way_down():
+    nested = {"model": "mf", "loss": {"tau": 0.1}, "a": {"b": {"c": [1]}}}
+    assert flatten(nested) == {"model": "mf", "loss.tau": 0.1, "a.b.c": [1]}
+    assert flatten(nested, 2) == {"model": "mf", "loss.tau": 0.1, "a.b": {"c": [1]}}
+
+
+def test_named_settings_go_back_into_sections():
+    sections = {"loss": {"tau": 0.1, "weight": 2}, "train": {"lr": 0.5}}
+    assert unflatten(flatten(sections)) == sections
+
+
+def test_settings_in_a_line_are_what_set_takes():
+    text = settings_text({"loss.tau": 0.1, "train.sampling": "user"})
+    assert text == "loss.tau=0.1 train.sampling=user"
+    parsed = [parse_assignment(word) for word in text.split()]
+    assert parsed == [{"loss": {"tau": 0.1}}, {"train": {"sampling": "user"}}]

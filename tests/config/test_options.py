@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from pyg_advinfonce.build import build_method
-from pyg_advinfonce.config import Config, settings
+from pyg_advinfonce.config import Config, setting_values, settings
 from pyg_advinfonce.errors import UnknownNameError
 from pyg_advinfonce.registry import MODELS
 from tests.cases import toy_graph
@@ -118,3 +118,11 @@ def test_every_field_of_training_is_there():
     names = {name for name in by_name("mf", "bpr") if name.startswith("train.")}
     fields = inspect.signature(type(Config.resolve("mf").train)).parameters
     assert names == {f"train.{field}" for field in fields}
+
+
+def test_values_are_those_of_the_settings():
+    config = Config.resolve("lightgcn", "adv", "coat")
+    found = setting_values(config)
+    assert found == {setting.name: setting.value for setting in settings(config)}
+    assert found["encoder.dim"] == 64
+    assert found.items() >= {k: v for k, v in config.flat().items() if "." in k}.items()

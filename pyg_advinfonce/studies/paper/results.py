@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from pyg_advinfonce.config import Config, packaged
+from pyg_advinfonce.config import Config, packaged, settings_text
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
 from pyg_advinfonce.experiment import train
@@ -116,14 +116,13 @@ class Line:
     @property
     def settings(self) -> str:
         """What is set, in one line, and where it comes from."""
-        keys = self.config.flat()
-        text = " ".join(
-            f"{k}={v}" for k, v in keys.items() if "." in k and k != "train.seed"
-        )
+        known = self.config.flat()
+        shown = {k: v for k, v in known.items() if "." in k and k != "train.seed"}
         source = (
             "" if self.is_packaged else " (no packaged settings: the method's defaults)"
         )
-        return f"{self.config.model} + {self.config.criterion}{source}: {text}"
+        what = f"{self.config.model} + {self.config.criterion}{source}"
+        return f"{what}: {settings_text(shown)}"
 
     @property
     def is_packaged(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_advinfonce.build import assemble
-from pyg_advinfonce.config import Config
+from pyg_advinfonce.config import Config, flatten, settings_text
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
 from pyg_advinfonce.graph import test_splits
@@ -41,12 +41,7 @@ def make_report(table: PaperTable, lines: Sequence[Line], request: Request) -> R
 
 def _head(lines: Sequence[Line], request: Request) -> list[tuple[str, str]]:
     devices = dict.fromkeys(s.record.get("device", "") for x in lines for s in x.seeds)
-    changed = [
-        f"{section}.{key}={value}"
-        for layer in request.layers
-        for section, keys in layer.items()
-        for key, value in keys.items()
-    ]
+    changed = [settings_text(flatten(layer)) for layer in request.layers]
     found = {
         "seeds": _seeds(lines, request),
         "device": ", ".join(devices),

@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from pyg_advinfonce.studies.tuning.report import ranked
-from pyg_advinfonce.studies.tuning.space import Space, flatten, search_space
+from pyg_advinfonce.studies.tuning.space import Space, search_space
 from pyg_advinfonce.studies.tuning.storage import STUDY_FILE
 from pyg_advinfonce.studies.tuning.trial import Watcher
 from pyg_advinfonce.studies.tuning.tune import tune
@@ -19,7 +19,6 @@ __all__ = [
     "STUDY_FILE",
     "Space",
     "Watcher",
-    "flatten",
     "ranked",
     "search_space",
     "tune",

@@ -13,9 +13,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from pyg_advinfonce import __version__
-from pyg_advinfonce.config import NAMES, Config
+from pyg_advinfonce.config import NAMES, Config, unflatten
 from pyg_advinfonce.files import write_text
-from pyg_advinfonce.studies.tuning.space import Params, unflatten
+from pyg_advinfonce.studies.tuning.space import Params
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
     is_of_default,

@@ -1,6 +1,5 @@
 """What is searched for a model and a loss: data beside the package's configurations."""
 
-import inspect
 import tomllib
 from collections.abc import Collection, Mapping
 from importlib import resources
@@ -14,7 +13,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from pyg_advinfonce.config import Config, Sections
+from pyg_advinfonce.config import Config, flatten, setting_values
 from pyg_advinfonce.registry import LOSSES, MODELS
 
 Space = dict[str, BaseDistribution]  # by section.key
@@ -47,7 +46,7 @@ def read_space(*path: str) -> Space:
     if not file.is_file():
         return {}
     sections = tomllib.loads(file.read_text(encoding="utf-8"))
-    return {key: _distribution(values) for key, values in flatten(sections).items()}
+    return {key: _distribution(values) for key, values in flatten(sections, 2).items()}
 
 
 def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:
@@ -71,27 +70,9 @@ def suggest(trial: Trial, key: str, values: BaseDistribution) -> Any:  # noqa: A
 
 def default_params(config: Config, space: Space) -> Params:
     """Return the values of a configuration that lie in the space."""
-    found = {key: current_value(config, key) for key in space}
+    known = setting_values(config)
+    found = {key: known.get(key) for key in space}
     return {k: v for k, v in found.items() if _contains(space[k], v)}
-
-
-def current_value(config: Config, key: str) -> object:
-    """Return a setting, or the default of the argument that it is."""
-    section, name = key.split(".")
-    if section == "train":
-        return getattr(config.train, name)
-    settings: dict[str, Any] = getattr(config, section)
-    if name in settings:
-        return settings[name]
-    model, loss = MODELS[config.model], LOSSES[config.criterion]
-    targets = {  # a builder may have defaults of its own for its encoder
-        "encoder": [model.load(), model.load_encoder()],
-        "method": [model.load()],
-        "loss": [loss.load()],
-    }
-    signatures = (inspect.signature(t).parameters for t in targets[section])
-    found = (known[name].default for known in signatures if name in known)
-    return next(found, None)
 
 
 def _contains(values: BaseDistribution, value: object) -> bool:
@@ -99,17 +80,3 @@ def _contains(values: BaseDistribution, value: object) -> bool:
         return value in values.choices
     assert isinstance(values, IntDistribution | FloatDistribution)
     return isinstance(value, int | float) and values.low <= value <= values.high
-
-
-def flatten(sections: Mapping[str, Mapping[str, Any]]) -> Params:
-    """Name every value ``section.key``."""
-    return {f"{s}.{key}": v for s, keys in sections.items() for key, v in keys.items()}
-
-
-def unflatten(params: Params) -> Sections:
-    """Put values named ``section.key`` back into sections."""
-    found: Sections = {}
-    for name, value in params.items():
-        section, key = name.split(".")
-        found.setdefault(section, {})[key] = value
-    return found

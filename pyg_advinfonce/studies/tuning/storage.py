@@ -17,6 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from pyg_advinfonce.config import flatten
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.studies.tuning.space import Params
 
@@ -123,7 +124,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Name the first setting that a study has and the call has not, or otherwise."""
-    old, new = _flat(old), _flat(new)
+    old, new = flatten(old), flatten(new)
     for name in [*new, *old]:
         there, here = old.get(name, "not set"), new.get(name, "not set")
         if there != here:
@@ -132,15 +133,6 @@ def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
                 f"{name.removeprefix('configuration.')} is {there} there, {here} here; "
                 "choose another --out"
             )
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Name every value by its way down."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        inner = _flat(value) if isinstance(value, Mapping) else {"": value}
-        found |= {f"{name}.{key}".rstrip("."): v for key, v in inner.items()}
-    return found
 
 
 @contextmanager

@@ -16,15 +16,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pyg_advinfonce.build import assemble
-from pyg_advinfonce.config import Config
+from pyg_advinfonce.config import Config, setting_values, unflatten
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.studies.tuning.report import row_of
 from pyg_advinfonce.studies.tuning.space import (
     Params,
     Space,
-    current_value,
     suggest,
-    unflatten,
 )
 from pyg_advinfonce.studies.tuning.storage import is_of_default, requeue
 from pyg_advinfonce.training import Callback, Record, Trainer
@@ -144,8 +142,8 @@ def _choose(study: Study, task: Task, trial: Trial) -> Config:
     keys = task.default if is_default else task.space
     chosen = {key: suggest(trial, key, task.space[key]) for key in keys}
     config = task.config.updated(unflatten(chosen))
-    values = {key: current_value(config, key) for key in task.space}
-    known = {key: value for key, value in values.items() if value is not None}
+    values = setting_values(config)
+    known = {k: values[k] for k in task.space if values.get(k) is not None}
     trial.set_user_attr("settings", known)
     return config
 

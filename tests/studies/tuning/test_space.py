@@ -7,14 +7,13 @@ from optuna.distributions import (
 )
 
 from pyg_advinfonce.build import build_method, make_trainer
+from pyg_advinfonce.config import flatten, setting_values, unflatten
 from pyg_advinfonce.registry import LOSSES, MODELS
-from pyg_advinfonce.studies.tuning import flatten, search_space
+from pyg_advinfonce.studies.tuning import search_space
 from pyg_advinfonce.studies.tuning.space import (
-    current_value,
     default_params,
     read_space,
     suggest,
-    unflatten,
 )
 
 PAIRS = [(model, loss) for model, entry in MODELS.items() for loss in entry.losses]
@@ -38,20 +37,20 @@ def test_every_pair_can_be_built_with_what_is_drawn(
     drawn = sampled(space, seed)
     config = config.updated(unflatten(drawn))
     make_trainer(config, build_method(config, graph), graph, ())
-    assert {key: current_value(config, key) for key in space} == drawn
+    assert {key: setting_values(config)[key] for key in space} == drawn
 
 
 @pytest.mark.parametrize(("model", "loss"), PAIRS)
 def test_every_key_of_a_space_has_a_default(model, loss, configure):
     config = configure(model, loss)
     for key in search_space(config):
-        assert current_value(config, key) is not None, key
+        assert setting_values(config)[key] is not None, key
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_default_is_what_an_absent_key_means(model, graph, configure):
     config = configure(model, None, train={"epochs": 1})
-    given = {key: current_value(config, key) for key in search_space(config)}
+    given = {key: setting_values(config)[key] for key in search_space(config)}
 
     def losses(config):
         trainer = make_trainer(config, build_method(config, graph), graph, ())

@@ -1,6 +1,5 @@
 """The trainings behind the figures, and the cache of their tables."""
 
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -14,12 +13,11 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import build_criterion, prepare
-from pyg_advinfonce.config import Config, Sections
+from pyg_advinfonce.config import Config, Sections, setting_values
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.graph import num_nodes, split_edges, test_splits
-from pyg_advinfonce.registry import LOSSES
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.training import Callback, Record
 
@@ -101,17 +99,12 @@ def variant(config: Config, criterion: str, loss: Sections) -> Config:
     shared = config.model_dump(exclude_none=True)
     names = ["encoder", "method", "train"]
     if criterion == "infonce":
-        shared["loss"] = {k: _loss_value(config, k) for k in ("tau", "negative_weight")}
+        known = setting_values(config)
+        shared["loss"] = {k: known[f"loss.{k}"] for k in ("tau", "negative_weight")}
     if criterion in LEARNED:
         names.append("hardness")
     layers = [{name: shared[name] for name in [*names, "loss"]}, loss]
     return Config.resolve(config.model, criterion, config.dataset, layers=layers)
-
-
-def _loss_value(config: Config, key: str) -> object:
-    """Return a setting of the loss, or the default of the argument that it is."""
-    arguments = inspect.signature(LOSSES[config.criterion].load()).parameters
-    return config.loss.get(key, arguments[key].default)
 
 
 def last_adversarial(
