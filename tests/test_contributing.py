@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md: one file, one line, one row."""
+"""The worked example of CONTRIBUTING.md: one file, two lines, one row."""
 
 import os
 import re
@@ -54,6 +54,13 @@ def project(tmp_path):
     line = code.pop("pyg_advinfonce/registry.py")
     assert line.count("\n") == 1
     insert(tmp_path / "pyg_advinfonce/registry.py", '    "infonce": Entry(', line)
+    face = tmp_path / "pyg_advinfonce/losses/__init__.py"
+    insert(
+        face,
+        "from pyg_advinfonce.losses.infonce",
+        code.pop(face.relative_to(tmp_path).as_posix()),
+    )
+    insert(face, '    "InfoNCE",\n', '    "Hinge",\n')
     naive, row = code.pop("tests/cases.py").rsplit("\n\n\n", 1)
     cases = tmp_path / "tests/cases.py"
     insert(cases, "CASES = (\n", naive.strip() + "\n\n\n")
