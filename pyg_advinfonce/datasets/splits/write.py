@@ -3,8 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,7 @@ from pyg_advinfonce.datasets.base import (
     raw_ids_text,
 )
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.files import writing
 
 FORMAT_VERSION = 1
 
@@ -95,7 +95,7 @@ def make_split_folder(
     Raises:
         ConfigError: If the folder holds anything else, or cannot be written.
     """
-    with _writing(path):
+    with writing(path, "choose another --out"):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             record = _read_record(path)
             if record["fingerprint"] == recipe.fingerprint and _is_whole(path, record):
@@ -103,7 +103,7 @@ def make_split_folder(
             if not overwrite:
                 raise ConfigError(_difference(path, record, recipe))
     splits = build()
-    with _writing(path):
+    with writing(path, "choose another --out"):
         return SplitFolder(path, _write(path, recipe, splits), is_new=True)
 
 
@@ -193,17 +193,3 @@ def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
     return ", ".join(
         f"{key}={options[key]!r:.80}" if key in options else f"no {key}" for key in keys
     )
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what the system says of a folder into an error that names it."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"cannot write {path}: {reason}; choose another --out"
-        ) from error
