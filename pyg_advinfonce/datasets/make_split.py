@@ -15,9 +15,9 @@ from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.splits import (
     OVERLAPS,
     TIMED,
-    Recipe,
     SplitFolder,
     SplitOptions,
+    SplitSpec,
     make_split_folder,
     resolve_overlaps,
 )
@@ -73,7 +73,7 @@ def make_split(
     if path.is_dir():
         return _from_tables(path, table, split, overlap, make)
     options = {"kind": "table", **_columns(path, table, split), **split.used}
-    recipe = Recipe({"table": file_sha256(path)}, options)
+    recipe = SplitSpec({"table": file_sha256(path)}, options)
     return make(recipe, lambda: split_table(path, table, split))
 
 
@@ -93,7 +93,7 @@ def _from_raw(
     source = SOURCES[name]
     with raw_files(raw, source.files) as files:
         hashes = {name: file_sha256(path) for name, path in files.items()}
-        recipe = Recipe(hashes, {"kind": name, "seed": seed, "overlap": overlap})
+        recipe = SplitSpec(hashes, {"kind": name, "seed": seed, "overlap": overlap})
         return make(recipe, lambda: _resolved(source.build(files, seed), overlap))
 
 
@@ -118,7 +118,7 @@ def _from_tables(
         options |= {"valid_fraction": fraction, "seed": seed}
     hashes = {name: file_sha256(path) for name, path in files.items()}
     return make(
-        Recipe(hashes, options),
+        SplitSpec(hashes, options),
         lambda: read_split_tables(
             files, table, valid_fraction=fraction, seed=seed, overlap=overlap
         ),
@@ -207,7 +207,7 @@ def save_simulated(
         ConfigError: If an argument is out of range or the folder is taken.
     """
     options = {"size": size, "popularity_bias": float(popularity_bias), "seed": seed}
-    recipe = Recipe({}, {"kind": "simulated", **options})
+    recipe = SplitSpec({}, {"kind": "simulated", **options})
 
     def simulate() -> SplitPairs:
         return _splits(Simulated(size, popularity_bias=popularity_bias, seed=seed))

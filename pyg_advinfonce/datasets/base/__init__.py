@@ -5,11 +5,11 @@ from pyg_advinfonce.datasets.base.description import (
     content_hash,
     count_pairs,
     describe,
-    summarize,
 )
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
     Processed,
+    ProcessedDataset,
     file_sha256,
     load_or_build,
     process,
@@ -31,6 +31,7 @@ from pyg_advinfonce.datasets.base.split_files import (
     raw_ids_text,
     read_files,
     split_of_file,
+    take_ids,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "IdList",
     "Ids",
     "Processed",
+    "ProcessedDataset",
     "RawFile",
     "SplitPairs",
     "Summary",
@@ -59,5 +61,5 @@ __all__ = [
     "raw_ids_text",
     "read_files",
     "split_of_file",
-    "summarize",
+    "take_ids",
 ]

@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SplitSpec:
     """How splits are made.
 
     Args:
@@ -77,7 +77,7 @@ class SplitFolder:
 
 def make_split_folder(
     path: Path,
-    recipe: Recipe,
+    recipe: SplitSpec,
     build: Callable[[], SplitPairs],
     *,
     overwrite: bool = False,
@@ -107,7 +107,7 @@ def make_split_folder(
         return SplitFolder(path, _write(path, recipe, splits), is_new=True)
 
 
-def _write(path: Path, recipe: Recipe, splits: SplitPairs) -> dict[str, Any]:
+def _write(path: Path, recipe: SplitSpec, splits: SplitPairs) -> dict[str, Any]:
     files = {name: text.encode() for name, text in split_texts(splits).items()}
     record = {
         "fingerprint": recipe.fingerprint,
@@ -176,7 +176,7 @@ def _is_whole(path: Path, record: Mapping[str, Any]) -> bool:
     )
 
 
-def _difference(path: Path, record: Mapping[str, Any], recipe: Recipe) -> str:
+def _difference(path: Path, record: Mapping[str, Any], recipe: SplitSpec) -> str:
     """Say how the splits that are there differ from those that were asked for."""
     end = "choose another --out, or --overwrite"
     there, asked = record["options"], json.loads(json.dumps(dict(recipe.options)))

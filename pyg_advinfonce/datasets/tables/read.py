@@ -24,7 +24,7 @@ Refuse = Callable[[str, str], DataError]
 """From a wrong id and what was expected to the error that says where it occurs."""
 
 
-class RawIds:
+class IdCodes:
     """Collects the ids of users, or of items, from any number of columns.
 
     Ids are integers if all that occur are, else strings; 007 is a string. What looks
@@ -162,7 +162,7 @@ def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
     Raises:
         DataError: If a value is wrong or no row counts; it says where.
     """
-    users, items = RawIds(), RawIds()
+    users, items = IdCodes(), IdCodes()
     codes = {
         name: _read(table, columns, users, items)
         for name, (table, columns) in tables.items()
@@ -173,7 +173,7 @@ def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
     return Logs(logs, user_ids, item_ids)
 
 
-def _read(table: Table, columns: Columns, users: RawIds, items: RawIds) -> Log:
+def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log:
     pairs, times = [], []
     seen_users, seen_items = np.zeros(0, np.int64), np.zeros(0, np.int64)
     num_rows = 0

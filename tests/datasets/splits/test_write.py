@@ -6,11 +6,11 @@ import pytest
 
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.datasets.base import SplitPairs
-from pyg_advinfonce.datasets.splits import Recipe, make_split_folder
+from pyg_advinfonce.datasets.splits import SplitSpec, make_split_folder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 
-RECIPE = Recipe({"table": "abc"}, {"seed": 0, "gammas": [2.0]})
+RECIPE = SplitSpec({"table": "abc"}, {"seed": 0, "gammas": [2.0]})
 SPLITS = SplitPairs(
     3,
     4,
@@ -63,14 +63,17 @@ def test_the_same_recipe_finds_it_and_makes_nothing(tmp_path):
     ("recipe", "said"),
     [
         (
-            Recipe({"table": "abc"}, {"seed": 1, "gammas": [2.0]}),
+            SplitSpec({"table": "abc"}, {"seed": 1, "gammas": [2.0]}),
             "made with seed=0, not with seed=1:",
         ),
         (
-            Recipe({"table": "abc"}, {"seed": 1}),
+            SplitSpec({"table": "abc"}, {"seed": 1}),
             r"made with seed=0, gammas=\[2.0\], not with seed=1, no gammas:",
         ),
-        (Recipe({"table": "abd"}, RECIPE.options), "another source, or of its older"),
+        (
+            SplitSpec({"table": "abd"}, RECIPE.options),
+            "another source, or of its older",
+        ),
     ],
 )
 def test_another_recipe_is_an_error_unless_it_may_overwrite(tmp_path, recipe, said):
@@ -116,7 +119,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 def test_a_failure_leaves_what_was_there(tmp_path):
     make(tmp_path / "out")
-    other = Recipe({}, {})
+    other = SplitSpec({}, {})
     with pytest.raises(ZeroDivisionError):
         make_split_folder(tmp_path / "out", other, lambda: 1 / 0, overwrite=True)
     assert not make(tmp_path / "out").is_new
