@@ -1,11 +1,6 @@
 """What every data set is made from: split files, processed graphs, descriptions."""
 
-from pyg_advinfonce.datasets.base.description import (
-    Summary,
-    content_hash,
-    count_pairs,
-    describe,
-)
+from pyg_advinfonce.datasets.base.description import Summary, describe
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
     Processed,
@@ -47,8 +42,6 @@ __all__ = [
     "RawFile",
     "SplitPairs",
     "Summary",
-    "content_hash",
-    "count_pairs",
     "describe",
     "distinct_pairs",
     "file_sha256",

@@ -39,7 +39,7 @@ class SplitSpec:
 
     @property
     def fingerprint(self) -> str:
-        """The start of the recipe's sha256."""
+        """The start of the spec's sha256."""
         text = json.dumps(self.as_dict(), sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
@@ -52,6 +52,8 @@ class SplitSpec:
         }
 
 
+END = "choose another --out, or --overwrite"
+
 RECORD = "split.json"
 """The file that says how a folder's splits were made."""
 
@@ -62,7 +64,7 @@ class SplitFolder:
 
     Args:
         path: The folder.
-        record: What its ``split.json`` says: recipe, counts and the files' hashes.
+        record: What its ``split.json`` says: spec, counts and the files' hashes.
         is_new: Whether it was made just now.
     """
 
@@ -77,20 +79,20 @@ class SplitFolder:
 
 def make_split_folder(
     path: Path,
-    recipe: SplitSpec,
+    spec: SplitSpec,
     build: Callable[[], SplitPairs],
     *,
     overwrite: bool = False,
 ) -> SplitFolder:
-    """Write splits, or use those that the same recipe has written.
+    """Write splits, or use those that the same options have written.
 
     The folder is written beside its place first: it is there as a whole or not at all.
 
     Args:
         path: The folder.
-        recipe: How the splits are made.
+        spec: How the splits are made.
         build: Makes them.
-        overwrite: Whether a folder of splits by another recipe is replaced.
+        overwrite: Whether a folder of splits by other options is replaced.
 
     Raises:
         ConfigError: If the folder holds anything else, or cannot be written.
@@ -98,20 +100,22 @@ def make_split_folder(
     with writing(path, "choose another --out"):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             record = _read_record(path)
-            if record["fingerprint"] == recipe.fingerprint and _is_whole(path, record):
+            if record["fingerprint"] == spec.fingerprint and _is_whole(path, record):
                 return SplitFolder(path, record, is_new=False)
             if not overwrite:
-                raise ConfigError(_difference(path, record, recipe))
+                raise ConfigError(_difference(path, record, spec))
     splits = build()
     with writing(path, "choose another --out"):
-        return SplitFolder(path, _write(path, recipe, splits), is_new=True)
+        return SplitFolder(path, _write(path, spec, splits, overwrite), is_new=True)
 
 
-def _write(path: Path, recipe: SplitSpec, splits: SplitPairs) -> dict[str, Any]:
+def _write(
+    path: Path, spec: SplitSpec, splits: SplitPairs, overwrite: bool
+) -> dict[str, Any]:
     files = {name: text.encode() for name, text in split_texts(splits).items()}
     record = {
-        "fingerprint": recipe.fingerprint,
-        **recipe.as_dict(),
+        "fingerprint": spec.fingerprint,
+        **spec.as_dict(),
         "counts": {
             "users": splits.num_users,
             "items": splits.num_items,
@@ -128,6 +132,8 @@ def _write(path: Path, recipe: SplitSpec, splits: SplitPairs) -> dict[str, Any]:
         for name, text in files.items():
             (folder / name).write_bytes(text)
         if path.exists():
+            if not overwrite and any(path.iterdir()):
+                raise ConfigError(f"{path} has been written by another process: {END}")
             shutil.move(path, Path(unfinished) / "replaced")
         folder.rename(path)
     return record
@@ -176,17 +182,16 @@ def _is_whole(path: Path, record: Mapping[str, Any]) -> bool:
     )
 
 
-def _difference(path: Path, record: Mapping[str, Any], recipe: SplitSpec) -> str:
+def _difference(path: Path, record: Mapping[str, Any], spec: SplitSpec) -> str:
     """Say how the splits that are there differ from those that were asked for."""
-    end = "choose another --out, or --overwrite"
-    there, asked = record["options"], json.loads(json.dumps(dict(recipe.options)))
+    there, asked = record["options"], json.loads(json.dumps(dict(spec.options)))
     keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
     if keys:
         made, wanted = _said(there, keys), _said(asked, keys)
-        return f"{path} holds splits made with {made}, not with {wanted}: {end}"
-    if record["source"] != dict(recipe.source):
-        return f"{path} holds splits of another source, or of its older content: {end}"
-    return f"{path} holds splits that were changed since they were made: {end}"
+        return f"{path} holds splits made with {made}, not with {wanted}: {END}"
+    if record["source"] != dict(spec.source):
+        return f"{path} holds splits of another source, or of its older content: {END}"
+    return f"{path} holds splits that were changed since they were made: {END}"
 
 
 def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
