@@ -23,8 +23,6 @@ from pyg_advinfonce.datasets.published import Published, RawFolder
 from pyg_advinfonce.datasets.splits import split_off_valid
 from pyg_advinfonce.errors import ConfigError, DataWarning
 
-__all__ = ["DataWarning", "Dataset", "InteractionDataset", "Summary"]
-
 
 class Dataset(Protocol):
     """What a run needs of its data."""
@@ -87,17 +85,15 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
         if self.published is not None:
             self.published.check_files(files)
-        self.processed = self._load_or_build(files)
+        self.processed = load_or_build(
+            cache_dir, self._cache_key(files), lambda: self._build(files)
+        )
         self._data = self.graph
         self._warn_of_oddities()
 
     @property
     def raw_dir(self) -> str:
         return str(self.folder)
-
-    def _load_or_build(self, files: Mapping[str, RawFile]) -> Processed:
-        key = self._cache_key(files)
-        return load_or_build(self.cache_dir, key, lambda: self._build(files))
 
     def _cache_key(self, files: Mapping[str, RawFile]) -> str:
         split_off = None if "valid.txt" in files else (self.valid_fraction, self.seed)
