@@ -9,38 +9,33 @@ from tqdm import tqdm
 
 from pyg_advinfonce.config import Train, small_batch_size
 from pyg_advinfonce.datasets import Profile, SplitProfile
-from pyg_advinfonce.datasets.published import FetchWatcher
 from pyg_advinfonce.datasets.splits import SplitFolder
+from pyg_advinfonce.progress import Progress
 
 from .console import aligned
 
 
-class DownloadBar(FetchWatcher):
-    """Shows on standard error how a download goes; to be closed."""
+class DownloadBar(Progress):
+    """Shows on standard error how a download goes."""
 
-    def __init__(self) -> None:
-        self._bar: tqdm[NoReturn] | None = None
+    _bar: "tqdm[NoReturn] | None" = None
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr)
 
-    def start(self, file: str, size: int | None) -> None:
+    def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
         hidden = not sys.stderr.isatty()
         if hidden:
-            self.say(file if size is None else f"{file}, {size:,} bytes")
+            self.say(label if total is None else f"{label}, {total:,} bytes")
         self._bar = tqdm(
-            desc=file, total=size, unit="B", unit_scale=True, disable=hidden
+            desc=label, total=total, unit=unit, unit_scale=True, disable=hidden
         )
 
-    def receive(self, num_bytes: int) -> None:
+    def advance(self, steps: int = 1, note: str = "") -> None:
         if self._bar is not None:
-            self._bar.update(num_bytes)
+            self._bar.update(steps)
 
     def finish(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -1,7 +1,6 @@
 """``advnce data``: list, fetch, verify, describe, split and simulate data sets."""
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,16 +73,15 @@ def fetch(
 
     from ._data import DownloadBar
 
-    with closing(DownloadBar()) as bar:
-        folder = fetch(
-            name,
-            data_root,
-            accept_terms=accept_terms,
-            offline=offline,
-            mirror=mirror,
-            insecure=insecure,
-            watcher=bar,
-        )
+    folder = fetch(
+        name,
+        data_root,
+        accept_terms=accept_terms,
+        offline=offline,
+        mirror=mirror,
+        insecure=insecure,
+        progress=DownloadBar(),
+    )
     typer.echo(folder)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, DataError
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
@@ -66,6 +66,20 @@ def writing(path: Path, advice: str = "") -> Iterator[None]:
         )
         message = f"cannot write {name or path}: {reason or error}"
         raise ConfigError(f"{message}; {advice}" if advice else message) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn a failure to read into an error that names the file.
+
+    Raises:
+        DataError: If the system raises an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{path}: expected a readable file ({reason})") from None
 
 
 @contextmanager

@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"errors", "graph"},
     "training": {"errors", "files", "functional", "batch", "objective"}
     | {"encoders", "methods", "evaluation"},
-    "datasets": {"errors", "files", "registry", "graph"},
+    "datasets": {"errors", "files", "progress", "registry", "graph"},
     "config": {"errors", "files", "registry", "graph", "losses", "datasets"},
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
     | {"losses", "methods", "loader", "evaluation", "training", "datasets", "config"},
@@ -55,9 +55,9 @@ ALLOWED: dict[str, set[str]] = {
     "studies": {"__init__", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
     | {"experiment"},
-    "cli": {"__init__", "errors", "files", "machine", "registry", "graph", "ops"}
-    | {"evaluation", "training", "datasets", "config", "build", "serving", "runs"}
-    | {"experiment", "studies"},
+    "cli": {"__init__", "errors", "files", "machine", "progress", "registry"}
+    | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
+    | {"serving", "runs", "experiment", "studies"},
 }
 
 # Who runs whatever can be trained, and so takes no more than the bases of its parts.

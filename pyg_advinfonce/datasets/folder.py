@@ -12,9 +12,9 @@ from torch_geometric.data import HeteroData, InMemoryDataset
 from pyg_advinfonce.datasets.base import (
     FORMAT_VERSION,
     Processed,
+    ProcessedDataset,
     RawFile,
     Summary,
-    describe,
     load_or_build,
     parse_files,
     process,
@@ -22,8 +22,6 @@ from pyg_advinfonce.datasets.base import (
 from pyg_advinfonce.datasets.published import Published, RawFolder
 from pyg_advinfonce.datasets.splits import split_off_valid
 from pyg_advinfonce.errors import ConfigError, DataWarning
-
-__all__ = ["DataWarning", "Dataset", "InteractionDataset", "Summary"]
 
 
 class Dataset(Protocol):
@@ -41,7 +39,7 @@ class Dataset(Protocol):
         """Counts by name."""
 
 
-class InteractionDataset(InMemoryDataset):
+class InteractionDataset(ProcessedDataset, InMemoryDataset):
     """Implicit feedback from a folder of split files ``user item item ...``.
 
     The folder is ``<root>/<name>/raw``, ``<root>/<name>`` or, for a published data
@@ -77,7 +75,8 @@ class InteractionDataset(InMemoryDataset):
         if not name or Path(name).name != name:
             raise ConfigError(f"expected a folder's name without slashes, got '{name}'")
         super().__init__(str(root))
-        self.name, self.valid_fraction, self.seed = name, valid_fraction, seed
+        self.name = self.label = name
+        self.valid_fraction, self.seed = valid_fraction, seed
         self.cache_dir = cache_dir
         folder = RawFolder(Path(root), name, self.published)
         files = folder.read(needs_valid=valid_fraction is None)
@@ -86,34 +85,15 @@ class InteractionDataset(InMemoryDataset):
             self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
         if self.published is not None:
             self.published.check_files(files)
-        self._processed = self._load_or_build(files)
-        self._data = self._processed.graph
+        self.processed = load_or_build(
+            cache_dir, self._cache_key(files), lambda: self._build(files)
+        )
+        self._data = self.graph
         self._warn_of_oddities()
-
-    @property
-    def graph(self) -> HeteroData:
-        """The user-item graph."""
-        return self._processed.graph
-
-    @property
-    def fingerprint(self) -> str:
-        """Counts and the start of the content's sha256, in one line."""
-        return describe(self.graph, self.name, self._processed.digest)
-
-    def summary(self) -> Summary:
-        """Return counts of users, items and pairs, and of what is odd about them."""
-        return self._processed.summary.copy()
 
     @property
     def raw_dir(self) -> str:
         return str(self.folder)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fingerprint})"
-
-    def _load_or_build(self, files: Mapping[str, RawFile]) -> Processed:
-        key = self._cache_key(files)
-        return load_or_build(self.cache_dir, key, lambda: self._build(files))
 
     def _cache_key(self, files: Mapping[str, RawFile]) -> str:
         split_off = None if "valid.txt" in files else (self.valid_fraction, self.seed)
@@ -139,7 +119,7 @@ class InteractionDataset(InMemoryDataset):
         return process(replace(raw, pairs=pairs))
 
     def _warn_of_oddities(self) -> None:
-        summary = self._processed.summary
+        summary = self.processed.summary
         known_overlaps: Mapping[str, int] = {}
         if self.published is not None:
             known_overlaps = self.published.overlaps

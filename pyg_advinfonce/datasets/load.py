@@ -10,9 +10,7 @@ from pyg_advinfonce.datasets.folder import InteractionDataset
 from pyg_advinfonce.datasets.published import find_folder, is_table
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.table import TableDataset
-from pyg_advinfonce.errors import (
-    DataWarning,
-)
+from pyg_advinfonce.errors import DataWarning
 from pyg_advinfonce.registry import DATASETS, resolve, unknown
 
 _SIMULATED = "simulated"

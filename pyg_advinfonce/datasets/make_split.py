@@ -1,6 +1,6 @@
 """Writing a folder of split files from any source, simulated data included."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,9 +15,9 @@ from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.splits import (
     OVERLAPS,
     TIMED,
-    Recipe,
     SplitFolder,
     SplitOptions,
+    SplitSpec,
     make_split_folder,
     resolve_overlaps,
 )
@@ -31,6 +31,8 @@ from pyg_advinfonce.datasets.tables import (
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
 from pyg_advinfonce.registry import unknown
+
+Make = Callable[[SplitSpec, Callable[[], SplitPairs]], SplitFolder]
 
 
 def make_split(
@@ -73,8 +75,8 @@ def make_split(
     if path.is_dir():
         return _from_tables(path, table, split, overlap, make)
     options = {"kind": "table", **_columns(path, table, split), **split.used}
-    recipe = Recipe({"table": file_sha256(path)}, options)
-    return make(recipe, lambda: split_table(path, table, split))
+    spec = SplitSpec({"table": file_sha256(path)}, options)
+    return make(spec, lambda: split_table(path, table, split))
 
 
 def _from_raw(
@@ -83,7 +85,7 @@ def _from_raw(
     table: TableOptions,
     split: SplitOptions,
     overlap: str,
-    make: Any,  # noqa: ANN401
+    make: Make,
 ) -> SplitFolder:
     if name not in SOURCES:
         raise unknown("source with --raw", name, SOURCES)
@@ -93,8 +95,8 @@ def _from_raw(
     source = SOURCES[name]
     with raw_files(raw, source.files) as files:
         hashes = {name: file_sha256(path) for name, path in files.items()}
-        recipe = Recipe(hashes, {"kind": name, "seed": seed, "overlap": overlap})
-        return make(recipe, lambda: _resolved(source.build(files, seed), overlap))
+        spec = SplitSpec(hashes, {"kind": name, "seed": seed, "overlap": overlap})
+        return make(spec, lambda: _resolved(source.build(files, seed), overlap))
 
 
 def _resolved(splits: SplitPairs, overlap: str) -> SplitPairs:
@@ -106,7 +108,7 @@ def _from_tables(
     table: TableOptions,
     split: SplitOptions,
     overlap: str,
-    make: Any,  # noqa: ANN401
+    make: Make,
 ) -> SplitFolder:
     files = _split_tables(folder)
     fraction, seed = split.valid_fraction or 0.1, split.seed or 0
@@ -118,7 +120,7 @@ def _from_tables(
         options |= {"valid_fraction": fraction, "seed": seed}
     hashes = {name: file_sha256(path) for name, path in files.items()}
     return make(
-        Recipe(hashes, options),
+        SplitSpec(hashes, options),
         lambda: read_split_tables(
             files, table, valid_fraction=fraction, seed=seed, overlap=overlap
         ),
@@ -207,12 +209,12 @@ def save_simulated(
         ConfigError: If an argument is out of range or the folder is taken.
     """
     options = {"size": size, "popularity_bias": float(popularity_bias), "seed": seed}
-    recipe = Recipe({}, {"kind": "simulated", **options})
+    spec = SplitSpec({}, {"kind": "simulated", **options})
 
     def simulate() -> SplitPairs:
         return _splits(Simulated(size, popularity_bias=popularity_bias, seed=seed))
 
-    return make_split_folder(out, recipe, simulate, overwrite=overwrite)
+    return make_split_folder(out, spec, simulate, overwrite=overwrite)
 
 
 def _splits(dataset: Simulated) -> SplitPairs:

@@ -5,29 +5,19 @@ from typing import TypedDict
 
 import numpy as np
 import pandas as pd
-import torch
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.datasets.base import (
     Ids,
-    SplitPairs,
-    content_hash,
-    count_pairs,
+    Processed,
     describe,
     parse_files,
+    process,
     read_files,
-    summarize,
 )
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.datasets.published import (
-    RawFolder,
-    find_folder,
-    is_table,
-    known_set,
-    recognise,
-)
-from pyg_advinfonce.graph import build_graph, num_nodes, split_edges
-from pyg_advinfonce.registry import DATASETS
+from pyg_advinfonce.datasets.published import RawFolder, is_table, known_set, recognise
+from pyg_advinfonce.graph import num_nodes, split_edges
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -110,15 +100,15 @@ def profile(data: str, root: Path = Path("data")) -> Profile:
         UnknownNameError: If it is neither a name nor a folder nor a table.
         DataError: If there is no split file, or one is wrong.
     """
-    if is_table(data):
-        return _of_table(data)
     if data.partition(":")[0] == "simulated":
-        graph = load_dataset(data).graph
-        none = dict.fromkeys(count_pairs(graph), 0)
-        return _profile(graph, data, none, folder=None, terms="none: it is made up")
-    name, folder = _locate(data, root)
+        made = load_dataset(data).processed
+        return _profile(made, data, folder=None, terms="none: it is made up")
+    if is_table(data):  # as it is divided by default
+        table = load_dataset(data).processed
+        return _profile(table, Path(data).name, folder=None, terms=None)
+    place = RawFolder.named(data, root)
+    folder, known = place.find(), place.published
     files = read_files(folder)
-    known = known_set(data) if data in DATASETS else None
     raw = parse_files(
         files,
         num_users=known.num_users if known else None,
@@ -126,49 +116,15 @@ def profile(data: str, root: Path = Path("data")) -> Profile:
     )
     origin = known_set(found) if (found := recognise(files)) else known
     terms = str(origin.terms) if origin else None
-    return _profile(_graph(raw), name, raw.duplicates, folder=str(folder), terms=terms)
-
-
-def _of_table(path: str) -> Profile:
-    """Describe a table as it is divided by default."""
-    table = load_dataset(path)
-    none = dict.fromkeys(count_pairs(table.graph), 0)
-    found = _profile(table.graph, Path(path).name, none, folder=None, terms=None)
-    merged = sum(table.summary()["duplicates_merged"].values())
-    return {**found, "duplicates_merged": merged}
-
-
-def _locate(data: str, root: Path) -> tuple[str, Path]:
-    """Return a data set's name and the folder of its files."""
-    if data in DATASETS:
-        return data, RawFolder(root, data, known_set(data)).find()
-    path = find_folder(data, root)
-    return path.name, RawFolder(path.parent, path.name).find()
-
-
-def _graph(raw: SplitPairs) -> HeteroData:
-    """Return the graph of what there is; without train pairs it has no edges."""
-    pairs = {name: torch.from_numpy(p) for name, p in raw.pairs.items()}
-    mask = raw.candidate_mask
-    return build_graph(
-        pairs.pop("train", torch.zeros(2, 0, dtype=torch.long)),
-        num_users=raw.num_users,
-        num_items=raw.num_items,
-        splits=pairs,
-        candidate_mask=None if mask is None else torch.from_numpy(mask),
-    )
+    return _profile(process(raw), place.name, folder=str(folder), terms=terms)
 
 
 def _profile(
-    graph: HeteroData,
-    name: str,
-    duplicates: dict[str, int],
-    *,
-    folder: str | None,
-    terms: str | None,
+    processed: Processed, name: str, *, folder: str | None, terms: str | None
 ) -> Profile:
-    summary, digest = summarize(graph, duplicates), content_hash(graph)
+    graph, summary, digest = processed.graph, processed.summary, processed.digest
     has_train = summary["pairs"]["train"] > 0
+    merged = summary["duplicates_merged"]
     return {
         "data": name,
         "folder": folder,
@@ -178,7 +134,11 @@ def _profile(
         "users": summary["users"],
         "items": summary["items"],
         "candidate_items": summary["candidate_items"],
-        "splits": {s: split_profile(graph, s, n) for s, n in duplicates.items()},
+        "splits": {
+            split: split_profile(graph, split, merged.get(split, 0))
+            for split, number in summary["pairs"].items()
+            if number
+        },
         "users_without_train": summary["users_without_train"] if has_train else None,
         "items_without_train": summary["items_without_train"] if has_train else None,
         "users_with_all_items": summary["users_with_all_items"] if has_train else None,
@@ -187,5 +147,5 @@ def _profile(
             for splits, count in summary["overlaps"].items()
             if has_train or not splits.startswith("train/")
         },
-        "duplicates_merged": sum(duplicates.values()),
+        "duplicates_merged": sum(merged.values()),
     }

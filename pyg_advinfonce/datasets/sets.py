@@ -7,7 +7,29 @@ from pyg_advinfonce.datasets.folder import InteractionDataset
 from pyg_advinfonce.datasets.published import Published, PublishedFile, Terms
 
 
-class Coat(InteractionDataset):
+class PublishedDataset(InteractionDataset):
+    """A data set whose name and files are known."""
+
+    published: ClassVar[Published]
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cache_dir: Path | None = None,
+        valid_fraction: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            root,
+            name=self.published.name,
+            cache_dir=cache_dir,
+            valid_fraction=valid_fraction,
+            seed=seed,
+        )
+
+
+class Coat(PublishedDataset):
     """Ratings of coats, from "Recommendations as Treatments" (Schnabel et al.).
 
     The test split holds randomly shown coats. 71 test pairs are also train pairs and 31
@@ -21,6 +43,7 @@ class Coat(InteractionDataset):
     """
 
     published: ClassVar[Published] = Published(
+        name="coat",
         folder="coat",
         num_users=290,
         num_items=295,
@@ -59,24 +82,8 @@ class Coat(InteractionDataset):
         ),
     )
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        cache_dir: Path | None = None,
-        valid_fraction: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root,
-            name="coat",
-            cache_dir=cache_dir,
-            valid_fraction=valid_fraction,
-            seed=seed,
-        )
 
-
-class KuaiRec(InteractionDataset):
+class KuaiRec(PublishedDataset):
     """Watched short videos, with a part of which every pair was observed.
 
     From "KuaiRec: A Fully-observed Dataset and Insights for Evaluating Recommender
@@ -91,6 +98,7 @@ class KuaiRec(InteractionDataset):
     """
 
     published: ClassVar[Published] = Published(
+        name="kuairec",
         folder="kuairec2",
         num_users=7176,
         num_items=10_728,
@@ -125,24 +133,8 @@ class KuaiRec(InteractionDataset):
         terms=Terms("CC BY-SA 4.0", "https://kuairec.com", redistributable=True),
     )
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        cache_dir: Path | None = None,
-        valid_fraction: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root,
-            name="kuairec",
-            cache_dir=cache_dir,
-            valid_fraction=valid_fraction,
-            seed=seed,
-        )
 
-
-class Tencent(InteractionDataset):
+class Tencent(PublishedDataset):
     """Watched short videos with three made popularity shifts in the tests.
 
     ``test_gamma_200``, ``test_gamma_10`` and ``test_gamma_2``: the smaller gamma, the
@@ -157,6 +149,7 @@ class Tencent(InteractionDataset):
     """
 
     published: ClassVar[Published] = Published(
+        name="tencent",
         folder="tencent_synthetic",
         num_users=95_709,
         num_items=41_602,
@@ -197,24 +190,8 @@ class Tencent(InteractionDataset):
         ),
     )
 
-    def __init__(
-        self,
-        root: Path,
-        *,
-        cache_dir: Path | None = None,
-        valid_fraction: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root,
-            name="tencent",
-            cache_dir=cache_dir,
-            valid_fraction=valid_fraction,
-            seed=seed,
-        )
 
-
-class Yahoo(InteractionDataset):
+class Yahoo(PublishedDataset):
     """Ratings of songs, from Yahoo! Webscope.
 
     They were studied in "Collaborative prediction and ranking with non-random missing
@@ -228,6 +205,7 @@ class Yahoo(InteractionDataset):
     """
 
     published: ClassVar[Published] = Published(
+        name="yahoo",
         folder="yahoo.new",
         num_users=14_382,
         num_items=1000,
@@ -265,19 +243,3 @@ class Yahoo(InteractionDataset):
             advice="Prefer a copy that you have requested yourself",
         ),
     )
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        cache_dir: Path | None = None,
-        valid_fraction: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            root,
-            name="yahoo",
-            cache_dir=cache_dir,
-            valid_fraction=valid_fraction,
-            seed=seed,
-        )

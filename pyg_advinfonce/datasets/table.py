@@ -6,13 +6,10 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from torch_geometric.data import HeteroData
-
 from pyg_advinfonce.datasets.base import (
     FORMAT_VERSION,
+    ProcessedDataset,
     SplitPairs,
-    Summary,
-    describe,
     file_sha256,
     load_or_build,
     process,
@@ -21,8 +18,8 @@ from pyg_advinfonce.datasets.splits import (
     TIMED,
     Interactions,
     SplitOptions,
+    compact_ids,
     divide,
-    number_rows,
     resolve_overlaps,
     split_off_valid,
     without_cold_users,
@@ -61,7 +58,7 @@ def split_table(path: Path, table: TableOptions, split: SplitOptions) -> SplitPa
     logs = _read({"table": path}, table, needs_time=needs_time)
     log = Interactions.of(logs.tables["table"])
     splits = without_cold_users(divide(log, split))
-    return number_rows(splits, logs.user_ids, logs.item_ids, {"table": log.duplicates})
+    return compact_ids(splits, logs.user_ids, logs.item_ids, {"table": log.duplicates})
 
 
 def read_split_tables(
@@ -96,7 +93,7 @@ def read_split_tables(
         splits = {"train": train, "valid": valid} | splits
     splits = resolve_overlaps(without_cold_users(splits), overlap)
     duplicates = {name: log.duplicates for name, log in merged.items()}
-    return number_rows(splits, logs.user_ids, logs.item_ids, duplicates)
+    return compact_ids(splits, logs.user_ids, logs.item_ids, duplicates)
 
 
 def _read(
@@ -116,7 +113,7 @@ def _read(
     )
 
 
-class TableDataset:
+class TableDataset(ProcessedDataset):
     """A CSV, TSV or parquet file of interactions.
 
     The processed graph is cached under the hash of the file and the options, and
@@ -164,7 +161,7 @@ class TableDataset:
         num_groups: int | None = None,
         seed: int | None = None,
     ) -> None:
-        self.path = path
+        self.path, self.label = path, path.name
         texts = (user_col, item_col, rating_col, time_col, positive_if)
         self.table_options = TableOptions(*map(_text_or_none, texts))
         self.split_options = SplitOptions(
@@ -176,28 +173,11 @@ class TableDataset:
             num_groups,
             seed,
         )
-        self._processed = load_or_build(
+        self.processed = load_or_build(
             cache_dir,
             self._key(),
             lambda: process(split_table(path, self.table_options, self.split_options)),
         )
-
-    @property
-    def graph(self) -> HeteroData:
-        """The user-item graph."""
-        return self._processed.graph
-
-    @property
-    def fingerprint(self) -> str:
-        """Counts and the start of the content's sha256, in one line."""
-        return describe(self.graph, self.path.name, self._processed.digest)
-
-    def summary(self) -> Summary:
-        """Return counts of users, items and pairs, and of what is odd about them."""
-        return self._processed.summary.copy()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fingerprint})"
 
     def _key(self) -> str:
         options = asdict(self.table_options) | self.split_options.used

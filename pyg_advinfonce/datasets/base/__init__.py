@@ -1,15 +1,10 @@
 """What every data set is made from: split files, processed graphs, descriptions."""
 
-from pyg_advinfonce.datasets.base.description import (
-    Summary,
-    content_hash,
-    count_pairs,
-    describe,
-    summarize,
-)
+from pyg_advinfonce.datasets.base.description import Summary, describe
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
     Processed,
+    ProcessedDataset,
     file_sha256,
     load_or_build,
     process,
@@ -31,6 +26,7 @@ from pyg_advinfonce.datasets.base.split_files import (
     raw_ids_text,
     read_files,
     split_of_file,
+    take_ids,
 )
 
 __all__ = [
@@ -42,11 +38,10 @@ __all__ = [
     "IdList",
     "Ids",
     "Processed",
+    "ProcessedDataset",
     "RawFile",
     "SplitPairs",
     "Summary",
-    "content_hash",
-    "count_pairs",
     "describe",
     "distinct_pairs",
     "file_sha256",
@@ -59,5 +54,5 @@ __all__ = [
     "raw_ids_text",
     "read_files",
     "split_of_file",
-    "summarize",
+    "take_ids",
 ]

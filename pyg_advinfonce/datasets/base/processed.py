@@ -13,10 +13,15 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base.description import Summary, content_hash, summarize
+from pyg_advinfonce.datasets.base.description import (
+    Summary,
+    content_hash,
+    describe,
+    summarize,
+)
 from pyg_advinfonce.datasets.base.split_files import IdList, SplitPairs
 from pyg_advinfonce.errors import DataError, DataWarning
-from pyg_advinfonce.files import whole_file
+from pyg_advinfonce.files import reading, whole_file
 from pyg_advinfonce.graph import (
     ITEM,
     USER,
@@ -37,6 +42,40 @@ class Processed:
     graph: HeteroData
     summary: Summary
     digest: str
+
+    @classmethod
+    def of(cls, graph: HeteroData, duplicates: dict[str, int]) -> "Processed":
+        """Find it out.
+
+        Args:
+            graph: The graph.
+            duplicates: How many repeated pairs were merged.
+        """
+        return cls(graph, summarize(graph, duplicates), content_hash(graph))
+
+
+class ProcessedDataset:
+    """A data set of one graph; a subclass sets ``processed`` and ``label``."""
+
+    processed: Processed
+    label: str
+
+    @property
+    def graph(self) -> HeteroData:
+        """The user-item graph."""
+        return self.processed.graph
+
+    @property
+    def fingerprint(self) -> str:
+        """Counts and the start of the content's sha256, in one line."""
+        return describe(self.graph, self.label, self.processed.digest)
+
+    def summary(self) -> Summary:
+        """Return counts of users, items and pairs, and of what is odd about them."""
+        return self.processed.summary.copy()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.fingerprint})"
 
 
 def default_cache_dir() -> Path:
@@ -167,18 +206,14 @@ def file_sha256(path: Path) -> str:
         DataError: If it cannot be read.
     """
     digest = sha256()
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(2**20):
-                digest.update(piece)
-    except OSError as error:
-        reason = error.strerror
-        raise DataError(f"{path}: expected a readable file ({reason})") from None
+    with reading(path), path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
     return digest.hexdigest()
 
 
 def process(raw: SplitPairs) -> Processed:
-    """Build the graph of a division into splits.
+    """Build the graph of a division into splits; without train it has no edges.
 
     Raises:
         GraphError: If an index is out of range.
@@ -186,7 +221,7 @@ def process(raw: SplitPairs) -> Processed:
     splits = {name: torch.from_numpy(pairs) for name, pairs in raw.pairs.items()}
     mask = raw.candidate_mask
     graph = build_graph(
-        splits.pop("train"),
+        splits.pop("train", torch.zeros(2, 0, dtype=torch.long)),
         num_users=raw.num_users,
         num_items=raw.num_items,
         splits=splits,
@@ -194,7 +229,7 @@ def process(raw: SplitPairs) -> Processed:
         user_ids=_as_raw_id(raw.user_ids),
         item_ids=_as_raw_id(raw.item_ids),
     )
-    return Processed(graph, summarize(graph, raw.duplicates), content_hash(graph))
+    return Processed.of(graph, raw.duplicates)
 
 
 def _as_raw_id(ids: IdList | None) -> RawIds | None:

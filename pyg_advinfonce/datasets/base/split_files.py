@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.files import reading
 
 Ids = NDArray[np.int64]
 
@@ -176,6 +177,11 @@ def parse_raw_ids(content: bytes, path: Path) -> IdList:
     return texts
 
 
+def take_ids(ids: IdList, rows: Ids) -> IdList:
+    """Return the raw ids of some rows."""
+    return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows]
+
+
 def raw_ids_text(ids: IdList) -> str:
     """Return the text of raw ids."""
     return "".join(f"{raw_id}\n" for raw_id in ids)
@@ -270,11 +276,8 @@ def split_of_file(name: str) -> str | None:
 
 
 def _read(path: Path) -> RawFile:
-    try:
+    with reading(path):
         return RawFile(path, path.read_bytes())
-    except OSError as error:
-        message = f"{path}: expected a readable file ({error.strerror})"
-        raise DataError(message) from None
 
 
 def parse_files(

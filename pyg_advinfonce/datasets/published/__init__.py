@@ -2,7 +2,7 @@
 
 from pyg_advinfonce.datasets.published.archive import raw_files
 from pyg_advinfonce.datasets.published.check import FileCheck, Stock, inventory, verify
-from pyg_advinfonce.datasets.published.fetch import FetchWatcher, fetch
+from pyg_advinfonce.datasets.published.fetch import fetch
 from pyg_advinfonce.datasets.published.owners import SOURCES
 from pyg_advinfonce.datasets.published.place import RawFolder, find_folder, is_table
 from pyg_advinfonce.datasets.published.record import (
@@ -15,7 +15,6 @@ from pyg_advinfonce.datasets.published.record import (
 
 __all__ = [
     "SOURCES",
-    "FetchWatcher",
     "FileCheck",
     "Published",
     "PublishedFile",

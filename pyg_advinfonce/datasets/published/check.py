@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from pyg_advinfonce.datasets.base import read_files
-from pyg_advinfonce.datasets.published.place import RawFolder, find_folder
+from pyg_advinfonce.datasets.published.place import RawFolder
 from pyg_advinfonce.datasets.published.record import (
     Published,
     PublishedFile,
@@ -15,7 +15,6 @@ from pyg_advinfonce.datasets.published.record import (
     recognise,
 )
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.registry import DATASETS
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,10 @@ def verify(data: str, root: Path = Path("data")) -> list[FileCheck]:
         ConfigError: If it is not a published data set.
         DatasetNotFoundError: If none of its files is there.
     """
-    if data in DATASETS:
-        published = known_set(data)
-        return check_folder(RawFolder(root, data, published).find(), published)
-    path = find_folder(data, root)
-    folder = RawFolder(path.parent, path.name).find()
+    place = RawFolder.named(data, root)
+    folder, published = place.find(), place.published
+    if published is not None:
+        return check_folder(folder, published)
     name = recognise(read_files(folder))
     if name is None:
         raise ConfigError(

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pyg_advinfonce.datasets.base import IdList, Ids, SplitPairs
+from pyg_advinfonce.datasets.base import Ids, SplitPairs, take_ids
 from pyg_advinfonce.datasets.splits import Interactions
 from pyg_advinfonce.datasets.tables import Columns, Condition, DelimitedTable, read_logs
 from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.files import reading
 
 VALID_FRACTION = 0.3
 
@@ -104,12 +105,8 @@ def _read_matrix(path: Path) -> Ids:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
+    with reading(path):
         text = path.read_bytes().decode("ascii", errors="replace")
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected a readable file ({error.strerror})"
-        ) from None
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
     return [(number, line) for number, line in lines if line.strip(" \t")]
 
@@ -227,17 +224,13 @@ def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
         len(logs.item_ids),
         {name: _with_rows(found, users) for name, found in pairs.items()},
         {"train": selected.duplicates, "test": test.duplicates},
-        user_ids=_ids_of(logs.user_ids, users),
+        user_ids=take_ids(logs.user_ids, users),
         item_ids=logs.item_ids,
     )
 
 
 def _with_rows(pairs: Ids, users: Ids) -> Ids:
     return np.stack([np.searchsorted(users, pairs[0]), pairs[1]])
-
-
-def _ids_of(ids: IdList, rows: Ids) -> IdList:
-    return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Where a data set's files lie, and what to say if they are not there."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pyg_advinfonce.datasets.base import (
     SPLIT_OF_FILE,
@@ -10,7 +11,7 @@ from pyg_advinfonce.datasets.base import (
     read_files,
     split_of_file,
 )
-from pyg_advinfonce.datasets.published.record import Published
+from pyg_advinfonce.datasets.published.record import Published, known_set
 from pyg_advinfonce.errors import (
     ConfigError,
     DatasetNotFoundError,
@@ -32,6 +33,20 @@ class RawFolder:
     root: Path
     name: str
     published: Published | None = None
+
+    @classmethod
+    def named(cls, data: str, root: Path) -> Self:
+        """Return the folder of a published data set, or any other by name or path.
+
+        Raises:
+            UnknownNameError: If it is neither a name nor a folder.
+            ConfigError: If it is a data set without files, or another file.
+            DatasetNotFoundError: If it is a path and nothing is there.
+        """
+        if data in DATASETS:
+            return cls(root, data, known_set(data))
+        path = find_folder(data, root)
+        return cls(path.parent, path.name)
 
     def find(self) -> Path:
         """Return the first place with a train file, else the first with any split.
@@ -109,31 +124,24 @@ _TABLES = (".csv", ".tsv", ".parquet")
 def is_table(data: str) -> bool:
     """Return whether the text names a table that is there; split files are none."""
     suffix = Path(data).suffix.lower()
-    return suffix in _TABLES and _is_file(Path(data))
+    return suffix in _TABLES and _is(Path.is_file, Path(data))
 
 
-def _is_folder(path: Path) -> bool:
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
     try:
-        return path.is_dir()
+        return kind(path)
     except (OSError, ValueError):  # a name too long for the system, a null byte
-        return False
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
         return False
 
 
 def find_folder(data: str, root: Path) -> Path:
     """Return the folder under root, or at the path, that the text names."""
     is_bare = bool(data) and Path(data).name == data
-    if is_bare and _is_folder(root / data):
+    if is_bare and _is(Path.is_dir, root / data):
         return root / data
-    if data and _is_folder(Path(data)):
+    if data and _is(Path.is_dir, Path(data)):
         return Path(data).resolve()
-    if data and _is_file(Path(data)):
+    if data and _is(Path.is_file, Path(data)):
         raise ConfigError(
             f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
             ".parquet) or a folder that holds train.txt, valid.txt and test.txt"

@@ -84,6 +84,7 @@ class Published:
     """One published data set.
 
     Args:
+        name: Its name here.
         folder: The folder's name where it was published.
         num_users: The number of users.
         num_items: The number of items.
@@ -93,6 +94,7 @@ class Published:
         terms: Under which terms the data may be used.
     """
 
+    name: str
     folder: str
     num_users: int
     num_items: int

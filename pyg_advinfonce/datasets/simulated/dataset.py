@@ -8,14 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base import (
-    Ids,
-    Summary,
-    content_hash,
-    describe,
-    pair_keys,
-    summarize,
-)
+from pyg_advinfonce.datasets.base import Ids, Processed, ProcessedDataset, pair_keys
 from pyg_advinfonce.datasets.simulated.exposure import draw_clicks, uniform_exposure
 from pyg_advinfonce.datasets.simulated.truth import SIZES, Preference, Size
 from pyg_advinfonce.errors import ConfigError
@@ -23,7 +16,7 @@ from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.registry import unknown
 
 
-class Simulated:
+class Simulated(ProcessedDataset):
     """Clicks on items shown by popularity, tested on items shown at random.
 
     Latent factors decide who likes what. The log shows items in proportion to
@@ -65,27 +58,13 @@ class Simulated:
             rng=truth,
         )
         clicks = draw_clicks(shape, self.preference, popularity_bias, log)
-        self._graph, self._exposure = _assemble(shape, self.preference, clicks, chance)
-        self._digest = content_hash(self._graph)
-
-    @property
-    def graph(self) -> HeteroData:
-        """The user-item graph."""
-        return self._graph
-
-    @property
-    def fingerprint(self) -> str:
-        """Counts and the start of the content's sha256, in one line."""
-        return describe(self._graph, f"simulated:{self.size}", self._digest)
+        graph, self._exposure = _assemble(shape, self.preference, clicks, chance)
+        self.processed, self.label = Processed.of(graph, {}), f"simulated:{size}"
 
     @property
     def test_exposure(self) -> Tensor:
         """The pairs shown at random ``[2, E]``, liked or not; test is among them."""
         return torch.from_numpy(self._exposure)
-
-    def summary(self) -> Summary:
-        """Return counts of users, items and pairs, and of what is odd about them."""
-        return summarize(self._graph, {})
 
     def likes(self, user_id: Tensor, item_id: Tensor) -> Tensor:
         """Return whether users truly like items, shown or not.
@@ -103,9 +82,6 @@ class Simulated:
         user, item = (ids.cpu().expand(shape).flatten() for ids in (user_id, item_id))
         liked = self.preference.likes(user.numpy(), item.numpy())
         return torch.from_numpy(liked).view(shape).to(user_id.device)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fingerprint})"
 
 
 def _check_number(name: str, value: float) -> None:

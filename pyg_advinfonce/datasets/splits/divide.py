@@ -13,6 +13,7 @@ from pyg_advinfonce.datasets.base import (
     SplitPairs,
     distinct_pairs,
     pair_keys,
+    take_ids,
 )
 from pyg_advinfonce.datasets.splits.options import SplitOptions
 from pyg_advinfonce.datasets.splits.popularity_shift import popularity_shift
@@ -195,7 +196,7 @@ def _times(log: Interactions) -> np.ndarray:
     return log.time
 
 
-def number_rows(
+def compact_ids(
     splits: Mapping[str, Ids],
     user_ids: IdList,
     item_ids: IdList,
@@ -216,8 +217,8 @@ def number_rows(
         len(items),
         {n: np.stack([user_row[p[0]], item_row[p[1]]]) for n, p in splits.items()},
         dict(duplicates),
-        user_ids=_take(user_ids, users),
-        item_ids=_take(item_ids, items),
+        user_ids=take_ids(user_ids, users),
+        item_ids=take_ids(item_ids, items),
     )
 
 
@@ -227,10 +228,6 @@ def _used(columns: list[Ids], number: int) -> tuple[Ids, Ids]:
     for column in columns:
         there[column] = True
     return np.flatnonzero(there), np.cumsum(there) - 1
-
-
-def _take(ids: IdList, rows: Ids) -> IdList:
-    return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows]
 
 
 OVERLAPS = ("keep", "drop", "error")

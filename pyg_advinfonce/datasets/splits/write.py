@@ -3,8 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,12 +20,13 @@ from pyg_advinfonce.datasets.base import (
     raw_ids_text,
 )
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.files import writing
 
 FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SplitSpec:
     """How splits are made.
 
     Args:
@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """The start of the recipe's sha256."""
+        """The start of the spec's sha256."""
         text = json.dumps(self.as_dict(), sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
@@ -52,6 +52,8 @@ class Recipe:
         }
 
 
+END = "choose another --out, or --overwrite"
+
 RECORD = "split.json"
 """The file that says how a folder's splits were made."""
 
@@ -62,7 +64,7 @@ class SplitFolder:
 
     Args:
         path: The folder.
-        record: What its ``split.json`` says: recipe, counts and the files' hashes.
+        record: What its ``split.json`` says: spec, counts and the files' hashes.
         is_new: Whether it was made just now.
     """
 
@@ -77,41 +79,43 @@ class SplitFolder:
 
 def make_split_folder(
     path: Path,
-    recipe: Recipe,
+    spec: SplitSpec,
     build: Callable[[], SplitPairs],
     *,
     overwrite: bool = False,
 ) -> SplitFolder:
-    """Write splits, or use those that the same recipe has written.
+    """Write splits, or use those that the same options have written.
 
     The folder is written beside its place first: it is there as a whole or not at all.
 
     Args:
         path: The folder.
-        recipe: How the splits are made.
+        spec: How the splits are made.
         build: Makes them.
-        overwrite: Whether a folder of splits by another recipe is replaced.
+        overwrite: Whether a folder of splits by other options is replaced.
 
     Raises:
         ConfigError: If the folder holds anything else, or cannot be written.
     """
-    with _writing(path):
+    with writing(path, "choose another --out"):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             record = _read_record(path)
-            if record["fingerprint"] == recipe.fingerprint and _is_whole(path, record):
+            if record["fingerprint"] == spec.fingerprint and _is_whole(path, record):
                 return SplitFolder(path, record, is_new=False)
             if not overwrite:
-                raise ConfigError(_difference(path, record, recipe))
+                raise ConfigError(_difference(path, record, spec))
     splits = build()
-    with _writing(path):
-        return SplitFolder(path, _write(path, recipe, splits), is_new=True)
+    with writing(path, "choose another --out"):
+        return SplitFolder(path, _write(path, spec, splits, overwrite), is_new=True)
 
 
-def _write(path: Path, recipe: Recipe, splits: SplitPairs) -> dict[str, Any]:
+def _write(
+    path: Path, spec: SplitSpec, splits: SplitPairs, overwrite: bool
+) -> dict[str, Any]:
     files = {name: text.encode() for name, text in split_texts(splits).items()}
     record = {
-        "fingerprint": recipe.fingerprint,
-        **recipe.as_dict(),
+        "fingerprint": spec.fingerprint,
+        **spec.as_dict(),
         "counts": {
             "users": splits.num_users,
             "items": splits.num_items,
@@ -128,6 +132,8 @@ def _write(path: Path, recipe: Recipe, splits: SplitPairs) -> dict[str, Any]:
         for name, text in files.items():
             (folder / name).write_bytes(text)
         if path.exists():
+            if not overwrite and any(path.iterdir()):
+                raise ConfigError(f"{path} has been written by another process: {END}")
             shutil.move(path, Path(unfinished) / "replaced")
         folder.rename(path)
     return record
@@ -176,34 +182,19 @@ def _is_whole(path: Path, record: Mapping[str, Any]) -> bool:
     )
 
 
-def _difference(path: Path, record: Mapping[str, Any], recipe: Recipe) -> str:
+def _difference(path: Path, record: Mapping[str, Any], spec: SplitSpec) -> str:
     """Say how the splits that are there differ from those that were asked for."""
-    end = "choose another --out, or --overwrite"
-    there, asked = record["options"], json.loads(json.dumps(dict(recipe.options)))
+    there, asked = record["options"], json.loads(json.dumps(dict(spec.options)))
     keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
     if keys:
         made, wanted = _said(there, keys), _said(asked, keys)
-        return f"{path} holds splits made with {made}, not with {wanted}: {end}"
-    if record["source"] != dict(recipe.source):
-        return f"{path} holds splits of another source, or of its older content: {end}"
-    return f"{path} holds splits that were changed since they were made: {end}"
+        return f"{path} holds splits made with {made}, not with {wanted}: {END}"
+    if record["source"] != dict(spec.source):
+        return f"{path} holds splits of another source, or of its older content: {END}"
+    return f"{path} holds splits that were changed since they were made: {END}"
 
 
 def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
     return ", ".join(
         f"{key}={options[key]!r:.80}" if key in options else f"no {key}" for key in keys
     )
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn what the system says of a folder into an error that names it."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"cannot write {path}: {reason}; choose another --out"
-        ) from error

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pyg_advinfonce.datasets.tables.values import is_number, is_time, parse_times, shown
 from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.files import reading
 
 CHUNK_ROWS = 2**20
 DELIMITERS = (",", "\t", ";", "|")
@@ -222,7 +223,8 @@ class DelimitedTable:
     def _text_errors(self) -> Iterator[None]:
         """Say of malformed text in one line what it is and where."""
         try:
-            yield
+            with reading(self.path):
+                yield
         except UnicodeError as error:
             place = f"{self.path}:{_undecodable_line(self.path)}"
             raise DataError(f"{place}: expected text in UTF-8") from error
@@ -230,11 +232,6 @@ class DelimitedTable:
             raise DataError(f"{self._malformed(error)}") from error
         except csv.Error as error:
             raise DataError(f"{self.path}:1: expected values, {error}") from error
-        except OSError as error:
-            reason = error.strerror or error
-            raise DataError(
-                f"{self.path}: expected a readable file ({reason})"
-            ) from None
 
     def _malformed(self, error: Exception) -> str:
         said = _first_line(error).removeprefix("Error tokenizing data. C error: ")

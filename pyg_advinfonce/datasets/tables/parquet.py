@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pyg_advinfonce.datasets.tables.values import is_number, is_time, parse_times, shown
-from pyg_advinfonce.errors import DataError, MissingExtraError
+from pyg_advinfonce.errors import DataError, optional_package
 
 CHUNK_ROWS = 2**20
 
@@ -28,7 +27,7 @@ class ParquetTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._errors():
-            self._file = _pyarrow().ParquetFile(path)
+            self._file = optional_package("pyarrow.parquet").ParquetFile(path)
         self.names: list[str] = self._file.schema_arrow.names
         twice = next((n for n in self.names if self.names.count(n) > 1), None)
         if twice is not None:
@@ -105,13 +104,3 @@ class ParquetTable:
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             message = f"{self.path}:1: expected a parquet file ({reason})"
             raise DataError(message) from None
-
-
-def _pyarrow() -> Any:  # noqa: ANN401
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            "reading parquet needs pyarrow: pip install 'pyg-advinfonce[data]'"
-        ) from error
-    return parquet

@@ -24,7 +24,7 @@ Refuse = Callable[[str, str], DataError]
 """From a wrong id and what was expected to the error that says where it occurs."""
 
 
-class RawIds:
+class IdCodes:
     """Collects the ids of users, or of items, from any number of columns.
 
     Ids are integers if all that occur are, else strings; 007 is a string. What looks
@@ -162,18 +162,18 @@ def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
     Raises:
         DataError: If a value is wrong or no row counts; it says where.
     """
-    users, items = RawIds(), RawIds()
+    users, items = IdCodes(), IdCodes()
     codes = {
         name: _read(table, columns, users, items)
         for name, (table, columns) in tables.items()
     }
-    user_ids, user_row = users.sort(_Refuse([(t, c.user) for t, c in tables.values()]))
-    item_ids, item_row = items.sort(_Refuse([(t, c.item) for t, c in tables.values()]))
+    user_ids, user_row = users.sort(_refusal([(t, c.user) for t, c in tables.values()]))
+    item_ids, item_row = items.sort(_refusal([(t, c.item) for t, c in tables.values()]))
     logs = {name: _renumbered(log, user_row, item_row) for name, log in codes.items()}
     return Logs(logs, user_ids, item_ids)
 
 
-def _read(table: Table, columns: Columns, users: RawIds, items: RawIds) -> Log:
+def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log:
     pairs, times = [], []
     seen_users, seen_items = np.zeros(0, np.int64), np.zeros(0, np.int64)
     num_rows = 0
@@ -224,18 +224,17 @@ def _renumbered(log: Log, user_row: Ids, item_row: Ids) -> Log:
     return Log(pairs, log.time, log.num_rows, users, items)
 
 
-@dataclass(frozen=True)
-class _Refuse:
-    """Makes the error about an id, which names the first place that has it."""
+def _refusal(columns: Sequence[tuple[Table, str]]) -> Refuse:
+    """Return what makes the error about an id: it names the first place that has it."""
 
-    columns: Sequence[tuple[Table, str]]
-
-    def __call__(self, text: str, expected: str) -> DataError:
-        for table, column in self.columns:
+    def refuse(text: str, expected: str) -> DataError:
+        for table, column in columns:
             wrong = table.wrong(column, lambda v: v.strip() == text, expected)
             if wrong is not None:
                 return wrong
-        table, column = self.columns[0]
+        table, column = columns[0]
         return DataError(
             f"{table.path}:1: expected {expected} in every row of {column}"
         )
+
+    return refuse

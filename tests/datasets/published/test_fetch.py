@@ -12,7 +12,7 @@ from importlib import import_module
 import pytest
 
 from pyg_advinfonce.datasets import KuaiRec, load_dataset
-from pyg_advinfonce.datasets.published import FetchWatcher, PublishedFile, Terms, fetch
+from pyg_advinfonce.datasets.published import PublishedFile, Terms, fetch, web
 from pyg_advinfonce.errors import (
     ConfigError,
     DatasetIntegrityError,
@@ -20,6 +20,7 @@ from pyg_advinfonce.errors import (
     DownloadError,
     UnknownNameError,
 )
+from pyg_advinfonce.progress import Progress
 from tests.file_server import broken_chunks, cut, dripping, held, send, unsized
 
 download = import_module(
@@ -30,7 +31,7 @@ FOLDER = "/kuairec2"
 HTML = b"\n<!DOCTYPE html><html><body>Please log in</body></html>"
 
 
-class Notes(FetchWatcher):
+class Notes(Progress):
     """Keeps what it is told."""
 
     def __init__(self):
@@ -39,11 +40,12 @@ class Notes(FetchWatcher):
     def say(self, text):
         self.said.append(text)
 
-    def start(self, file, size):
-        self.files.append((file, size))
+    def start(self, label, total=None, *, unit=""):
+        assert unit == "B"
+        self.files.append((label, total))
 
-    def receive(self, num_bytes):
-        self.received += num_bytes
+    def advance(self, steps=1, note=""):
+        self.received += steps
 
 
 def routes(splits, **others):
@@ -69,7 +71,7 @@ def forget_train(monkeypatch, **known):
 
 def test_a_good_server(splits, serve, tmp_path):
     server, notes = serve(routes(splits)), Notes()
-    folder = fetch("kuairec", tmp_path, mirror=server.url + "/", watcher=notes)
+    folder = fetch("kuairec", tmp_path, mirror=server.url + "/", progress=notes)
     assert folder == tmp_path / "kuairec" / "raw"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == splits
     assert sorted(server.requests) == sorted(routes(splits))
@@ -84,7 +86,7 @@ def test_what_is_there_is_not_fetched_again(splits, serve, tmp_path):
     server, notes = serve(routes(splits)), Notes()
     folder = fetch("kuairec", tmp_path, mirror=server.url)
     server.requests.clear()
-    assert fetch("kuairec", tmp_path, offline=True, watcher=notes) == folder
+    assert fetch("kuairec", tmp_path, offline=True, progress=notes) == folder
     assert "nothing to download" in notes.said[-1]
     (folder / "valid.txt").unlink()
     fetch("kuairec", tmp_path, mirror=server.url)
@@ -189,7 +191,7 @@ def test_no_more_is_read_than_is_known(splits, serve, tmp_path):
     notes = Notes()
     server = serve(routes(splits, train=unsized(splits["train.txt"] * 2**16)))
     with pytest.raises(DatasetIntegrityError, match="got more than 16 bytes"):
-        fetch("kuairec", tmp_path, mirror=server.url, watcher=notes)
+        fetch("kuairec", tmp_path, mirror=server.url, progress=notes)
     assert notes.received == 17
 
 
@@ -247,7 +249,7 @@ def test_a_server_that_does_not_answer_is_left(splits, serve, tmp_path):
 
 def test_a_dripping_server_is_left(splits, serve, tmp_path, monkeypatch):
     forget_train(monkeypatch)
-    monkeypatch.setattr(download, "TIMEOUTS", 2)
+    monkeypatch.setattr(web, "TIMEOUTS", 2)
     stop = threading.Event()
     server = serve(routes(splits, train=dripping(b"0", 0.02, stop)))
     with pytest.raises(DownloadError, match=r"not complete after 1 s"):
@@ -300,18 +302,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from pyg_advinfonce.datasets.published import fetch
-from pyg_advinfonce.datasets.published import FetchWatcher
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.datasets import KuaiRec
 from pyg_advinfonce.datasets.published import PublishedFile
 
-class Loud(FetchWatcher):
+class Loud(Progress):
     def say(self, text):
         print(text, flush=True)
 
 paths = Path(sys.argv[1]).iterdir()
 files = {path.name: PublishedFile.of(path.read_bytes()) for path in paths}
 KuaiRec.published = replace(KuaiRec.published, files=files)
-fetch("kuairec", Path(sys.argv[2]), mirror=sys.argv[3], watcher=Loud())
+fetch("kuairec", Path(sys.argv[2]), mirror=sys.argv[3], progress=Loud())
 """
 
 
@@ -363,9 +365,9 @@ def test_the_next_one_starts_over_after_a_killed_one(splits, serve, start, tmp_p
     release, notes = threading.Event(), Notes()
     server = serve(routes(splits, train=held(splits["train.txt"], release)))
     killed = start(server.url)
-    wait_for(lambda: ".train.txt.part" in names(tmp_path / "data"))
+    wait_for(lambda: f"{FOLDER}/train.txt" in server.requests)
     with ThreadPoolExecutor(1) as pool:
-        words = {"mirror": server.url, "watcher": notes}
+        words = {"mirror": server.url, "progress": notes}
         here = pool.submit(fetch, "kuairec", tmp_path / "data", **words)
         wait_for(lambda: any("waiting" in text for text in notes.said))
         server.routes[f"{FOLDER}/train.txt"] = splits["train.txt"]
@@ -376,22 +378,29 @@ def test_the_next_one_starts_over_after_a_killed_one(splits, serve, start, tmp_p
     assert server.requests.count(f"{FOLDER}/train.txt") == 2
 
 
+def test_what_a_killed_one_has_left_is_removed(splits, serve, make_folder, tmp_path):
+    folder = make_folder("kuairec/raw")
+    (folder / ".train.txt.99999").write_text("0 0")
+    fetch("kuairec", tmp_path, mirror=serve(routes(splits)).url)
+    assert names(tmp_path) == set(splits)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left")])
 def test_trouble_in_the_middle_leaves_nothing(splits, serve, tmp_path, error):
     class Troubled(Notes):
-        def receive(self, num_bytes):
+        def advance(self, steps=1, note=""):
             raise error
 
     server = serve(routes(splits))
     with pytest.raises((KeyboardInterrupt, OSError)):
-        fetch("kuairec", tmp_path, mirror=server.url, watcher=Troubled())
+        fetch("kuairec", tmp_path, mirror=server.url, progress=Troubled())
     assert names(tmp_path) == set()
     fetch("kuairec", tmp_path, mirror=server.url)
 
 
 def test_a_folder_that_cannot_be_written(splits, serve, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(ConfigError, match=r"cannot write .*file.*--data-root"):
         fetch("kuairec", tmp_path / "file", mirror=serve(routes(splits)).url)
 
 

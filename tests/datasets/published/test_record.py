@@ -22,6 +22,7 @@ def digest(text):
 
 class Tiny(InteractionDataset):
     published = Published(
+        name="tiny",
         folder="tiny.new",
         num_users=3,
         num_items=4,

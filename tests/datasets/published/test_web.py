@@ -17,8 +17,7 @@ def trusted(certificate, monkeypatch):
 
 
 def read(url, insecure=None):
-    with WebAccess(insecure, timeout=10).open(url) as response:
-        return response.read()
+    return WebAccess(insecure, timeout=10).read(url, 100, lambda _: None)
 
 
 def test_a_trusted_certificate(serve, trusted):

@@ -6,11 +6,11 @@ import pytest
 
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.datasets.base import SplitPairs
-from pyg_advinfonce.datasets.splits import Recipe, make_split_folder
+from pyg_advinfonce.datasets.splits import SplitSpec, make_split_folder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 
-RECIPE = Recipe({"table": "abc"}, {"seed": 0, "gammas": [2.0]})
+SPEC = SplitSpec({"table": "abc"}, {"seed": 0, "gammas": [2.0]})
 SPLITS = SplitPairs(
     3,
     4,
@@ -26,8 +26,8 @@ SPLITS = SplitPairs(
 )
 
 
-def make(path, recipe=RECIPE, splits=SPLITS, **options):
-    return make_split_folder(path, recipe, lambda: splits, **options)
+def make(path, spec=SPEC, splits=SPLITS, **options):
+    return make_split_folder(path, spec, lambda: splits, **options)
 
 
 def test_a_folder_becomes_the_graph_that_was_written(tmp_path):
@@ -53,33 +53,36 @@ def test_it_says_how_it_was_made(tmp_path):
     assert re.fullmatch("[0-9a-f]{16}", record["fingerprint"])
 
 
-def test_the_same_recipe_finds_it_and_makes_nothing(tmp_path):
+def test_the_same_options_find_it_and_makes_nothing(tmp_path):
     first = make(tmp_path / "out")
-    again = make_split_folder(tmp_path / "out", RECIPE, lambda: 1 / 0)
+    again = make_split_folder(tmp_path / "out", SPEC, lambda: 1 / 0)
     assert (again.is_new, again.record) == (False, first.record)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "said"),
+    ("spec", "said"),
     [
         (
-            Recipe({"table": "abc"}, {"seed": 1, "gammas": [2.0]}),
+            SplitSpec({"table": "abc"}, {"seed": 1, "gammas": [2.0]}),
             "made with seed=0, not with seed=1:",
         ),
         (
-            Recipe({"table": "abc"}, {"seed": 1}),
+            SplitSpec({"table": "abc"}, {"seed": 1}),
             r"made with seed=0, gammas=\[2.0\], not with seed=1, no gammas:",
         ),
-        (Recipe({"table": "abd"}, RECIPE.options), "another source, or of its older"),
+        (
+            SplitSpec({"table": "abd"}, SPEC.options),
+            "another source, or of its older",
+        ),
     ],
 )
-def test_another_recipe_is_an_error_unless_it_may_overwrite(tmp_path, recipe, said):
+def test_other_options_are_an_error_unless_they_may_overwrite(tmp_path, spec, said):
     make(tmp_path / "out")
     with pytest.raises(ConfigError, match=said) as error:
-        make(tmp_path / "out", recipe)
+        make(tmp_path / "out", spec)
     assert "--overwrite" in str(error.value)
-    folder = make(tmp_path / "out", recipe, overwrite=True)
-    assert folder.record["fingerprint"] == recipe.fingerprint != RECIPE.fingerprint
+    folder = make(tmp_path / "out", spec, overwrite=True)
+    assert folder.record["fingerprint"] == spec.fingerprint != SPEC.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -116,7 +119,20 @@ def test_a_place_that_cannot_be_written(tmp_path):
 
 def test_a_failure_leaves_what_was_there(tmp_path):
     make(tmp_path / "out")
-    other = Recipe({}, {})
+    other = SplitSpec({}, {})
     with pytest.raises(ZeroDivisionError):
         make_split_folder(tmp_path / "out", other, lambda: 1 / 0, overwrite=True)
     assert not make(tmp_path / "out").is_new
+
+
+def test_what_another_process_wrote_meanwhile_is_kept(tmp_path):
+    out, other = tmp_path / "out", SplitSpec({}, {})
+
+    def build():
+        make(out, other)
+        return SPLITS
+
+    with pytest.raises(ConfigError, match="out has been written by another process"):
+        make_split_folder(out, SPEC, build)
+    assert not make(out, other).is_new
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -1,4 +1,4 @@
-import builtins
+import sys
 
 import pandas as pd
 import pytest
@@ -66,13 +66,7 @@ def test_what_is_no_parquet_file(tmp_path, write):
 
 
 def test_without_pyarrow_the_extra_is_named(write, monkeypatch):
-    path, real = write(user=[1]), builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    path = write(user=[1])
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtraError, match=r"pyg-advinfonce\[data\]"):
         ParquetTable(path)

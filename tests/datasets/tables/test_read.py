@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyg_advinfonce.datasets.tables.read import RawIds
+from pyg_advinfonce.datasets.tables.read import IdCodes
 from pyg_advinfonce.errors import DataError
 
 
 def rows(*columns):
     """Return the sorted ids and the rows of each column."""
-    ids = RawIds()
+    ids = IdCodes()
     codes = [ids.codes(pd.Series(list(column))) for column in columns]
     in_order, row = ids.sort(lambda text, expected: DataError(f"{expected}: {text!r}"))
     return in_order, [row[code].tolist() for code in codes]
