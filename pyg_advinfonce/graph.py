@@ -10,9 +10,11 @@ library makes itself holds ``edge_index``.
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
@@ -26,6 +28,42 @@ REV_INTERACTS = (ITEM, "rev_interacts", USER)
 
 RawIds = Tensor | Sequence[str]
 EdgeType = tuple[str, str, str]
+
+MAX_ROWS = 2**31
+"""Rows of users and of items lie below this, so that a pair fits into an int64."""
+
+_Rows = TypeVar("_Rows", Tensor, NDArray[np.int64])
+
+
+def pair_keys(user: _Rows, item: _Rows) -> _Rows:
+    """Return one int64 number per pair of rows, which sorts by user, then item.
+
+    Args:
+        user: Rows below :data:`MAX_ROWS`, in a tensor or an array of integers.
+        item: The same, of a shape that broadcasts with the users'.
+    """
+    if isinstance(user, Tensor):
+        return user.long() * MAX_ROWS + item
+    return user.astype(np.int64, copy=False) * MAX_ROWS + item
+
+
+def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:
+    """Return the users and the items of :func:`pair_keys`."""
+    return keys // MAX_ROWS, keys % MAX_ROWS
+
+
+@overload
+def is_among(keys: Tensor, known: Tensor) -> Tensor: ...
+@overload
+def is_among(
+    keys: NDArray[np.int64], known: NDArray[np.int64]
+) -> NDArray[np.bool_]: ...
+def is_among(keys: Any, known: Any) -> Any:
+    """Tell which keys, of any shape, are among ``known`` ones ``[M]``, sorted."""
+    search = torch.searchsorted if isinstance(keys, Tensor) else np.searchsorted
+    if len(known) == 0:
+        return keys != keys
+    return known[search(known, keys).clip(max=len(known) - 1)] == keys
 
 
 def build_graph(
@@ -225,12 +263,15 @@ def check_graph(graph: HeteroData) -> None:
     """Check the contract of this module.
 
     Raises:
-        GraphError: If a node type or direction is missing, the two directions hold
-            different edges, or an index is out of range.
+        GraphError: If a node type or direction is missing, there are too many nodes,
+            the two directions hold different edges, or an index is out of range.
     """
     for node_type in (USER, ITEM):
-        if graph[node_type].num_nodes is None:
+        number = graph[node_type].num_nodes
+        if number is None:
             raise GraphError(f"the graph needs num_nodes of node type '{node_type}'")
+        if number > MAX_ROWS:
+            raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
     for name in ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
     _check_reverse(graph)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import torch_geometric.transforms as T  # noqa: N812
@@ -9,13 +10,17 @@ from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import (
     INTERACTS,
     ITEM,
+    MAX_ROWS,
     REV_INTERACTS,
     USER,
     build_graph,
     check_graph,
     degree_rank,
+    is_among,
     message_graph,
     num_nodes,
+    pair_keys,
+    pairs_of,
     split_edges,
     split_names,
     split_type,
@@ -27,6 +32,42 @@ from tests.cases import NUM_ITEMS, NUM_USERS, TEST, TRAIN, VALID, pairs
 def small(**options):
     options = {"num_users": 2, "num_items": 3, **options}
     return build_graph(pairs((0, 0), (0, 2), (1, 1)), **options)
+
+
+NUMBERS = {
+    "int32": lambda rows: torch.tensor(rows, dtype=torch.int32),
+    "int64": torch.tensor,
+    "array": lambda rows: np.array(rows, dtype=np.int64),
+    "int32 array": lambda rows: np.array(rows, dtype=np.int32),
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
+def test_a_pair_is_one_number_that_sorts_by_user_and_then_by_item(numbers):
+    top = MAX_ROWS - 1
+    users, items = [0, 0, 1, top, top], [0, top, 0, 0, top]
+    keys = pair_keys(numbers(users), numbers(items))
+    assert keys.tolist() == sorted(
+        {MAX_ROWS * u + i for u, i in zip(users, items, strict=True)}
+    )
+    assert [rows.tolist() for rows in pairs_of(keys)] == [users, items]
+
+
+@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
+def test_which_pairs_are_among_others(numbers):
+    known = pair_keys(numbers([0, 2, 2]), numbers([5, 0, 7]))
+    asked = pair_keys(numbers([[0], [2], [3]]), numbers([[5, 7], [7, 8], [5, 7]]))
+    found = [[True, False], [True, False], [False, False]]
+    assert is_among(asked, known).tolist() == found
+    assert is_among(asked, known[:0]).tolist() == [[False] * 2] * 3
+    assert is_among(asked[:0], known).tolist() == []
+
+
+@pytest.mark.parametrize("size", ["num_users", "num_items"])
+def test_more_nodes_than_a_pair_of_numbers_can_tell_apart_are_refused(size):
+    small(**{size: MAX_ROWS})
+    with pytest.raises(GraphError, match=r"at most 2\*\*31 (user|item)s \(got 2147"):
+        small(**{size: MAX_ROWS + 1})
 
 
 def test_both_directions_hold_the_train_edges(graph):
