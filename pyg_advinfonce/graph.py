@@ -8,14 +8,15 @@ Train edges may be stored in any of PyG's forms (:func:`relation_edges`); what t
 library makes itself holds ``edge_index``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric import EdgeIndex
 from torch_geometric.data import HeteroData
 from torch_geometric.utils import coalesce, to_edge_index
@@ -160,6 +161,51 @@ def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
         return [edges.adj_t]
     storage = edges.adj_t.storage
     return [part for part in (storage.value(), storage.col()) if part is not None]
+
+
+_Made = TypeVar("_Made")
+
+
+class TensorCache(Generic[_Made]):
+    """Keeps what was made of tensors, while these are the same and unchanged.
+
+    A value is made again if one of the tensors is another object, as after a move to
+    another device, or was changed in place, as autograd's version counter tells: it
+    does not see what is done by ``.data`` or in inference mode. A value is forgotten
+    with the first of its tensors, which it must not hold. Copies of a cache, those of
+    the module that owns it included, begin empty.
+    """
+
+    def __init__(self) -> None:
+        self._kept = WeakTensorKeyDictionary()
+
+    def __reduce__(self) -> tuple[type["TensorCache[_Made]"], tuple[()]]:
+        return type(self), ()
+
+    def __call__(
+        self, tensors: Sequence[Tensor], make: Callable[[], _Made], *key: Hashable
+    ) -> _Made:
+        """Return the value of some tensors, at least one.
+
+        Args:
+            tensors: What the value is made of.
+            make: Makes it.
+            *key: What else it depends on.
+        """
+        first, *others = tensors
+        # Values of one tensor by key: two relations may share a tensor of weights.
+        kept = self._kept.setdefault(first, {})
+        if key not in kept or kept[key][0] != _state(tensors):
+            value = make()
+            # The state of afterwards, as PyG marks the torch.sparse_coo that it reads;
+            # and the other tensors, so that no new ones take their ids.
+            kept[key] = _state(tensors), others, value
+        found: _Made = kept[key][-1]
+        return found
+
+
+def _state(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
+    return [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
 
 
 def with_edge_index(graph: HeteroData) -> HeteroData:

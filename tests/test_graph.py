@@ -1,3 +1,7 @@
+import copy
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +17,7 @@ from pyg_advinfonce.graph import (
     MAX_ROWS,
     REV_INTERACTS,
     USER,
+    TensorCache,
     build_graph,
     check_graph,
     degree_rank,
@@ -309,3 +314,63 @@ def test_degrees_of_the_train_edges(graph):
 )
 def test_dense_rank_of_degrees(count, rank):
     assert degree_rank(torch.tensor(count)).tolist() == rank
+
+
+class Made:
+    """A value that can be told from others and referred to weakly."""
+
+
+def test_a_value_is_made_once_of_the_same_tensors():
+    cache, x, y = TensorCache(), torch.zeros(2), torch.zeros(2)
+    value = cache([x, y], Made)
+    assert cache([x, y], Made) is value
+    assert cache([x, y.clone()], Made) is not value
+    assert cache([x.clone(), y], Made) is not value
+
+
+def test_values_of_the_same_tensors_are_told_apart_by_key():
+    cache, x = TensorCache(), torch.zeros(2)
+    one, two = cache([x], Made, 1), cache([x], Made, 2)
+    assert one is not two
+    assert (cache([x], Made, 1), cache([x], Made, 2)) == (one, two)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_value_is_made_again_of_a_tensor_that_was_changed_in_place(changed):
+    cache, tensors = TensorCache(), [torch.zeros(2), torch.zeros(2)]
+    value = cache(tensors, Made)
+    tensors[changed][0] = 1
+    again = cache(tensors, Made)
+    assert again is not value
+    assert cache(tensors, Made) is again
+
+
+def test_making_a_value_may_mark_the_tensors():
+    cache, x = TensorCache(), torch.zeros(2)
+    value = cache([x], lambda: (x.zero_(), Made())[1])
+    assert cache([x], Made) is value
+
+
+def test_tensors_of_inference_mode_have_values_too():
+    with torch.inference_mode():
+        x = torch.zeros(2)
+    cache = TensorCache()
+    assert cache([x], Made) is cache([x], Made)
+
+
+def test_a_value_goes_with_its_first_tensor():
+    cache, x, y = TensorCache(), torch.zeros(2), torch.zeros(2)
+    of_x, of_y = (weakref.ref(cache([z, torch.ones(2)], Made)) for z in (x, y))
+    del x
+    gc.collect()
+    assert of_x() is None
+    assert of_y() is not None
+    cache([y, torch.zeros(2)], Made)  # replaces what was made of y and the ones
+    assert of_y() is None
+
+
+def test_a_copy_of_a_cache_is_empty():
+    cache, x = TensorCache(), torch.zeros(2)
+    cache([x], lambda: "old")
+    assert copy.deepcopy(cache)([x], lambda: "new") == "new"
+    assert cache([x], lambda: "new") == "old"
