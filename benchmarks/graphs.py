@@ -3,7 +3,7 @@
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.graph import build_graph, pair_keys, pairs_of
 from pyg_advinfonce.transforms import BipartiteNorm
 
 SIZES = {  # users, items, train pairs
@@ -23,9 +23,9 @@ def random_graph(size: str, device: torch.device) -> HeteroData:
     while keys.numel() < num_pairs:
         user = torch.randint(num_users, (num_pairs,), generator=generator)
         item = torch.multinomial(weight, num_pairs, True, generator=generator)
-        keys = torch.unique(torch.cat([keys, user * num_items + item]))
+        keys = torch.unique(torch.cat([keys, pair_keys(user, item)]))
     keys = keys[torch.randperm(keys.numel(), generator=generator)[:num_pairs]]
-    pairs = torch.stack([keys // num_items, keys % num_items])
+    pairs = torch.stack(pairs_of(keys))
     graph = build_graph(pairs, num_users=num_users, num_items=num_items)
     normalised: HeteroData = BipartiteNorm()(graph).to(device)
     return normalised

@@ -3,12 +3,11 @@
 import math
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
-from torch_geometric.utils import coalesce
 
 from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.graph import is_among, pair_keys
 
 LEAST_LOG_Q = math.log(1e-20)
 """The least of ``neg_log_q``; float32 holds the importance that it stands for."""
@@ -158,12 +157,9 @@ class EdgeBatch:
             raise ValueError(f"pairs must be [2, E] (got {tuple(pairs.shape)})")
         if pairs.size(1) == 0 or self.dst_neg_index.numel() == 0:
             return self
-        width = max(int(pairs[1].max()), int(self.neg_id.max())) + 1
-        user, item = coalesce(pairs.to(self.src_index.device).long())
-        known = user * width + item  # [E], sorted
-        asked = self.user_id.unsqueeze(-1) * width + self.neg_id  # [B, K]
-        place = torch.searchsorted(known, asked).clamp(max=known.numel() - 1)
-        keep = known[place] != asked
+        known = pair_keys(*pairs.to(self.src_index.device)).sort().values  # [E]
+        asked = pair_keys(self.user_id.unsqueeze(-1), self.neg_id)  # [B, K]
+        keep = ~is_among(asked, known)
         return replace(
             self, neg_mask=keep if self.neg_mask is None else keep & self.neg_mask
         )

@@ -1,3 +1,8 @@
+import copy
+import gc
+import weakref
+
+import numpy as np
 import pytest
 import torch
 import torch_geometric.transforms as T  # noqa: N812
@@ -9,13 +14,18 @@ from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import (
     INTERACTS,
     ITEM,
+    MAX_ROWS,
     REV_INTERACTS,
     USER,
+    TensorCache,
     build_graph,
     check_graph,
     degree_rank,
+    is_among,
     message_graph,
     num_nodes,
+    pair_keys,
+    pairs_of,
     split_edges,
     split_names,
     split_type,
@@ -27,6 +37,42 @@ from tests.cases import NUM_ITEMS, NUM_USERS, TEST, TRAIN, VALID, pairs
 def small(**options):
     options = {"num_users": 2, "num_items": 3, **options}
     return build_graph(pairs((0, 0), (0, 2), (1, 1)), **options)
+
+
+NUMBERS = {
+    "int32": lambda rows: torch.tensor(rows, dtype=torch.int32),
+    "int64": torch.tensor,
+    "array": lambda rows: np.array(rows, dtype=np.int64),
+    "int32 array": lambda rows: np.array(rows, dtype=np.int32),
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
+def test_a_pair_is_one_number_that_sorts_by_user_and_then_by_item(numbers):
+    top = MAX_ROWS - 1
+    users, items = [0, 0, 1, top, top], [0, top, 0, 0, top]
+    keys = pair_keys(numbers(users), numbers(items))
+    assert keys.tolist() == sorted(
+        {MAX_ROWS * u + i for u, i in zip(users, items, strict=True)}
+    )
+    assert [rows.tolist() for rows in pairs_of(keys)] == [users, items]
+
+
+@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
+def test_which_pairs_are_among_others(numbers):
+    known = pair_keys(numbers([0, 2, 2]), numbers([5, 0, 7]))
+    asked = pair_keys(numbers([[0], [2], [3]]), numbers([[5, 7], [7, 8], [5, 7]]))
+    found = [[True, False], [True, False], [False, False]]
+    assert is_among(asked, known).tolist() == found
+    assert is_among(asked, known[:0]).tolist() == [[False] * 2] * 3
+    assert is_among(asked[:0], known).tolist() == []
+
+
+@pytest.mark.parametrize("size", ["num_users", "num_items"])
+def test_more_nodes_than_a_pair_of_numbers_can_tell_apart_are_refused(size):
+    small(**{size: MAX_ROWS})
+    with pytest.raises(GraphError, match=r"at most 2\*\*31 (user|item)s \(got 2147"):
+        small(**{size: MAX_ROWS + 1})
 
 
 def test_both_directions_hold_the_train_edges(graph):
@@ -268,3 +314,63 @@ def test_degrees_of_the_train_edges(graph):
 )
 def test_dense_rank_of_degrees(count, rank):
     assert degree_rank(torch.tensor(count)).tolist() == rank
+
+
+class Made:
+    """A value that can be told from others and referred to weakly."""
+
+
+def test_a_value_is_made_once_of_the_same_tensors():
+    cache, x, y = TensorCache(), torch.zeros(2), torch.zeros(2)
+    value = cache([x, y], Made)
+    assert cache([x, y], Made) is value
+    assert cache([x, y.clone()], Made) is not value
+    assert cache([x.clone(), y], Made) is not value
+
+
+def test_values_of_the_same_tensors_are_told_apart_by_key():
+    cache, x = TensorCache(), torch.zeros(2)
+    one, two = cache([x], Made, 1), cache([x], Made, 2)
+    assert one is not two
+    assert (cache([x], Made, 1), cache([x], Made, 2)) == (one, two)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_value_is_made_again_of_a_tensor_that_was_changed_in_place(changed):
+    cache, tensors = TensorCache(), [torch.zeros(2), torch.zeros(2)]
+    value = cache(tensors, Made)
+    tensors[changed][0] = 1
+    again = cache(tensors, Made)
+    assert again is not value
+    assert cache(tensors, Made) is again
+
+
+def test_making_a_value_may_mark_the_tensors():
+    cache, x = TensorCache(), torch.zeros(2)
+    value = cache([x], lambda: (x.zero_(), Made())[1])
+    assert cache([x], Made) is value
+
+
+def test_tensors_of_inference_mode_have_values_too():
+    with torch.inference_mode():
+        x = torch.zeros(2)
+    cache = TensorCache()
+    assert cache([x], Made) is cache([x], Made)
+
+
+def test_a_value_goes_with_its_first_tensor():
+    cache, x, y = TensorCache(), torch.zeros(2), torch.zeros(2)
+    of_x, of_y = (weakref.ref(cache([z, torch.ones(2)], Made)) for z in (x, y))
+    del x
+    gc.collect()
+    assert of_x() is None
+    assert of_y() is not None
+    cache([y, torch.zeros(2)], Made)  # replaces what was made of y and the ones
+    assert of_y() is None
+
+
+def test_a_copy_of_a_cache_is_empty():
+    cache, x = TensorCache(), torch.zeros(2)
+    cache([x], lambda: "old")
+    assert copy.deepcopy(cache)([x], lambda: "new") == "new"
+    assert cache([x], lambda: "new") == "old"

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "ops": set(),
     "functional": {"ops"},
     "graph": {"errors"},
-    "batch": {"errors"},
+    "batch": {"errors", "graph"},
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "functional", "graph", "ops", "transforms"},
     "objective": {"errors", "batch", "encoders"},

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import degree
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.propagation import BipartiteConv
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.graph import INTERACTS, stored_tensors
+from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.ops import Adjacency, edge_attention
 from pyg_advinfonce.transforms import JointGraph
 
@@ -94,8 +93,8 @@ class AutoCF(Encoder):
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(num_layers))
         self.transformer = GraphTransformer(dim, num_heads)
-        self._joint = WeakTensorKeyDictionary()
-        self._adjacency = WeakTensorKeyDictionary()
+        self._joint: TensorCache[Data] = TensorCache()
+        self._adjacency: TensorCache[Adjacency] = TensorCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -125,10 +124,9 @@ class AutoCF(Encoder):
 
     def _views(self, graph: HeteroData | Sequence[Data]) -> tuple[Data, Data]:
         if isinstance(graph, HeteroData):
-            edges = stored_tensors(graph, INTERACTS)[-1]
-            if edges not in self._joint:
-                self._joint[edges] = JointGraph()(graph)
-            return self._joint[edges], self._joint[edges]
+            edges = stored_tensors(graph, INTERACTS)
+            joint = self._joint(edges, lambda: JointGraph()(graph), num_nodes(graph))
+            return joint, joint
         masked, rebuilt = graph
         return masked, rebuilt
 
@@ -140,18 +138,16 @@ class AutoCF(Encoder):
                 f"AutoCF needs the whole graph of {size} users and items "
                 f"(got {view.num_nodes})"
             )
-        if view.edge_index not in self._adjacency:
-            self._adjacency[view.edge_index] = Adjacency.from_edge_index(
-                view.edge_index, self._weights(view.edge_index, size), size, size
-            )
-        found: Adjacency = self._adjacency[view.edge_index]
-        return found
-
-    def _weights(self, edge_index: Tensor, size: int) -> Tensor:
-        src, dst = edge_index
-        scale = degree(dst, size, dtype=self.user.dtype).rsqrt()  # [U + I]
-        return scale[src] * scale[dst]
+        edges, dtype = view.edge_index, self.user.dtype
+        return self._adjacency([edges], lambda: _normalised(edges, size, dtype), dtype)
 
     def _halves(self, table: Tensor) -> tuple[Tensor, Tensor]:
         user, item = table.split([self.user.size(0), self.item.size(0)])
         return user, item
+
+
+def _normalised(edge_index: Tensor, size: int, dtype: torch.dtype) -> Adjacency:
+    src, dst = edge_index
+    scale = degree(dst, size, dtype=dtype).rsqrt()  # [U + I]
+    weight = scale[src] * scale[dst]
+    return Adjacency.from_edge_index(edge_index, weight, size, size)

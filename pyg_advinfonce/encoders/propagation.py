@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import overload
 
 from torch import Tensor, nn
-from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LGConv
 
@@ -15,6 +14,7 @@ from pyg_advinfonce.graph import (
     REV_INTERACTS,
     USER,
     EdgeType,
+    TensorCache,
     relation_edges,
     stored_tensors,
 )
@@ -129,7 +129,7 @@ class RelationCache:
     """Both directions of a graph's messages, sorted once for what they lie in."""
 
     def __init__(self) -> None:
-        self._kept = WeakTensorKeyDictionary()
+        self._cache: TensorCache[Adjacency] = TensorCache()
 
     def __call__(self, graph: HeteroData, tables: Tables) -> Relations:
         """Return the messages to users and those to items.
@@ -144,14 +144,12 @@ class RelationCache:
     def _adjacency_of(
         self, graph: HeteroData, edge_type: EdgeType, sizes: tuple[int, ...]
     ) -> Adjacency:
-        first, *others = stored_tensors(graph, edge_type)
-        # By edge type too: both directions may share one tensor of weights.
-        kept = self._kept.setdefault(first, {})
-        seen, found = kept.get(edge_type, ((), None))
-        if found is None or any(a is not b for a, b in zip(seen, others, strict=True)):
-            found = _adjacency(graph, edge_type, sizes)
-            kept[edge_type] = (others, found)
-        return found
+        return self._cache(
+            stored_tensors(graph, edge_type),
+            lambda: _adjacency(graph, edge_type, sizes),
+            edge_type,
+            sizes,
+        )
 
 
 def _adjacency(

@@ -155,8 +155,8 @@ class Evaluator:
         if len(ranking.user) == 0:
             raise GraphError(f"split '{split}' has no positive that may be listed")
         item = ranking.rank(z_user, z_item, self.cutoffs[-1])  # [N, k]
-        # PyG takes -1 for the last item of the row above; num_items is no one's label.
-        item = item.masked_fill(item < 0, ranking.num_items)
+        # PyG takes -1 for the last item of the row above; this is no one's label.
+        item = item.masked_fill(item < 0, len(z_item))
         data = LinkPredMetricData(item, ranking.label_index)
         return UserMetrics(split, ranking.user, metrics_at(self.cutoffs, data))
 

@@ -10,7 +10,15 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import NonFiniteLossError, is_out_of_memory
 from pyg_advinfonce.evaluation.top_items import Ties, favour, top_items
-from pyg_advinfonce.graph import candidate_mask, num_nodes, split_edges, split_names
+from pyg_advinfonce.graph import (
+    candidate_mask,
+    is_among,
+    num_nodes,
+    pair_keys,
+    pairs_of,
+    split_edges,
+    split_names,
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Chunk:
 class CandidateRanking:
     """Ranks the items that may be listed for any user, in bounded memory.
 
-    Pairs are sorted, distinct numbers ``user * I + item``.
+    Pairs are sorted, distinct :func:`~pyg_advinfonce.graph.pair_keys`.
 
     Args:
         is_candidate: ``[I]`` bool, the items that may be listed.
@@ -82,10 +90,10 @@ class CandidateRanking:
         ties: Ties = "lower-id",
         chunk_size: int | None = None,
     ) -> None:
-        self.num_users, self.num_items = num_users, len(is_candidate)
+        self.num_users = num_users
         self._candidates = is_candidate.nonzero().view(-1)  # [C]
         self.chunk_size = chunk_size or _default_chunk_size(len(self._candidates))
-        self._masked = self._places(hidden[is_candidate[hidden % self.num_items]])
+        self._masked = self._places(hidden[is_candidate[pairs_of(hidden)[1]]])
         self._favoured = self._places(hidden[:0] if favoured is None else favoured)
         self._ties = ties
 
@@ -118,9 +126,10 @@ class CandidateRanking:
             yield value, item.masked_fill(column < 0, -1)
 
     def _places(self, keys: Tensor) -> PairPlaces:
+        user, item = pairs_of(keys)
         bounds = torch.arange(self.num_users + 1, device=keys.device)
-        start = torch.searchsorted(keys, bounds * self.num_items)  # [U + 1]
-        column = torch.searchsorted(self._candidates, keys % self.num_items)
+        start = torch.searchsorted(user, bounds)  # [U + 1]
+        column = torch.searchsorted(self._candidates, item)
         return PairPlaces(start, column, len(self._candidates))
 
 
@@ -160,18 +169,17 @@ class SplitRanking:
         device: torch.device,
     ) -> None:
         self.split = split
-        num_users, self.num_items = num_nodes(graph)
         is_candidate = candidate_mask(graph).to(device)  # [I]
-        given = pair_keys(graph, [split], device)
-        hidden = pair_keys(graph, _hidden_splits(graph, split), device)
-        labels = given[~torch.isin(given, hidden)] if strict else given
-        labels = labels[is_candidate[labels % self.num_items]]
+        given = _distinct_pairs(graph, [split], device)
+        hidden = _distinct_pairs(graph, _hidden_splits(graph, split), device)
+        labels = given[~is_among(given, hidden)] if strict else given
+        labels = labels[is_candidate[pairs_of(labels)[1]]]
         self._set_labels(given, labels)
-        hidden = hidden[~torch.isin(hidden, labels)]
+        hidden = hidden[~is_among(hidden, labels)]
         self._ranking = CandidateRanking(
             is_candidate,
             hidden,
-            num_users,
+            num_nodes(graph)[0],
             favoured=labels,
             ties=ties,
             chunk_size=chunk_size,
@@ -179,9 +187,10 @@ class SplitRanking:
         self._own_chunks = list(self._ranking.chunks(self.user))
 
     def _set_labels(self, given: Tensor, labels: Tensor) -> None:
-        self.user, row = torch.unique(labels // self.num_items, return_inverse=True)
-        self.label_index = torch.stack([row, labels % self.num_items])  # [2, P]
-        num_given = len(torch.unique(given // self.num_items))
+        user, item = pairs_of(labels)
+        self.user, row = torch.unique(user, return_inverse=True)
+        self.label_index = torch.stack([row, item])  # [2, P]
+        num_given = len(torch.unique(pairs_of(given)[0]))
         self.counts = {
             "users": len(self.user),
             "positives": len(labels),
@@ -246,12 +255,11 @@ def _hidden_splits(graph: HeteroData, split: str) -> list[str]:
     return ["train"] if split == "valid" else ["train", *others]
 
 
-def pair_keys(graph: HeteroData, splits: Sequence[str], device: torch.device) -> Tensor:
-    """Return the splits' pairs as sorted, distinct numbers ``user * I + item``."""
-    num_items = num_nodes(graph)[1]
+def _distinct_pairs(
+    graph: HeteroData, splits: Sequence[str], device: torch.device
+) -> Tensor:
+    """Return the splits' pairs as sorted, distinct keys."""
     keys = [torch.empty(0, dtype=torch.long, device=device)]
-    for name in splits:
-        user, item = split_edges(graph, name).to(device, torch.long)
-        keys.append(user * num_items + item)
+    keys += [pair_keys(*split_edges(graph, name).to(device)) for name in splits]
     unique: Tensor = torch.unique(torch.cat(keys))
     return unique

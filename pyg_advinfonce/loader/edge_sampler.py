@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.graph import num_nodes, pair_keys, split_edges
 
 
 class EdgeSampler:
@@ -87,7 +87,7 @@ class EdgeSampler:
     def _index_positives(self, edges: Tensor, num_users: int, num_items: int) -> None:
         """Keep the pairs by user, and the ranks of each user's first unseen items."""
         device = edges.device
-        order = (edges[0] * num_items + edges[1]).argsort()
+        order = pair_keys(*edges).argsort()
         user, item = edges[:, order]  # [E], sorted by user, then by item
         degree = torch.bincount(user, minlength=num_users)  # [U]
         excludes = self.num_negatives > 0 and self.exclude_positives

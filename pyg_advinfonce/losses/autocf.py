@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
-from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.data import Data, HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import Embeddings
 from pyg_advinfonce.functional import at_least_float32, unit_rows
-from pyg_advinfonce.graph import INTERACTS, stored_tensors
+from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.objective import RankingTerm, Step
 from pyg_advinfonce.ops import Adjacency, log_partition, propagate
 from pyg_advinfonce.transforms import JointGraph, RandomLinks, SubgraphMask
@@ -104,7 +103,7 @@ class AutoCFLoss(RankingTerm):
         self.fix_steps, self.keep_rate = fix_steps, keep_rate
         self.ssl_weight = ssl_weight
         self.views: tuple[Data, Data] | None = None
-        self._wholes = WeakTensorKeyDictionary()
+        self._wholes: TensorCache[tuple[Data, Adjacency]] = TensorCache()
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         self.views = None
@@ -149,15 +148,14 @@ class AutoCFLoss(RankingTerm):
 
     def _whole(self, graph: HeteroData) -> tuple[Data, Adjacency]:
         """Return users and items as one graph, and its adjacency of ones."""
-        edges = stored_tensors(graph, INTERACTS)[-1]
-        if edges not in self._wholes:
-            joint = JointGraph()(graph)
-            ones = torch.ones(joint.num_edges, device=edges.device)
-            size = joint.num_nodes
-            messages = Adjacency.from_edge_index(joint.edge_index, ones, size, size)
-            self._wholes[edges] = joint, messages
-        found: tuple[Data, Adjacency] = self._wholes[edges]
-        return found
+        edges = stored_tensors(graph, INTERACTS)
+        return self._wholes(edges, lambda: _joined(graph), num_nodes(graph))
+
+
+def _joined(graph: HeteroData) -> tuple[Data, Adjacency]:
+    joint, size = JointGraph()(graph), sum(num_nodes(graph))
+    ones = torch.ones(joint.num_edges, device=joint.edge_index.device)
+    return joint, Adjacency.from_edge_index(joint.edge_index, ones, size, size)
 
 
 def _gumbel(x: Tensor) -> Tensor:

@@ -14,7 +14,14 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
 from pyg_advinfonce.evaluation import CandidateRanking
-from pyg_advinfonce.graph import ITEM, USER, candidate_mask, num_nodes, split_edges
+from pyg_advinfonce.graph import (
+    ITEM,
+    USER,
+    candidate_mask,
+    num_nodes,
+    pair_keys,
+    split_edges,
+)
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.serving.new_users import fold_in
 
@@ -155,11 +162,10 @@ class Recommender:
         return pd.concat(tables, ignore_index=True)
 
     def _rank_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
-        user, item = seen.long() if self.exclude_seen else seen.new_empty(2, 0).long()
-        is_candidate = candidate_mask(self.graph)
+        user, item = seen if self.exclude_seen else seen.new_empty(2, 0)
         return CandidateRanking(
-            is_candidate,
-            torch.unique(user * len(is_candidate) + item),
+            candidate_mask(self.graph),
+            torch.unique(pair_keys(user, item)),
             num_users,
             chunk_size=self.chunk_size,
         )

@@ -1,5 +1,7 @@
 """Every form of edges that PyG knows gives the same embeddings and gradients."""
 
+import copy
+
 import pytest
 import torch
 from torch_geometric.transforms import ToSparseTensor
@@ -104,6 +106,24 @@ def test_other_weights_in_the_same_form_are_seen(form):
         edges.edge_weight = 2 * edges.edge_weight
     doubled = encoder(stored_as(form, graph))
     assert not torch.allclose(z.user, doubled.user)
+
+
+def test_weights_that_are_changed_in_place_are_seen():
+    graph, encoder = toy_graph(), ENCODERS["lightgcn"]()
+    encoder(graph)
+    for edges in (graph[INTERACTS], graph[REV_INTERACTS]):
+        edges.edge_weight.mul_(2)
+    fresh = copy.deepcopy(encoder)  # remembers no graph
+    torch.testing.assert_close(encoder(graph).user, fresh(graph).user)
+
+
+def test_tables_of_another_size_on_the_same_edges():
+    graph, encoder = toy_graph(), ENCODERS["lightgcn"]()
+    expected = encoder(graph)
+    more = torch.cat([encoder.user, encoder.user[:2]])
+    z = encoder.propagate(more, encoder.item, graph)
+    torch.testing.assert_close(z.item, expected.item)
+    assert len(z.user) == len(more)
 
 
 def test_weights_of_one_are_weights_where_no_node_has_two_edges():

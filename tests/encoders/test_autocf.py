@@ -1,4 +1,6 @@
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -100,12 +102,21 @@ def test_an_adjacency_is_made_once_a_graph(graph, monkeypatch):
     assert len(made) == 3
 
 
-def test_a_graph_that_is_gone_is_forgotten(graph):
+def test_a_graph_that_is_gone_is_forgotten(graph, monkeypatch):
+    made, build = [], Adjacency.from_edge_index
+
+    def watched(*args):
+        adjacency = build(*args)
+        made.append(weakref.ref(adjacency))
+        return adjacency
+
+    monkeypatch.setattr(Adjacency, "from_edge_index", watched)
     encoder = autocf()
     encoder(graph)
     for seed in range(3):
         encoder((some_graph(seed), some_graph(seed)))
-    assert len(encoder._adjacency) == 1
+    gc.collect()
+    assert [ref() is not None for ref in made] == [True] + [False] * 6
 
 
 def test_a_copy_encodes_alike(graph):

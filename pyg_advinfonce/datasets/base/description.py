@@ -6,8 +6,15 @@ from typing import TypedDict
 import numpy as np
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base.split_files import Ids, pair_keys
-from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
+from pyg_advinfonce.datasets.base.split_files import Ids
+from pyg_advinfonce.graph import (
+    ITEM,
+    is_among,
+    num_nodes,
+    pair_keys,
+    split_edges,
+    split_names,
+)
 
 
 class Summary(TypedDict):
@@ -74,23 +81,13 @@ def summarize(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
 
 def _overlaps(graph: HeteroData) -> dict[str, int]:
     """Count the pairs that train, or valid, shares with what is held out from it."""
-    keys = {n: _keys(graph, n) for n in ["train", *split_names(graph)]}
+    keys: dict[str, Ids] = {
+        name: pair_keys(*split_edges(graph, name).numpy())
+        for name in ["train", *split_names(graph)]
+    }
     return {
-        f"{seen}/{held_out}": _count_shared(keys[seen], keys[held_out])
+        f"{seen}/{held_out}": int(is_among(keys[held_out], keys[seen]).sum())
         for seen in ("train", "valid")
         for held_out in keys
         if seen in keys and held_out not in ("train", seen)
     }
-
-
-def _keys(graph: HeteroData, name: str) -> Ids:
-    pairs: Ids = split_edges(graph, name).numpy()
-    return pair_keys(pairs)
-
-
-def _count_shared(many: Ids, few: Ids) -> int:
-    """Count the numbers of one sorted array that are in another."""
-    if not many.size:
-        return 0
-    place = np.searchsorted(many, few).clip(max=len(many) - 1)
-    return int((many[place] == few).sum())

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base import Ids, Processed, ProcessedDataset, pair_keys
+from pyg_advinfonce.datasets.base import Ids, Processed, ProcessedDataset
 from pyg_advinfonce.datasets.simulated.exposure import draw_clicks, uniform_exposure
 from pyg_advinfonce.datasets.simulated.truth import SIZES, Preference, Size
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.graph import build_graph, is_among, pair_keys
 from pyg_advinfonce.registry import unknown
 
 
@@ -111,7 +111,7 @@ def _assemble(
     num_users, num_items = shape.panel or (shape.num_users, shape.num_items)
     users = np.sort(rng.permutation(shape.num_users)[:num_users])
     items = np.sort(rng.permutation(shape.num_items)[:num_items])
-    seen = np.sort(pair_keys(np.concatenate(clicks, axis=1)))
+    seen = np.sort(pair_keys(*np.concatenate(clicks, axis=1)))
     num_drawn = shape.num_test + (shape.num_valid if shape.panel else 0)
     shown, test = uniform_exposure(
         users,
@@ -139,7 +139,5 @@ def _likes_unseen(
 ) -> NDArray[np.bool_]:
     """Judge pairs: liked, and not among the sorted keys of the log."""
     liked = truth.likes(user_id, item_id)
-    keys = pair_keys(np.stack([user_id[liked], item_id[liked]]))
-    place = np.searchsorted(seen, keys).clip(max=len(seen) - 1)
-    liked[liked] = seen[place] != keys
+    liked[liked] = ~is_among(pair_keys(user_id[liked], item_id[liked]), seen)
     return liked

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import Ids, distinct_pairs, pair_keys
+from pyg_advinfonce.datasets.base import Ids, distinct_pairs
 from pyg_advinfonce.datasets.simulated.truth import Preference, Size
+from pyg_advinfonce.graph import pair_keys
 
 Judge = Callable[[Ids, Ids], NDArray[np.bool_]]
 
@@ -122,7 +123,7 @@ def _draw_pairs(users: Ids, items: Ids, size: int, rng: np.random.Generator) -> 
 
 def _in_order_once(pairs: Ids) -> Ids:
     """Drop repeated pairs, keep the order of their first appearance."""
-    _, first = np.unique(pair_keys(pairs), return_index=True)
+    _, first = np.unique(pair_keys(*pairs), return_index=True)
     first.sort()
     return pairs[:, first]
 

@@ -12,13 +12,13 @@ from pyg_advinfonce.datasets.base import (
     Ids,
     SplitPairs,
     distinct_pairs,
-    pair_keys,
     take_ids,
 )
 from pyg_advinfonce.datasets.splits.options import SplitOptions
 from pyg_advinfonce.datasets.splits.popularity_shift import popularity_shift
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
+from pyg_advinfonce.graph import pair_keys
 from pyg_advinfonce.registry import unknown
 
 
@@ -143,7 +143,7 @@ class Interactions:
         if log.time is None:
             pairs = distinct_pairs(log.pairs)
             return cls(pairs, log.pairs.shape[1] - pairs.shape[1])
-        keys = pair_keys(log.pairs)
+        keys = pair_keys(*log.pairs)
         order = np.lexsort((log.time, keys))
         first = order[np.diff(keys[order], prepend=-1) != 0]
         return cls(log.pairs[:, first], len(keys) - len(first), log.time[first])
@@ -266,10 +266,10 @@ def resolve_overlaps(splits: Mapping[str, Ids], how: str) -> dict[str, Ids]:
 
 
 def _fresh(pairs: Ids, earlier: list[Ids]) -> np.ndarray:
-    keys = pair_keys(pairs)
+    keys = pair_keys(*pairs)
     if not earlier:
         return np.ones(len(keys), dtype=np.bool_)
-    return ~np.isin(keys, np.concatenate([pair_keys(part) for part in earlier]))
+    return ~np.isin(keys, np.concatenate([pair_keys(*part) for part in earlier]))
 
 
 def split_off_valid(train: Ids, fraction: float, seed: int) -> tuple[Ids, Ids]:

@@ -15,12 +15,12 @@ from pyg_advinfonce.datasets.base import (
 )
 from pyg_advinfonce.datasets.base import split_files as pair_text
 from pyg_advinfonce.datasets.base.split_files import (
-    MAX_ROWS,
     parse_ids,
     parse_pairs,
     parse_raw_ids,
 )
 from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.graph import MAX_ROWS
 
 
 def parse(folder, **known):

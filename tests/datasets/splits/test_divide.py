@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyg_advinfonce.datasets.base import distinct_pairs, pair_keys
+from pyg_advinfonce.datasets.base import distinct_pairs
 from pyg_advinfonce.datasets.splits import (
     Interactions,
     SplitOptions,
@@ -17,6 +17,7 @@ from pyg_advinfonce.datasets.splits import (
 from pyg_advinfonce.datasets.splits.divide import latest, leave_last
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
+from pyg_advinfonce.graph import pair_keys
 
 BLOCK = np.stack(np.divmod(np.arange(1000), 50))  # 20 users with 50 items each
 OPTIONS = [
@@ -51,8 +52,8 @@ def test_disjoint_complete_and_stable_under_the_order_of_rows(options, found, ch
     except ConfigError:
         return
     again = divide(Interactions.of(log_of(shuffled)), options)
-    keys = np.concatenate([pair_keys(pairs) for pairs in splits.values()])
-    assert sorted(keys) == pair_keys(log.pairs).tolist()
+    keys = np.concatenate([pair_keys(*pairs) for pairs in splits.values()])
+    assert sorted(keys) == pair_keys(*log.pairs).tolist()
     assert list(splits)[:2] == ["train", "valid"]
     assert all(np.array_equal(splits[name], again[name]) for name in splits)
     assert all(np.array_equal(p, distinct_pairs(p)) for p in splits.values())
@@ -194,8 +195,8 @@ def test_it_divides_and_nobody_becomes_cold(pairs, fraction, seed):
     except ConfigError:
         return
     assert set(kept[0]) == set(train[0])
-    both = np.concatenate([pair_keys(kept), pair_keys(valid)])
-    assert sorted(both) == list(pair_keys(train))
+    both = np.concatenate([pair_keys(*kept), pair_keys(*valid)])
+    assert sorted(both) == list(pair_keys(*train))
     assert 0 < valid.shape[1] <= round(fraction * train.shape[1])
 
 

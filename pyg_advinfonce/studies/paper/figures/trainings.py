@@ -17,7 +17,7 @@ from pyg_advinfonce.config import Config, Sections, setting_values
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
-from pyg_advinfonce.graph import num_nodes, split_edges, test_splits
+from pyg_advinfonce.graph import is_among, pair_keys, split_edges, test_splits
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.training import Callback, Record
 
@@ -250,10 +250,9 @@ def truth(dataset: Dataset) -> Likes:
 def held_out(graph: HeteroData) -> Likes:
     """Return a function that tells whether pairs are in any test split of a graph."""
     pairs = torch.cat([split_edges(graph, name) for name in test_splits(graph)], dim=1)
-    num_items = num_nodes(graph)[1]
-    keys = (pairs[0] * num_items + pairs[1]).unique()
+    keys = pair_keys(*pairs).unique()
 
     def likes(user_id: Tensor, item_id: Tensor) -> Tensor:
-        return torch.isin(user_id * num_items + item_id, keys.to(item_id.device))
+        return is_among(pair_keys(user_id, item_id), keys.to(item_id.device))
 
     return likes
