@@ -9,18 +9,17 @@ except ModuleNotFoundError as error:
         "tuning needs optuna: pip install 'pyg-advinfonce[tune]'"
     ) from error
 
-from pyg_advinfonce.studies.tuning.report import ranked
+from pyg_advinfonce.studies.tuning.report import ranked, setting_text
 from pyg_advinfonce.studies.tuning.space import Space, flatten, search_space
 from pyg_advinfonce.studies.tuning.storage import STUDY_FILE
-from pyg_advinfonce.studies.tuning.trial import Watcher
 from pyg_advinfonce.studies.tuning.tune import tune
 
 __all__ = [
     "STUDY_FILE",
     "Space",
-    "Watcher",
     "flatten",
     "ranked",
     "search_space",
+    "setting_text",
     "tune",
 ]

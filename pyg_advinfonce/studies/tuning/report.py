@@ -65,6 +65,20 @@ def row_of(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
+def row_text(row: Mapping[str, Any]) -> str:
+    """Return what a person is told of an ended trial."""
+    value = "" if row["value"] is None else f" {row['value']:.4f}"
+    mark = " (default)" if row["default"] else ""
+    settings = " ".join(f"{k}={setting_text(v)}" for k, v in row["params"].items())
+    error = f": {row['error']}" if row["error"] else ""
+    return f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}"
+
+
+def setting_text(value: object) -> str:
+    """Return a setting in few digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def ranked(rows: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the complete trials, the best first; of equals the earliest."""
     complete = [row for row in rows if row["state"] == "complete"]
