@@ -1,6 +1,5 @@
 """Where a study lives: one SQLite file that several processes may share."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.files import locked
 from pyg_advinfonce.studies.tuning.space import Params
 
 STUDY_FILE = "study.sqlite3"
@@ -39,7 +39,7 @@ def open_study(
         ConfigError: If the folder holds a study of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with locked(folder / ".lock"):  # nobody else opens it meanwhile
         study = optuna.create_study(
             study_name="study",
             storage=_storage(folder / STUDY_FILE),
@@ -111,14 +111,6 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
         )
     except RuntimeError as error:  # another version's tables
         raise CheckpointError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from opening the same study at the same time."""
-    with (folder / ".lock").open("w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
