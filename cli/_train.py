@@ -23,6 +23,7 @@ from pyg_advinfonce.datasets import Dataset, load_dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import (
     CONFIG,
     STATE,
@@ -37,9 +38,15 @@ from pyg_advinfonce.runs import (
     seed_path,
     summarize,
 )
-from pyg_advinfonce.training import Tracker, Trainer, read_state
+from pyg_advinfonce.training import (
+    Callback,
+    EpochProgress,
+    Tracker,
+    Trainer,
+    read_state,
+)
 
-from .console import Progress, metrics_table, next_step
+from .console import metrics_table, next_step
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class SeedLoop:
         resume: Go on from what is in the folder.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
         as_json: Print one JSON object.
-        quiet: Print nothing but the result.
+        progress: Told what happens.
         ready: The first seed's trainer, if there is one already; it is taken out.
     """
 
@@ -71,7 +78,7 @@ class SeedLoop:
     resume: bool = False
     force: bool = False
     as_json: bool = False
-    quiet: bool = False
+    progress: Progress = Progress()
     ready: list[Trainer] = field(default_factory=list)
 
     def run(self, configs: Sequence[Config]) -> None:
@@ -86,21 +93,16 @@ class SeedLoop:
     def _run(self, configs: Sequence[Config]) -> None:
         self._note(configs)
         try:
-            self.say(f"data: {self.dataset.fingerprint}")
-            self.say(f"config: {_one_line(configs[0])}")
+            self.progress.say(f"data: {self.dataset.fingerprint}")
+            self.progress.say(f"config: {_one_line(configs[0])}")
             if self.is_auto and self.device.type == "cpu":
-                self.say("device: cpu, as no CUDA device is there")
+                self.progress.say("device: cpu, as no CUDA device is there")
             seeds = [self._seed(config) for config in configs]
         except KeyboardInterrupt:
             words = ["train", "--resume", self.folder, *self._machine()]
             print(f"to go on: {self._next(*words, of=configs[0])}", file=sys.stderr)
             raise
         self._print(seeds)
-
-    def say(self, text: str) -> None:
-        """Tell a person what happens."""
-        if not self.quiet:
-            print(text, file=sys.stderr)
 
     def _note(self, configs: Sequence[Config]) -> None:
         """Write down what an interrupted run would still have to train."""
@@ -122,21 +124,20 @@ class SeedLoop:
         fingerprint = self.dataset.fingerprint
         found = find_seed(self._seed_folder(config), config, fingerprint)
         if found is not None:
-            self.say(f"seed {found.seed}: finished before")
+            self.progress.say(f"seed {found.seed}: finished before")
         return found
 
     def _train(self, config: Config) -> FinishedSeed:
         folder, label = self._seed_folder(config), f"seed {config.train.seed}"
         if self.resume and (folder / STATE).is_file():
-            self.say(f"{label}: goes on after epoch {_last_epoch(folder)}")
-        told: list[Progress | Tracker] = [
-            Progress(config.train.epochs, label, quiet=self.quiet)
-        ]
-        if self.tracker is not None:
-            told.append(self.tracker(folder))
+            self.progress.say(f"{label}: goes on after epoch {_last_epoch(folder)}")
         with ExitStack() as stack:
-            for callback in told:
-                stack.enter_context(closing(callback))
+            stack.callback(self.progress.finish)
+            told: list[Callback] = [
+                EpochProgress(self.progress, label, config.train.epochs)
+            ]
+            if self.tracker is not None:
+                told.append(stack.enter_context(closing(self.tracker(folder))))
             train(
                 config,
                 self.dataset,

@@ -1,8 +1,7 @@
 """A study for ``advnce tune``."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import typer
 from pyg_advinfonce.config import Config, flatten
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.runs import continue_run_folder
-from pyg_advinfonce.studies.tuning import STUDY_FILE, Watcher, tune
-from pyg_advinfonce.training import Callback
+from pyg_advinfonce.studies.tuning import STUDY_FILE, setting_text, tune
 
 from ._train import Plan
-from .console import Teller, aligned, next_step
+from .console import Bar, aligned, next_step
 
 
 def run(
@@ -38,38 +36,23 @@ def run(
         config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
     )
     name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
-    with closing(TrialTeller(quiet=quiet)) as teller:
-        teller.say(f"data: {dataset.fingerprint}")
-        summary = tune(
-            config,
-            dataset,
-            folder=partial(continue_run_folder, out, name, mark=STUDY_FILE),
-            fixed={key for layer in plan.layers for key in flatten(layer)},
-            trials=trials,
-            timeout=timeout,
-            device=device,
-            watcher=teller,
-        )
+    bar = Bar(quiet=quiet)
+    bar.say(f"data: {dataset.fingerprint}")
+    summary = tune(
+        config,
+        dataset,
+        folder=partial(continue_run_folder, out, name, mark=STUDY_FILE),
+        fixed={key for layer in plan.layers for key in flatten(layer)},
+        trials=trials,
+        timeout=timeout,
+        device=device,
+        progress=bar,
+    )
     text = study_table(summary, plan.data_root)
     typer.echo(json.dumps(summary) if as_json else text)
     if summary["best"] is None:
-        teller.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
+        bar.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
         raise typer.Exit(1)
-
-
-class TrialTeller(Teller, Watcher):
-    """Shows a bar while a trial runs and a line when it has ended; to be closed."""
-
-    def start(self, number: int, config: Config) -> Sequence[Callback]:
-        return self.show_bar(f"trial {number}", config)
-
-    def finish(self, row: Mapping[str, Any]) -> None:
-        self.close()
-        value = "" if row["value"] is None else f" {row['value']:.4f}"
-        mark = " (default)" if row["default"] else ""
-        settings = " ".join(f"{k}={show(v)}" for k, v in row["params"].items())
-        error = f": {row['error']}" if row["error"] else ""
-        self.say(f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}")
 
 
 def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
@@ -102,11 +85,6 @@ def _rows(summary: Mapping[str, Any]) -> list[list[str]]:
     for row in summary["top"]:
         mark = " (default)" if row["default"] else ""
         cells = [f"{row['value']:.4f}", str(row["best_epoch"])]
-        settings = (show(row["params"].get(key, "")) for key in keys)
+        settings = (setting_text(row["params"].get(key, "")) for key in keys)
         rows.append([f"{row['trial']}{mark}", *cells, *settings])
     return rows
-
-
-def show(value: object) -> str:
-    """Return a setting in few digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -5,14 +5,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from pyg_advinfonce.config import Config, comparable
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import DATASETS
 from pyg_advinfonce.runs import spread_text
-from pyg_advinfonce.training import Callback, Record, Trainer
 
 
 def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
@@ -100,65 +100,51 @@ def _is_found(data: str, root: Path) -> bool:
 SECONDS_BETWEEN_LINES = 10.0
 
 
-class Progress(Callback):
-    """Shows on standard error how far a seed has come; to be closed.
+class Bar(Progress):
+    """Shows on standard error how far work has come: a bar on a terminal, else lines.
 
     Args:
-        epochs: The most epochs that the seed may run.
-        label: What is shown before the numbers.
         quiet: Show nothing.
     """
 
-    def __init__(self, epochs: int, label: str, *, quiet: bool = False) -> None:
-        self.label, self.quiet, self._said = label, quiet, time.monotonic()
-        hidden = quiet or not sys.stderr.isatty()
-        self._bar = tqdm(
-            total=epochs, desc=label, unit="epoch", disable=hidden, leave=False
-        )
-
-    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        self._bar.update(record.epoch + 1 - self._bar.n)
-        if self.quiet or not record.metrics:
-            return
-        stopping = trainer.stopping
-        text = (
-            f"{trainer.monitor} {record.metrics[trainer.monitor]:.4f}, "
-            f"best {stopping.best_score:.4f} in epoch {stopping.best_epoch}"
-        )
-        if not self._bar.disable:
-            self._bar.set_postfix_str(text)
-        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            print(f"{self.label}, epoch {record.epoch}: {text}", file=sys.stderr)
-
-    def close(self) -> None:
-        """Take the bar off the screen."""
-        self._bar.close()
-
-
-class Teller:
-    """Says lines on standard error and shows a bar a training; to be closed.
-
-    Args:
-        quiet: Whether it does neither.
-    """
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
-        self._bar: Progress | None = None
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet, self._done, self._said = quiet, 0, 0.0
+        self._bar: tqdm[NoReturn] | None = None
 
     def say(self, text: str) -> None:
-        """Say something on standard error, unless told to be quiet."""
         if not self.quiet:
             print(text, file=sys.stderr)
 
-    def show_bar(self, label: str, config: Config) -> Sequence[Callback]:
-        """Return the callbacks of a training that begins."""
-        self._bar = Progress(config.train.epochs, label, quiet=self.quiet)
-        return [self._bar]
+    def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
+        self.finish()
+        self._done, self._said = 0, time.monotonic()
+        is_file, hidden = unit == "B", self.quiet or not sys.stderr.isatty()
+        if is_file and hidden:
+            self.say(label if total is None else f"{label}, {total:,} bytes")
+        self._bar = tqdm(
+            desc=label,
+            total=total,
+            unit=unit,
+            unit_scale=is_file,
+            leave=is_file,
+            disable=hidden,
+        )
+        self._line = f"{label}, {unit}"
 
-    def close(self) -> None:
-        """Take the bar off the screen."""
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self._done += steps
+        if self._bar is None:
+            return
+        self._bar.update(steps)
+        if not note:
+            return
+        if not self._bar.disable:
+            self._bar.set_postfix_str(note)
+        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+            self._said = time.monotonic()
+            self.say(f"{self._line} {self._done - 1}: {note}")
+
+    def finish(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -91,6 +91,7 @@ def train(
 
     from . import _train
     from ._train import SeedLoop
+    from .console import Bar
     from .options import find_tracker, use_threads
 
     use_threads(threads)
@@ -108,7 +109,7 @@ def train(
         save_every=save_every,
         tracker=find_tracker(track),
         as_json=as_json,
-        quiet=quiet,
+        progress=Bar(quiet=quiet),
     )
     if resume is not None:
         _refuse_with_resume(seed=seed, seeds=seeds, out=out, overwrite=overwrite)

@@ -82,7 +82,9 @@ class MissingExtraError(AdvInfoNCEError, ImportError):
 
 EXTRAS: Mapping[str, str] = {
     "faiss": "ann",
+    "matplotlib": "plot",
     "onnx": "onnx",
+    "optuna": "tune",
     "pyarrow": "data",
     "tensorboard": "track",
 }

@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from pyg_advinfonce.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
@@ -139,3 +143,17 @@ def spreadsheet_text(text: str) -> str:
     """Return a text in one line, with an apostrophe before what would be a formula."""
     line = " ".join(text.split())
     return f"'{line}" if line.startswith(FORMULA) else line
+
+
+def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table for a file that a spreadsheet may read; numbers stay as they are.
+
+    Its texts are as :func:`~pyg_advinfonce.files.spreadsheet_text` returns them.
+    """
+    import pandas as pd
+
+    found = table.copy()
+    for name, column in table.select_dtypes(exclude="number").items():
+        cells = [spreadsheet_text(x) if isinstance(x, str) else x for x in column]
+        found[name] = pd.Series(cells, column.index, object)
+    return found

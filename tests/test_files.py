@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.files import output_file, whole_file, write_text
+from pyg_advinfonce.files import output_file, whole_file, without_formulas, write_text
 
 
 def test_a_file_takes_its_name_at_the_end(tmp_path):
@@ -83,3 +84,18 @@ def test_nothing_written_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), whole_file(path):
         pass
     assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+a", "-a", "@SUM(A1)", "\t=x", "\r@x"])
+def test_a_table_without_formulas(text):
+    table = pd.DataFrame({"a": [text, "fine"], "b": [-1.5, None]})
+    found = without_formulas(table)
+    assert found["a"].tolist() == [f"'{text.strip()}", "fine"]
+    assert table["a"].tolist() == [text, "fine"]
+
+
+def test_what_is_no_formula_stays_as_it_is():
+    columns = {"a": ["x", "1-2"], "b": [-1, -2], "c": [-0.5, None], "d": [True, None]}
+    table = pd.DataFrame(columns).assign(e=pd.Series([-1, None], dtype=object))
+    for found in (table, table.iloc[:0]):
+        assert without_formulas(found).to_csv() == found.to_csv()

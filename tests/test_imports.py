@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph"},
     "evaluation": {"errors", "graph"},
-    "training": {"errors", "files", "functional", "batch", "objective"}
+    "training": {"errors", "files", "functional", "progress", "batch", "objective"}
     | {"encoders", "methods", "evaluation"},
     "datasets": {"errors", "files", "progress", "registry", "graph"},
     "config": {"errors", "files", "registry", "graph", "losses", "datasets"},
@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"training", "datasets", "config", "build", "runs"},
     "studies": {"__init__", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
-    | {"experiment"},
+    | {"experiment", "progress"},
     "cli": {"__init__", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
     | {"serving", "runs", "experiment", "studies"},

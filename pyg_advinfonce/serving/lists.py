@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pyg_advinfonce.errors import optional_package
-from pyg_advinfonce.files import output_file, spreadsheet_text
+from pyg_advinfonce.files import output_file, without_formulas
 
 
 def csv_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
@@ -15,19 +15,14 @@ def csv_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
     An id that a spreadsheet would take for a formula begins with an apostrophe.
     """
     for number, table in enumerate(tables):
-        guarded = table.apply(_guarded) if len(table) else table
-        yield guarded.to_csv(index=False, header=number == 0, lineterminator="\n")
+        safe = without_formulas(table)
+        yield safe.to_csv(index=False, header=number == 0, lineterminator="\n")
 
 
 def json_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
     """Yield a JSON object a line."""
     for table in tables:
         yield table.to_json(orient="records", lines=True, force_ascii=False)
-
-
-def _guarded(column: "pd.Series[str]") -> "pd.Series[str]":
-    is_number = pd.api.types.is_numeric_dtype(column)
-    return column if is_number else column.map(spreadsheet_text)
 
 
 Tables = Iterable[pd.DataFrame]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
 from pyg_advinfonce.studies.significance import (
     Significance,
@@ -88,22 +89,20 @@ def corrected(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     by_seeds = holm([comparison.by_seeds.p for comparison in comparisons])
     by_users = holm([comparison.by_users.p for comparison in comparisons])
     return [
-        {
-            "difference": _known(comparison.difference),
-            "p_seeds": _known(comparison.by_seeds.p),
-            "p_seeds_holm": _known(seeds),
-            "p_users": _known(comparison.by_users.p),
-            "p_users_holm": _known(users),
-            "notes": _notes(comparison),
-        }
+        without_nan(
+            {
+                "difference": comparison.difference,
+                "p_seeds": comparison.by_seeds.p,
+                "p_seeds_holm": seeds,
+                "p_users": comparison.by_users.p,
+                "p_users_holm": users,
+            }
+        )
+        | {"notes": _notes(comparison)}
         for comparison, seeds, users in zip(
             comparisons, by_seeds, by_users, strict=True
         )
     ]
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _notes(comparison: Comparison) -> list[str]:

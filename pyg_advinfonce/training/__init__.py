@@ -2,6 +2,7 @@
 
 from pyg_advinfonce.training.callbacks import (
     Diagnostics,
+    EpochProgress,
     FalseNegatives,
     HistoryFile,
     SplitMetrics,
@@ -24,6 +25,7 @@ __all__ = [
     "Callback",
     "Diagnostics",
     "EarlyStopping",
+    "EpochProgress",
     "FalseNegatives",
     "HistoryFile",
     "Record",

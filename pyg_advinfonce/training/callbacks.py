@@ -1,4 +1,4 @@
-"""Callbacks: diagnostics, false negatives, further splits, the history file."""
+"""Callbacks: diagnostics, false negatives, other splits, history file, progress."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +13,7 @@ from pyg_advinfonce.encoders import Embeddings
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.functional import align, uniform
 from pyg_advinfonce.methods import Method
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 
@@ -140,3 +141,29 @@ class SplitMetrics(Callback):
         z_user, z_item = trainer.method.embed(trainer.graph)
         for split in self.splits:
             record.diagnostics |= trainer.evaluator(z_user, z_item, split)
+
+
+class EpochProgress(Callback):
+    """Reports a training's epochs to a listener, as a part that is now begun.
+
+    Whoever trains ends the part when training has ended, well or not.
+
+    Args:
+        progress: The listener.
+        label: What the part is called.
+        epochs: The most epochs of the training, those before it goes on included.
+    """
+
+    def __init__(self, progress: Progress, label: str, epochs: int) -> None:
+        self.progress, self._done = progress, 0
+        progress.start(label, epochs, unit="epoch")
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        new, self._done = record.epoch + 1 - self._done, record.epoch + 1
+        note, best = "", trainer.stopping
+        if record.metrics:
+            note = (
+                f"{trainer.monitor} {record.metrics[trainer.monitor]:.4f}, "
+                f"best {best.best_score:.4f} in epoch {best.best_epoch}"
+            )
+        self.progress.advance(new, note)

@@ -1,23 +1,18 @@
 import sys
-from types import SimpleNamespace
 
 import pytest
 from pyg_advinfonce.cli import console as progress
 
-from pyg_advinfonce.training import Record
-
-TRAINER = SimpleNamespace(
-    monitor="valid/recall@20", stopping=SimpleNamespace(best_score=0.5, best_epoch=4)
-)
-EPOCHS = [Record(epoch=4), Record(epoch=5, metrics={"valid/recall@20": 0.25})]
 TEXT = "valid/recall@20 0.2500, best 0.5000 in epoch 4"
 
 
 def show(*, quiet=False):
-    bar = progress.Progress(10, "seed 3", quiet=quiet)
-    for record in EPOCHS:
-        bar.on_epoch_end(TRAINER, record)
-    bar.close()
+    bar = progress.Bar(quiet=quiet)
+    bar.start("seed 3", 10, unit="epoch")
+    bar.advance(5)
+    bar.advance(1, TEXT)
+    bar.finish()
+    bar.finish()
 
 
 @pytest.fixture
@@ -56,3 +51,30 @@ def test_quiet_is_quiet_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     show(quiet=True)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_is_measured_in_bytes(capsys, monkeypatch):
+    bar = progress.Bar()
+    for size in (2048, None):
+        bar.start("train.txt", size, unit="B")
+        bar.advance(1024)
+    bar.finish()
+    assert capsys.readouterr() == ("", "train.txt, 2,048 bytes\ntrain.txt\n")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar.start("train.txt", 2048, unit="B")
+    bar.advance(1024)
+    bar.finish()
+    err = capsys.readouterr().err
+    assert "1.02k/2.05k" in err
+    assert err.endswith("\n")  # it stays on the screen
+
+
+def test_a_part_begins_at_nought(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", -1.0)
+    bar = progress.Bar()
+    for label in ("seed 0", "seed 1"):
+        bar.start(label, 2, unit="epoch")
+        bar.advance(1, "so far")
+    assert capsys.readouterr().err == (
+        "seed 0, epoch 0: so far\nseed 1, epoch 0: so far\n"
+    )

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from pyg_advinfonce.cli.console import Progress
 
 from pyg_advinfonce.runs import STATE, run_lock
+from pyg_advinfonce.training import EpochProgress
 
 COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
 TRAIN = ["train", "mf", "--epochs", "8", "--set", "encoder.dim=4"]
@@ -17,7 +17,7 @@ TRAIN += ["--set", "train.eval_every=2", "--set", "loss.adversary_every=2"]
 @pytest.fixture
 def stop_at(monkeypatch):
     """Let Ctrl-C come at an epoch's end, once, so many epochs from now."""
-    seen, on_epoch_end = [], Progress.on_epoch_end
+    seen, on_epoch_end = [], EpochProgress.on_epoch_end
 
     def interrupt_after(number):
         seen.clear()
@@ -28,7 +28,7 @@ def stop_at(monkeypatch):
                 raise KeyboardInterrupt
             on_epoch_end(self, trainer, record)
 
-        monkeypatch.setattr(Progress, "on_epoch_end", interrupted)
+        monkeypatch.setattr(EpochProgress, "on_epoch_end", interrupted)
 
     return interrupt_after
 

@@ -112,7 +112,7 @@ def test_a_missing_package_is_named_with_its_extra(advnce, folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     found = advnce(*QUICK)
     assert found.code == 2
-    assert found.line == "tuning needs optuna: pip install 'pyg-advinfonce[tune]'"
+    assert found.line == "optuna is not installed: pip install 'pyg-advinfonce[tune]'"
     assert list(folder.iterdir()) == []
 
 

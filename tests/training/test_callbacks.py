@@ -10,9 +10,11 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.functional import align, uniform
 from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.training import (
     Callback,
     Diagnostics,
+    EpochProgress,
     FalseNegatives,
     HistoryFile,
     Record,
@@ -280,3 +282,31 @@ def test_other_epochs_are_left_alone(graph):
     record = Record(epoch=0, losses={"adversary/rec": 1.0})
     watch(graph, record, ["test"])
     assert record.diagnostics == {}
+
+
+class Told(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def start(self, label, total=None, *, unit=""):
+        self.heard.append((label, total, unit))
+
+    def advance(self, steps=1, note=""):
+        self.heard.append((steps, note))
+
+
+def test_progress_is_told_of_epochs_also_where_a_training_goes_on():
+    told = Told()
+    shown = EpochProgress(told, "seed 3", 10)
+    stopping = SimpleNamespace(best_score=0.5, best_epoch=4)
+    trainer = SimpleNamespace(monitor="valid/recall@20", stopping=stopping)
+    shown.on_epoch_end(trainer, Record(epoch=4))
+    metrics = {"valid/recall@20": 0.25}
+    shown.on_epoch_end(trainer, Record(epoch=5, metrics=metrics))
+    assert told.heard == [
+        ("seed 3", 10, "epoch"),
+        (5, ""),
+        (1, "valid/recall@20 0.2500, best 0.5000 in epoch 4"),
+    ]

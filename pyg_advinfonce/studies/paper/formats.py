@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pyg_advinfonce.files import spreadsheet_text
+from pyg_advinfonce.files import output_file, without_formulas
 from pyg_advinfonce.studies import p_text
 from pyg_advinfonce.studies.paper.published import PaperTable
 from pyg_advinfonce.studies.paper.request import Report
@@ -99,17 +99,12 @@ def to_csv(records: Sequence[Mapping[str, object]]) -> str:
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     Numbers stay as they are.
     """
-    rows = [{key: _cell(value) for key, value in r.items()} for r in records]
-    text: str = pd.DataFrame(rows).to_csv(index=False)
+    rows = [
+        {k: "; ".join(map(str, v)) if isinstance(v, list) else v for k, v in r.items()}
+        for r in records
+    ]
+    text: str = without_formulas(pd.DataFrame(rows)).to_csv(index=False)
     return text
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, list):
-        return _cell("; ".join(map(str, value)))
-    if isinstance(value, str):
-        return spreadsheet_text(value)
-    return value
 
 
 SPECIAL = {
@@ -184,6 +179,9 @@ def write_files(
 
     Returns:
         The files.
+
+    Raises:
+        ConfigError: If one cannot be written.
     """
     caption = f"{report.title}. Seeds {dict(report.head)['seeds']}."
     texts = {
@@ -198,7 +196,8 @@ def write_files(
     }
     files = {name.with_name(name.name + end): text for end, text in texts.items()}
     for file, text in files.items():
-        file.write_text(text + "\n", encoding="utf-8")
+        with output_file(file) as unfinished:
+            unfinished.write_text(text + "\n", encoding="utf-8")
     return list(files)
 
 

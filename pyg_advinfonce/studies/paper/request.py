@@ -10,7 +10,6 @@ import torch
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets import Dataset, load_dataset
 from pyg_advinfonce.runs import continue_run_folder
-from pyg_advinfonce.training import Callback
 
 RUNS = "runs"
 
@@ -93,17 +92,3 @@ class Report:
     notes: Sequence[str]
     summary: dict[str, Any]
     succeeded: bool = True
-
-
-class Watcher:
-    """Told how a reproduction goes; this one says nothing."""
-
-    def say(self, text: str) -> None:
-        """Take note of a line."""
-
-    def start(self, label: str, config: Config) -> Sequence[Callback]:
-        """Return callbacks for a seed whose training begins."""
-        return ()
-
-    def finish(self) -> None:
-        """Take note that the seed's training has ended, well or not."""

@@ -16,6 +16,7 @@ from pyg_advinfonce.config import Config, packaged, settings_text
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
 from pyg_advinfonce.experiment import train
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import (
     TIMES,
     FinishedSeed,
@@ -28,8 +29,8 @@ from pyg_advinfonce.runs import (
 )
 from pyg_advinfonce.studies import compare, corrected
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable
-from pyg_advinfonce.studies.paper.request import Request, Watcher
-from pyg_advinfonce.training import Callback
+from pyg_advinfonce.studies.paper.request import Request
+from pyg_advinfonce.training import Callback, EpochProgress
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -131,13 +132,13 @@ class Line:
         return bool(packaged(config.dataset, config.model, config.criterion))
 
 
-def fill(line: Line, request: Request, watcher: Watcher) -> None:
+def fill(line: Line, request: Request, progress: Progress) -> None:
     """Find the seeds of a line and, unless it is a check, train what is missing.
 
     Args:
         line: The line.
         request: Says which seeds, where they are kept and where to train.
-        watcher: Told of every seed.
+        progress: Told of every seed.
     """
     if line.dataset is None:
         return
@@ -146,12 +147,12 @@ def fill(line: Line, request: Request, watcher: Watcher) -> None:
     configs = [line.config.updated({"train": {"seed": s}}) for s in request.seeds]
     found = {c.train.seed: stored_seed(folder, c, fingerprint) for c in configs}
     missing = [c for c in configs if found[c.train.seed] is None]
-    watcher.say(f"{line.name}, {_state(found)}; {line.settings}")
+    progress.say(f"{line.name}, {_state(found)}; {line.settings}")
     if missing and request.check:
         seeds = seed_text(c.train.seed for c in missing)
         line.reason = f"no run of seeds {seeds}: train it without --check"
     for config in () if request.check else missing:
-        found[config.train.seed] = _train(line, folder, config, request, watcher)
+        found[config.train.seed] = _train(line, folder, config, request, progress)
     line.seeds = [seed for seed in found.values() if seed is not None]
 
 
@@ -166,12 +167,12 @@ def _state(found: dict[int, FinishedSeed | None]) -> str:
 
 
 def _train(
-    line: Line, folder: Path, config: Config, request: Request, watcher: Watcher
+    line: Line, folder: Path, config: Config, request: Request, progress: Progress
 ) -> FinishedSeed | None:
     """Train a seed; if that fails, say so on the line: the others go on."""
     assert line.dataset is not None
     label = f"{line.name}, seed {config.train.seed}"
-    callbacks = watcher.start(label, config)
+    callbacks = [EpochProgress(progress, label, config.train.epochs)]
     try:
         return train_seed(
             folder, config, line.dataset, device=request.device, callbacks=callbacks
@@ -182,7 +183,7 @@ def _train(
         line.failed = True
         return None
     finally:
-        watcher.finish()
+        progress.finish()
 
 
 ABSOLUTE = {"coat": 0.01}  # on so little data

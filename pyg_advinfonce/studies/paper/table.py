@@ -11,11 +11,12 @@ from pyg_advinfonce.config import Config, flatten, settings_text
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
 from pyg_advinfonce.graph import test_splits
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import folder_name, seed_text
 from pyg_advinfonce.studies import note_lines
 from pyg_advinfonce.studies.paper.formats import make_cells, write_files
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable, paper_table
-from pyg_advinfonce.studies.paper.request import Report, Request, Watcher
+from pyg_advinfonce.studies.paper.request import Report, Request
 from pyg_advinfonce.studies.paper.results import Line, Record, fill, make_records
 
 DEFAULT_SEEDS = [0, 1, 2, 3, 4]
@@ -149,7 +150,7 @@ def _row(line: Line, records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def reproduce_table(request: Request, watcher: Watcher) -> Report:
+def reproduce_table(request: Request, progress: Progress = Progress()) -> Report:
     """Run what is missing of a table, or one row of it, and set it beside the paper.
 
     Finished runs are found again by their settings and the data; an interrupted seed is
@@ -169,7 +170,7 @@ def reproduce_table(request: Request, watcher: Watcher) -> Report:
         _check_runnable(lines)
         request.make_folders()
     for line in lines:
-        fill(line, request, watcher)
+        fill(line, request, progress)
     return make_report(table, lines, request)
 
 

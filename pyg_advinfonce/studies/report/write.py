@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.files import output_file
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.paper.figures import styled
 from pyg_advinfonce.studies.report.pages import run_page, study_page
@@ -52,11 +53,8 @@ def write_report(
         if values["missing"]:
             warnings.warn(f"left out: {values['missing']}", stacklevel=2)
         page = render("run.html.jinja", values)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}") from error
+    with output_file(out) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
     return out
 
 
@@ -74,10 +72,8 @@ def render(name: str, values: dict[str, object]) -> str:
 
 def _check_replaceable(out: Path) -> None:
     """Refuse to overwrite what is no report."""
-    if not out.exists():
+    if not out.is_file():
         return
-    if out.is_dir():
-        raise ConfigError(f"{out} is a folder: name a file by --out")
     with out.open("rb") as file:
         if MARK.encode() not in file.read(1000):
             raise ConfigError(f"{out} is no report of advnce: it is not overwritten")

@@ -1,25 +1,21 @@
 """Hyper-parameter search on the validation split alone (extra ``[tune]``)."""
 
-from pyg_advinfonce.errors import MissingExtraError
+# ruff: noqa: E402
 
-try:
-    import optuna  # noqa: F401
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        "tuning needs optuna: pip install 'pyg-advinfonce[tune]'"
-    ) from error
+from pyg_advinfonce.errors import optional_package
 
-from pyg_advinfonce.studies.tuning.report import ranked
+optional_package("optuna")  # before a module of ours imports it without more ado
+
+from pyg_advinfonce.studies.tuning.report import ranked, setting_text
 from pyg_advinfonce.studies.tuning.space import Space, search_space
 from pyg_advinfonce.studies.tuning.storage import STUDY_FILE
-from pyg_advinfonce.studies.tuning.trial import Watcher
 from pyg_advinfonce.studies.tuning.tune import tune
 
 __all__ = [
     "STUDY_FILE",
     "Space",
-    "Watcher",
     "ranked",
     "search_space",
+    "setting_text",
     "tune",
 ]

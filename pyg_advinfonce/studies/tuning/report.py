@@ -1,20 +1,19 @@
 """What a study leaves beside its storage: the best settings, a table, a summary."""
 
-import csv
-import io
 import json
 from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import tomli_w
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from pyg_advinfonce import __version__
 from pyg_advinfonce.config import NAMES, Config, unflatten
-from pyg_advinfonce.files import write_text
+from pyg_advinfonce.files import without_formulas, write_text, writing
 from pyg_advinfonce.studies.tuning.space import Params
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -41,10 +40,11 @@ def save_report(
     rows = [row_of(trial) for trial in trials if trial.state.is_finished()]
     summary = summarize(study, config, rows, folder)
     best = summary["best"]
-    if best is not None:
-        write_text(folder / "best.toml", _settings(config, fixed, best["params"]))
-    write_text(folder / "trials.csv", _csv(rows))
-    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    with writing(folder):
+        if best is not None:
+            write_text(folder / "best.toml", _settings(config, fixed, best["params"]))
+        write_text(folder / "trials.csv", _csv(rows))
+        write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -63,6 +63,20 @@ def row_of(trial: FrozenTrial) -> dict[str, Any]:
         "params": notes.get("settings", {}),
         "error": notes.get("error"),
     }
+
+
+def row_text(row: Mapping[str, Any]) -> str:
+    """Return what a person is told of an ended trial."""
+    value = "" if row["value"] is None else f" {row['value']:.4f}"
+    mark = " (default)" if row["default"] else ""
+    settings = " ".join(f"{k}={setting_text(v)}" for k, v in row["params"].items())
+    error = f": {row['error']}" if row["error"] else ""
+    return f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}"
+
+
+def setting_text(value: object) -> str:
+    """Return a setting in few digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def ranked(rows: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -110,8 +124,7 @@ def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row["params"]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*COLUMNS, *keys, "error"], extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({**row, **row["params"]} for row in rows)
-    return text.getvalue()
+    cells = [{**row, **row["params"]} for row in rows]
+    # As objects: whole numbers stay whole beside cells that are empty.
+    table = pd.DataFrame(cells, columns=[*COLUMNS, *keys, "error"], dtype=object)
+    return without_formulas(table).to_csv(index=False, lineterminator="\n")

@@ -1,6 +1,5 @@
 """Where a study lives: one SQLite file that several processes may share."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pyg_advinfonce.config import flatten
 from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.files import locked
 from pyg_advinfonce.studies.tuning.space import Params
 
 STUDY_FILE = "study.sqlite3"
@@ -40,7 +40,7 @@ def open_study(
         ConfigError: If the folder holds a study of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with locked(folder / ".lock"):  # nobody else opens it meanwhile
         study = optuna.create_study(
             study_name="study",
             storage=_storage(folder / STUDY_FILE),
@@ -112,14 +112,6 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
         )
     except RuntimeError as error:  # another version's tables
         raise CheckpointError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from opening the same study at the same time."""
-    with (folder / ".lock").open("w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import gc
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,26 +18,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, setting_values, unflatten
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.studies.tuning.report import row_of
+from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.studies.tuning.report import row_of, row_text
 from pyg_advinfonce.studies.tuning.space import (
     Params,
     Space,
     suggest,
 )
 from pyg_advinfonce.studies.tuning.storage import is_of_default, requeue
-from pyg_advinfonce.training import Callback, Record, Trainer
-
-
-class Watcher:
-    """Told of every trial's start and end; this one says nothing."""
-
-    def start(self, number: int, config: Config) -> Sequence[Callback]:
-        """Return callbacks for a trial that begins."""
-        return ()
-
-    def finish(self, row: Mapping[str, Any]) -> None:
-        """Take note of an ended trial, a row of ``trials.csv``."""
-
+from pyg_advinfonce.training import Callback, EpochProgress, Record, Trainer
 
 MAX_ERROR = 500
 PROGRESS = ("epochs", "best_epoch")
@@ -58,7 +47,7 @@ class Task:
         default: The default's values of it, where they are in the space.
         device: Where trials train.
         deadline: When time is up, on the monotonic clock.
-        watcher: Told of every trial.
+        progress: Told of every trial's epochs and end.
     """
 
     config: Config
@@ -67,7 +56,7 @@ class Task:
     default: Params
     device: torch.device
     deadline: float
-    watcher: Watcher
+    progress: Progress
 
 
 def run_trial(study: Study, task: Task) -> None:
@@ -87,12 +76,12 @@ def run_trial(study: Study, task: Task) -> None:
     except (KeyboardInterrupt, OutOfTimeError):
         _note(trial, judge)
         requeue(study, frozen(study, trial), task.default)
-        task.watcher.finish(row_of(frozen(study, trial)))
+        task.progress.say(row_text(row_of(frozen(study, trial))))
         raise
     _free_memory()
     _note(trial, judge)
     study.tell(trial, **outcome)
-    task.watcher.finish(row_of(frozen(study, trial)))
+    task.progress.say(row_text(row_of(frozen(study, trial))))
 
 
 def _note(trial: Trial, judge: "_Judge") -> None:
@@ -114,7 +103,8 @@ def _attempt(
         if (earlier := _repeated(study, trial)) is not None:
             judge.notes |= {key: earlier.user_attrs[key] for key in PROGRESS}
             return {"values": earlier.value}
-        callbacks = [judge, *task.watcher.start(trial.number, config)]
+        label, epochs = f"trial {trial.number}", config.train.epochs
+        callbacks = [judge, EpochProgress(task.progress, label, epochs)]
         trainer = assemble(
             config, task.dataset, device=task.device, callbacks=callbacks
         )
@@ -126,6 +116,8 @@ def _attempt(
     except Exception as error:
         judge.notes["error"] = _one_line(error)
         return {"state": TrialState.FAIL}
+    finally:
+        task.progress.finish()
     return {"values": trainer.stopping.best_score}
 
 

@@ -17,6 +17,7 @@ from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.machine import find_device
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.tuning.report import save_report
 from pyg_advinfonce.studies.tuning.space import Space, default_params, search_space
 from pyg_advinfonce.studies.tuning.storage import (
@@ -25,7 +26,7 @@ from pyg_advinfonce.studies.tuning.storage import (
     open_study,
     storage_errors,
 )
-from pyg_advinfonce.studies.tuning.trial import OutOfTimeError, Task, Watcher, run_trial
+from pyg_advinfonce.studies.tuning.trial import OutOfTimeError, Task, run_trial
 
 VALIDATIONS_BEFORE_PRUNING = 10
 
@@ -39,7 +40,7 @@ def tune(
     trials: int = 50,
     timeout: float | None = None,
     device: torch.device | str = "auto",
-    watcher: Watcher | None = None,
+    progress: Progress = Progress(),
     pruner: BasePruner | None = None,
 ) -> dict[str, Any]:
     """Search the space of a model and a loss for the best validation.
@@ -62,7 +63,7 @@ def tune(
         timeout: Stop after so many seconds; a trial that is cut short is repeated when
             the study is continued.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        watcher: Told of every trial.
+        progress: Told of every trial's epochs and end.
         pruner: Stops hopeless trials (default: those below the median of the earlier
             ones, after ten validations).
 
@@ -83,7 +84,7 @@ def tune(
         default_params(config, space),
         place,
         math.inf if timeout is None else time.monotonic() + timeout,
-        watcher or Watcher(),
+        progress,
     )
     settings = _settings(task, fixed)
     warmup = VALIDATIONS_BEFORE_PRUNING * config.train.eval_every

@@ -88,7 +88,10 @@ def test_a_report_is_in_its_folder_and_is_replaced(run, tmp_path):
     path = write_report(run, root=tmp_path)
     assert path == run / "report.html"
     path.write_text(path.read_text("utf-8")[:900], "utf-8")
+    old = tmp_path / "old.html"
+    old.hardlink_to(path)
     assert write_report(run, root=tmp_path).stat().st_size > 10_000
+    assert old.stat().st_size <= 900  # who reads it meanwhile has a whole file
 
 
 def test_what_is_no_report_is_left_alone(run, tmp_path):

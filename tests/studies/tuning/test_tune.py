@@ -25,8 +25,10 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import INTERACTS
 from pyg_advinfonce.methods import lightgcn as mf
-from pyg_advinfonce.studies.tuning import STUDY_FILE, Watcher, tune
-from pyg_advinfonce.training import Callback, Trainer
+from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.studies.tuning import STUDY_FILE, tune
+from pyg_advinfonce.studies.tuning import trial as running
+from pyg_advinfonce.training import Trainer
 
 
 @pytest.fixture
@@ -169,14 +171,16 @@ def test_a_trial_that_fails_does_not_end_the_study(
     assert (summary["default_value"] is None) == (number == 0)
 
 
-def test_a_combination_that_cannot_be_is_a_failed_trial(study, configure, tmp_path):
-    class Wrong(Watcher):
-        def start(self, number, config):
-            if number == 1:
-                config.loss["tau"] = -1.0
-            return ()
+def test_a_combination_that_cannot_be_is_a_failed_trial(study, monkeypatch, tmp_path):
+    def choose(study, task, trial):
+        config = _choose(study, task, trial)
+        if trial.number == 1:
+            config.loss["tau"] = -1.0
+        return config
 
-    study(trials=2, watcher=Wrong())
+    _choose = running._choose
+    monkeypatch.setattr(running, "_choose", choose)
+    study(trials=2)
     assert rows(tmp_path / "study")[1]["error"] == (
         "ConfigError: loss.tau must be positive (got -1.0)"
     )
@@ -213,26 +217,36 @@ def test_every_validation_is_reported(study, configure, tmp_path):
     assert max(trial.intermediate_values.values()) == trial.value
 
 
-class Stopping(Watcher):
-    """Presses Ctrl-C in the middle of a trial."""
+class Stopping(Progress):
+    """Presses Ctrl-C in the middle of a trial; keeps what it is told."""
 
     def __init__(self, number):
-        self.number = number
+        self.number, self.said, self.open = number, [], None
 
-    def start(self, number, config):
-        class Press(Callback):
-            def on_epoch_end(self, trainer, record):
-                if record.epoch == 1:
-                    raise KeyboardInterrupt
+    def say(self, text):
+        self.said.append(text)
 
-        return [Press()] if number == self.number else []
+    def start(self, label, total=None, *, unit=""):
+        self.open, self.epochs = label, 0
+
+    def advance(self, steps=1, note=""):
+        self.epochs += steps
+        if (self.open, self.epochs) == (f"trial {self.number}", 2):
+            raise KeyboardInterrupt
+
+    def finish(self):
+        self.open = None
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_an_interrupted_trial_is_repeated(study, tmp_path, number):
     folder = tmp_path / "study"
+    progress = Stopping(number)
     with pytest.raises(KeyboardInterrupt):
-        study(trials=2, watcher=Stopping(number))
+        study(trials=2, progress=progress)
+    assert progress.open is None
+    mark = " (default)" if number == 0 else ""
+    assert progress.said[-1].startswith(f"trial {number}{mark} interrupted ")
     summary = study(trials=number + 1)
     assert summary["trials"]["finished"] == number + 1
     interrupted, repeated = rows(folder)[number:]
@@ -349,17 +363,16 @@ def test_a_file_that_is_locked_while_a_trial_runs(study, tmp_path, monkeypatch):
     monkeypatch.setattr("pyg_advinfonce.studies.tuning.storage.SECONDS_TO_WAIT", 0.05)
     file = tmp_path / "study" / STUDY_FILE
 
-    class Locking(Watcher):
-        def start(self, number, config):
+    class Locking(Progress):
+        def start(self, label, total=None, *, unit=""):
             other.execute("BEGIN EXCLUSIVE")
-            return ()
 
     study(trials=1)
     with (
         closing(sqlite3.connect(file)) as other,
         pytest.raises(OSError, match="locked by another process") as found,
     ):
-        study(trials=2, watcher=Locking())
+        study(trials=2, progress=Locking())
     assert found.value.filename == str(file)
     assert study(trials=2, timeout=0)["trials"]["finished"] == 1
 

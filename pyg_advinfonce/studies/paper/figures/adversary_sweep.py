@@ -10,6 +10,7 @@ import pandas as pd
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.graph import test_splits
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.paper.figures.style import (
     GREY,
     focus_late,
@@ -21,7 +22,6 @@ from pyg_advinfonce.studies.paper.figures.style import (
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Options,
-    Say,
     Variation,
     curves,
     default_config,
@@ -49,7 +49,7 @@ def adversary_sweep(
     numbers: Sequence[int] = NUMBERS,
     config: Config | None = None,
     device: Device = "auto",
-    say: Say = print,
+    progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train AdvInfoNCE with several numbers of adversarial epochs.
@@ -61,7 +61,7 @@ def adversary_sweep(
         numbers: The numbers of adversarial epochs.
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        say: Told of every training.
+        progress: Told of every training.
         runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
@@ -90,7 +90,7 @@ def adversary_sweep(
         epochs=epochs,
         device=device,
         callbacks=[SplitMetrics([split])],
-        say=say,
+        progress=progress,
         runs=runs,
     )
 

@@ -9,6 +9,7 @@ import pandas as pd
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.graph import test_splits
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.paper.figures.style import (
     BLUE,
     GREY,
@@ -23,7 +24,6 @@ from pyg_advinfonce.studies.paper.figures.style import (
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Options,
-    Say,
     Variation,
     curves,
     default_config,
@@ -54,7 +54,7 @@ def false_negatives(
     epochs: int | None = None,
     config: Config | None = None,
     device: Device = "auto",
-    say: Say = print,
+    progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train AdvInfoNCE, and InfoNCE of the same mass, and watch the false negatives.
@@ -70,7 +70,7 @@ def false_negatives(
         epochs: Train so long (default: 20 evaluations beyond the adversary's last).
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        say: Told of every training.
+        progress: Told of every training.
         runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
@@ -96,7 +96,7 @@ def false_negatives(
         epochs=epochs,
         device=device,
         callbacks=_watch(dataset, split),
-        say=say,
+        progress=progress,
         runs=runs,
     )
 

@@ -8,9 +8,10 @@ from typing import Unpack
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import REPRODUCTIONS
 from pyg_advinfonce.runs import folder_name, seed_text
-from pyg_advinfonce.studies.paper import Report, Request, Watcher
+from pyg_advinfonce.studies.paper import Report, Request
 from pyg_advinfonce.studies.paper.figures.adversary_sweep import (
     reproduce_adversary_sweep,
 )
@@ -66,7 +67,7 @@ FIGURES: Mapping[str, Figure] = {
 }
 
 
-def reproduce_figure(request: Request, watcher: Watcher) -> Report:
+def reproduce_figure(request: Request, progress: Progress = Progress()) -> Report:
     """Train what a figure shows and write it as PNG, SVG and CSV.
 
     Raises:
@@ -90,7 +91,7 @@ def reproduce_figure(request: Request, watcher: Watcher) -> Report:
         config=config,
         epochs=_epochs(request),
         device=request.device,
-        say=watcher.say,
+        progress=progress,
         runs=request.runs / "figures",
     )
     return _report(request, seeds, dataset.fingerprint, files)

@@ -14,6 +14,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import train_degrees
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.paper.figures.style import (
     GREY,
     ORANGE,
@@ -27,7 +28,6 @@ from pyg_advinfonce.studies.paper.figures.style import (
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Options,
-    Say,
     default_config,
     kept,
     key_of,
@@ -91,7 +91,7 @@ def hardness_by_popularity(
     epochs: int | None = None,
     config: Config | None = None,
     device: Device = "auto",
-    say: Say = print,
+    progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train AdvInfoNCE and return what the adversary thinks of popular items.
@@ -102,7 +102,7 @@ def hardness_by_popularity(
         epochs: Train so long (default: to the adversary's last epoch).
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        say: Told of every training.
+        progress: Told of every training.
         runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
@@ -114,10 +114,10 @@ def hardness_by_popularity(
         ConfigError: If the adversary has no turn in so few epochs.
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
-    epochs = _epochs(config, dataset, epochs, say)
+    epochs = _epochs(config, dataset, epochs, progress)
 
     def make(seed: int) -> pd.DataFrame:
-        say(f"hardness by popularity: seed {seed}, {epochs} epochs")
+        progress.say(f"hardness by popularity: seed {seed}, {epochs} epochs")
         found = HardnessProfile()
         learn(
             config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
@@ -134,7 +134,9 @@ def hardness_by_popularity(
     return pd.concat(tables, ignore_index=True)
 
 
-def _epochs(config: Config, dataset: Dataset, asked: int | None, say: Say) -> int:
+def _epochs(
+    config: Config, dataset: Dataset, asked: int | None, progress: Progress
+) -> int:
     """Return how long to train, if the adversary has its turn in that time."""
     last = last_adversarial(config, dataset)
     epochs = last + 1 if asked is None else asked
@@ -144,7 +146,9 @@ def _epochs(config: Config, dataset: Dataset, asked: int | None, say: Say) -> in
             "needs more"
         )
     if epochs <= last:
-        say(f"the adversary goes on after {epochs} epochs, to epoch {last}, from 0")
+        progress.say(
+            f"the adversary goes on after {epochs} epochs, to epoch {last}, from 0"
+        )
     return epochs
 
 

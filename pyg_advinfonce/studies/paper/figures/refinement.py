@@ -17,6 +17,7 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import ITEM, USER, num_nodes, test_splits
 from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.studies.paper.figures.style import (
     BLUE,
@@ -32,7 +33,6 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Likes,
     Options,
-    Say,
     default_config,
     kept,
     key_of,
@@ -69,7 +69,7 @@ def refinement(
     epochs: int | None = None,
     config: Config | None = None,
     device: Device = "auto",
-    say: Say = print,
+    progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train InfoNCE and AdvInfoNCE and compare them on negatives of two users.
@@ -85,7 +85,7 @@ def refinement(
         epochs: Train so long (default: 20 evaluations beyond the adversary's last).
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        say: Told of every training.
+        progress: Told of every training.
         runs: Where the table is kept and found again, if anywhere.
 
     Returns:
@@ -99,7 +99,7 @@ def refinement(
     config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = epochs or num_epochs(config, dataset)
     key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
-    make = partial(_refinement, dataset, config, seeds[0], epochs, device, say)
+    make = partial(_refinement, dataset, config, seeds[0], epochs, device, progress)
     table = kept(runs, key, make)
     for node, column in ((USER, "user"), (ITEM, "item")):
         table[column] = [_name(dataset.graph, node, row) for row in table[column]]
@@ -112,12 +112,12 @@ def _refinement(
     seed: int,
     epochs: int,
     device: Device,
-    say: Say,
+    progress: Progress,
 ) -> pd.DataFrame:
     """Train both losses and return the table, users and items by their rows."""
     results = {}
     for loss, (label, _) in MODELS.items():
-        say(f"refinement: {label}, seed {seed}, {epochs} epochs")
+        progress.say(f"refinement: {label}, seed {seed}, {epochs} epochs")
         settings = variant(config, loss, {})
         results[loss] = learn(
             settings, dataset, seed=seed, epochs=epochs, device=device

@@ -9,6 +9,7 @@ import pandas as pd
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.graph import test_splits
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.paper.figures.style import (
     BLUE,
     GREEN,
@@ -25,7 +26,6 @@ from pyg_advinfonce.studies.paper.figures.style import (
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Options,
-    Say,
     Variation,
     curves,
     default_config,
@@ -69,7 +69,7 @@ def strategies(
     epochs: int | None = None,
     config: Config | None = None,
     device: Device = "auto",
-    say: Say = print,
+    progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train every strategy in the same settings and return its way.
@@ -82,7 +82,7 @@ def strategies(
         epochs: Train so long (default: 20 evaluations beyond the adversary's last).
         config: AdvInfoNCE's settings (default: those that come with the data).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        say: Told of every training.
+        progress: Told of every training.
         runs: Where what finished seeds gave is kept and found again, if anywhere.
 
     Returns:
@@ -110,7 +110,7 @@ def strategies(
         epochs=epochs,
         device=device,
         callbacks=[SplitMetrics([split])],
-        say=say,
+        progress=progress,
         runs=runs,
     )
 

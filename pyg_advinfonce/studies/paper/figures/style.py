@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
-from pyg_advinfonce.errors import MissingExtraError
-from pyg_advinfonce.files import spreadsheet_text
+from pyg_advinfonce.errors import optional_package
+from pyg_advinfonce.files import output_file, without_formulas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,12 +65,9 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            from matplotlib import style
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                "figures need matplotlib: pip install 'pyg-advinfonce[plot]'"
-            ) from error
+        optional_package("matplotlib")
+        from matplotlib import style
+
         with style.context(STYLE):
             return function(*args, **kwargs)
 
@@ -166,11 +163,15 @@ DPI, NUM_COLORS = 150, 128
 @styled
 def save(figure: "Figure", table: pd.DataFrame, folder: Path, name: str) -> list[Path]:
     """Write ``name.png``, ``name.svg`` and ``name.csv``; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     png, svg, csv = (folder / f"{name}.{kind}" for kind in ("png", "svg", "csv"))
-    _save_png(figure, png)
-    figure.savefig(svg, metadata={"Date": None})
-    guarded(table).to_csv(csv, index=False, float_format="%.6g", lineterminator="\n")
+    with output_file(png) as file:
+        _save_png(figure, file)
+    with output_file(svg) as file:
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    safe = without_formulas(table)
+    text = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    with output_file(csv) as file:
+        file.write_text(text, encoding="utf-8")
     return [png, svg, csv]
 
 
@@ -181,9 +182,5 @@ def _save_png(figure: "Figure", path: Path) -> None:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)
     with Image.open(file) as image:
-        image.convert("RGB").quantize(NUM_COLORS).save(path, optimize=True)
-
-
-def guarded(table: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would take for formulas."""
-    return table.map(lambda x: spreadsheet_text(x) if isinstance(x, str) else x)
+        colors = image.convert("RGB").quantize(NUM_COLORS)
+        colors.save(path, format="PNG", optimize=True)

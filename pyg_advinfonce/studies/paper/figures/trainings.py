@@ -18,6 +18,7 @@ from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.graph import is_among, pair_keys, split_edges, test_splits
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.training import Callback, Record
 
@@ -51,7 +52,6 @@ LEARNED = ("adv", "adv-mlp", "adv-reverse")
 FORMAT_VERSION = 1
 """Raised when the same settings give another table."""
 
-Say = Callable[[str], None]
 Device = torch.device | str
 
 
@@ -62,7 +62,7 @@ class Options(TypedDict, total=False):
     epochs: int | None
     config: Config | None
     device: Device
-    say: Say
+    progress: Progress
     runs: Path | None
 
 
@@ -163,7 +163,7 @@ def curves(
     epochs: int,
     device: Device,
     callbacks: Sequence[Callback],
-    say: Say,
+    progress: Progress,
     runs: Path | None = None,
 ) -> pd.DataFrame:
     """Train every variation with every seed; return the table of all their curves.
@@ -176,12 +176,12 @@ def curves(
         epochs: Train each so long.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         callbacks: Told of every epoch; they keep nothing.
-        say: Told of every training.
+        progress: Told of every training.
         runs: Where finished curves are kept and found again, if anywhere.
     """
 
     def make(text: str, config: Config, seed: int) -> pd.DataFrame:
-        say(f"{text}, seed {seed}, {epochs} epochs")
+        progress.say(f"{text}, seed {seed}, {epochs} epochs")
         result = learn(
             config,
             dataset,

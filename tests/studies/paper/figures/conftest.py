@@ -1,6 +1,7 @@
 import pytest
 
 from pyg_advinfonce.datasets.simulated import Simulated
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.paper.figures.trainings import default_config
 
 SIGNATURE = b"\x89PNG"
@@ -20,6 +21,22 @@ def config(dataset):
         "train": {"eval_every": 2, "lr": 0.01},
     }
     return default_config(dataset).updated(settings)
+
+
+class Lines(Progress):
+    """Keeps the lines that it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """A listener."""
+    return Lines()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ def table(dataset, config):
         epochs=8,
         numbers=[4, 0, 1],
         config=config,
-        say=lambda _: None,
     )
 
 

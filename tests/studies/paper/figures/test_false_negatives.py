@@ -11,9 +11,7 @@ RATES = ["false_negatives", "all_negatives", "excess"]
 
 
 def run(dataset, config):
-    return figure.false_negatives(
-        dataset, seeds=[0], epochs=8, config=config, say=lambda _: None
-    )
+    return figure.false_negatives(dataset, seeds=[0], epochs=8, config=config)
 
 
 @pytest.fixture(scope="module")

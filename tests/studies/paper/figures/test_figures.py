@@ -10,7 +10,7 @@ def test_all_three_panels_are_made(tmp_path, monkeypatch):
             return [tmp_path / name]
 
         monkeypatch.setattr(fig4, name, made)
-    options = {"seeds": [3], "out": tmp_path, "epochs": 5, "device": "cpu", "say": str}
+    options = {"seeds": [3], "out": tmp_path, "epochs": 5, "device": "cpu"}
     found = fig4.reproduce_fig4("data", config="settings", **options)
     assert [path.name for path in found] == [
         "reproduce_hardness_by_popularity",

@@ -30,7 +30,7 @@ def trained(dataset):
     quick = {"loss": schedule, "train": {"eval_every": 100}}
     config = default_config(dataset).updated(quick)
     return figure.hardness_by_popularity(
-        dataset, seeds=range(2), config=config, device="cpu", say=lambda _: None
+        dataset, seeds=range(2), config=config, device="cpu"
     )
 
 
@@ -41,7 +41,7 @@ def test_the_adversary_ends_up_with_popularity(trained):
 def test_the_adversary_begins_without_an_opinion(dataset, config):
     # One table drawn at random may lean a little to either side.
     table = figure.hardness_by_popularity(
-        dataset, seeds=range(6), epochs=4, config=config, say=lambda _: None
+        dataset, seeds=range(6), epochs=4, config=config
     )
     found = correlations(table, "before")
     assert abs(sum(found) / len(found)) < 0.3
@@ -54,12 +54,12 @@ def test_an_adversary_without_a_turn_is_an_error(dataset, config):
         figure.hardness_by_popularity(dataset, seeds=[0], epochs=2, config=config)
 
 
-def test_an_adversary_that_is_cut_short_is_said(dataset, config):
-    said = []
+def test_an_adversary_that_is_cut_short_is_said(dataset, config, lines):
     figure.hardness_by_popularity(
-        dataset, seeds=[0], epochs=4, config=config, say=said.append
+        dataset, seeds=[0], epochs=4, config=config, progress=lines
     )
-    assert any(text.startswith("the adversary goes on after 4 epochs") for text in said)
+    said = "the adversary goes on after 4 epochs"
+    assert any(text.startswith(said) for text in lines.said)
 
 
 def test_a_profile_is_a_distribution(trained):

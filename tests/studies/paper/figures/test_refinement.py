@@ -6,9 +6,7 @@ from pyg_advinfonce.studies.paper.figures import refinement as figure
 
 
 def run(dataset, config):
-    return figure.refinement(
-        dataset, seeds=[0, 7], epochs=8, config=config, say=lambda _: None
-    )
+    return figure.refinement(dataset, seeds=[0, 7], epochs=8, config=config)
 
 
 @pytest.fixture(scope="module")

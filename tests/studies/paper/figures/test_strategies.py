@@ -4,24 +4,19 @@ from pyg_advinfonce.studies.paper.figures import strategies as figure
 
 
 @pytest.fixture(scope="module")
-def said():
-    return []
-
-
-@pytest.fixture(scope="module")
-def table(dataset, config, said):
+def table(dataset, config, lines):
     return figure.strategies(
-        dataset, seeds=[0, 1], epochs=8, config=config, say=said.append
+        dataset, seeds=[0, 1], epochs=8, config=config, progress=lines
     )
 
 
-def test_a_row_for_every_evaluation_of_every_strategy(table, said):
+def test_a_row_for_every_evaluation_of_every_strategy(table, lines):
     names = ["adv", "infonce", "infonce-1", "rand", "adv-reverse"]
     assert table["strategy"].unique().tolist() == names
     counts = table.groupby(["strategy", "seed"])["epoch"].apply(list)
     assert counts.to_list() == [[1, 3, 5, 7]] * 10
     assert table.notna().all(axis=None)
-    assert len(said) == 10
+    assert len(lines.said) == 10
 
 
 def test_strategies_part_when_the_adversary_begins(table):
