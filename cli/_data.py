@@ -1,44 +1,13 @@
-"""Output of ``advnce data``: profiles, download bars and reports of splits."""
+"""Output of ``advnce data``: profiles and reports of splits."""
 
 import shlex
-import sys
 from collections.abc import Mapping
-from typing import NoReturn
-
-from tqdm import tqdm
 
 from pyg_advinfonce.config import Train, small_batch_size
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
-from pyg_advinfonce.progress import Progress
 
 from .console import aligned
-
-
-class DownloadBar(Progress):
-    """Shows on standard error how a download goes."""
-
-    _bar: "tqdm[NoReturn] | None" = None
-
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr)
-
-    def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
-        hidden = not sys.stderr.isatty()
-        if hidden:
-            self.say(label if total is None else f"{label}, {total:,} bytes")
-        self._bar = tqdm(
-            desc=label, total=total, unit=unit, unit_scale=True, disable=hidden
-        )
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        if self._bar is not None:
-            self._bar.update(steps)
-
-    def finish(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def profile_table(profile: Profile) -> str:

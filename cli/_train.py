@@ -21,30 +21,21 @@ from pyg_advinfonce.config import (
 )
 from pyg_advinfonce.datasets import Dataset, load_dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.experiment import train
+from pyg_advinfonce.experiment import train_seed
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import (
     CONFIG,
-    STATE,
     SUMMARY,
     FinishedSeed,
     check_settings,
     create_run_folder,
-    find_seed,
-    read_seed,
     run_lock,
     seed_folders,
     seed_path,
     summarize,
 )
-from pyg_advinfonce.training import (
-    Callback,
-    EpochProgress,
-    Tracker,
-    Trainer,
-    read_state,
-)
+from pyg_advinfonce.training import Tracker, Trainer
 
 from .console import metrics_table, next_step
 
@@ -61,7 +52,6 @@ class SeedLoop:
         is_auto: Whether nobody named it.
         save_every: As for :func:`~pyg_advinfonce.experiment.train`.
         tracker: Makes a tracker of a seed's folder.
-        resume: Go on from what is in the folder.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
         as_json: Print one JSON object.
         progress: Told what happens.
@@ -75,7 +65,6 @@ class SeedLoop:
     is_auto: bool = False
     save_every: int | None = None
     tracker: Callable[[Path], Tracker] | None = None
-    resume: bool = False
     force: bool = False
     as_json: bool = False
     progress: Progress = Progress()
@@ -113,43 +102,22 @@ class SeedLoop:
                 config.save(file)
 
     def _seed(self, config: Config) -> FinishedSeed:
-        return self._finished(config) or self._train(config)
-
-    def _finished(self, config: Config) -> FinishedSeed | None:
-        """Return a seed that an earlier call has finished with these settings.
-
-        Raises:
-            CheckpointError: If it was trained on other data.
-        """
-        fingerprint = self.dataset.fingerprint
-        found = find_seed(self._seed_folder(config), config, fingerprint)
-        if found is not None:
-            self.progress.say(f"seed {found.seed}: finished before")
-        return found
-
-    def _train(self, config: Config) -> FinishedSeed:
-        folder, label = self._seed_folder(config), f"seed {config.train.seed}"
-        if self.resume and (folder / STATE).is_file():
-            self.progress.say(f"{label}: goes on after epoch {_last_epoch(folder)}")
+        folder = self._seed_folder(config)
         with ExitStack() as stack:
-            stack.callback(self.progress.finish)
-            told: list[Callback] = [
-                EpochProgress(self.progress, label, config.train.epochs)
-            ]
-            if self.tracker is not None:
-                told.append(stack.enter_context(closing(self.tracker(folder))))
-            train(
+            told = [] if self.tracker is None else [self.tracker(folder)]
+            for tracker in told:
+                stack.enter_context(closing(tracker))
+            return train_seed(
                 config,
                 self.dataset,
-                device=self.device,
-                out=folder,
+                folder,
+                progress=self.progress,
                 callbacks=told,
-                resume=self.resume,
+                device=self.device,
                 force=self.force,
                 save_every=self.save_every,
                 trainer=self.ready.pop() if self.ready else None,
             )
-        return read_seed(folder)
 
     def _print(self, seeds: Sequence[FinishedSeed]) -> None:
         summary = summarize(seeds, self.folder)
@@ -173,11 +141,6 @@ class SeedLoop:
 
     def _seed_folder(self, config: Config) -> Path:
         return seed_path(self.folder, config.train.seed)
-
-
-def _last_epoch(folder: Path) -> int:
-    """Return the last epoch of a saved training state."""
-    return len(read_state(folder / STATE)[0].about["history"]) - 1
 
 
 def _one_line(config: Config) -> str:
@@ -324,7 +287,7 @@ def resume(
     dataset = load_dataset(
         data.dataset, root=data_root, cache_dir=cache_dir, **data.data
     )
-    make_loop(folder, dataset, resume=True, force=force).run(configs)
+    make_loop(folder, dataset, force=force).run(configs)
 
 
 def _load(seed: Path) -> Config:

@@ -71,7 +71,7 @@ def fetch(
     """Show a data set's terms, download its files and check them."""
     from pyg_advinfonce.datasets.published import fetch
 
-    from ._data import DownloadBar
+    from .console import Bar
 
     folder = fetch(
         name,
@@ -80,7 +80,7 @@ def fetch(
         offline=offline,
         mirror=mirror,
         insecure=insecure,
-        progress=DownloadBar(),
+        progress=Bar(),
     )
     typer.echo(folder)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch_geometric.data import HeteroData
@@ -17,10 +18,12 @@ from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.losses import Criterion
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingTerm
-from pyg_advinfonce.runs import Result, SeedFolder
+from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.runs import FinishedSeed, Result, SeedFolder, find_seed, read_seed
 from pyg_advinfonce.training import (
     Callback,
     Diagnostics,
+    EpochProgress,
     FalseNegatives,
     Trainer,
 )
@@ -37,6 +40,8 @@ def train(
     resume: bool = False,
     force: bool = False,
     save_every: int | None = None,
+    progress: Progress = Progress(),
+    label: str = "",
     trainer: Trainer | None = None,
 ) -> Result:
     """Train one seed of a configuration and evaluate its best epoch on every split.
@@ -55,6 +60,8 @@ def train(
         force: Let it go on with another ``train.epochs`` or ``train.patience``.
         save_every: Write the state after so many epochs (default: after an epoch, when
             30 seconds have passed since the last time).
+        progress: Receives the epochs as they pass.
+        label: What the training is called there (default: ``seed 0``).
         trainer: What :func:`~pyg_advinfonce.build.assemble` has made of the same
             configuration, data, device and criterion (default: it is made here).
 
@@ -70,6 +77,7 @@ def train(
     started, place = time.perf_counter(), str(trainer.method.encoder.device)
     likes = getattr(dataset, "likes", None)
     watching = [FalseNegatives(likes)] if likes else []
+    label = label or f"seed {config.train.seed}"
     told = [Diagnostics(), *watching, *trainer.callbacks, *callbacks]
     folder = None
     if out is not None:
@@ -82,11 +90,16 @@ def train(
             save_every=save_every,
         )
         told += folder.begin(trainer, resume=resume, force=force)
-    trainer.callbacks = told
+    if trainer.history:
+        progress.say(f"{label}: goes on after epoch {trainer.history[-1].epoch}")
+    trainer.callbacks = [EpochProgress(progress, label, config.train.epochs), *told]
     started -= sum(record.seconds for record in trainer.history)
     keeping = folder.keeping(trainer) if folder else nullcontext()
     with _explaining_memory(config), keeping:
-        best_epoch = trainer.fit()
+        try:
+            best_epoch = trainer.fit()
+        finally:
+            progress.finish()
     per_user = rank_users(trainer.method, trainer.graph, trainer.evaluator)
     result = Result(
         config,
@@ -105,6 +118,42 @@ def train(
     if folder is not None:
         folder.finish(result)
     return result
+
+
+def train_seed(
+    config: Config,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    progress: Progress = Progress(),
+    label: str = "",
+    **options: Any,  # noqa: ANN401
+) -> FinishedSeed:
+    """Return the trained seed of a folder; train it as far as it is not trained yet.
+
+    A seed that is finished, with the same settings and data, is read; an interrupted
+    one is resumed.
+
+    Args:
+        config: The configuration.
+        dataset: The data.
+        folder: The seed's folder.
+        progress: As for :func:`train`.
+        label: As for :func:`train`.
+        **options: Further arguments of :func:`train`.
+
+    Raises:
+        CheckpointError: If what lies there is damaged, or of other settings or data.
+        ConfigError: As :func:`train` does, and its other errors.
+    """
+    config = config.fitted_to(dataset)
+    found = find_seed(folder, config, dataset.fingerprint)
+    if found is not None:
+        progress.say(f"{label or f'seed {found.seed}'}: finished before")
+        return found
+    options |= {"progress": progress, "label": label}
+    train(config, dataset, out=folder, resume=True, **options)
+    return read_seed(folder)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import whole_file
 from pyg_advinfonce.registry import unknown
 from pyg_advinfonce.runs.folder import (
@@ -117,14 +117,15 @@ def read_seed(folder: Path) -> FinishedSeed:
 
 
 def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
-    """Return the seed in a folder if it was trained with these settings.
+    """Return the seed in a folder if it is finished, whole, and of these settings.
 
     Raises:
-        CheckpointError: If it was trained on other data, or is damaged.
+        CheckpointError: If it was trained on other data.
     """
-    if not (folder / METRICS).is_file():
+    try:
+        found = read_seed(folder)
+    except (CheckpointError, ConfigError):
         return None
-    found = read_seed(folder)
     check_data(folder, found.fingerprint, fingerprint)
     return found if found.config == config else None
 

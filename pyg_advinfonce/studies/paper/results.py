@@ -4,25 +4,21 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
-from filelock import FileLock
-
 from pyg_advinfonce.config import Config, packaged, settings_text
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
-from pyg_advinfonce.experiment import train
+from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
+from pyg_advinfonce.experiment import train_seed
+from pyg_advinfonce.files import locked
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import (
     TIMES,
     FinishedSeed,
     find_seed,
     folder_name,
-    read_seed,
     seed_path,
     seed_text,
     spread,
@@ -30,7 +26,6 @@ from pyg_advinfonce.runs import (
 from pyg_advinfonce.studies import compare, corrected
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable
 from pyg_advinfonce.studies.paper.request import Request
-from pyg_advinfonce.training import Callback, EpochProgress
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -53,17 +48,15 @@ def stored_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed 
     """Return a run's seed if it is there, whole, and what it is taken for."""
     try:
         return find_seed(seed_path(folder, config.train.seed), config, fingerprint)
-    except (CheckpointError, ConfigError):
+    except CheckpointError:
         return None
 
 
-def train_seed(
+def make_seed(
     folder: Path,
     config: Config,
     dataset: Dataset,
-    *,
-    device: torch.device,
-    callbacks: Sequence[Callback] = (),
+    **options: Any,  # noqa: ANN401
 ) -> FinishedSeed:
     """Train a run's seed, or what is left of it, unless another process has done so.
 
@@ -72,17 +65,12 @@ def train_seed(
     """
     seed = seed_path(folder, config.train.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{seed.name}.lock"):
-        found = stored_seed(folder, config, dataset.fingerprint)
-        if found is not None:
-            return found
-        run = partial(train, config, dataset, device=device, out=seed)
+    with locked(folder / f".{seed.name}.lock"):
         try:
-            run(callbacks=callbacks, resume=True)
+            return train_seed(config, dataset, seed, **options)
         except CheckpointError:  # nobody can go on from there
             shutil.rmtree(seed)
-            run(callbacks=callbacks)
-    return read_seed(seed)
+            return train_seed(config, dataset, seed, **options)
 
 
 @dataclass
@@ -172,18 +160,14 @@ def _train(
     """Train a seed; if that fails, say so on the line: the others go on."""
     assert line.dataset is not None
     label = f"{line.name}, seed {config.train.seed}"
-    callbacks = [EpochProgress(progress, label, config.train.epochs)]
+    told = {"progress": progress, "label": label}
     try:
-        return train_seed(
-            folder, config, line.dataset, device=request.device, callbacks=callbacks
-        )
+        return make_seed(folder, config, line.dataset, device=request.device, **told)
     except NonFiniteLossError as error:
         reason = f"seed {config.train.seed}: {error}"
         line.reason = "; ".join(filter(None, [line.reason, reason]))
         line.failed = True
         return None
-    finally:
-        progress.finish()
 
 
 ABSOLUTE = {"coat": 0.01}  # on so little data
