@@ -138,11 +138,13 @@ class AdvInfoNCE(Criterion):
         cls,
         graph: HeteroData,
         *,
-        hardness: Mapping[str, Any] | None = None,
+        hardness: Hardness | Mapping[str, Any] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Self:
-        """Build from the graph's counts and the options of a hardness, e.g. kind."""
-        return cls(build_hardness(graph, **(hardness or {})), **options)
+        """Build with a hardness, or with the options of one, e.g. kind."""
+        if not isinstance(hardness, Hardness):
+            hardness = build_hardness(graph, **(hardness or {}))
+        return cls(hardness, **options)
 
     def forward(
         self,

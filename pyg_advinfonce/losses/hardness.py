@@ -7,7 +7,7 @@ of :math:`e^{\delta}` over a row is one whatever the logits are.
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,11 @@ class Hardness(nn.Module):
         - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
         - **output:** ``[B, K]`` hardness, zero where the batch masks a negative
     """
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build a hardness that may need the graph's numbers of users and items."""
+        return cls(**options)
 
     def logits(
         self,
@@ -112,6 +117,10 @@ class EmbeddingHardness(Hardness):
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.reset_parameters()
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        return cls(*num_nodes(graph), **options)
 
     def reset_parameters(self) -> None:
         """Draw both tables anew, each by Xavier's normal rule."""
@@ -252,6 +261,17 @@ KINDS: Mapping[str, type[Hardness]] = {
 }
 
 
+def find_hardness(kind: str) -> type[Hardness]:
+    """Return the class of a kind of hardness.
+
+    Raises:
+        UnknownNameError: If there is no such kind.
+    """
+    if kind not in KINDS:
+        raise unknown("hardness.kind", kind, KINDS)
+    return KINDS[kind]
+
+
 def build_hardness(
     graph: HeteroData,
     kind: str = "embedding",
@@ -267,8 +287,4 @@ def build_hardness(
     Raises:
         UnknownNameError: If the kind is none of these.
     """
-    if kind not in KINDS:
-        raise unknown("hardness", kind, KINDS)
-    if kind == "embedding":
-        return EmbeddingHardness(*num_nodes(graph), **options)
-    return KINDS[kind](**options)
+    return find_hardness(kind).from_graph(graph, **options)
