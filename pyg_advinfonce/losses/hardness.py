@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import EPS, MASKED, at_least_float32
+from pyg_advinfonce.functional import (
+    EPS,
+    MASKED,
+    at_least_float32,
+    check_choice,
+    check_positive,
+)
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.ops import edge_scores
 from pyg_advinfonce.registry import unknown
@@ -63,12 +69,6 @@ class Hardness(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no tables to penalise")
 
 
-def _check_widths(**widths: int) -> None:
-    for name, width in widths.items():
-        if width < 1:
-            raise ValueError(f"{name} must be positive (got {width})")
-
-
 def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
     """Shift each row ``[B, K]`` so that exp has mean one over the kept entries.
 
@@ -113,7 +113,7 @@ class EmbeddingHardness(Hardness):
 
     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
         super().__init__()
-        _check_widths(dim=dim)
+        check_positive(dim=dim)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.reset_parameters()
@@ -181,12 +181,9 @@ class MLPHardness(Hardness):
         activation: Literal["relu", "none"] = "relu",
     ) -> None:
         super().__init__()
-        _check_widths(dim=dim, hidden=hidden)
-        if input not in ("ego", "final") or activation not in ("relu", "none"):
-            raise ValueError(
-                "input must be 'ego' or 'final', activation 'relu' or 'none' "
-                f"(got '{input}', '{activation}')"
-            )
+        check_positive(dim=dim, hidden=hidden)
+        check_choice("ego", "final", input=input)
+        check_choice("relu", "none", activation=activation)
         self.input = input
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
         self.user = nn.Linear(dim, hidden, device="cpu")

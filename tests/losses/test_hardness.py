@@ -214,9 +214,15 @@ def test_mlp_never_trains_what_it_reads(reads):
     assert all(p.grad is not None for p in hardness.parameters())
 
 
-@pytest.mark.parametrize("wrong", [{"input": "ids"}, {"activation": "tanh"}])
-def test_mlp_options_are_checked(wrong):
-    with pytest.raises(ValueError, match="input must be 'ego' or 'final'"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"input": "ids"}, "input must be 'ego' or 'final' .got 'ids'"),
+        ({"activation": "tanh"}, "activation must be 'relu' or 'none' .got 'tanh'"),
+    ],
+)
+def test_mlp_options_are_checked(wrong, said):
+    with pytest.raises(ValueError, match=said):
         MLPHardness(**wrong)
 
 
