@@ -20,11 +20,11 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
-from pyg_advinfonce.losses import KINDS, AdvInfoNCE, Criterion, Hardness, build_hardness
+from pyg_advinfonce.losses import Criterion, Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingTerm
-from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 
@@ -56,14 +56,11 @@ def build_method(
 def build_criterion(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
     """Build the ranking loss that a configuration names, with checked options."""
     kind = LOSSES[config.criterion].load()
-    options = check_options("loss", kind, config.loss)
-    if "dim" in inspect.signature(kind).parameters:  # tables as wide as the encoder's
-        options = {"dim": _width(config)} | options
-    if kind is AdvInfoNCE:
-        hardness = _build_hardness(config, graph)
-        with naming("loss", kind):
-            return AdvInfoNCE(hardness, **options)
-    if config.hardness:
+    options = check_options("loss", kind, config.loss, given=["hardness"])
+    options = _as_wide(config, kind) | options
+    if "hardness" in inspect.signature(kind).parameters:
+        options["hardness"] = _build_hardness(config, graph)
+    elif config.hardness:
         raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
     with naming("loss", kind):
         found: Criterion | RankingTerm = kind.from_graph(graph, **options)
@@ -71,21 +68,21 @@ def build_criterion(config: Config, graph: HeteroData) -> Criterion | RankingTer
 
 
 def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
-    options = {"kind": "embedding"} | config.hardness
-    kind = str(options.pop("kind"))
-    if kind not in KINDS:
-        raise unknown("hardness.kind", kind, KINDS)
-    if kind in ("embedding", "mlp"):
-        options = {"dim": _width(config)} | options
-    options = check_options("hardness", KINDS[kind], options)
-    with naming("hardness", KINDS[kind]):
-        return build_hardness(graph, kind, **options)
+    default = inspect.signature(build_hardness).parameters["kind"].default
+    name = str(config.hardness.get("kind", default))
+    kind, options = find_hardness(name), dict(config.hardness)
+    options.pop("kind", None)
+    options = _as_wide(config, kind) | check_options("hardness", kind, options)
+    with naming("hardness", kind):
+        return build_hardness(graph, name, **options)
 
 
-def _width(config: Config) -> int:
-    """Return the encoder's width; a wrong one is the encoder's to refuse."""
-    width: int = max(1, setting_values(config)["encoder.dim"])
-    return width
+def _as_wide(config: Config, kind: type) -> dict[str, int]:
+    """Return the width of tables, where there are any, as that of the encoder's."""
+    if "dim" not in inspect.signature(kind).parameters:
+        return {}
+    width = setting_values(config)["encoder.dim"]
+    return {"dim": max(1, width)}  # the encoder refuses a 0
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
@@ -226,9 +223,10 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
 
 
 def _warn_of_single_negatives(method: Method) -> None:
-    if isinstance(method.criterion, AdvInfoNCE) and len(method.phases) > 1:
+    hardness = getattr(method.criterion, "hardness", None)
+    if isinstance(hardness, Hardness) and any(True for _ in hardness.parameters()):
         warnings.warn(
-            "the adversary has no choice among one negative, and stays as it is: raise "
-            "train.num_negatives",
+            "with one negative per positive the hardness is uniform and the adversary "
+            "has no effect: raise train.num_negatives",
             stacklevel=3,
         )

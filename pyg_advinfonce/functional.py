@@ -255,15 +255,38 @@ def _centred_distances(z: Tensor, eps: float) -> Tensor:
     return distance - columns - columns.unsqueeze(-1) + columns.mean()
 
 
-def check_tau(tau: float) -> float:
-    """Return tau if it is a temperature.
+def check_positive(**values: float) -> None:
+    """Check arguments by name.
 
     Raises:
-        ValueError: If it is not positive and finite.
+        ValueError: If one is not positive and finite.
     """
-    if not 0 < tau < float("inf"):
-        raise ValueError(f"tau must be positive (got {tau})")
-    return tau
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be positive (got {value})")
+
+
+def check_not_negative(**values: float) -> None:
+    """Check arguments by name.
+
+    Raises:
+        ValueError: If one is negative or not finite.
+    """
+    for name, value in values.items():
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must not be negative (got {value})")
+
+
+def check_choice(*choices: str, **values: str) -> None:
+    """Check arguments by name.
+
+    Raises:
+        ValueError: If one is none of the choices.
+    """
+    for name, value in values.items():
+        if value not in choices:
+            known = " or ".join(map(repr, choices))
+            raise ValueError(f"{name} must be {known} (got {value!r})")
 
 
 def check_counts(name: str, count: Tensor) -> Tensor:

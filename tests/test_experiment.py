@@ -9,10 +9,17 @@ import torch
 from safetensors.torch import load_file
 
 import pyg_advinfonce
-from pyg_advinfonce.build import assemble, build_method, make_trainer, prepare
-from pyg_advinfonce.config import Config
+from pyg_advinfonce.build import (
+    assemble,
+    build_criterion,
+    build_method,
+    make_trainer,
+    prepare,
+)
+from pyg_advinfonce.config import Config, settings
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.errors import (
+    AdvInfoNCEError,
     CheckpointError,
     ConfigError,
     MemoryShortageError,
@@ -23,13 +30,15 @@ from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.losses import (
     BPR,
+    Criterion,
     DirectAU,
     EmbeddingHardness,
+    Hardness,
     MLPHardness,
     RandomHardness,
 )
 from pyg_advinfonce.machine import find_device
-from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.registry import LOSSES, MODELS, Entry
 from pyg_advinfonce.runs import Result, load_run
 from pyg_advinfonce.training import Callback, Trainer, load_weights
 from tests import cases
@@ -169,6 +178,64 @@ def test_an_adversary_with_a_single_negative_is_a_warning(graph, recwarn):
         make_trainer(config, build_method(config, graph), graph, ())
         found = [str(w.message) for w in recwarn if "one negative" in str(w.message)]
         assert len(found) == said
+
+
+class HardBPR(Criterion):
+    """A loss of someone's own that has a hardness."""
+
+    def __init__(self, hardness: Hardness | None = None, scale: float = 1.0) -> None:
+        super().__init__()
+        self.hardness, self.scale = hardness, scale
+
+
+@pytest.fixture
+def own_loss(monkeypatch):
+    """The row of a loss of someone's own in the table."""
+    monkeypatch.setattr("pyg_advinfonce.losses.HardBPR", HardBPR, raising=False)
+    monkeypatch.setitem(LOSSES, "hard-bpr", Entry("losses:HardBPR", "BPR, weighted"))
+
+    def config(**sections):
+        found = resolve("mf", "adv", **sections)
+        return found.model_copy(update={"criterion": "hard-bpr"})
+
+    return config
+
+
+def test_a_loss_of_ones_own_has_the_hardness_that_its_section_describes(
+    own_loss, graph
+):
+    config = own_loss(hardness={"kind": "mlp", "hidden": 2}, loss={"scale": 3.0})
+    criterion = build_criterion(config, graph)
+    assert isinstance(criterion.hardness, MLPHardness)
+    assert criterion.hardness.user.weight.shape == (2, 4)  # as wide as the encoder
+    assert criterion.scale == 3
+    assert type(build_criterion(own_loss(), graph).hardness) is EmbeddingHardness
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"hardness": {"kind": "mpl"}}, r"^unknown hardness\.kind 'mpl', did"),
+        ({"hardness": {"hidden": 1}}, r"^unknown key 'hardness\.hidden'"),
+        ({"hardness": {"dim": 0}}, r"^hardness\.dim must be positive"),
+        ({"loss": {"hardness": 1}}, r"^unknown key 'loss\.hardness'"),
+    ],
+)
+def test_its_hardness_is_checked_as_any(own_loss, graph, sections, said):
+    with pytest.raises(AdvInfoNCEError, match=said):
+        build_criterion(own_loss(**sections), graph)
+
+
+def test_its_settings_list_the_hardness(own_loss):
+    names = [s.name for s in settings(own_loss(hardness={"kind": "mlp"}))]
+    assert "hardness.hidden" in names
+    assert "loss.hardness" not in names
+
+
+def test_its_learned_hardness_has_no_choice_among_one_negative(own_loss, graph):
+    config = own_loss(train={"num_negatives": 1})
+    with pytest.warns(UserWarning, match="one negative per positive"):
+        make_trainer(config, build_method(config, graph), graph, ())
 
 
 def test_negatives_are_drawn_as_the_configuration_says(graph):

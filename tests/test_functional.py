@@ -10,6 +10,8 @@ from pyg_advinfonce.functional import (
     align,
     angular_margin,
     bpr,
+    check_not_negative,
+    check_positive,
     debiased_mass,
     distance_correlation,
     info_nce,
@@ -485,3 +487,20 @@ def test_an_angle_at_its_end_has_a_finite_slope(cosine):
     score = f64([cosine], grad=True)
     angular_margin(score, f64([0.3])).sum().backward()
     assert score.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [-1, -0.5, math.inf, math.nan])
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [(check_positive, "be positive"), (check_not_negative, "not be negative")],
+)
+def test_numbers_that_are_checked_by_name(check, said, wrong):
+    check(tau=0.1, dim=1)
+    with pytest.raises(ValueError, match=rf"^w2 must {said} \(got {wrong}\)$"):
+        check(w1=1, w2=wrong)
+
+
+def test_zero_is_neither_positive_nor_negative():
+    check_not_negative(x=0)
+    with pytest.raises(ValueError, match="x must be positive"):
+        check_positive(x=0)

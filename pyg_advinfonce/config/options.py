@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyg_advinfonce.config.config import Config, Train
-from pyg_advinfonce.losses import KINDS, AdvInfoNCE, build_hardness
-from pyg_advinfonce.registry import LOSSES, MODELS, unknown
+from pyg_advinfonce.losses import build_hardness, find_hardness
+from pyg_advinfonce.registry import LOSSES, MODELS
 
 Target = Callable[..., Any]
 
@@ -43,12 +43,15 @@ def settings(config: Config) -> list[Setting]:
     loss = LOSSES[config.criterion].load()
     encoders = {**_defaults(encoder), **_defaults(builder, only=_defaults(encoder))}
     width = {"dim": config.encoder.get("dim", encoders.get("dim"))}
+    losses = _defaults(loss, tied=width)
+    losses.pop("hardness", None)
+    takes_hardness = "hardness" in inspect.signature(loss).parameters
     others = _defaults(builder).keys() - encoders.keys() - {"lr", "l2"}
     return [
         *_section("data", {}, config.data, []),
         *_section("encoder", encoders, config.encoder, [encoder]),
-        *_section("loss", _defaults(loss, tied=width), config.loss, [loss]),
-        *_hardness(config, loss, width),
+        *_section("loss", losses, config.loss, [loss]),
+        *(_hardness(config, width) if takes_hardness else []),
         *_section("method", _defaults(builder, only=others), config.method, [builder]),
         *_section("train", Train().model_dump(), config.train.model_dump(), [Train]),
     ]
@@ -59,18 +62,11 @@ def setting_values(config: Config) -> dict[str, Any]:
     return {setting.name: setting.value for setting in settings(config)}
 
 
-def _hardness(
-    config: Config, loss: Target, width: Mapping[str, object]
-) -> list[Setting]:
-    if loss is not AdvInfoNCE:
-        return []
+def _hardness(config: Config, width: Mapping[str, object]) -> list[Setting]:
     defaults = _defaults(build_hardness)
-    name = str(config.hardness.get("kind", defaults["kind"]))
-    if name not in KINDS:
-        raise unknown("hardness.kind", name, KINDS)
-    defaults |= _defaults(KINDS[name], tied=width)
-    described: list[Target] = [build_hardness, KINDS[name]]
-    return _section("hardness", defaults, config.hardness, described)
+    kind = find_hardness(str(config.hardness.get("kind", defaults["kind"])))
+    defaults |= _defaults(kind, tied=width)
+    return _section("hardness", defaults, config.hardness, [build_hardness, kind])
 
 
 def _section(

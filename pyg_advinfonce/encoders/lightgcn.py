@@ -15,7 +15,7 @@ from pyg_advinfonce.encoders.propagation import (
     node_rows,
     one_a_layer,
 )
-from pyg_advinfonce.functional import unit_rows
+from pyg_advinfonce.functional import check_not_negative, check_positive, unit_rows
 from pyg_advinfonce.ops import layer_sum
 
 
@@ -36,8 +36,7 @@ class UniformNoise(nn.Module):
 
     def __init__(self, eps: float) -> None:
         super().__init__()
-        if not 0 <= eps < float("inf"):
-            raise ValueError(f"eps must not be negative (got {eps})")
+        check_not_negative(eps=eps)
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,11 +91,8 @@ class LightGCN(Encoder):
         message_drop: float = 0.0,
     ) -> None:
         super().__init__()
-        if dim < 1 or num_layers < 0:
-            raise ValueError(
-                "dim must be positive, num_layers not negative "
-                f"(got {dim}, {num_layers})"
-            )
+        check_positive(dim=dim)
+        check_not_negative(num_layers=num_layers)
         if not 0 <= message_drop < 1:
             raise ValueError(f"message_drop must be in [0, 1) (got {message_drop})")
         self.alpha = _alpha(num_layers, first_layer, alpha)

@@ -8,6 +8,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.propagation import node_rows
+from pyg_advinfonce.functional import check_positive
 
 
 class UltraGCN(Encoder):
@@ -35,10 +36,7 @@ class UltraGCN(Encoder):
         self, num_users: int, num_items: int, dim: int = 64, *, std: float = 1e-4
     ) -> None:
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"dim must be positive (got {dim})")
-        if not 0 < std < float("inf"):
-            raise ValueError(f"std must be positive (got {std})")
+        check_positive(dim=dim, std=std)
         self.std = std
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))

@@ -15,6 +15,7 @@ from pyg_advinfonce.encoders.propagation import (
     node_rows,
     one_a_layer,
 )
+from pyg_advinfonce.functional import check_choice, check_positive
 
 MAX_LOGSTD = 10.0
 
@@ -60,12 +61,8 @@ class VGAE(Encoder):
         logstd_offset: float = -2.0,
     ) -> None:
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"dim must be positive (got {dim})")
-        if activation not in ("relu", "none"):
-            raise ValueError(
-                f"activation must be 'relu' or 'none' (got '{activation}')"
-            )
+        check_positive(dim=dim)
+        check_choice("relu", "none", activation=activation)
         self.residual, self.logstd_offset = residual, logstd_offset
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))

@@ -11,13 +11,13 @@ from pyg_advinfonce.losses.ccl import CCL
 from pyg_advinfonce.losses.dcl import DCL
 from pyg_advinfonce.losses.directau import DirectAU
 from pyg_advinfonce.losses.hardness import (
-    KINDS,
     EmbeddingHardness,
     Hardness,
     MLPHardness,
     RandomHardness,
     UniformHardness,
     build_hardness,
+    find_hardness,
 )
 from pyg_advinfonce.losses.hdccf import HDCCF
 from pyg_advinfonce.losses.infonce import InfoNCE
@@ -32,7 +32,6 @@ __all__ = [
     "CCL",
     "DCL",
     "HDCCF",
-    "KINDS",
     "SDRO",
     "XIR",
     "AdapTau",
@@ -50,4 +49,5 @@ __all__ = [
     "batch_scores",
     "build_hardness",
     "centrality",
+    "find_hardness",
 ]

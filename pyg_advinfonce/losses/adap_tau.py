@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_tau, unit_rows
+from pyg_advinfonce.functional import (
+    check_choice,
+    check_not_negative,
+    check_positive,
+    unit_rows,
+)
 from pyg_advinfonce.graph import num_nodes, split_edges, train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
@@ -72,15 +77,10 @@ class AdapTau(Criterion):
         l2_negatives: bool = False,
     ) -> None:
         super().__init__()
-        if not 0 < beta < float("inf"):
-            raise ValueError(f"beta must be positive (got {beta})")
-        if warm_up_epochs < 0:
-            raise ValueError(
-                f"warm_up_epochs must not be negative (got {warm_up_epochs})"
-            )
-        if warm_up not in ("tau", "gap"):
-            raise ValueError(f"warm_up must be 'tau' or 'gap' (got '{warm_up}')")
-        self.tau, self.beta = check_tau(tau), beta
+        check_positive(tau=tau, beta=beta)
+        check_not_negative(warm_up_epochs=warm_up_epochs)
+        check_choice("tau", "gap", warm_up=warm_up)
+        self.tau, self.beta = tau, beta
         self.warm_up_epochs, self.warm_up = warm_up_epochs, warm_up
         self.per_user, self.l2_negatives = per_user, l2_negatives
         self.positive_in_denominator = positive_in_denominator

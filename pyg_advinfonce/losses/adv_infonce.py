@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_tau, info_nce, kl_to_uniform
+from pyg_advinfonce.functional import (
+    check_choice,
+    check_not_negative,
+    check_positive,
+    info_nce,
+    kl_to_uniform,
+)
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 from pyg_advinfonce.losses.hardness import Hardness, build_hardness
 from pyg_advinfonce.objective import Phase, Step, every
@@ -113,18 +119,12 @@ class AdvInfoNCE(Criterion):
         max_kl: float = float("inf"),
     ) -> None:
         super().__init__()
-        if not 0 < adversary_lr < float("inf"):
-            raise ValueError(f"adversary_lr must be positive (got {adversary_lr})")
-        if not 0 < negative_weight < float("inf"):
-            raise ValueError(
-                f"negative_weight must be positive (got {negative_weight})"
-            )
-        if schedule not in ("official", "algorithm1"):
-            raise ValueError(
-                f"schedule must be 'official' or 'algorithm1' (got '{schedule}')"
-            )
+        check_positive(
+            tau=tau, negative_weight=negative_weight, adversary_lr=adversary_lr
+        )
+        check_choice("official", "algorithm1", schedule=schedule)
         self.hardness, self.hardness_l2 = hardness, _check_l2(hardness_l2, hardness)
-        self.tau, self.negative_weight = check_tau(tau), negative_weight
+        self.tau, self.negative_weight = tau, negative_weight
         self.adversary_lr, self.reverse = adversary_lr, reverse
         self.schedule, self.l2_negatives = schedule, l2_negatives
         first = _first(schedule, adversary_every, adversary_epochs, adversary_first)
@@ -138,11 +138,13 @@ class AdvInfoNCE(Criterion):
         cls,
         graph: HeteroData,
         *,
-        hardness: Mapping[str, Any] | None = None,
+        hardness: Hardness | Mapping[str, Any] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Self:
-        """Build from the graph's counts and the options of a hardness, e.g. kind."""
-        return cls(build_hardness(graph, **(hardness or {})), **options)
+        """Build with a hardness, or with the options of one, e.g. kind."""
+        if not isinstance(hardness, Hardness):
+            hardness = build_hardness(graph, **(hardness or {}))
+        return cls(hardness, **options)
 
     def forward(
         self,
@@ -215,8 +217,7 @@ class AdvInfoNCE(Criterion):
 
 
 def _check_l2(weight: float, hardness: Hardness) -> float:
-    if not 0 <= weight < float("inf"):
-        raise ValueError(f"hardness_l2 must not be negative (got {weight})")
+    check_not_negative(hardness_l2=weight)
     if weight and type(hardness).penalty is Hardness.penalty:
         raise ValueError(
             "hardness_l2 must be 0 for a hardness without embeddings of its own, "
@@ -227,12 +228,9 @@ def _check_l2(weight: float, hardness: Hardness) -> float:
 
 def _first(schedule: str, period: int, times: int, first: int | None) -> int:
     """Check the adversary's epochs and return the first of them."""
-    if period < 1:
-        raise ValueError(f"adversary_every must be positive (got {period})")
-    if times < 0:
-        raise ValueError(f"adversary_epochs must not be negative (got {times})")
+    check_positive(adversary_every=period)
+    check_not_negative(adversary_epochs=times)
     if first is None:
         return period - 1 if schedule == "algorithm1" else (-4) % period + 1
-    if first < 0:
-        raise ValueError(f"adversary_first must not be negative (got {first})")
+    check_not_negative(adversary_first=first)
     return first

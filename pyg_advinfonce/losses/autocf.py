@@ -7,7 +7,12 @@ from torch_geometric.data import Data, HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import Embeddings
-from pyg_advinfonce.functional import at_least_float32, unit_rows
+from pyg_advinfonce.functional import (
+    at_least_float32,
+    check_not_negative,
+    check_positive,
+    unit_rows,
+)
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.objective import RankingTerm, Step
 from pyg_advinfonce.ops import Adjacency, log_partition, propagate
@@ -88,17 +93,10 @@ class AutoCFLoss(RankingTerm):
         ssl_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("num_seeds", num_seeds, 0),
-            ("mask_depth", mask_depth, 1),
-            ("fix_steps", fix_steps, 1),
-        ):
-            if value < least:
-                raise ValueError(f"{name} must be at least {least} (got {value})")
+        check_positive(mask_depth=mask_depth, fix_steps=fix_steps)
+        check_not_negative(num_seeds=num_seeds, ssl_weight=ssl_weight)
         if not 0 <= keep_rate <= 1:
             raise ValueError(f"keep_rate must be in [0, 1] (got {keep_rate})")
-        if not 0 <= ssl_weight < float("inf"):
-            raise ValueError(f"ssl_weight must not be negative (got {ssl_weight})")
         self.num_seeds, self.mask = num_seeds, SubgraphMask(mask_depth)
         self.fix_steps, self.keep_rate = fix_steps, keep_rate
         self.ssl_weight = ssl_weight

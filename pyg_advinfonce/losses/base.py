@@ -19,6 +19,11 @@ class Criterion(nn.Module):
         l2_negatives: Whether the batch's L2 penalty counts negatives as well.
         negatives: What the criterion wants of a sampler.
 
+    Where the constructor has an argument ``hardness``, a configuration has a section
+    ``[hardness]``: the argument is the
+    :class:`~pyg_advinfonce.losses.Hardness` that this describes, and kept as
+    ``self.hardness``. An argument ``dim`` follows the width of the encoder.
+
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
         - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)

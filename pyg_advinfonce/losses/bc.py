@@ -11,7 +11,8 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import (
     MASKED,
     angular_margin,
-    check_tau,
+    check_not_negative,
+    check_positive,
     info_nce,
     unit_rows,
 )
@@ -74,11 +75,9 @@ class BC(Criterion):
             raise ValueError(
                 f"popularity_weight must be in [0, 1) (got {popularity_weight})"
             )
-        if freeze_epoch < 0:
-            raise ValueError(f"freeze_epoch must not be negative (got {freeze_epoch})")
-        if not 0 < popularity_tau < float("inf"):
-            raise ValueError(f"popularity_tau must be positive (got {popularity_tau})")
-        self.tau, self.popularity_tau = check_tau(tau), popularity_tau
+        check_not_negative(freeze_epoch=freeze_epoch)
+        check_positive(popularity_tau=popularity_tau, tau=tau)
+        self.tau, self.popularity_tau = tau, popularity_tau
         self.popularity_weight, self.freeze_epoch = popularity_weight, freeze_epoch
         self.capped = capped
         self.register_buffer("user_rank", user_rank, persistent=False)
@@ -141,7 +140,6 @@ class BC(Criterion):
 
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:
-    if dim < 1:
-        raise ValueError(f"dim must be positive (got {dim})")
+    check_positive(dim=dim)
     table = torch.empty(int(rank.max()) + 1, dim, device="cpu")
     return nn.Parameter(nn.init.xavier_normal_(table))

@@ -8,7 +8,12 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_counts
+from pyg_advinfonce.functional import (
+    check_choice,
+    check_counts,
+    check_not_negative,
+    check_positive,
+)
 from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
@@ -59,15 +64,9 @@ class BCE(Criterion):
         reduction: Literal["mean", "sum"] = "mean",
     ) -> None:
         super().__init__()
-        for name, weight in (("w1", w1), ("w2", w2), ("w3", w3), ("w4", w4)):
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"{name} must not be negative (got {weight})")
-        if not 0 < negative_weight < float("inf"):
-            raise ValueError(
-                f"negative_weight must be positive (got {negative_weight})"
-            )
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f"reduction must be 'mean' or 'sum' (got '{reduction}')")
+        check_not_negative(w1=w1, w2=w2, w3=w3, w4=w4)
+        check_positive(negative_weight=negative_weight)
+        check_choice("mean", "sum", reduction=reduction)
         self.w1, self.w2, self.w3, self.w4 = w1, w2, w3, w4
         self.negative_weight, self.reduction = negative_weight, reduction
         for name, degree in (

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import cosine_contrastive
+from pyg_advinfonce.functional import check_positive, cosine_contrastive
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
@@ -29,8 +29,7 @@ class CCL(Criterion):
 
     def __init__(self, weight: float = 50.0, margin: float = 0.4) -> None:
         super().__init__()
-        if not 0 < weight < float("inf"):
-            raise ValueError(f"weight must be positive (got {weight})")
+        check_positive(weight=weight)
         if not -1 <= margin <= 1:
             raise ValueError(f"margin must be a cosine, from -1 to 1 (got {margin})")
         self.weight, self.margin = weight, margin

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_tau
+from pyg_advinfonce.functional import check_positive
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
@@ -40,7 +40,8 @@ class DCL(Criterion):
         super().__init__()
         if not 0 <= prior < 1:
             raise ValueError(f"prior must be in [0, 1) (got {prior})")
-        self.tau, self.prior = check_tau(tau), prior
+        check_positive(tau=tau)
+        self.tau, self.prior = tau, prior
         self.l2_negatives = l2_negatives
 
     def forward(

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import align, uniform
+from pyg_advinfonce.functional import align, check_not_negative, uniform
 from pyg_advinfonce.losses.base import Criterion
 
 
@@ -32,8 +32,7 @@ class DirectAU(Criterion):
 
     def __init__(self, gamma: float = 1.0, *, cosine: bool = False) -> None:
         super().__init__()
-        if not 0 <= gamma < float("inf"):
-            raise ValueError(f"gamma must not be negative (got {gamma})")
+        check_not_negative(gamma=gamma)
         self.gamma, self.cosine = gamma, cosine
 
     def forward(

@@ -7,14 +7,20 @@ of :math:`e^{\delta}` over a row is one whatever the logits are.
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import EPS, MASKED, at_least_float32
+from pyg_advinfonce.functional import (
+    EPS,
+    MASKED,
+    at_least_float32,
+    check_choice,
+    check_positive,
+)
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.ops import edge_scores
 from pyg_advinfonce.registry import unknown
@@ -28,6 +34,11 @@ class Hardness(nn.Module):
         - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
         - **output:** ``[B, K]`` hardness, zero where the batch masks a negative
     """
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        """Build a hardness that may need the graph's numbers of users and items."""
+        return cls(**options)
 
     def logits(
         self,
@@ -56,12 +67,6 @@ class Hardness(nn.Module):
     def penalty(self, batch: EdgeBatch) -> Tensor:
         """Return the L2 penalty of a batch's rows, where the hardness has tables."""
         raise NotImplementedError(f"{type(self).__name__} has no tables to penalise")
-
-
-def _check_widths(**widths: int) -> None:
-    for name, width in widths.items():
-        if width < 1:
-            raise ValueError(f"{name} must be positive (got {width})")
 
 
 def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
@@ -108,10 +113,14 @@ class EmbeddingHardness(Hardness):
 
     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
         super().__init__()
-        _check_widths(dim=dim)
+        check_positive(dim=dim)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.reset_parameters()
+
+    @classmethod
+    def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
+        return cls(*num_nodes(graph), **options)
 
     def reset_parameters(self) -> None:
         """Draw both tables anew, each by Xavier's normal rule."""
@@ -172,12 +181,9 @@ class MLPHardness(Hardness):
         activation: Literal["relu", "none"] = "relu",
     ) -> None:
         super().__init__()
-        _check_widths(dim=dim, hidden=hidden)
-        if input not in ("ego", "final") or activation not in ("relu", "none"):
-            raise ValueError(
-                "input must be 'ego' or 'final', activation 'relu' or 'none' "
-                f"(got '{input}', '{activation}')"
-            )
+        check_positive(dim=dim, hidden=hidden)
+        check_choice("ego", "final", input=input)
+        check_choice("relu", "none", activation=activation)
         self.input = input
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
         self.user = nn.Linear(dim, hidden, device="cpu")
@@ -252,6 +258,17 @@ KINDS: Mapping[str, type[Hardness]] = {
 }
 
 
+def find_hardness(kind: str) -> type[Hardness]:
+    """Return the class of a kind of hardness.
+
+    Raises:
+        UnknownNameError: If there is no such kind.
+    """
+    if kind not in KINDS:
+        raise unknown("hardness.kind", kind, KINDS)
+    return KINDS[kind]
+
+
 def build_hardness(
     graph: HeteroData,
     kind: str = "embedding",
@@ -267,8 +284,4 @@ def build_hardness(
     Raises:
         UnknownNameError: If the kind is none of these.
     """
-    if kind not in KINDS:
-        raise unknown("hardness", kind, KINDS)
-    if kind == "embedding":
-        return EmbeddingHardness(*num_nodes(graph), **options)
-    return KINDS[kind](**options)
+    return find_hardness(kind).from_graph(graph, **options)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_tau, debiased_mass, unit_rows
+from pyg_advinfonce.functional import check_positive, debiased_mass, unit_rows
 from pyg_advinfonce.losses.base import Criterion
 
 
@@ -51,7 +51,8 @@ class HDCCF(Criterion):
         super().__init__()
         if not 0 <= omega < 1:
             raise ValueError(f"omega must be from 0 to less than 1 (got {omega})")
-        self.tau, self.omega = check_tau(tau), omega
+        check_positive(tau=tau)
+        self.tau, self.omega = tau, omega
         self.users, self.same_type = users, same_type
 
     def forward(

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_tau, info_nce
+from pyg_advinfonce.functional import check_choice, check_positive, info_nce
 from pyg_advinfonce.losses.base import Criterion, batch_scores, in_batch_scores
 
 
@@ -37,15 +37,9 @@ class InfoNCE(Criterion):
         l2_negatives: bool = False,
     ) -> None:
         super().__init__()
-        if negatives not in ("sampled", "in_batch"):
-            raise ValueError(
-                f"negatives must be 'sampled' or 'in_batch' (got '{negatives}')"
-            )
-        if not 0 < negative_weight < float("inf"):
-            raise ValueError(
-                f"negative_weight must be positive (got {negative_weight})"
-            )
-        self.tau, self.negative_weight = check_tau(tau), negative_weight
+        check_choice("sampled", "in_batch", negatives=negatives)
+        check_positive(negative_weight=negative_weight, tau=tau)
+        self.tau, self.negative_weight = tau, negative_weight
         self.negatives, self.l2_negatives = negatives, l2_negatives
 
     def forward(

@@ -10,7 +10,9 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import Embeddings
 from pyg_advinfonce.functional import (
-    check_tau,
+    check_choice,
+    check_not_negative,
+    check_positive,
     distance_correlation,
     info_nce,
     squares,
@@ -79,17 +81,10 @@ class InvCF(RankingTerm):
         cosine: bool = True,
     ) -> None:
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"dim must be positive (got {dim})")
-        weights = {"lam1": lam1, "lam2": lam2, "lam3": lam3, "l2": l2}
-        for name, weight in weights.items():
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"{name} must not be negative (got {weight})")
-        if negatives not in ("in_batch", "sampled"):
-            raise ValueError(
-                f"negatives must be 'in_batch' or 'sampled' (got '{negatives}')"
-            )
-        self.tau, self.cosine, self.negatives = check_tau(tau), cosine, negatives
+        check_positive(dim=dim, tau=tau)
+        check_not_negative(lam1=lam1, lam2=lam2, lam3=lam3, l2=l2)
+        check_choice("in_batch", "sampled", negatives=negatives)
+        self.tau, self.cosine, self.negatives = tau, cosine, negatives
         self.lam1, self.lam2, self.lam3, self.l2 = lam1, lam2, lam3, l2
         self.register_buffer("user_rank", user_rank, persistent=False)
         self.register_buffer("item_rank", item_rank, persistent=False)

@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_tau
+from pyg_advinfonce.functional import check_choice, check_not_negative, check_positive
 from pyg_advinfonce.graph import split_edges, train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores, in_batch_scores
 
@@ -70,13 +70,10 @@ class SDRO(Criterion):
             raise ValueError(f"thresholds must ascend (got {list(thresholds)})")
         if not 0 <= group_lr <= 1:
             raise ValueError(f"group_lr must be from 0 to 1 (got {group_lr})")
-        if not 0 <= eta < float("inf"):
-            raise ValueError(f"eta must not be negative (got {eta})")
-        if negatives not in ("sampled", "in_batch"):
-            raise ValueError(
-                f"negatives must be 'sampled' or 'in_batch' (got '{negatives}')"
-            )
-        self.tau, self.group_lr, self.eta = check_tau(tau), group_lr, eta
+        check_not_negative(eta=eta)
+        check_choice("sampled", "in_batch", negatives=negatives)
+        check_positive(tau=tau)
+        self.tau, self.group_lr, self.eta = tau, group_lr, eta
         self.scale_by_batch, self.negatives = scale_by_batch, negatives
         self.l2_negatives = l2_negatives
         bounds = popular_ratio.new_tensor(thresholds)

@@ -10,8 +10,10 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import (
     MASKED,
+    check_choice,
     check_counts,
-    check_tau,
+    check_not_negative,
+    check_positive,
     info_nce,
     unit_rows,
 )
@@ -83,17 +85,14 @@ class XIR(Criterion):
         super().__init__()
         if not 0 <= lam <= 1:
             raise ValueError(f"lam must be from 0 to 1 (got {lam})")
-        if cache_size < 0:
-            raise ValueError(f"cache_size must not be negative (got {cache_size})")
+        check_not_negative(cache_size=cache_size)
         if popularity not in POPULARITY:
             raise ValueError(
                 f"popularity must be one of {list(POPULARITY)} (got '{popularity}')"
             )
-        if cache_q not in ("popularity", "occurrence"):
-            raise ValueError(
-                f"cache_q must be 'popularity' or 'occurrence' (got '{cache_q}')"
-            )
-        self.tau, self.lam, self.cache_q = check_tau(tau), lam, cache_q
+        check_choice("popularity", "occurrence", cache_q=cache_q)
+        check_positive(tau=tau)
+        self.tau, self.lam, self.cache_q = tau, lam, cache_q
         self.cache_size, self.mask_hits = cache_size, mask_hits
         weight = POPULARITY[popularity](check_counts("count", count).double())
         log_q = _log_frequency(weight)  # [I]

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.functional import check_tau, view_info_nce
+from pyg_advinfonce.functional import check_choice, check_positive, view_info_nce
 from pyg_advinfonce.graph import message_graph
 from pyg_advinfonce.objective import Step, Term
 
@@ -32,11 +32,9 @@ class Contrast(Term):
         self, tau: float = 0.2, candidates: Literal["all", "batch"] = "batch"
     ) -> None:
         super().__init__()
-        if candidates not in ("all", "batch"):
-            raise ValueError(
-                f"candidates must be 'all' or 'batch' (got '{candidates}')"
-            )
-        self.tau, self.candidates = check_tau(tau), candidates
+        check_choice("all", "batch", candidates=candidates)
+        check_positive(tau=tau)
+        self.tau, self.candidates = tau, candidates
         self.needs_whole_graph = candidates == "all"
 
     def contrast(
@@ -90,8 +88,7 @@ class LayerContrast(Contrast):
         candidates: Literal["all", "batch"] = "batch",
     ) -> None:
         super().__init__(tau, candidates)
-        if layer < 1:
-            raise ValueError(f"layer must be at least 1 (got {layer})")
+        check_positive(layer=layer)
         self.layer = layer
 
     def forward(self, step: Step) -> Tensor:
@@ -131,9 +128,8 @@ class NeighborContrast(Term):
         self, layer: int = 2, tau: float = 0.1, item_weight: float = 1.0
     ) -> None:
         super().__init__()
-        if layer < 1:
-            raise ValueError(f"layer must be at least 1 (got {layer})")
-        self.layer, self.tau = layer, check_tau(tau)
+        check_positive(layer=layer, tau=tau)
+        self.layer, self.tau = layer, tau
         self.item_weight = item_weight
 
     def forward(self, step: Step) -> Tensor:

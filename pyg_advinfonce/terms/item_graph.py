@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.functional import check_choice, check_positive
 from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.objective import Step, Term
 from pyg_advinfonce.ops import edge_scores
@@ -50,8 +51,7 @@ class ItemGraph(Term):
         reduction: Literal["mean", "sum"] = "mean",
     ) -> None:
         super().__init__()
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f"reduction must be 'mean' or 'sum' (got '{reduction}')")
+        check_choice("mean", "sum", reduction=reduction)
         self.reduction = reduction
         self.register_buffer("neighbors", neighbors, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
@@ -75,10 +75,8 @@ class ItemGraph(Term):
                 :math:`G_{ij} / (g_i - G_{ii}) \cdot \sqrt{g_i / g_j}` (methods.md 1.3).
             **options: Further arguments of the class.
         """
-        if num_neighbors < 1:
-            raise ValueError(f"num_neighbors must be positive (got {num_neighbors})")
-        if form not in ("code", "paper"):
-            raise ValueError(f"form must be 'code' or 'paper' (got '{form}')")
+        check_positive(num_neighbors=num_neighbors)
+        check_choice("code", "paper", form=form)
         edges = split_edges(graph, "train")
         rated = _interactions(edges, num_nodes(graph))
         neighbors, weights = _neighbors(rated, num_neighbors, form)

@@ -8,7 +8,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.functional import check_tau, unit_rows, view_info_nce
+from pyg_advinfonce.functional import (
+    check_choice,
+    check_not_negative,
+    check_positive,
+    unit_rows,
+    view_info_nce,
+)
 from pyg_advinfonce.objective import Step, Term
 
 
@@ -50,15 +56,10 @@ class PrototypeContrast(Term):
         prototypes: Literal["all", "batch"] = "all",
     ) -> None:
         super().__init__()
-        if num_prototypes < 1:
-            raise ValueError(f"num_prototypes must be positive (got {num_prototypes})")
-        if first_epoch < 0:
-            raise ValueError(f"first_epoch must not be negative (got {first_epoch})")
-        if prototypes not in ("all", "batch"):
-            raise ValueError(
-                f"prototypes must be 'all' or 'batch' (got '{prototypes}')"
-            )
-        self.num_prototypes, self.tau = num_prototypes, check_tau(tau)
+        check_positive(num_prototypes=num_prototypes, tau=tau)
+        check_not_negative(first_epoch=first_epoch)
+        check_choice("all", "batch", prototypes=prototypes)
+        self.num_prototypes, self.tau = num_prototypes, tau
         self.first_epoch, self.prototypes = first_epoch, prototypes
         nothing_yet = torch.empty(0, device="cpu")
         for node in ("user", "item"):

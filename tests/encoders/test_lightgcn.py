@@ -331,8 +331,8 @@ def test_tables_start_by_xaviers_normal_rule_each_on_its_own():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dim": 0}, r"dim must be positive, num_layers not negative \(got 0, 2\)"),
-        ({"num_layers": -1}, r"\(got 64, -1\)"),
+        ({"dim": 0}, r"dim must be positive \(got 0\)"),
+        ({"num_layers": -1}, r"num_layers must not be negative \(got -1\)"),
         ({"alpha": (1.0, 2.0)}, r"alpha needs 3 weights, one a layer \(got 2\)"),
     ],
 )

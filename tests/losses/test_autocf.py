@@ -190,9 +190,9 @@ def test_another_graph_has_a_centrality_of_its_own(method, graph):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_seeds": -1}, r"num_seeds must be at least 0 \(got -1\)"),
-        ({"mask_depth": 0}, r"mask_depth must be at least 1 \(got 0\)"),
-        ({"fix_steps": 0}, r"fix_steps must be at least 1 \(got 0\)"),
+        ({"num_seeds": -1}, r"num_seeds must not be negative \(got -1\)"),
+        ({"mask_depth": 0}, r"mask_depth must be positive \(got 0\)"),
+        ({"fix_steps": 0}, r"fix_steps must be positive \(got 0\)"),
         ({"keep_rate": 1.5}, r"keep_rate must be in \[0, 1\] \(got 1.5\)"),
         ({"ssl_weight": -1.0}, r"ssl_weight must not be negative \(got -1.0\)"),
         ({"ssl_weight": float("nan")}, "ssl_weight must not be negative"),

@@ -129,7 +129,7 @@ def test_simgcl_ranks_by_the_clean_pass_and_xsimgcl_by_the_noisy_one(graph):
         ("sgl", {"method": {"tau": 0.0}}, r"^method\.tau must be positive"),
         ("sgl", {"method": {"augmentation": "all"}}, r"^method\.augmentation: "),
         ("sgl", {"method": {"l2": 0.1}}, r"^unknown key 'method\.l2'"),
-        ("ncl", {"method": {"layer": 0}}, r"^method\.layer must be at least 1"),
+        ("ncl", {"method": {"layer": 0}}, r"^method\.layer must be positive"),
         ("ncl", {"method": {"first_epoch": -1}}, r"^method\.first_epoch must not"),
         ("xsimgcl", {"encoder": {"noise": -1.0}}, r"^encoder.*must not be negative"),
         ("simgcl", {"encoder": {"num_layers": 0}}, r"^encoder\.first_layer must be"),

@@ -203,7 +203,7 @@ def test_any_temperature_stays_finite(graph, tau):
             lambda: PassContrast(candidates="some"),
             "candidates must be 'all' or 'batch'",
         ),
-        (lambda: LayerContrast(0), r"layer must be at least 1 \(got 0\)"),
+        (lambda: LayerContrast(0), r"layer must be positive \(got 0\)"),
     ],
 )
 def test_impossible_options(build, message):
@@ -253,7 +253,7 @@ def test_where_propagation_changes_nothing_a_positive_has_cosine_one():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layer": 0}, r"layer must be at least 1 \(got 0\)"),
+        ({"layer": 0}, r"layer must be positive \(got 0\)"),
         ({"tau": math.inf}, r"tau must be positive \(got inf\)"),
     ],
 )

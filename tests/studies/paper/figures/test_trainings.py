@@ -1,3 +1,5 @@
+from functools import wraps
+
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
@@ -100,6 +102,7 @@ def test_the_adversarys_last_epoch_is_asked_of_the_graph_that_is_trained_on(
 ):
     build = build_method.build_hardness
 
+    @wraps(build)
     def reading(graph, kind, **options):
         assert graph[INTERACTS].edge_weight.isfinite().all()
         return build(graph, kind, **options)
