@@ -159,7 +159,11 @@ def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
 
 @styled
 def draw_hardness_by_popularity(table: pd.DataFrame) -> "Figure":
-    """Draw the table of :func:`hardness_by_popularity`."""
+    """Draw the mean probability by rank and moment, with its standard error over seeds.
+
+    Args:
+        table: Columns ``seed``, ``moment``, ``rank`` and ``probability``.
+    """
     figure, [[axes]] = new_figure(4.8, 3.2)
     width = int(table["rank"].max()) + 1
     draw_level(axes, 1 / width)
