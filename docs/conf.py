@@ -49,6 +49,7 @@ autodoc_default_options = {"members": True, "no-value": True}
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 napoleon_custom_sections = ["Shapes"]
 napoleon_use_ivar = False
 maximum_signature_line_length = 110

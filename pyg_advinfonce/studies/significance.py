@@ -50,13 +50,31 @@ class Significance:
         return cls(math.nan, reason)
 
 
+Values = Sequence[float] | NDArray[np.floating]
+
+
+def _differences(
+    first: Values, second: Values, test: str
+) -> NDArray[np.float64] | Significance:
+    """Return the pairs' differences, or the outcome of a test that they decide."""
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if a.shape != b.shape:
+        return Significance.unknown(f"no pairs: {len(a)} and {len(b)} values")
+    if len(a) < 2:
+        return Significance.unknown(f"too few pairs for {test} ({len(a)})")
+    if not np.isfinite([a, b]).all():
+        return Significance.unknown("a value is missing")
+    difference = a - b
+    return difference if difference.any() else Significance(1.0, "all pairs are equal")
+
+
 MOST_DRAWS = 2**22  # at once, 32 MB
 ROUNDING = 1e-9
 
 
 def paired_bootstrap(
-    first: Sequence[float] | NDArray[np.floating],
-    second: Sequence[float] | NDArray[np.floating],
+    first: Values,
+    second: Values,
     *,
     samples: int = 5000,
     seed: int = 0,
@@ -82,17 +100,10 @@ def paired_bootstrap(
         p; 1 where all pairs are equal, NaN with the reason where there are not as many
         values or fewer than two, or one is missing.
     """
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if a.shape != b.shape:
-        return Significance.unknown(f"no pairs: {len(a)} and {len(b)} values")
-    if len(a) < 2:
-        return Significance.unknown(f"too few pairs for a bootstrap ({len(a)})")
-    if not np.isfinite([a, b]).all():
-        return Significance.unknown("a value is missing")
-    difference = a - b
-    if not difference.any():
-        return Significance(1.0, "all pairs are equal")
-    return Significance(_p(difference, samples, seed))
+    found = _differences(first, second, "a bootstrap")
+    if isinstance(found, Significance):
+        return found
+    return Significance(_p(found, samples, seed))
 
 
 def _p(difference: NDArray[np.float64], samples: int, seed: int) -> float:
@@ -124,7 +135,7 @@ FEW = 6
 RELATIVE_PRECISION = 1e-12
 
 
-def paired_t_test(first: Sequence[float], second: Sequence[float]) -> Significance:
+def paired_t_test(first: Values, second: Values) -> Significance:
     """Test whether the mean difference of pairs is 0, two-sided.
 
     The pairs are seeds as a rule: two losses that start from the same embeddings.
@@ -137,17 +148,10 @@ def paired_t_test(first: Sequence[float], second: Sequence[float]) -> Significan
         p; 1 where all pairs are equal, NaN with the reason where there are not as many
         values or fewer than two, one is missing, or all differ by the same amount.
     """
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if a.shape != b.shape:
-        return Significance.unknown(f"no pairs: {len(a)} and {len(b)} values")
-    if len(a) < 2:
-        return Significance.unknown(f"too few pairs for a t-test ({len(a)})")
-    if not np.isfinite([a, b]).all():
-        return Significance.unknown("a value is missing")
-    difference = a - b
-    if not difference.any():
-        return Significance(1.0, "all pairs are equal")
-    if np.ptp(difference) <= RELATIVE_PRECISION * np.abs(difference).max():
+    found = _differences(first, second, "a t-test")
+    if isinstance(found, Significance):
+        return found
+    if np.ptp(found) <= RELATIVE_PRECISION * np.abs(found).max():
         return Significance.unknown("all pairs differ by the same amount")
-    note = f"few pairs for a t-test ({len(a)})" if len(a) < FEW else ""
-    return Significance(float(stats.ttest_rel(a, b).pvalue), note)
+    note = f"few pairs for a t-test ({len(found)})" if len(found) < FEW else ""
+    return Significance(float(stats.ttest_1samp(found, 0.0).pvalue), note)

@@ -3,7 +3,6 @@
 from pyg_advinfonce.studies.paper.figures.figures import reproduce_figure
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import (
     draw_hardness_by_popularity,
-    hardness_by_popularity,
     profile,
     rows_of,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "draw_hardness_by_popularity",
     "draw_level",
     "draw_path",
-    "hardness_by_popularity",
     "new_figure",
     "profile",
     "reproduce_figure",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,10 @@ from pyg_advinfonce.studies.paper.figures.style import (
     focus_late,
     label_ends,
     new_figure,
-    save,
     styled,
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
-    Options,
     Variation,
     curves,
     default_config,
@@ -133,12 +131,3 @@ def _star(axes: "Axes", means: "pd.Series[float]", last: int, color: str) -> Non
     if last >= 0:
         height = float(np.interp(last, means.index, means))
         axes.plot(last, height, **STAR, color=color, zorder=5, clip_on=False)
-
-
-@styled
-def reproduce_adversary_sweep(
-    dataset: Dataset, *, out: Path, **options: Unpack[Options]
-) -> list[Path]:
-    """Train, draw and write ``fig5.png``, ``.svg`` and ``.csv``; return their paths."""
-    table = adversary_sweep(dataset, **options)
-    return save(draw_adversary_sweep(table), table, out, "fig5")

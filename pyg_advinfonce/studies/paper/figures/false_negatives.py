@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,12 +18,10 @@ from pyg_advinfonce.studies.paper.figures.style import (
     draw_level,
     label_ends,
     new_figure,
-    save,
     styled,
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
-    Options,
     Variation,
     curves,
     default_config,
@@ -142,12 +140,3 @@ def _line(
     found = spread(rows, ["epoch"], value)
     draw_band(axes, found["epoch"], found, color, alpha=0.18)
     return float(found["mean"].iloc[-1]), label, color
-
-
-@styled
-def reproduce_false_negatives(
-    dataset: Dataset, *, out: Path, **options: Unpack[Options]
-) -> list[Path]:
-    """Train, draw and write ``fig6.png``, ``.svg`` and ``.csv``; return their paths."""
-    table = false_negatives(dataset, **options)
-    return save(draw_false_negatives(table), table, out, "fig6")

@@ -1,9 +1,10 @@
 """The figures of the paper by name, and how one is reproduced."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
@@ -13,60 +14,88 @@ from pyg_advinfonce.registry import REPRODUCTIONS
 from pyg_advinfonce.runs import folder_name, seed_text
 from pyg_advinfonce.studies.paper import Report, Request
 from pyg_advinfonce.studies.paper.figures.adversary_sweep import (
-    reproduce_adversary_sweep,
+    adversary_sweep,
+    draw_adversary_sweep,
 )
 from pyg_advinfonce.studies.paper.figures.false_negatives import (
-    reproduce_false_negatives,
+    draw_false_negatives,
+    false_negatives,
 )
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import (
-    reproduce_hardness_by_popularity,
+    draw_hardness_by_popularity,
+    hardness_by_popularity,
 )
-from pyg_advinfonce.studies.paper.figures.refinement import reproduce_refinement
-from pyg_advinfonce.studies.paper.figures.strategies import reproduce_strategies
-from pyg_advinfonce.studies.paper.figures.style import styled
-from pyg_advinfonce.studies.paper.figures.trainings import Options
+from pyg_advinfonce.studies.paper.figures.refinement import draw_refinement, refinement
+from pyg_advinfonce.studies.paper.figures.strategies import (
+    draw_plane,
+    draw_strategies,
+    strategies,
+)
+from pyg_advinfonce.studies.paper.figures.style import save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
-@styled
-def reproduce_fig4(
-    dataset: Dataset, *, out: Path, **options: Unpack[Options]
-) -> list[Path]:
-    """Make panels a, b and c, each PNG, SVG and CSV; return their paths.
+class Panel(NamedTuple):
+    """One table of a figure, and what is drawn of it.
 
-    Args:
-        dataset: The data.
-        out: The folder for the files.
-        **options: Seeds and the other arguments that both tables' functions take.
+    Attributes:
+        make: Trains what the table shows and returns it.
+        drawings: What draws it, by the files' name.
     """
-    written = []
-    for panel in (reproduce_hardness_by_popularity, reproduce_strategies):
-        written += panel(dataset, out=out, **options)
-    return written
+
+    make: Callable[..., pd.DataFrame]
+    drawings: Mapping[str, Callable[[pd.DataFrame], "Drawing"]]
+
+    def write(self, dataset: Dataset, out: Path, **options: object) -> list[Path]:
+        """Train, draw and write each drawing as PNG, SVG and CSV; return the paths.
+
+        Args:
+            dataset: The data.
+            out: The folder for the files.
+            **options: The other arguments of what makes the table.
+        """
+        table = self.make(dataset, **options)
+        files = [save(draw(table), table, out, n) for n, draw in self.drawings.items()]
+        return [file for three in files for file in three]
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A figure of the paper.
 
     Attributes:
-        reproduce: Trains what it shows and writes it.
         data: The data set that the paper shows.
+        panels: Its tables.
         is_of_one_seed: Whether it shows the first seed alone.
     """
 
-    reproduce: Callable[..., list[Path]]
     data: str
+    panels: Sequence[Panel]
     is_of_one_seed: bool = False
 
 
-FIGURES: Mapping[str, Figure] = {
-    "fig4": Figure(reproduce_fig4, "kuairec"),
-    "fig5": Figure(reproduce_adversary_sweep, "kuairec"),
-    "fig6": Figure(reproduce_false_negatives, "tencent"),
-    "fig7": Figure(reproduce_refinement, "tencent", is_of_one_seed=True),
+FIGURES: dict[str, Figure] = {
+    "fig4": Figure(
+        "kuairec",
+        (
+            Panel(hardness_by_popularity, {"fig4a": draw_hardness_by_popularity}),
+            Panel(strategies, {"fig4b": draw_strategies, "fig4c": draw_plane}),
+        ),
+    ),
+    "fig5": Figure(
+        "kuairec", (Panel(adversary_sweep, {"fig5": draw_adversary_sweep}),)
+    ),
+    "fig6": Figure(
+        "tencent", (Panel(false_negatives, {"fig6": draw_false_negatives}),)
+    ),
+    "fig7": Figure(
+        "tencent", (Panel(refinement, {"fig7": draw_refinement}),), is_of_one_seed=True
+    ),
 }
 
 
+@styled
 def reproduce_figure(request: Request, progress: Progress = Progress()) -> Report:
     """Train what a figure shows and write it as PNG, SVG and CSV.
 
@@ -84,16 +113,18 @@ def reproduce_figure(request: Request, progress: Progress = Progress()) -> Repor
     dataset = _load(config, request)
     request.make_folders()
     seeds = request.seeds[:1] if figure.is_of_one_seed else request.seeds
-    files = figure.reproduce(
-        dataset,
-        seeds=seeds,
-        out=request.folder / "figures" / folder_name(data),
-        config=config,
-        epochs=_epochs(request),
-        device=request.device,
-        progress=progress,
-        runs=request.runs / "figures",
-    )
+    files = []
+    for panel in figure.panels:
+        files += panel.write(
+            dataset,
+            request.folder / "figures" / folder_name(data),
+            seeds=seeds,
+            config=config,
+            epochs=_epochs(request),
+            device=request.device,
+            progress=progress,
+            runs=request.runs / "figures",
+        )
     return _report(request, seeds, dataset.fingerprint, files)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from torch import Tensor
@@ -22,12 +22,10 @@ from pyg_advinfonce.studies.paper.figures.style import (
     draw_level,
     label_ends,
     new_figure,
-    save,
     styled,
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
-    Options,
     default_config,
     kept,
     key_of,
@@ -161,7 +159,11 @@ def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
 
 @styled
 def draw_hardness_by_popularity(table: pd.DataFrame) -> "Figure":
-    """Draw the table of :func:`hardness_by_popularity`."""
+    """Draw the mean probability by rank and moment, with its standard error over seeds.
+
+    Args:
+        table: Columns ``seed``, ``moment``, ``rank`` and ``probability``.
+    """
     figure, [[axes]] = new_figure(4.8, 3.2)
     width = int(table["rank"].max()) + 1
     draw_level(axes, 1 / width)
@@ -179,12 +181,3 @@ def draw_hardness_by_popularity(table: pd.DataFrame) -> "Figure":
     axes.set_title(f"Mean p(j | u, i); dashed: 1/{width}")
     label_ends(axes, ends, gap=0.14)
     return figure
-
-
-@styled
-def reproduce_hardness_by_popularity(
-    dataset: Dataset, *, out: Path, **options: Unpack[Options]
-) -> list[Path]:
-    """Train, draw and write ``fig4a.png``, ``.svg``, ``.csv``; return their paths."""
-    table = hardness_by_popularity(dataset, **options)
-    return save(draw_hardness_by_popularity(table), table, out, "fig4a")

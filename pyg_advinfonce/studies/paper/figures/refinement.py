@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 import torch
@@ -26,13 +26,11 @@ from pyg_advinfonce.studies.paper.figures.style import (
     ORANGE,
     draw_level,
     new_figure,
-    save,
     styled,
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Likes,
-    Options,
     default_config,
     kept,
     key_of,
@@ -276,12 +274,3 @@ def shortened(name: object, width: int = 14) -> str:
     """Return a name of at most so many characters."""
     text = str(name)
     return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-@styled
-def reproduce_refinement(
-    dataset: Dataset, *, out: Path, **options: Unpack[Options]
-) -> list[Path]:
-    """Train, draw and write ``fig7.png``, ``.svg`` and ``.csv``; return their paths."""
-    table = refinement(dataset, **options)
-    return save(draw_refinement(table), table, out, "fig7")

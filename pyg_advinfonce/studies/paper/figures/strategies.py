@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Unpack
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -20,12 +20,10 @@ from pyg_advinfonce.studies.paper.figures.style import (
     draw_path,
     label_ends,
     new_figure,
-    save,
     styled,
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
-    Options,
     Variation,
     curves,
     default_config,
@@ -161,13 +159,3 @@ def draw_plane(table: pd.DataFrame) -> "Figure":
     axes.set_title("Ring: start; arrows: direction of time")
     axes.legend(loc="best")
     return figure
-
-
-@styled
-def reproduce_strategies(
-    dataset: Dataset, *, out: Path, **options: Unpack[Options]
-) -> list[Path]:
-    """Train, draw and write ``fig4b`` and ``fig4c``, each PNG, SVG and CSV."""
-    table = strategies(dataset, **options)
-    by_epoch = save(draw_strategies(table), table, out, "fig4b")
-    return by_epoch + save(draw_plane(table), table, out, "fig4c")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Required, TypedDict
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -53,17 +53,6 @@ FORMAT_VERSION = 1
 """Raised when the same settings give another table."""
 
 Device = torch.device | str
-
-
-class Options(TypedDict, total=False):
-    """What every figure's training may be told; its function says what it means."""
-
-    seeds: Required[Sequence[int]]
-    epochs: int | None
-    config: Config | None
-    device: Device
-    progress: Progress
-    runs: Path | None
 
 
 class Variation(NamedTuple):

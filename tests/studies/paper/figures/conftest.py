@@ -2,6 +2,7 @@ import pytest
 
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.studies.paper.figures.figures import FIGURES
 from pyg_advinfonce.studies.paper.figures.trainings import default_config
 
 SIGNATURE = b"\x89PNG"
@@ -40,10 +41,12 @@ def lines():
 
 
 @pytest.fixture
-def is_written():
-    """Check that a figure's three files are there and are what they are called."""
+def is_written(tmp_path):
+    """Check that a panel's files are there and are what they are called."""
 
-    def check(paths, *names):
+    def check(figure, number, table):
+        panel = FIGURES[figure].panels[number]._replace(make=lambda _: table)
+        paths, names = panel.write(None, tmp_path), panel.drawings
         assert sorted(p.name for p in paths) == sorted(
             f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv")
         )

@@ -1,4 +1,3 @@
-from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -7,15 +6,12 @@ from scipy.stats import spearmanr
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import train_degrees
+from pyg_advinfonce.studies.paper.figures import hardness_by_popularity as figure
 from pyg_advinfonce.studies.paper.figures import profile
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import HardnessProfile
 from pyg_advinfonce.studies.paper.figures.trainings import default_config
 from pyg_advinfonce.training import Record
 from tests.cases import NUM_ITEMS, find, toy_batch
-
-figure = import_module(
-    "pyg_advinfonce.studies.paper.figures.hardness_by_popularity"
-)  # the face gives the function
 
 
 def correlations(table, moment):
@@ -68,12 +64,8 @@ def test_a_profile_is_a_distribution(trained):
     assert trained["rank"].to_list() == [*range(64)] * 4
 
 
-def test_the_files(trained, tmp_path, monkeypatch, is_written):
-    monkeypatch.setattr(figure, "hardness_by_popularity", lambda *_, **__: trained)
-    is_written(
-        figure.reproduce_hardness_by_popularity(None, seeds=[0], out=tmp_path / "new"),
-        "fig4a",
-    )
+def test_the_files(trained, is_written):
+    is_written("fig4", 0, trained)
 
 
 def by_popularity(graph, batch, sign=1.0):

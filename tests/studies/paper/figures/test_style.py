@@ -4,19 +4,27 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+import torch
 
 from pyg_advinfonce.errors import MissingExtraError
-from pyg_advinfonce.studies.paper.figures import INK, RULE, new_figure, style, styled
-from pyg_advinfonce.studies.paper.figures import figures as fig4
+from pyg_advinfonce.studies.paper import Request
+from pyg_advinfonce.studies.paper.figures import (
+    INK,
+    RULE,
+    new_figure,
+    reproduce_figure,
+    style,
+    styled,
+)
 from pyg_advinfonce.studies.paper.figures.style import STYLE, save
 
 
 def test_without_matplotlib_the_extra_is_named_before_any_training(
-    monkeypatch, tmp_path, dataset
+    monkeypatch, tmp_path
 ):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError) as caught:
-        fig4.reproduce_fig4(dataset, seeds=[0], out=tmp_path)
+        reproduce_figure(Request("fig4", [0], torch.device("cpu"), tmp_path / "new"))
     message = "matplotlib is not installed: pip install 'pyg-advinfonce[plot]'"
     assert str(caught.value) == message
     assert list(tmp_path.iterdir()) == []
