@@ -50,8 +50,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"ops", "methods", "evaluation"},
     "runs": {"__init__", "errors", "files", "machine", "registry", "batch", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "serving"},
-    "experiment": {"errors", "graph", "objective", "losses", "methods", "evaluation"}
-    | {"training", "datasets", "config", "build", "runs"},
+    "experiment": {"errors", "progress", "graph", "objective", "losses", "methods"}
+    | {"evaluation", "training", "datasets", "config", "build", "runs"},
     "studies": {"__init__", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
     | {"experiment", "progress"},

@@ -12,12 +12,12 @@ import pytest
 from pyg_advinfonce import experiment
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.studies.paper import paper_table
-from pyg_advinfonce.studies.paper import results as run_store
 from pyg_advinfonce.studies.paper.figures import trainings as runs
 from pyg_advinfonce.studies.paper.published import PaperTable
 
 QUICK = ["--epochs", "2", "--set", "encoder.dim=4", "--set", "train.eval_every=1"]
 TABLE = ["reproduce", "table10", "--data", "simulated", *QUICK]
+TRAIN = experiment.train  # some tests patch it
 RECALL, NDCG = "test/recall@20", "test/ndcg@20"
 
 
@@ -28,9 +28,9 @@ def trained(monkeypatch):
 
     def train(config, *words, **options):
         found.append((config.criterion, config.train.seed))
-        return experiment.train(config, *words, **options)
+        return TRAIN(config, *words, **options)
 
-    monkeypatch.setattr(run_store, "train", train)
+    monkeypatch.setattr(experiment, "train", train)
     return found
 
 
@@ -150,9 +150,9 @@ def test_what_was_interrupted_goes_on(advnce, monkeypatch, trained):
         if len(trained) == 3:
             raise KeyboardInterrupt
         trained.append((config.criterion, config.train.seed))
-        return experiment.train(config, *words, **options)
+        return TRAIN(config, *words, **options)
 
-    monkeypatch.setattr(run_store, "train", stop)
+    monkeypatch.setattr(experiment, "train", stop)
     found = advnce(*TABLE, "--seeds", "0-1")
     assert (found.code, found.out) == (130, "")
     assert found.err.endswith(
@@ -236,9 +236,9 @@ def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
     def train(config, *words, **options):
         if config.criterion == "adv":
             raise NonFiniteLossError("training left the real numbers")
-        return experiment.train(config, *words, **options)
+        return TRAIN(config, *words, **options)
 
-    monkeypatch.setattr(run_store, "train", train)
+    monkeypatch.setattr(experiment, "train", train)
     found = advnce(*TABLE, "--seeds", "0-1", "--json")
     assert found.code == 1
     rows = json.loads(found.out)["rows"]

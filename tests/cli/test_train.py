@@ -445,12 +445,13 @@ def test_data_that_is_not_there(advnce, folder, name):
 
 
 def test_seeds_are_trained_one_by_one(advnce, monkeypatch):
-    trained = []
+    trained, train = [], experiment.train
     monkeypatch.setattr(
-        "pyg_advinfonce.cli._train.train",
+        experiment,
+        "train",
         lambda config, *args, **more: (
             trained.append((config.train.seed, more["out"].name))
-            or experiment.train(config, *args, **more)
+            or train(config, *args, **more)
         ),
     )
     advnce("train", "mf", "--loss", "bpr", "--epochs", 1, "--seeds", "2,0")

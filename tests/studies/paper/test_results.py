@@ -4,15 +4,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from pyg_advinfonce import experiment
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.studies.paper import paper_table
-from pyg_advinfonce.studies.paper import results as run_store
 from pyg_advinfonce.studies.paper.results import (
     Line,
     make_records,
+    make_seed,
     run_folder,
     stored_seed,
-    train_seed,
 )
 from pyg_advinfonce.training import Callback
 from tests.finished_seeds import write_run
@@ -83,7 +83,7 @@ def configure(**sections):
 def test_a_seed_that_was_trained_is_found(tmp_path, dataset):
     config = configure()
     assert stored_seed(tmp_path, config, "toy") is None
-    trained = train_seed(tmp_path, config, dataset, device=CPU)
+    trained = make_seed(tmp_path, config, dataset, device=CPU)
     assert stored_seed(tmp_path, config, "toy") == trained
     assert (trained.seed, trained.folder) == (3, tmp_path / "seed-3")
 
@@ -93,7 +93,7 @@ def test_a_seed_that_was_trained_is_found(tmp_path, dataset):
     [({"train": {"seed": 4}}, "toy"), ({"train": {"lr": 0.5}}, "toy"), ({}, "other")],
 )
 def test_another_seed_setting_or_data_is_another_run(tmp_path, dataset, changed, data):
-    train_seed(tmp_path, configure(), dataset, device=CPU)
+    make_seed(tmp_path, configure(), dataset, device=CPU)
     assert stored_seed(tmp_path, configure(**changed), data) is None
 
 
@@ -120,11 +120,11 @@ def test_a_path_is_named_by_its_last_part(tmp_path):
 @pytest.mark.parametrize("name", ["metrics.json", "config.toml"])
 def test_half_a_seed_is_finished(tmp_path, dataset, name):
     config = configure()
-    whole = train_seed(tmp_path, config, dataset, device=CPU)
+    whole = make_seed(tmp_path, config, dataset, device=CPU)
     file = tmp_path / "seed-3" / name
     file.write_text(file.read_text()[:20])
     assert stored_seed(tmp_path, config, "toy") is None
-    again = train_seed(tmp_path, config, dataset, device=CPU)
+    again = make_seed(tmp_path, config, dataset, device=CPU)
     assert again.record["metrics"] == whole.record["metrics"]
 
 
@@ -139,32 +139,32 @@ def test_what_was_interrupted_goes_on_where_it_was(tmp_path, dataset):
 
     config = configure(train={"epochs": 5})
     with pytest.raises(KeyboardInterrupt):
-        train_seed(tmp_path, config, dataset, device=CPU, callbacks=[Stop()])
-    train_seed(tmp_path, config, dataset, device=CPU, callbacks=[Stop()])
+        make_seed(tmp_path, config, dataset, device=CPU, callbacks=[Stop()])
+    make_seed(tmp_path, config, dataset, device=CPU, callbacks=[Stop()])
     assert Stop.seen == (0, 1, 2, 2, 3, 4)
 
 
 def test_a_damaged_state_is_trained_anew(tmp_path, dataset):
     config = configure()
-    whole = train_seed(tmp_path, config, dataset, device=CPU)
+    whole = make_seed(tmp_path, config, dataset, device=CPU)
     seed = tmp_path / "seed-3"
     seed.joinpath("metrics.json").unlink()
     seed.joinpath("state.safetensors").write_bytes(b"half")
     seed.joinpath("stale").touch()
-    again = train_seed(tmp_path, config, dataset, device=CPU)
+    again = make_seed(tmp_path, config, dataset, device=CPU)
     assert again.record["metrics"] == whole.record["metrics"]
     assert not seed.joinpath("stale").exists()
 
 
 def test_what_another_process_has_just_trained_is_taken(tmp_path, dataset, monkeypatch):
     config = configure()
-    trained = train_seed(tmp_path, config, dataset, device=CPU)
-    monkeypatch.setattr(run_store, "train", None)  # a call would be an error
-    assert train_seed(tmp_path, config, dataset, device=CPU) == trained
+    trained = make_seed(tmp_path, config, dataset, device=CPU)
+    monkeypatch.setattr(experiment, "train", None)  # a call would be an error
+    assert make_seed(tmp_path, config, dataset, device=CPU) == trained
 
 
 def test_an_edited_record_of_other_data_is_not_taken(tmp_path, dataset):
-    train_seed(tmp_path, configure(), dataset, device=CPU)
+    make_seed(tmp_path, configure(), dataset, device=CPU)
     file = tmp_path / "seed-3" / "metrics.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"data": "other"}))
     assert stored_seed(tmp_path, configure(), "toy") is None
