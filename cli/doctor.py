@@ -22,10 +22,10 @@ def doctor() -> None:
     """Show versions, devices and which fused kernels work here."""
     import torch
 
-    from pyg_advinfonce import __version__
     from pyg_advinfonce.ops import MOST_GATHERED
     from pyg_advinfonce.ops import default_edge_scores_backend as scores_backend
     from pyg_advinfonce.ops import default_propagate_backend as product_backend
+    from pyg_advinfonce.version import __version__
 
     _row("pyg-advinfonce", __version__)
     _row("python", platform.python_version())

@@ -11,13 +11,13 @@ from types import FrameType
 
 import typer
 
-from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     MemoryShortageError,
     NonFiniteLossError,
     is_out_of_memory,
 )
+from pyg_advinfonce.version import __version__
 
 from . import (
     compare,

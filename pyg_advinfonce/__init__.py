@@ -7,6 +7,8 @@ nor PyG.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pyg_advinfonce.version import __version__
+
 if TYPE_CHECKING:
     from pyg_advinfonce.batch import EdgeBatch
     from pyg_advinfonce.config import Config
@@ -53,8 +55,6 @@ if TYPE_CHECKING:
         RandomWalkDrop,
         SubgraphMask,
     )
-
-__version__ = "0.1.0"
 
 _HOME = {
     "AdapTau": "losses",
@@ -142,6 +142,7 @@ __all__ = [
     "SubgraphMask",
     "UltraGCN",
     "UniformHardness",
+    "__version__",
     "build_graph",
     "fold_in",
     "load_dataset",

@@ -1,14 +1,17 @@
-"""The machine: devices, determinism, memory and the allocator."""
+"""The machine: devices, determinism, memory, the allocator, versions."""
 
 import ctypes
 import os
+import platform
 import resource
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 
 import torch
 
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.version import __version__
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 _LARGEST_MMAP_THRESHOLD = 32 * 2**20
@@ -127,3 +130,11 @@ def memory_of(device: torch.device) -> float:
     if device.type != "cpu":
         return float("inf")
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of what results depend on, and of further packages."""
+    names = ("torch", "torch-geometric", *packages)
+    found = {name: metadata.version(name) for name in names}
+    python = platform.python_version()
+    return {"pyg-advinfonce": __version__, **found, "python": python}

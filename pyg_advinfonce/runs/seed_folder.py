@@ -1,23 +1,20 @@
 """One seed's folder: what training writes, and resuming from it."""
 
 import json
-import platform
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce import __version__
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
 from pyg_advinfonce.files import without_nan, write_text
-from pyg_advinfonce.machine import peak_rss_mb
+from pyg_advinfonce.machine import peak_rss_mb, versions
 from pyg_advinfonce.runs.finished import check_data, save_per_user
 from pyg_advinfonce.runs.folder import (
     BAD_BATCH,
@@ -241,10 +238,3 @@ def _arrays(result: Result) -> dict[str, NDArray[Any]]:
         for name, value in split.values.items():
             found[f"{split.split}/{name}"] = value.float().cpu().numpy()
     return found
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a result depends on."""
-    found = {name: metadata.version(name) for name in ("torch", "torch-geometric")}
-    python = platform.python_version()
-    return {"pyg-advinfonce": __version__, **found, "python": python}

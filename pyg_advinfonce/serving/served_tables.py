@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce import __version__
 from pyg_advinfonce.graph import ITEM, USER, candidate_mask, split_edges
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.serving.recommender import RawIds
+from pyg_advinfonce.version import __version__
 
 Array = NDArray[Any]
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pyg_advinfonce import __version__
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import output_file
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.paper.figures import styled
 from pyg_advinfonce.studies.report.pages import run_page, study_page
 from pyg_advinfonce.studies.report.read import is_study, read_study
+from pyg_advinfonce.version import __version__
 
 FOLDER = Path(__file__).parent
 MARK = '<meta name="generator" content="advnce'

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import tomli_w
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pyg_advinfonce import __version__
 from pyg_advinfonce.config import NAMES, Config, unflatten
 from pyg_advinfonce.files import without_formulas, write_text, writing
+from pyg_advinfonce.machine import versions
 from pyg_advinfonce.studies.tuning.space import Params
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -22,7 +21,6 @@ from pyg_advinfonce.studies.tuning.storage import (
 )
 from pyg_advinfonce.training import Trainer
 
-PACKAGES = ("torch", "torch-geometric", "optuna")
 NUM_TOP = 10
 COLUMNS = ("trial", "state", "value", "default", "best_epoch", "epochs", "seconds")
 STATES = {
@@ -108,8 +106,7 @@ def summarize(
         "default_value": default,
         "top": top[:NUM_TOP],
         "seconds": round(sum(row["seconds"] or 0.0 for row in rows), 3),
-        "versions": {"pyg-advinfonce": __version__}
-        | {name: metadata.version(name) for name in PACKAGES},
+        "versions": versions("optuna"),
         "study_dir": str(folder),
     }
 

@@ -1,11 +1,16 @@
 """The paper's figures: a table and a drawing each (extra ``[plot]``)."""
 
+from pyg_advinfonce.studies.paper.figures.adversary_sweep import adversary_sweep
+from pyg_advinfonce.studies.paper.figures.false_negatives import false_negatives
 from pyg_advinfonce.studies.paper.figures.figures import reproduce_figure
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import (
     draw_hardness_by_popularity,
+    hardness_by_popularity,
     profile,
     rows_of,
 )
+from pyg_advinfonce.studies.paper.figures.refinement import refinement
+from pyg_advinfonce.studies.paper.figures.strategies import strategies
 from pyg_advinfonce.studies.paper.figures.style import (
     BLUE,
     GREEN,
@@ -28,12 +33,17 @@ __all__ = [
     "ORANGE",
     "PURPLE",
     "RULE",
+    "adversary_sweep",
     "draw_hardness_by_popularity",
     "draw_level",
     "draw_path",
+    "false_negatives",
+    "hardness_by_popularity",
     "new_figure",
     "profile",
+    "refinement",
     "reproduce_figure",
     "rows_of",
+    "strategies",
     "styled",
 ]

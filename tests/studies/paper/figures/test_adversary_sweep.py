@@ -1,6 +1,8 @@
+from importlib import import_module
+
 import pytest
 
-from pyg_advinfonce.studies.paper.figures import adversary_sweep as figure
+figure = import_module("pyg_advinfonce.studies.paper.figures.adversary_sweep")
 
 
 @pytest.fixture(scope="module")

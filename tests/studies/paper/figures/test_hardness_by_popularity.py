@@ -1,3 +1,4 @@
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -6,12 +7,13 @@ from scipy.stats import spearmanr
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.studies.paper.figures import hardness_by_popularity as figure
 from pyg_advinfonce.studies.paper.figures import profile
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import HardnessProfile
 from pyg_advinfonce.studies.paper.figures.trainings import default_config
 from pyg_advinfonce.training import Record
 from tests.cases import NUM_ITEMS, find, toy_batch
+
+figure = import_module("pyg_advinfonce.studies.paper.figures.hardness_by_popularity")
 
 
 def correlations(table, moment):

@@ -1,8 +1,11 @@
+from importlib import import_module
+
 import pytest
 import torch
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.studies.paper.figures import refinement as figure
+
+figure = import_module("pyg_advinfonce.studies.paper.figures.refinement")
 
 
 def run(dataset, config):
