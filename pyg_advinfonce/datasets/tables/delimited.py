@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -101,9 +101,14 @@ class DelimitedTable:
                 compression=None,
                 chunksize=CHUNK_ROWS,
             )
-            with reader:
+            rows = 0
+            with reader, suppress(IndexError):  # pandas, where it finds no row
                 for chunk in reader:
+                    rows += len(chunk)
                     yield chunk.set_axis([self.names[p] for p in places], axis=1)
+        if not rows:  # where the csv module has found one: lone carriage returns
+            place = f"{self.path}:{self._last_line()}"
+            raise DataError(f"{place}: malformed row, expected values")
 
     def _check_lengths(self) -> None:
         """Refuse the first row with more values than columns: pandas cuts it off."""

@@ -186,6 +186,8 @@ def test_long_values_are_shortened_and_escaped(write):
 @example("user,item,rating,time\n", b'1,"2,3\n')
 @example("user,item,rating,time\n", b"1,2\r3,4\n\n")
 @example("", b"\xff\xfeu\0")
+@example("user,item\n", b"\r,")
+@example("user,item,rating,time\n", b"\r,")
 def test_any_bytes_are_a_table_or_an_error_of_one_line_with_the_place(
     write, header, content
 ):
