@@ -131,3 +131,25 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
 
     def _warn(self, message: str) -> None:
         warnings.warn(message, DataWarning, stacklevel=4)
+
+
+class PublishedDataset(InteractionDataset):
+    """A data set whose name and files are known."""
+
+    published: ClassVar[Published]
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cache_dir: Path | None = None,
+        valid_fraction: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            root,
+            name=self.published.name,
+            cache_dir=cache_dir,
+            valid_fraction=valid_fraction,
+            seed=seed,
+        )

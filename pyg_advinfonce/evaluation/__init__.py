@@ -1,6 +1,7 @@
 """Ranking metrics on held-out splits."""
 
-from pyg_advinfonce.evaluation.evaluator import Evaluator, UserMetrics
+from pyg_advinfonce.evaluation.evaluator import Evaluator
+from pyg_advinfonce.evaluation.metrics import UserMetrics
 from pyg_advinfonce.evaluation.ranking import CandidateRanking
 
 __all__ = [

@@ -1,72 +1,18 @@
 """Evaluation of embeddings on a held-out split."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import get_args
 
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.metrics.link_pred import LinkPredMetricData
-from torch_geometric.utils import cumsum
 
 from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.evaluation.metrics import UserMetrics, metrics_at
 from pyg_advinfonce.evaluation.ranking import SplitRanking
 from pyg_advinfonce.evaluation.top_items import Ties
 from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
-
-
-@dataclass(frozen=True)
-class UserMetrics:
-    """What each ranked user of a split got.
-
-    Attributes:
-        split: The split.
-        user: The users, ascending ``[N]``.
-        values: By metric, ``recall@20`` and so on: a value a user ``[N]``.
-    """
-
-    split: str
-    user: Tensor
-    values: Mapping[str, Tensor]
-
-    def means(self) -> dict[str, float]:
-        """Return the means over users, ``{"valid/recall@20": ..., ...}``."""
-        sums = torch.stack([value.sum() for value in self.values.values()])
-        means: list[float] = (sums / len(self.user)).tolist()
-        return {f"{self.split}/{n}": v for n, v in zip(self.values, means, strict=True)}
-
-
-def metrics_at(cutoffs: Sequence[int], data: LinkPredMetricData) -> dict[str, Tensor]:
-    """Return recall, NDCG, hit ratio, precision and MRR of ranked lists, by cutoff.
-
-    They are, bit for bit, what PyG's metrics of these names sum up. A user without
-    labels has 0 in all of them.
-
-    Args:
-        cutoffs: The lengths ``k`` at which the lists are cut.
-        data: Lists ``[N, L]`` and the users' labels; a padding must be no one's label,
-            nor -1, which PyG takes for an item of another list.
-
-    Returns:
-        ``recall@20`` and so on: a value a user ``[N]``.
-    """
-    count = data.label_count  # [N]
-    dtype, device = torch.get_default_dtype(), count.device
-    found: dict[str, Tensor] = {}
-    for k in cutoffs:
-        hit = data.pred_rel_mat[:, :k]  # [N, min(k, L)]
-        rank = torch.arange(1, hit.size(1) + 1, device=device)
-        # On the CPU: the same bits for every device.
-        discount = torch.arange(2, k + 2, dtype=dtype, device="cpu").log2()
-        best = cumsum(1.0 / discount).to(device)  # of 0 to k labels
-        gain = (hit / discount[: hit.size(1)].to(device)).sum(-1)
-        found[f"recall@{k}"] = hit.sum(-1) / count.clamp(min=1)
-        found[f"ndcg@{k}"] = gain / best[count.clamp(min=1, max=k)]
-        found[f"hr@{k}"] = hit.any(-1).to(dtype)
-        found[f"precision@{k}"] = hit.sum(-1) / k
-        found[f"mrr@{k}"] = (hit / rank).amax(-1)
-    return found
 
 
 class Evaluator:

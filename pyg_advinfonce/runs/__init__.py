@@ -20,7 +20,8 @@ from pyg_advinfonce.runs.folder import (
     seed_folders,
     seed_path,
 )
-from pyg_advinfonce.runs.seed_folder import SeedFolder, check_settings
+from pyg_advinfonce.runs.resume import check_settings
+from pyg_advinfonce.runs.seed_folder import SeedFolder
 from pyg_advinfonce.runs.summary import seed_text, spread, spread_text, summarize
 from pyg_advinfonce.runs.trained import Result, load_run
 

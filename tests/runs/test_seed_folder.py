@@ -8,11 +8,10 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.losses import InfoNCE
-from pyg_advinfonce.runs import STATE, check_settings, load_run
-from pyg_advinfonce.runs.seed_folder import BAD_BATCH, load_state
-from pyg_advinfonce.training import Callback, StateFile, read_state
+from pyg_advinfonce.runs import STATE, load_run
+from pyg_advinfonce.runs.seed_folder import BAD_BATCH
+from pyg_advinfonce.training import Callback, read_state
 from pyg_advinfonce.training.checkpoint import read_tensors
-from tests.training.test_state import trained
 
 TOY = {
     "encoder": {"dim": 4},
@@ -196,71 +195,3 @@ def test_the_state_is_written_when_memory_runs_out(dataset, tmp_path):
     with pytest.raises(MemoryError):
         train(configure(), dataset, out=tmp_path, callbacks=[Stop(2, MemoryError)])
     assert len(read_state(tmp_path / STATE)[0].about["history"]) == 2
-
-
-def configure_of_resume(**sections):
-    return Config.resolve("mf", "adv", "toy", layers=[sections])
-
-
-@pytest.fixture
-def path(tmp_path):
-    """A state of :func:`configure`'s settings."""
-    run = {
-        "settings": configure_of_resume().flat(),
-        "data": "toy: 3 users",
-        "device": "cpu",
-    }
-    path = tmp_path / "state.safetensors"
-    trained(StateFile(path, run, every=1), epochs=2)
-    return path
-
-
-def test_the_same_run_goes_on(path):
-    state = load_state(path, configure_of_resume(), "toy: 3 users", "cpu")
-    assert len(state.about["history"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("sections", "said"),
-    [
-        ({"train": {"seed": 4}}, r"\(train.seed 0 -> 4\): train it as another run"),
-        ({"loss": {"tau": 0.5}}, r"\(loss.tau built-in -> 0.5\): train it"),
-        ({"train": {"epochs": 7}}, r"\(train.epochs 2000 -> 7\): use --force"),
-        (
-            {"train": {"epochs": 7, "lr": 0.5}},
-            r"train.epochs 2000 -> 7, train.lr .* -> 0.5\): train it as another run",
-        ),
-    ],
-)
-def test_other_settings_are_listed(path, sections, said):
-    with pytest.raises(CheckpointError, match=said):
-        load_state(path, configure_of_resume(**sections), "toy: 3 users", "cpu")
-
-
-def test_force_is_for_what_changes_no_epoch(path):
-    later = {"train": {"epochs": 7, "patience": 3}}
-    load_state(path, configure_of_resume(**later), "toy: 3 users", "cpu", force=True)
-    later["train"]["lr"] = 0.5
-    with pytest.raises(CheckpointError, match=r"\(train.lr [\d.]+ -> 0.5\)"):
-        load_state(
-            path, configure_of_resume(**later), "toy: 3 users", "cpu", force=True
-        )
-
-
-@pytest.mark.parametrize(
-    ("key", "other"), [("model", "lightgcn"), ("criterion", "bpr"), ("dataset", "coat")]
-)
-def test_names_are_settings(key, other):
-    config = configure_of_resume().model_copy(update={key: other})
-    with pytest.raises(CheckpointError, match=f"{key} .* -> {other}"):
-        check_settings(configure_of_resume().flat(), config, force=True)
-
-
-def test_other_data_is_refused(path):
-    with pytest.raises(CheckpointError, match="other data: toy: 3 users; found toy: 4"):
-        load_state(path, configure_of_resume(), "toy: 4 users", "cpu", force=True)
-
-
-def test_another_device_is_a_warning(path):
-    with pytest.warns(UserWarning, match="began on cpu and goes on on cuda:1"):
-        load_state(path, configure_of_resume(), "toy: 3 users", "cuda:1")
