@@ -1,4 +1,4 @@
-"""Training for ``advnce train``: settings, seeds and resuming."""
+"""Training for ``advnce train``: settings, seeds, resuming, and what is printed."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import typer
@@ -15,6 +16,7 @@ from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import (
     Config,
     Sections,
+    comparable,
     parse_assignment,
     read_toml,
     settings_text,
@@ -37,7 +39,67 @@ from pyg_advinfonce.runs import (
 )
 from pyg_advinfonce.training import Tracker, Trainer
 
-from .console import metrics_table, next_step
+from .console import aligned, next_step, split_rows
+
+
+MAX_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train."""
+
+    model: str
+    loss: str | None
+    data: str
+    layers: list[Sections]
+    seeds: list[int] | None
+    data_root: Path
+    cache_dir: Path | None
+    preset: str = "default"
+
+
+def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
+    """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
+
+    Raises:
+        ConfigError: If both were given, or the text has another form.
+    """
+    if seed is not None and seeds is not None:
+        raise ConfigError("--seed and --seeds were both given: use one of them")
+    if seeds is None:
+        return None if seed is None else [seed]
+    part = r"\d{1,18}(-\d{1,18})?"
+    if not re.fullmatch(f"{part}(,{part})*", seeds):
+        raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
+    spans = [_span(part) for part in seeds.split(",")]
+    number = sum(map(len, spans))
+    if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
+        raise ConfigError(
+            f"--seeds wants 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
+        )
+    return [seed for span in spans for seed in span]
+
+
+def _span(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def layers(
+    file: Path | None,
+    assignments: list[str],
+    epochs: int | None,
+    valid_fraction: float | None,
+) -> list[Sections]:
+    """Return the settings of a file and of the flags, the strongest last."""
+    found: list[Sections] = [read_toml(file)] if file else []
+    found += [parse_assignment(text) for text in assignments]
+    if epochs is not None:
+        found.append({"train": {"epochs": epochs}})
+    if valid_fraction is not None:
+        found.append({"data": {"valid_fraction": valid_fraction}})
+    return found
 
 
 @dataclass(frozen=True)
@@ -146,66 +208,6 @@ class SeedLoop:
 def _one_line(config: Config) -> str:
     shown = {name: value for name, value in config.flat().items() if "." in name}
     return f"{config.model} + {config.criterion}: {settings_text(shown)}"
-
-
-MAX_SEEDS = 1000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to train."""
-
-    model: str
-    loss: str | None
-    data: str
-    layers: list[Sections]
-    seeds: list[int] | None
-    data_root: Path
-    cache_dir: Path | None
-    preset: str = "default"
-
-
-def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
-    """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
-
-    Raises:
-        ConfigError: If both were given, or the text has another form.
-    """
-    if seed is not None and seeds is not None:
-        raise ConfigError("--seed and --seeds were both given: use one of them")
-    if seeds is None:
-        return None if seed is None else [seed]
-    part = r"\d{1,18}(-\d{1,18})?"
-    if not re.fullmatch(f"{part}(,{part})*", seeds):
-        raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
-    spans = [_span(part) for part in seeds.split(",")]
-    number = sum(map(len, spans))
-    if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
-        raise ConfigError(
-            f"--seeds wants 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
-        )
-    return [seed for span in spans for seed in span]
-
-
-def _span(text: str) -> range:
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
-
-
-def layers(
-    file: Path | None,
-    assignments: list[str],
-    epochs: int | None,
-    valid_fraction: float | None,
-) -> list[Sections]:
-    """Return the settings of a file and of the flags, the strongest last."""
-    found: list[Sections] = [read_toml(file)] if file else []
-    found += [parse_assignment(text) for text in assignments]
-    if epochs is not None:
-        found.append({"train": {"epochs": epochs}})
-    if valid_fraction is not None:
-        found.append({"data": {"valid_fraction": valid_fraction}})
-    return found
 
 
 def run(
@@ -319,3 +321,45 @@ def _changed(
         config = config.updated(layer)
     check_settings(saved.flat(), config, force=force)
     return config
+
+
+def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
+    """Return the metrics by split, the paper's beside them, and where the run lies."""
+    rows = split_rows(summary["metrics"])
+    (_, *columns), *splits = rows
+    paper = comparable(Config.model_validate(summary["config"]))
+    for split, *_ in splits:
+        known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
+        if known:
+            cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
+            rows.append([f"{split}, paper", *cells])
+    return "\n".join(
+        [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
+    )
+
+
+def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
+    seeds = ", ".join(map(str, summary["seeds"]))
+    epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
+    best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
+    rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
+    return [
+        f"{summary['model']} + {summary['loss']} on {summary['device']}",
+        f"data        {fingerprint}",
+        f"seeds       {seeds}",
+        f"best epoch  {best} (by valid recall@20)",
+        *(
+            ["note        the last epoch was a best: try more --epochs"]
+            if rising
+            else []
+        ),
+    ]
+
+
+def _foot(summary: Mapping[str, Any]) -> str:
+    seconds = summary["seconds_per_epoch"]
+    speed = "" if seconds is None else f"{seconds:.4f} s an epoch, "
+    return (
+        f"{speed}{summary['wall_seconds']:.1f} s in all, "
+        f"{summary['peak_rss_mb']:.0f} MB at most\nrun         {summary['run_dir']}"
+    )

@@ -80,6 +80,10 @@ class MissingExtraError(AdvInfoNCEError, ImportError):
     """An optional package is not installed; the message names its extra."""
 
 
+class DataWarning(UserWarning):
+    """Data is usable, but is not what its name or its files promise."""
+
+
 EXTRAS: Mapping[str, str] = {
     "faiss": "ann",
     "matplotlib": "plot",
@@ -111,7 +115,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell what Python, CUDA and torch's allocator for the CPU raise from the rest."""
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, MemoryError) or any(w in str(error) for w in words)
-
-
-class DataWarning(UserWarning):
-    """Data is usable, but is not what its name or its files promise."""

@@ -33,39 +33,6 @@ EdgeType = tuple[str, str, str]
 MAX_ROWS = 2**31
 """Rows of users and of items lie below this, so that a pair fits into an int64."""
 
-_Rows = TypeVar("_Rows", Tensor, NDArray[np.int64])
-
-
-def pair_keys(user: _Rows, item: _Rows) -> _Rows:
-    """Return one int64 number per pair of rows, which sorts by user, then item.
-
-    Args:
-        user: Rows below :data:`MAX_ROWS`, in a tensor or an array of integers.
-        item: The same, of a shape that broadcasts with the users'.
-    """
-    if isinstance(user, Tensor):
-        return user.long() * MAX_ROWS + item
-    return user.astype(np.int64, copy=False) * MAX_ROWS + item
-
-
-def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:
-    """Return the users and the items of :func:`pair_keys`."""
-    return keys // MAX_ROWS, keys % MAX_ROWS
-
-
-@overload
-def is_among(keys: Tensor, known: Tensor) -> Tensor: ...
-@overload
-def is_among(
-    keys: NDArray[np.int64], known: NDArray[np.int64]
-) -> NDArray[np.bool_]: ...
-def is_among(keys: Any, known: Any) -> Any:
-    """Tell which keys, of any shape, are among ``known`` ones ``[M]``, sorted."""
-    search = torch.searchsorted if isinstance(keys, Tensor) else np.searchsorted
-    if len(known) == 0:
-        return keys != keys
-    return known[search(known, keys).clip(max=len(known) - 1)] == keys
-
 
 def build_graph(
     train: Tensor,
@@ -161,51 +128,6 @@ def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
         return [edges.adj_t]
     storage = edges.adj_t.storage
     return [part for part in (storage.value(), storage.col()) if part is not None]
-
-
-_Made = TypeVar("_Made")
-
-
-class TensorCache(Generic[_Made]):
-    """Keeps what was made of tensors, while these are the same and unchanged.
-
-    A value is made again if one of the tensors is another object, as after a move to
-    another device, or was changed in place, as autograd's version counter tells: it
-    does not see what is done by ``.data`` or in inference mode. A value is forgotten
-    with the first of its tensors, which it must not hold. Copies of a cache, those of
-    the module that owns it included, begin empty.
-    """
-
-    def __init__(self) -> None:
-        self._kept = WeakTensorKeyDictionary()
-
-    def __reduce__(self) -> tuple[type["TensorCache[_Made]"], tuple[()]]:
-        return type(self), ()
-
-    def __call__(
-        self, tensors: Sequence[Tensor], make: Callable[[], _Made], *key: Hashable
-    ) -> _Made:
-        """Return the value of some tensors, at least one.
-
-        Args:
-            tensors: What the value is made of.
-            make: Makes it.
-            *key: What else it depends on.
-        """
-        first, *others = tensors
-        # Values of one tensor by key: two relations may share a tensor of weights.
-        kept = self._kept.setdefault(first, {})
-        if key not in kept or kept[key][0] != _state(tensors):
-            value = make()
-            # The state of afterwards, as PyG marks the torch.sparse_coo that it reads;
-            # and the other tensors, so that no new ones take their ids.
-            kept[key] = _state(tensors), others, value
-        found: _Made = kept[key][-1]
-        return found
-
-
-def _state(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
-    return [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
 
 
 def with_edge_index(graph: HeteroData) -> HeteroData:
@@ -370,3 +292,82 @@ def _check_candidates(graph: HeteroData) -> None:
         )
     if not mask.any():
         raise GraphError("candidate_mask is empty: no item may be ranked")
+
+
+_Rows = TypeVar("_Rows", Tensor, NDArray[np.int64])
+
+
+def pair_keys(user: _Rows, item: _Rows) -> _Rows:
+    """Return one int64 number per pair of rows, which sorts by user, then item.
+
+    Args:
+        user: Rows below :data:`MAX_ROWS`, in a tensor or an array of integers.
+        item: The same, of a shape that broadcasts with the users'.
+    """
+    if isinstance(user, Tensor):
+        return user.long() * MAX_ROWS + item
+    return user.astype(np.int64, copy=False) * MAX_ROWS + item
+
+
+def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:
+    """Return the users and the items of :func:`pair_keys`."""
+    return keys // MAX_ROWS, keys % MAX_ROWS
+
+
+@overload
+def is_among(keys: Tensor, known: Tensor) -> Tensor: ...
+@overload
+def is_among(
+    keys: NDArray[np.int64], known: NDArray[np.int64]
+) -> NDArray[np.bool_]: ...
+def is_among(keys: Any, known: Any) -> Any:
+    """Tell which keys, of any shape, are among ``known`` ones ``[M]``, sorted."""
+    search = torch.searchsorted if isinstance(keys, Tensor) else np.searchsorted
+    if len(known) == 0:
+        return keys != keys
+    return known[search(known, keys).clip(max=len(known) - 1)] == keys
+
+
+_Made = TypeVar("_Made")
+
+
+class TensorCache(Generic[_Made]):
+    """Keeps what was made of tensors, while these are the same and unchanged.
+
+    A value is made again if one of the tensors is another object, as after a move to
+    another device, or was changed in place, as autograd's version counter tells: it
+    does not see what is done by ``.data`` or in inference mode. A value is forgotten
+    with the first of its tensors, which it must not hold. Copies of a cache, those of
+    the module that owns it included, begin empty.
+    """
+
+    def __init__(self) -> None:
+        self._kept = WeakTensorKeyDictionary()
+
+    def __reduce__(self) -> tuple[type["TensorCache[_Made]"], tuple[()]]:
+        return type(self), ()
+
+    def __call__(
+        self, tensors: Sequence[Tensor], make: Callable[[], _Made], *key: Hashable
+    ) -> _Made:
+        """Return the value of some tensors, at least one.
+
+        Args:
+            tensors: What the value is made of.
+            make: Makes it.
+            *key: What else it depends on.
+        """
+        first, *others = tensors
+        # Values of one tensor by key: two relations may share a tensor of weights.
+        kept = self._kept.setdefault(first, {})
+        if key not in kept or kept[key][0] != _state(tensors):
+            value = make()
+            # The state of afterwards, as PyG marks the torch.sparse_coo that it reads;
+            # and the other tensors, so that no new ones take their ids.
+            kept[key] = _state(tensors), others, value
+        found: _Made = kept[key][-1]
+        return found
+
+
+def _state(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
+    return [(id(t), 0 if t.is_inference() else t._version) for t in tensors]

@@ -17,65 +17,6 @@ if TYPE_CHECKING:
     from pyg_advinfonce.encoders import Embeddings, Encoder
 
 
-EpochPredicate = Callable[[int], bool]
-
-
-def always(epoch: int) -> bool:
-    """Run in every epoch."""
-    return True
-
-
-def from_epoch(first: int) -> EpochPredicate:
-    """Run in epoch ``first`` and ever after."""
-    return lambda epoch: epoch >= first
-
-
-def before_epoch(end: int) -> EpochPredicate:
-    """Run in the epochs before ``end``."""
-    return lambda epoch: epoch < end
-
-
-def every(period: int, *, first: int, times: int) -> EpochPredicate:
-    """Run ``times`` times: in epoch ``first`` and then once in ``period`` epochs.
-
-    Raises:
-        ValueError: If the period is not positive or another argument is negative.
-    """
-    if period < 1 or first < 0 or times < 0:
-        raise ValueError(
-            "period must be positive, first and times not negative "
-            f"(got {period}, {first}, {times})"
-        )
-
-    def active(epoch: int) -> bool:
-        passed, rest = divmod(epoch - first, period)
-        return rest == 0 and 0 <= passed < times
-
-    return active
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One pass over the data within an epoch.
-
-    Attributes:
-        name: A short name for the history.
-        objective: What is optimised.
-        params: The parameters that this phase, and no other, trains, but for frozen
-            ones; None means every parameter that no other phase owns.
-        lr: The learning rate of the phase's own Adam.
-        maximize: Ascend instead of descend.
-        active: Tells whether the phase runs in an epoch, counted from 0.
-    """
-
-    name: str
-    objective: Objective
-    params: tuple[nn.Parameter, ...] | None = None
-    lr: float = 1e-3
-    maximize: bool = False
-    active: EpochPredicate = always
-
-
 class Step:
     """One batch, and the encoder's view of the graph it lies in.
 
@@ -179,17 +120,6 @@ class RankingTerm(Term):
         return (main,)
 
 
-class _FunctionTerm(Term):
-    """A term without state of its own: a function of the step."""
-
-    def __init__(self, function: Callable[[Step], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, step: Step) -> Tensor:
-        return self.function(step)
-
-
 class Objective(nn.Module):
     """A weighted sum of named terms, the ranking loss among them as ``rec``.
 
@@ -235,3 +165,73 @@ class Objective(nn.Module):
 
     def _terms(self) -> dict[str, Term]:
         return dict(self.terms.items())  # type: ignore[arg-type]
+
+
+class _FunctionTerm(Term):
+    """A term without state of its own: a function of the step."""
+
+    def __init__(self, function: Callable[[Step], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, step: Step) -> Tensor:
+        return self.function(step)
+
+
+EpochPredicate = Callable[[int], bool]
+
+
+def always(epoch: int) -> bool:
+    """Run in every epoch."""
+    return True
+
+
+def from_epoch(first: int) -> EpochPredicate:
+    """Run in epoch ``first`` and ever after."""
+    return lambda epoch: epoch >= first
+
+
+def before_epoch(end: int) -> EpochPredicate:
+    """Run in the epochs before ``end``."""
+    return lambda epoch: epoch < end
+
+
+def every(period: int, *, first: int, times: int) -> EpochPredicate:
+    """Run ``times`` times: in epoch ``first`` and then once in ``period`` epochs.
+
+    Raises:
+        ValueError: If the period is not positive or another argument is negative.
+    """
+    if period < 1 or first < 0 or times < 0:
+        raise ValueError(
+            "period must be positive, first and times not negative "
+            f"(got {period}, {first}, {times})"
+        )
+
+    def active(epoch: int) -> bool:
+        passed, rest = divmod(epoch - first, period)
+        return rest == 0 and 0 <= passed < times
+
+    return active
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One pass over the data within an epoch.
+
+    Attributes:
+        name: A short name for the history.
+        objective: What is optimised.
+        params: The parameters that this phase, and no other, trains, but for frozen
+            ones; None means every parameter that no other phase owns.
+        lr: The learning rate of the phase's own Adam.
+        maximize: Ascend instead of descend.
+        active: Tells whether the phase runs in an epoch, counted from 0.
+    """
+
+    name: str
+    objective: Objective
+    params: tuple[nn.Parameter, ...] | None = None
+    lr: float = 1e-3
+    maximize: bool = False
+    active: EpochPredicate = always
