@@ -41,7 +41,6 @@ from pyg_advinfonce.training import Tracker, Trainer
 
 from .console import aligned, next_step, split_rows
 
-
 MAX_SEEDS = 1000
 
 

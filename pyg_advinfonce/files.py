@@ -119,6 +119,28 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
         lock.release()
 
 
+def check_replaceable(path: Path, kind: str = "file", mark: str = "") -> None:
+    """Check that a file may be written in place of what lies at a path, if anything.
+
+    Args:
+        path: The path.
+        kind: What may be replaced.
+        mark: A text that is near the beginning of every file of that kind.
+
+    Raises:
+        ConfigError: If it is a folder or a special file, or lacks the mark.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file by --out")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise ConfigError(f"{path} cannot be replaced: name another file by --out")
+    with reading(path), path.open("rb") as file:
+        if mark.encode() not in file.read(1000 if mark else 0):
+            raise ConfigError(f"{path} is no {kind}: it is not overwritten")
+
+
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
     """Give a file to write, as :func:`~pyg_advinfonce.files.whole_file` does.
@@ -126,10 +148,7 @@ def output_file(path: Path) -> Iterator[Path]:
     Raises:
         ConfigError: If the file cannot be written.
     """
-    if path.is_dir():
-        raise ConfigError(f"{path} is a folder: name a file by --out")
-    if path.exists() and not path.is_file():
-        raise ConfigError(f"{path} cannot be replaced: name another file by --out")
+    check_replaceable(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path.resolve()) as unfinished:

@@ -1,6 +1,5 @@
 """The training loop: epochs of phases, early stopping, callbacks."""
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import Embeddings
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
 
@@ -44,8 +44,7 @@ class Record:
         """Return one flat object for JSON; what is not finite becomes null."""
         values = {"seconds": self.seconds, **self.losses, **self.metrics}
         values |= self.diagnostics
-        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-        return {"epoch": self.epoch, **finite}
+        return {"epoch": self.epoch, **without_nan(values)}
 
 
 class Callback:

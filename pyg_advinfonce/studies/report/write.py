@@ -5,8 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.files import output_file
+from pyg_advinfonce.files import check_replaceable, output_file
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.paper.figures import styled
 from pyg_advinfonce.studies.report.pages import run_page, study_page
@@ -44,7 +43,7 @@ def write_report(
         UserWarning: If a figure is left out.
     """
     out = out or folder / "report.html"
-    _check_replaceable(out)
+    check_replaceable(out, "report of advnce", MARK)
     if is_study(folder):
         page = render("study.html.jinja", study_page(read_study(folder), folder))
     else:
@@ -68,12 +67,3 @@ def render(name: str, values: dict[str, object]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(name).render(version=__version__, **values)
-
-
-def _check_replaceable(out: Path) -> None:
-    """Refuse to overwrite what is no report."""
-    if not out.is_file():
-        return
-    with out.open("rb") as file:
-        if MARK.encode() not in file.read(1000):
-            raise ConfigError(f"{out} is no report of advnce: it is not overwritten")
