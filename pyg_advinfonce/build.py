@@ -81,8 +81,12 @@ def _as_wide(config: Config, kind: type) -> dict[str, int]:
     """Return the width of tables, where there are any, as that of the encoder's."""
     if "dim" not in inspect.signature(kind).parameters:
         return {}
-    width = setting_values(config)["encoder.dim"]
-    return {"dim": max(1, width)}  # the encoder refuses a 0
+    return {"dim": _width(config)}
+
+
+def _width(config: Config) -> int:
+    """Return the encoder's width; a wrong one is the encoder's to refuse."""
+    return max(1, setting_values(config).get("encoder.dim") or 64)
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
@@ -198,7 +202,7 @@ def _check_memory(
     sampled = _negatives(config, criterion) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
-        dim=setting_values(config)["encoder.dim"],
+        dim=_width(config),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
         num_negatives=config.train.num_negatives if sampled else 0,
     ).check(device)

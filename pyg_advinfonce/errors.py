@@ -96,7 +96,7 @@ EXTRAS: Mapping[str, str] = {
 
 
 def optional_package(name: str) -> Any:  # noqa: ANN401
-    """Import a package of :data:`EXTRAS`, or a module of it.
+    """Import a package that this library can do without, or a module of it.
 
     Raises:
         MissingExtraError: If it is not installed.
@@ -104,10 +104,13 @@ def optional_package(name: str) -> Any:  # noqa: ANN401
     package = name.partition(".")[0]
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        extra = EXTRAS[package]
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise  # it is installed, but something that it needs is not
+        known = package in EXTRAS
+        source = f"'pyg-advinfonce[{EXTRAS[package]}]'" if known else package
         raise MissingExtraError(
-            f"{package} is not installed: pip install 'pyg-advinfonce[{extra}]'"
+            f"{package} is not installed: pip install {source}"
         ) from error
 
 

@@ -86,7 +86,7 @@ def train(
             config,
             dataset.fingerprint,
             place,
-            own_loss=type(criterion).__qualname__ if criterion else None,
+            own_loss=_own_loss(criterion),
             save_every=save_every,
         )
         told += folder.begin(trainer, resume=resume, force=force)
@@ -125,6 +125,7 @@ def train_seed(
     dataset: Dataset,
     folder: Path,
     *,
+    criterion: Criterion | RankingTerm | None = None,
     progress: Progress = Progress(),
     label: str = "",
     **options: Any,  # noqa: ANN401
@@ -138,6 +139,7 @@ def train_seed(
         config: The configuration.
         dataset: The data.
         folder: The seed's folder.
+        criterion: As for :func:`train`.
         progress: As for :func:`train`.
         label: As for :func:`train`.
         **options: Further arguments of :func:`train`.
@@ -147,13 +149,19 @@ def train_seed(
         ConfigError: As :func:`train` does, and its other errors.
     """
     config = config.fitted_to(dataset)
-    found = find_seed(folder, config, dataset.fingerprint)
+    own = _own_loss(criterion)
+    found = find_seed(folder, config, dataset.fingerprint, own_loss=own)
     if found is not None:
         progress.say(f"{label or f'seed {found.seed}'}: finished before")
         return found
-    options |= {"progress": progress, "label": label}
+    options |= {"criterion": criterion, "progress": progress, "label": label}
     train(config, dataset, out=folder, resume=True, **options)
     return read_seed(folder)
+
+
+def _own_loss(criterion: Criterion | RankingTerm | None) -> str | None:
+    """Return the class of a loss that a configuration does not name."""
+    return None if criterion is None else type(criterion).__qualname__
 
 
 @contextmanager

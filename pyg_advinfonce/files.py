@@ -53,7 +53,7 @@ def writing(path: Path, advice: str = "") -> Iterator[None]:
     """Turn a failure to write into an error that names the file.
 
     Args:
-        path: What is written; the system's own name for it is preferred.
+        path: What is written, as the user knows it.
         advice: What to do, after the reason.
 
     Raises:
@@ -64,11 +64,7 @@ def writing(path: Path, advice: str = "") -> Iterator[None]:
     except (OSError, ValueError) as error:
         if isinstance(error, ValueError) and "embedded null" not in str(error):
             raise
-        name, reason = (
-            getattr(error, "filename", None),
-            getattr(error, "strerror", None),
-        )
-        message = f"cannot write {name or path}: {reason or error}"
+        message = f"cannot write {path}: {getattr(error, 'strerror', None) or error}"
         raise ConfigError(f"{message}; {advice}" if advice else message) from error
 
 
@@ -91,7 +87,8 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
     """Hold a lock that other processes wait for.
 
     The operating system holds it and takes it back when the process ends, by whatever
-    cause; on a file system without locks there is none.
+    cause. On a file system without locks there is none, or a file that has to be
+    deleted after a process was killed.
 
     Args:
         file: The lock's file, in a folder that exists.
@@ -136,8 +133,10 @@ def check_replaceable(path: Path, kind: str = "file", mark: str = "") -> None:
         return
     if not path.is_file():
         raise ConfigError(f"{path} cannot be replaced: name another file by --out")
-    with reading(path), path.open("rb") as file:
-        if mark.encode() not in file.read(1000 if mark else 0):
+    if not mark:
+        return
+    with writing(path), path.open("rb") as file:
+        if mark.encode() not in file.read(1000):
             raise ConfigError(f"{path} is no {kind}: it is not overwritten")
 
 

@@ -8,6 +8,20 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.runs.finished import save_per_user
 
+RECORD = {
+    "metrics": {},
+    "best_epoch": 4,
+    "epochs": 5,
+    "seconds_per_epoch": 1.5,
+    "wall_seconds": 9.0,
+    "peak_rss_mb": 300.0,
+    "device": "cpu",
+    "versions": {},
+    "data": "coat: sha256 abc",
+    "own_loss": None,
+}
+"""What ``metrics.json`` of a seed holds."""
+
 USERS = np.arange(40, dtype=np.int32)
 
 
@@ -19,7 +33,8 @@ def write_run(folder, values, *, data="coat: sha256 abc", users=USERS, first=0):
         layers = [{"train": {"seed": seed}}]
         Config.resolve("mf", "bpr", "coat", layers=layers).save(path / "config.toml")
         metrics = {"test/recall@20": value, "test/ndcg@20": 0.5, "valid/recall@20": 0.4}
-        record = {"metrics": metrics, "data": data, "seconds_per_epoch": 1.0 + seed}
+        record = RECORD | {"metrics": metrics, "data": data}
+        record["seconds_per_epoch"] = 1.0 + seed
         path.joinpath("metrics.json").write_text(json.dumps(record))
         noise = np.random.default_rng(seed).normal(size=len(users)) / 100
         got = (value or 0.0) + noise

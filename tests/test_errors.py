@@ -1,7 +1,13 @@
+import sys
+
 import pytest
 import torch
 
-from pyg_advinfonce.errors import is_out_of_memory
+from pyg_advinfonce.errors import (
+    MissingExtraError,
+    is_out_of_memory,
+    optional_package,
+)
 
 
 def test_what_torch_raises_for_lack_of_memory():
@@ -22,3 +28,27 @@ def test_what_torch_raises_for_lack_of_memory():
 )
 def test_other_errors_are_told_apart(error, expected):
     assert is_out_of_memory(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("faiss", r"'pyg-advinfonce\[ann\]'"), ("pyarrow.parquet", r"'.*\[data\]'")],
+)
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, name, source):
+    monkeypatch.setitem(sys.modules, name.partition(".")[0], None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
+    with pytest.raises(MissingExtraError, match=rf"pip install {source}$"):
+        optional_package(name)
+
+
+def test_any_missing_package_can_be_installed():
+    with pytest.raises(MissingExtraError, match=r"pip install nowhere_at_all$"):
+        optional_package("nowhere_at_all.part")
+
+
+def test_a_package_that_lacks_another_is_not_called_missing(monkeypatch, tmp_path):
+    tmp_path.joinpath("half.py").write_text("import nowhere_at_all\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nowhere_at_all") as error:
+        optional_package("half")
+    assert not isinstance(error.value, MissingExtraError)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import pyg_advinfonce
+from pyg_advinfonce import experiment
 from pyg_advinfonce.build import (
     assemble,
     build_criterion,
@@ -26,7 +27,7 @@ from pyg_advinfonce.errors import (
     NonFiniteLossError,
 )
 from pyg_advinfonce.evaluation import Evaluator
-from pyg_advinfonce.experiment import train
+from pyg_advinfonce.experiment import train, train_seed
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.losses import (
     BPR,
@@ -566,3 +567,22 @@ def test_a_criterion_of_ones_own_trains():
     result = train(config, load_dataset("simulated"), criterion=criterion)
     assert result.method.criterion is criterion
     assert not result.method.cosine
+
+
+def test_a_seed_is_trained_once(tmp_path, monkeypatch):
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 2}}])
+    data, folder = load_dataset("simulated"), tmp_path / "seed-0"
+    trained = train_seed(config, data, folder)
+    monkeypatch.setattr(experiment, "train", None)  # a call would be an error
+    assert train_seed(config, data, folder) == trained
+
+
+def test_a_seed_of_another_loss_is_not_taken(tmp_path):
+    config = Config.resolve("mf", "infonce", layers=[{"train": {"epochs": 2}}])
+    data = load_dataset("simulated")
+    for given, other in ((None, BPR()), (BPR(), None)):
+        folder = tmp_path / str(other)
+        trained = train_seed(config, data, folder, criterion=given)
+        assert trained.record["own_loss"] == (type(given).__name__ if given else None)
+        with pytest.raises(CheckpointError, match="give the same criterion"):
+            train_seed(config, data, folder, criterion=other)

@@ -4,7 +4,13 @@ import pandas as pd
 import pytest
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.files import output_file, whole_file, without_formulas, write_text
+from pyg_advinfonce.files import (
+    check_replaceable,
+    output_file,
+    whole_file,
+    without_formulas,
+    write_text,
+)
 
 
 def test_a_file_takes_its_name_at_the_end(tmp_path):
@@ -99,3 +105,27 @@ def test_what_is_no_formula_stays_as_it_is():
     table = pd.DataFrame(columns).assign(e=pd.Series([-1, None], dtype=object))
     for found in (table, table.iloc[:0]):
         assert without_formulas(found).to_csv() == found.to_csv()
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "lists.csv"
+    with (
+        pytest.raises(ConfigError, match=rf"^cannot write {path}: No space left$"),
+        output_file(path) as unfinished,
+    ):
+        raise OSError(28, "No space left", str(unfinished))
+
+
+def test_only_a_marked_file_is_read_before_it_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("mine", "utf-8")
+    with pytest.raises(ConfigError, match=r"is no report: it is not overwritten"):
+        check_replaceable(path, "report", "<mark>")
+
+    def refuse(*args, **more):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    check_replaceable(path)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        check_replaceable(path, "report", "<mark>")

@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 
 
 Sections = dict[str, dict[str, Any]]
+
 Model = TypeVar("Model", bound=BaseModel)
+
 SECTIONS = ("data", "encoder", "loss", "hardness", "method", "train")
+
 NAMES = ("model", "criterion", "dataset")
+
 MAX_BYTES = 1_000_000
+
 MAX_SEED = 2**63 - 1
+
 NEIGHBOR_SAMPLERS = ("pyg_lib", "torch_sparse")
 
 
@@ -190,6 +196,22 @@ class Config(BaseModel):
         )
         return self.updated({"train": {"batch_size": size}})
 
+    def load_dataset(
+        self, root: Path | str = "data", cache_dir: Path | str | None = None
+    ) -> "Dataset":
+        """Load the data that the configuration names.
+
+        Args:
+            root: As for :func:`~pyg_advinfonce.datasets.load_dataset`.
+            cache_dir: As there.
+
+        Raises:
+            DataError: If the data is missing or wrong.
+        """
+        from pyg_advinfonce.datasets import load_dataset
+
+        return load_dataset(self.dataset, root=root, cache_dir=cache_dir, **self.data)
+
     def flat(self) -> dict[str, Any]:
         """Return what is set by ``section.key``, after the names."""
         return flatten(self.model_dump(exclude_none=True))
@@ -219,37 +241,16 @@ class Config(BaseModel):
             raise ConfigError(f"{path}: {error}") from error
 
 
-def small_batch_size(num_pairs: int) -> int:
-    """Return a power of two of which these train pairs fill four to seven batches.
-
-    A batch has at least two pairs, which are contrasted with each other.
-    """
-    return min(num_pairs, int(2 ** max(1, num_pairs.bit_length() - 3)))
+def _check_same(key: str, name: str, other: object) -> None:
+    if other != name:
+        raise ConfigError(f"the settings are for the {key} '{other}', not for '{name}'")
 
 
-def flatten(settings: Mapping[str, Any], depth: int = 9) -> dict[str, Any]:
-    """Name every value by its way down, ``section.key``; deeper ones stay mappings."""
-    found: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping) and depth > 1:
-            found |= {f"{name}.{k}": v for k, v in flatten(value, depth - 1).items()}
-        else:
-            found[name] = value
-    return found
-
-
-def unflatten(settings: Mapping[str, Any]) -> Sections:
-    """Put values named ``section.key`` back into sections."""
-    found: Sections = {}
-    for name, value in settings.items():
-        section, key = name.split(".")
-        found.setdefault(section, {})[key] = value
-    return found
-
-
-def settings_text(settings: Mapping[str, object]) -> str:
-    """Return settings by name in one line, as ``--set`` takes them."""
-    return " ".join(f"{name}={value}" for name, value in settings.items())
+def _check_section(name: str, keys: object) -> None:
+    if name not in SECTIONS:
+        raise unknown("section", name, SECTIONS)
+    if not isinstance(keys, Mapping):
+        raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
 
 
 def check_loader(train: Train) -> None:
@@ -273,16 +274,12 @@ def check_loader(train: Train) -> None:
         )
 
 
-def _check_same(key: str, name: str, other: object) -> None:
-    if other != name:
-        raise ConfigError(f"the settings are for the {key} '{other}', not for '{name}'")
+def small_batch_size(num_pairs: int) -> int:
+    """Return a power of two of which these train pairs fill four to seven batches.
 
-
-def _check_section(name: str, keys: object) -> None:
-    if name not in SECTIONS:
-        raise unknown("section", name, SECTIONS)
-    if not isinstance(keys, Mapping):
-        raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
+    A batch has at least two pairs, which are contrasted with each other.
+    """
+    return min(num_pairs, int(2 ** max(1, num_pairs.bit_length() - 3)))
 
 
 def packaged(dataset: str, model: str, criterion: str) -> Sections:
@@ -359,6 +356,31 @@ def _parse_value(text: str) -> object:
     with suppress(ValueError):  # what TOML does not take for a number: .5
         return float(text)
     return {"True": True, "False": False}.get(text, text)
+
+
+def flatten(settings: Mapping[str, Any], depth: int = 9) -> dict[str, Any]:
+    """Name every value by its way down, ``section.key``; deeper ones stay mappings."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and depth > 1:
+            found |= {f"{name}.{k}": v for k, v in flatten(value, depth - 1).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def unflatten(settings: Mapping[str, Any]) -> Sections:
+    """Put values named ``section.key`` back into sections."""
+    found: Sections = {}
+    for name, value in settings.items():
+        section, key = name.split(".")
+        found.setdefault(section, {})[key] = value
+    return found
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Return settings by name in one line, as ``--set`` takes them."""
+    return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def check_options(

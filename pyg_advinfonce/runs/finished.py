@@ -26,21 +26,27 @@ from pyg_advinfonce.runs.folder import (
     seed_folders,
 )
 
-
-def check_data(what: Path, trained_on: str, found: str) -> None:
-    """Compare the data that something was trained on with what is there, in a line.
-
-    Raises:
-        CheckpointError: If they differ.
-    """
-    if trained_on != found:
-        raise CheckpointError(
-            f"{what} was trained on other data: {trained_on}; found {found}"
-        )
-
-
 SHOWN = 3
+
+
 TIMES = ("seconds_per_epoch", "wall_seconds")
+
+
+RECORD = (
+    *("metrics", "best_epoch", "epochs", *TIMES, "peak_rss_mb", "device"),
+    *("versions", "data", "own_loss"),
+)
+"""What ``metrics.json`` holds."""
+
+
+Values = NDArray[Any]
+
+
+# What zipfile and numpy make of a file that is none of theirs, or a damaged one.
+DAMAGE = (
+    *(OSError, ValueError, TypeError, EOFError, RuntimeError),
+    *(BadZipFile, ZlibError, StructError),
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,13 @@ class FinishedSeed:
         return values[metric]
 
 
+def _object(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise TypeError("expected a JSON object")
+    return found
+
+
 def read_seed(folder: Path) -> FinishedSeed:
     """Read what one trained seed has left in its folder.
 
@@ -111,13 +124,24 @@ def read_seed(folder: Path) -> FinishedSeed:
         raise CheckpointError(reason) from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {error}") from error
-    if not isinstance(record, dict) or not {"metrics", "data"} <= record.keys():
+    if not isinstance(record, dict):
         raise CheckpointError(f"{file} is damaged: not the metrics of a run")
+    for key in RECORD:
+        if key not in record:
+            raise CheckpointError(f"{file} is damaged: it has no '{key}'")
     return FinishedSeed(folder, Config.load(folder / CONFIG), record)
 
 
-def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
+def find_seed(
+    folder: Path, config: Config, fingerprint: str, *, own_loss: str | None = None
+) -> FinishedSeed | None:
     """Return the seed in a folder if it is finished, whole, and of these settings.
+
+    Args:
+        folder: The seed's folder.
+        config: The settings.
+        fingerprint: The data, in one line.
+        own_loss: The class of a loss that the settings do not name, if it has one.
 
     Raises:
         CheckpointError: If it was trained on other data.
@@ -127,7 +151,20 @@ def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | 
     except (CheckpointError, ConfigError):
         return None
     check_data(folder, found.fingerprint, fingerprint)
-    return found if found.config == config else None
+    same = found.config == config and found.record["own_loss"] == own_loss
+    return found if same else None
+
+
+def check_data(what: Path, trained_on: str, found: str) -> None:
+    """Compare the data that something was trained on with what is there, in a line.
+
+    Raises:
+        CheckpointError: If they differ.
+    """
+    if trained_on != found:
+        raise CheckpointError(
+            f"{what} was trained on other data: {trained_on}; found {found}"
+        )
 
 
 def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
@@ -155,21 +192,6 @@ def _runs_below(folder: Path) -> str:
     names = [str(run) for run in sorted(found)[:SHOWN]]
     more = ["..."] * (len(found) > SHOWN)
     return f"; there are {', '.join(names + more)}" if found else ""
-
-
-def _object(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise TypeError("expected a JSON object")
-    return found
-
-
-Values = NDArray[Any]
-# What zipfile and numpy make of a file that is none of theirs, or a damaged one.
-DAMAGE = (
-    *(OSError, ValueError, TypeError, EOFError, RuntimeError),
-    *(BadZipFile, ZlibError, StructError),
-)
 
 
 def save_per_user(values: Mapping[str, Values], folder: Path) -> None:

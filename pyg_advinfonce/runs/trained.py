@@ -8,7 +8,6 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import build_method, prepare
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.evaluation import UserMetrics
 from pyg_advinfonce.machine import find_device
@@ -119,9 +118,7 @@ def load_run(
             f"{folder} was trained by {record['own_loss']}, which its settings do not "
             "name: build its method with it and use load_weights"
         )
-    dataset = load_dataset(
-        config.dataset, root=root, cache_dir=cache_dir, **config.data
-    )
+    dataset = config.load_dataset(root, cache_dir)
     if finished:
         check_data(folder, record["data"], dataset.fingerprint)
     graph = prepare(dataset, place)

@@ -6,9 +6,10 @@ import pytest
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
-from pyg_advinfonce.runs import load_per_user, read_run, read_seed
+from pyg_advinfonce.runs import find_seed, load_per_user, read_run, read_seed
 from pyg_advinfonce.runs.finished import save_per_user
 from pyg_advinfonce.runs.folder import PER_USER
+from tests.finished_seeds import RECORD
 
 
 @pytest.fixture
@@ -21,8 +22,7 @@ def write(tmp_path):
         layers = [{"train": {"seed": seed}}]
         Config.resolve("mf", "bpr", "coat", layers=layers).save(folder / "config.toml")
         record = {"metrics": {"test/recall@20": 0.25, "test/mrr@20": None}} | record
-        record = {"data": "coat: sha256 abc", "seconds_per_epoch": 1.5} | record
-        folder.joinpath("metrics.json").write_text(json.dumps(record))
+        folder.joinpath("metrics.json").write_text(json.dumps(RECORD | record))
         return tmp_path
 
     return write
@@ -52,6 +52,29 @@ def test_what_is_no_record_of_a_run(write, text):
     run.joinpath("seed-0/metrics.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"metrics\.json is damaged: "):
         read_run(run)
+
+
+@pytest.mark.parametrize("key", RECORD)
+def test_a_record_without_one_of_its_keys(write, key):
+    file = write() / "seed-0/metrics.json"
+    record = json.loads(file.read_text())
+    del record[key]
+    file.write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match=f"is damaged: it has no '{key}'"):
+        read_seed(file.parent)
+
+
+def test_a_seed_is_found_by_settings_data_and_loss(write):
+    folder = write(own_loss="Mine") / "seed-0"
+    config, data = Config.load(folder / "config.toml"), RECORD["data"]
+    assert find_seed(folder, config, data) is None
+    assert find_seed(folder, config, data, own_loss="Other") is None
+    assert find_seed(folder, config, data, own_loss="Mine") == read_seed(folder)
+    other = config.updated({"train": {"lr": 0.5}})
+    assert find_seed(folder, other, data, own_loss="Mine") is None
+    with pytest.raises(CheckpointError, match="was trained on other data"):
+        find_seed(folder, config, "coat: sha256 def", own_loss="Mine")
+    assert find_seed(folder / "nowhere", config, data) is None
 
 
 def test_an_unfinished_seed(write):

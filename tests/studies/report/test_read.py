@@ -33,7 +33,7 @@ def test_a_history_without_an_epoch(run):
     [
         ("metrics.json", "{", "metrics.json is damaged"),
         ("metrics.json", "[]", "is damaged: not the metrics of a run"),
-        ("metrics.json", "{}", "is damaged: not the metrics of a run"),
+        ("metrics.json", "{}", "is damaged: it has no 'metrics'"),
         ("metrics.json", "[" * 9999, "metrics.json is damaged"),
         ("history.jsonl", '{"epoch": 0', "history.jsonl is damaged"),
         ("history.jsonl", '{"epoch": "<b>"}', "history.jsonl is damaged"),
