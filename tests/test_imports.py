@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation"},
     "runs": {"errors", "files", "machine", "registry", "batch", "methods"}
-    | {"evaluation", "training", "datasets", "config", "build", "serving"},
+    | {"evaluation", "training", "config", "build", "serving"},
     "experiment": {"errors", "progress", "graph", "objective", "losses", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
