@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import IdList, Ids, is_integer_id, is_printable_id
+from pyg_advinfonce.datasets.base import (
+    TABLE_SUFFIXES,
+    IdList,
+    Ids,
+    is_integer_id,
+    is_printable_id,
+)
 from pyg_advinfonce.datasets.tables.columns import Columns
 from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
 from pyg_advinfonce.datasets.tables.parquet import ParquetTable
@@ -77,8 +83,8 @@ def _has_padding(text: str) -> bool:
     return bool(_DIGITS.fullmatch(text)) and text[0] == "0" and len(text) > 1
 
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
-"""The names of tables end so."""
+SUFFIXES = (*TABLE_SUFFIXES, ".txt")
+"""The names of tables end so; a text file is one where no split files are meant."""
 
 
 class Table(Protocol):
