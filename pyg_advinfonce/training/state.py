@@ -15,7 +15,6 @@ from pyg_advinfonce.training.checkpoint import read_tensors, write_tensors
 from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 FORMAT_VERSION = 1
-
 SECONDS_BETWEEN_WRITES = 30.0
 
 
