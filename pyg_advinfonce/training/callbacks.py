@@ -44,7 +44,9 @@ class Diagnostics(Callback):
         if trainer.last_batch is None or not is_diagnosed(record):
             return
         graph, batch = trainer.last_batch
-        z = trainer.method.eval().encoder(graph, perturb=False)
+        z = trainer.method.eval().encode(
+            graph
+        )  # the criterion is in evaluation mode too
         x_user, x_item = z.layers[0]
         found = trainer.method.criterion.diagnostics(
             z.user, z.item, batch, x_user=x_user, x_item=x_item
@@ -97,9 +99,7 @@ class FalseNegatives(Callback):
 
 def is_diagnosed(record: Record) -> bool:
     """Whether an epoch had a validation or an adversarial pass."""
-    return bool(record.metrics) or any(
-        name.startswith("adversary/") for name in record.losses
-    )
+    return bool(record.metrics) or record.had_adversary
 
 
 class SplitMetrics(Callback):

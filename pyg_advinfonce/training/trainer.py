@@ -46,6 +46,11 @@ class Record:
     diagnostics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def had_adversary(self) -> bool:
+        """Whether the adversary had a pass."""
+        return any(name.startswith("adversary/") for name in self.losses)
+
     def flat(self) -> dict[str, float | int | None]:
         """Return one flat object for JSON; what is not finite becomes null."""
         values = {"seconds": self.seconds, **self.losses, **self.metrics}
