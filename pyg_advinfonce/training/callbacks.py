@@ -44,11 +44,10 @@ class Diagnostics(Callback):
         if trainer.last_batch is None or not is_diagnosed(record):
             return
         graph, batch = trainer.last_batch
-        z = trainer.method.eval().encode(
-            graph
-        )  # the criterion is in evaluation mode too
+        method = trainer.method.eval()  # for the criterion, too
+        z = method.encode(graph)
         x_user, x_item = z.layers[0]
-        found = trainer.method.criterion.diagnostics(
+        found = method.criterion.diagnostics(
             z.user, z.item, batch, x_user=x_user, x_item=x_item
         )
         user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
