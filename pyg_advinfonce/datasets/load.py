@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from pyg_advinfonce.datasets.base import find_folder, is_table
 from pyg_advinfonce.datasets.folder import InteractionDataset
-from pyg_advinfonce.datasets.published import find_folder, is_table
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.table import TableDataset
 from pyg_advinfonce.errors import DataWarning

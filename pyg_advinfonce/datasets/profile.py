@@ -11,12 +11,13 @@ from pyg_advinfonce.datasets.base import (
     Ids,
     Processed,
     describe,
+    is_table,
     parse_files,
     process,
     read_files,
 )
 from pyg_advinfonce.datasets.load import load_dataset
-from pyg_advinfonce.datasets.published import RawFolder, is_table, known_set, recognise
+from pyg_advinfonce.datasets.published import RawFolder, known_set, recognise
 from pyg_advinfonce.graph import num_nodes, split_edges
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -18,22 +18,75 @@ from pyg_advinfonce.serving.onnx import write_onnx
 from pyg_advinfonce.serving.served_tables import Array, ServedTables
 
 
-def write_faiss(tables: ServedTables, path: Path) -> None:
-    """Write an exact index by inner product of the items that may be listed.
+@dataclass(frozen=True)
+class Format:
+    """How tables are written, and the package of an extra that it needs."""
 
-    It is searched by rows of users, of which a cosine model's have length one, and
-    answers with item ids where they are integers, else with rows of items. There is no
-    bound on ``k``.
+    write: Callable[[ServedTables, Path], None]
+    package: str | None = None
+
+
+def export(
+    method: Method,
+    graph: HeteroData,
+    path: Path,
+    *,
+    to: str | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> Path:
+    """Write what a trained method is served with; return the path.
+
+    Args:
+        method: The trained method.
+        graph: The graph that it was trained on.
+        path: The file; an earlier one is replaced, at the end and at once.
+        to: A format of ``FORMATS``; the function that writes it says what the file
+            holds (default: the path's suffix).
+        notes: What is noted in the file besides the convention of scores, where the
+            format has room for it.
 
     Raises:
-        MissingExtraError: If faiss is not installed.
+        UnknownNameError: If there is no such format.
+        MissingExtraError: If it needs a package that is not installed.
+        ConfigError: If the file cannot be written.
     """
-    faiss = optional_package("faiss")
-    row = np.flatnonzero(tables.candidate_mask)
-    label = row if tables.item_id.dtype == object else tables.item_id[row]
-    index = faiss.IndexIDMap2(faiss.IndexFlatIP(tables.item.shape[1]))
-    index.add_with_ids(tables.item[row], label.astype(np.int64))
-    path.write_bytes(faiss.serialize_index(index).tobytes())
+    form = find_format(path, to)
+    tables = ServedTables.of(method, graph, notes or {})
+    with output_file(path) as partial:
+        form.write(tables, partial)
+    return path
+
+
+def find_format(path: Path, to: str | None = None) -> Format:
+    """Return the format that is asked for, its package being installed.
+
+    Raises:
+        UnknownNameError: If there is no such format.
+        MissingExtraError: If its package is not installed.
+    """
+    name = to or path.suffix.removeprefix(".")
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+    form = FORMATS[name]
+    if form.package is not None:
+        optional_package(form.package)
+    return form
+
+
+def write_safetensors(tables: ServedTables, path: Path) -> None:
+    """Write the arrays by their names, the notes as metadata.
+
+    Ids that are strings are the bytes of a JSON list: ``json.loads(bytes(ids))``.
+    """
+    arrays = {name: _numbers(array) for name, array in tables.by_name.items()}
+    path.write_bytes(save(arrays, metadata=dict(tables.notes)))
+
+
+def _numbers(array: Array) -> Array:
+    if array.dtype.kind != "U":
+        return array
+    text = json.dumps(array.tolist(), ensure_ascii=False)
+    return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
 def write_npz(tables: ServedTables, path: Path) -> None:
@@ -83,28 +136,22 @@ def _seen(arrow: Any, tables: ServedTables) -> Any:  # noqa: ANN401
     return arrow.ListArray.from_arrays(start, arrow.array(tables.item_id[item]))
 
 
-def write_safetensors(tables: ServedTables, path: Path) -> None:
-    """Write the arrays by their names, the notes as metadata.
+def write_faiss(tables: ServedTables, path: Path) -> None:
+    """Write an exact index by inner product of the items that may be listed.
 
-    Ids that are strings are the bytes of a JSON list: ``json.loads(bytes(ids))``.
+    It is searched by rows of users, of which a cosine model's have length one, and
+    answers with item ids where they are integers, else with rows of items. There is no
+    bound on ``k``.
+
+    Raises:
+        MissingExtraError: If faiss is not installed.
     """
-    arrays = {name: _numbers(array) for name, array in tables.by_name.items()}
-    path.write_bytes(save(arrays, metadata=dict(tables.notes)))
-
-
-def _numbers(array: Array) -> Array:
-    if array.dtype.kind != "U":
-        return array
-    text = json.dumps(array.tolist(), ensure_ascii=False)
-    return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-@dataclass(frozen=True)
-class Format:
-    """How tables are written, and the package of an extra that it needs."""
-
-    write: Callable[[ServedTables, Path], None]
-    package: str | None = None
+    faiss = optional_package("faiss")
+    row = np.flatnonzero(tables.candidate_mask)
+    label = row if tables.item_id.dtype == object else tables.item_id[row]
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(tables.item.shape[1]))
+    index.add_with_ids(tables.item[row], label.astype(np.int64))
+    path.write_bytes(faiss.serialize_index(index).tobytes())
 
 
 FORMATS: Mapping[str, Format] = {
@@ -114,50 +161,3 @@ FORMATS: Mapping[str, Format] = {
     "faiss": Format(write_faiss, "faiss"),
     "onnx": Format(write_onnx, "onnx"),
 }
-
-
-def export(
-    method: Method,
-    graph: HeteroData,
-    path: Path,
-    *,
-    to: str | None = None,
-    notes: Mapping[str, str] | None = None,
-) -> Path:
-    """Write what a trained method is served with; return the path.
-
-    Args:
-        method: The trained method.
-        graph: The graph that it was trained on.
-        path: The file; an earlier one is replaced, at the end and at once.
-        to: A format of ``FORMATS``; each says in its own module what it holds
-            (default: the path's suffix).
-        notes: What is noted in the file besides the convention of scores, where the
-            format has room for it.
-
-    Raises:
-        UnknownNameError: If there is no such format.
-        MissingExtraError: If it needs a package that is not installed.
-        ConfigError: If the file cannot be written.
-    """
-    form = find_format(path, to)
-    tables = ServedTables.of(method, graph, notes or {})
-    with output_file(path) as partial:
-        form.write(tables, partial)
-    return path
-
-
-def find_format(path: Path, to: str | None = None) -> Format:
-    """Return the format that is asked for, its package being installed.
-
-    Raises:
-        UnknownNameError: If there is no such format.
-        MissingExtraError: If its package is not installed.
-    """
-    name = to or path.suffix.removeprefix(".")
-    if name not in FORMATS:
-        raise unknown("format", name, FORMATS)
-    form = FORMATS[name]
-    if form.package is not None:
-        optional_package(form.package)
-    return form

@@ -1,4 +1,4 @@
-"""What a trained method is served with, free of torch and PyG."""
+"""What a trained method is served with, as arrays of numpy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

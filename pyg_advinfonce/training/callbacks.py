@@ -40,13 +40,14 @@ class Diagnostics(Callback):
     """
 
     @torch.no_grad()
-    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         if trainer.last_batch is None or not is_diagnosed(record):
             return
         graph, batch = trainer.last_batch
-        z = trainer.method.eval().encoder(graph, perturb=False)
+        method = trainer.method.eval()  # for the criterion, too
+        z = method.encode(graph)
         x_user, x_item = z.layers[0]
-        found = trainer.method.criterion.diagnostics(
+        found = method.criterion.diagnostics(
             z.user, z.item, batch, x_user=x_user, x_item=x_item
         )
         user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
@@ -71,7 +72,7 @@ class FalseNegatives(Callback):
     def __init__(self, likes: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.likes = likes
 
-    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         has_none = getattr(trainer.method.criterion, "hardness", None) is None
         if has_none or not is_diagnosed(record):
             return
@@ -95,32 +96,9 @@ class FalseNegatives(Callback):
         return torch.stack([total, soft.sum(), false.sum(), (soft & false).sum()])
 
 
-class HistoryFile(Callback):
-    """Appends each epoch's record to a JSON-lines file.
-
-    Args:
-        path: The file; an existing one is replaced.
-        history: The epochs before, of a training that goes on.
-    """
-
-    def __init__(self, path: Path, history: Iterable[Record] = ()) -> None:
-        self.path = path
-        write_text(path, "".join(map(_line, history)))
-
-    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
-
-
-def _line(record: Record) -> str:
-    return json.dumps(record.flat()) + "\n"
-
-
 def is_diagnosed(record: Record) -> bool:
     """Whether an epoch had a validation or an adversarial pass."""
-    return bool(record.metrics) or any(
-        name.startswith("adversary/") for name in record.losses
-    )
+    return bool(record.metrics) or record.had_adversary
 
 
 class SplitMetrics(Callback):
@@ -141,6 +119,27 @@ class SplitMetrics(Callback):
         z_user, z_item = trainer.method.embed(trainer.graph)
         for split in self.splits:
             record.diagnostics |= trainer.evaluator(z_user, z_item, split)
+
+
+class HistoryFile(Callback):
+    """Appends each epoch's record to a JSON-lines file.
+
+    Args:
+        path: The file; an existing one is replaced.
+        history: The epochs before, of a training that goes on.
+    """
+
+    def __init__(self, path: Path, history: Iterable[Record] = ()) -> None:
+        self.path = path
+        write_text(path, "".join(map(_line, history)))
+
+    def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record.flat()) + "\n"
 
 
 class EpochProgress(Callback):

@@ -14,6 +14,9 @@ from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.training.checkpoint import read_tensors, write_tensors
 from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
+FORMAT_VERSION = 1
+SECONDS_BETWEEN_WRITES = 30.0
+
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -82,10 +85,6 @@ def _restore_moments(optimizer: Optimizer, moments: Mapping[str, Tensor]) -> Non
         place, key = name.split("/")
         state.setdefault(int(place), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-
-
-FORMAT_VERSION = 1
-SECONDS_BETWEEN_WRITES = 30.0
 
 
 class StateFile(Callback):

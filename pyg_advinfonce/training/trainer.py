@@ -21,6 +21,12 @@ from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
 
+LOOK_EVERY = 50
+"""How many steps a device other than a CPU takes before they are looked at."""
+
+HELD_IDS = 1 << 23
+"""How many negatives the batches of these steps may have in all (64 MB of ids)."""
+
 
 @dataclass
 class Record:
@@ -40,6 +46,11 @@ class Record:
     diagnostics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def had_adversary(self) -> bool:
+        """Whether the adversary had a pass."""
+        return any(name.startswith("adversary/") for name in self.losses)
+
     def flat(self) -> dict[str, float | int | None]:
         """Return one flat object for JSON; what is not finite becomes null."""
         values = {"seconds": self.seconds, **self.losses, **self.metrics}
@@ -52,60 +63,6 @@ class Callback:
 
     def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
         """React to a finished epoch."""
-
-
-class EarlyStopping:
-    """Keeps the weights of the best score; says when to stop waiting for a better one.
-
-    Args:
-        patience: How many scores in a row may fail to be strictly greater.
-
-    Attributes:
-        best: The best weights, copies that are replaced and never changed.
-    """
-
-    def __init__(self, patience: int) -> None:
-        if patience < 1:
-            raise ValueError(f"patience must be positive (got {patience})")
-        self.patience = patience
-        self.best_score, self.best_epoch, self.num_bad = float("-inf"), -1, 0
-        self.best: dict[str, Tensor] = {}
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether patience is exhausted."""
-        return self.num_bad >= self.patience
-
-    def update(self, score: float, epoch: int, module: nn.Module) -> None:
-        """Take note of a score and, if it is the best, of the weights."""
-        if not score > self.best_score:
-            self.num_bad += 1
-            return
-        self.best_score, self.best_epoch, self.num_bad = score, epoch, 0
-        self.best = {n: t.detach().clone() for n, t in module.state_dict().items()}
-
-    def restore(self, module: nn.Module) -> None:
-        """Give a module the best weights, if there are any."""
-        if self.best:
-            module.load_state_dict(self.best)
-
-    def state(self) -> dict[str, Any]:
-        """Return all but the best weights, as JSON can say it."""
-        names = ("best_score", "best_epoch", "num_bad")
-        return {name: getattr(self, name) for name in names}
-
-    def load_state(self, state: Mapping[str, Any], best: dict[str, Tensor]) -> None:
-        """Go on from another one's :meth:`state` and best weights."""
-        self.best_score = float(state["best_score"])
-        self.best_epoch, self.num_bad = int(state["best_epoch"]), int(state["num_bad"])
-        self.best = best
-
-
-LOOK_EVERY = 50
-"""How many steps a device other than a CPU takes before they are looked at."""
-
-HELD_IDS = 1 << 23
-"""How many negatives the batches of these steps may have in all (64 MB of ids)."""
 
 
 class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
@@ -260,6 +217,53 @@ class Trainer:
     def _wait(self) -> None:
         if self.method.encoder.device.type == "cuda":
             torch.cuda.synchronize(self.method.encoder.device)
+
+
+class EarlyStopping:
+    """Keeps the weights of the best score; says when to stop waiting for a better one.
+
+    Args:
+        patience: How many scores in a row may fail to be strictly greater.
+
+    Attributes:
+        best: The best weights, copies that are replaced and never changed.
+    """
+
+    def __init__(self, patience: int) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be positive (got {patience})")
+        self.patience = patience
+        self.best_score, self.best_epoch, self.num_bad = float("-inf"), -1, 0
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether patience is exhausted."""
+        return self.num_bad >= self.patience
+
+    def update(self, score: float, epoch: int, module: nn.Module) -> None:
+        """Take note of a score and, if it is the best, of the weights."""
+        if not score > self.best_score:
+            self.num_bad += 1
+            return
+        self.best_score, self.best_epoch, self.num_bad = score, epoch, 0
+        self.best = {n: t.detach().clone() for n, t in module.state_dict().items()}
+
+    def restore(self, module: nn.Module) -> None:
+        """Give a module the best weights, if there are any."""
+        if self.best:
+            module.load_state_dict(self.best)
+
+    def state(self) -> dict[str, Any]:
+        """Return all but the best weights, as JSON can say it."""
+        names = ("best_score", "best_epoch", "num_bad")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state(self, state: Mapping[str, Any], best: dict[str, Tensor]) -> None:
+        """Go on from another one's :meth:`state` and best weights."""
+        self.best_score = float(state["best_score"])
+        self.best_epoch, self.num_bad = int(state["best_epoch"]), int(state["num_bad"])
+        self.best = best
 
 
 def seed_everything(seed: int, epoch: int, phase: int, *, stream: int = 0) -> None:

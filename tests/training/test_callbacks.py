@@ -55,6 +55,12 @@ def test_a_record_is_flat_and_fit_for_json():
     assert json.loads(json.dumps(record.flat(), allow_nan=False)) == flat
 
 
+def test_a_record_tells_whether_the_adversary_had_a_pass():
+    both = {"main/rec": 1.5, "adversary/rec": 1.0}
+    assert Record(epoch=0, losses=both).had_adversary
+    assert not Record(epoch=0, losses={"main/rec": 1.5}).had_adversary
+
+
 def test_diagnosed_are_epochs_with_a_validation_or_an_adversary():
     assert is_diagnosed(validated())
     assert is_diagnosed(Record(epoch=0, losses={"adversary/rec": 1.0}))

@@ -1,6 +1,7 @@
 """What every data set is made from: split files, processed graphs, descriptions."""
 
 from pyg_advinfonce.datasets.base.description import Summary, describe
+from pyg_advinfonce.datasets.base.named import TABLE_SUFFIXES, find_folder, is_table
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
     Processed,
@@ -33,6 +34,7 @@ __all__ = [
     "ITEM_IDS",
     "NOT_CANDIDATE",
     "SPLIT_OF_FILE",
+    "TABLE_SUFFIXES",
     "USER_IDS",
     "IdList",
     "Ids",
@@ -44,8 +46,10 @@ __all__ = [
     "describe",
     "distinct_pairs",
     "file_sha256",
+    "find_folder",
     "is_integer_id",
     "is_printable_id",
+    "is_table",
     "load_or_build",
     "parse_files",
     "process",

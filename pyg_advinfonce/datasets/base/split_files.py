@@ -16,184 +16,8 @@ from pyg_advinfonce.graph import MAX_ROWS, pair_keys, pairs_of
 
 Ids = NDArray[np.int64]
 
-_BOM = b"\xef\xbb\xbf"
-_INT64_DIGITS = 18
-
-
-def parse_pairs(
-    content: bytes,
-    path: Path,
-    *,
-    num_users: int = MAX_ROWS,
-    num_items: int = MAX_ROWS,
-) -> Ids:
-    """Return the user-item pairs ``[2, E]`` of a text, in its order.
-
-    Args:
-        content: The text, in ASCII, with any kind of line end.
-        path: Where it comes from, for messages.
-        num_users: User ids must be below it.
-        num_items: Item ids must be below it.
-
-    Raises:
-        DataError: If a word is not an id; it says ``path:line:column``.
-    """
-    content = content.removeprefix(_BOM)
-    tokens = _tokenize(content)
-    if tokens is not None:
-        values, first = tokens
-        pairs = _pair_up(values, first)
-        if _below(values[first], num_users) and _below(pairs[1], num_items):
-            return pairs
-    return _parse_by_line(content, path, num_users, num_items)
-
-
-def parse_ids(content: bytes, path: Path, *, limit: int = MAX_ROWS) -> Ids:
-    """Return the ids ``[N]`` of a text that holds one a line.
-
-    Raises:
-        DataError: If a line holds anything else; it says ``path:line:column``.
-    """
-    content = content.removeprefix(_BOM)
-    ids: list[int] = []
-    for line, words in _lines(content):
-        if len(words) > 1:
-            raise DataError(
-                f"{path}:{line}:{words[1][0]}: expected one id a line, "
-                f"got {len(words)} words"
-            )
-        ids.extend(_number(word, path, line, column, limit) for column, word in words)
-    return np.array(ids, dtype=np.int64)
-
-
-def _tokenize(content: bytes) -> tuple[Ids, NDArray[np.bool_]] | None:
-    """Return all numbers and which are the first of a line; None: look closer."""
-    text = np.frombuffer(content, dtype=np.uint8)
-    is_digit = (text - ord("0")) < 10  # unsigned: anything below "0" wraps around
-    is_break = (text == ord("\n")) | (text == ord("\r"))
-    if not (is_digit | is_break | (text == ord(" ")) | (text == ord("\t"))).all():
-        return None
-    edges = np.flatnonzero(np.diff(is_digit.view(np.int8), prepend=0, append=0))
-    starts, ends = edges[::2], edges[1::2]
-    if (ends - starts).max(initial=0) > _INT64_DIGITS:
-        return None
-    line = np.searchsorted(np.flatnonzero(is_break), starts)
-    first = np.diff(line, prepend=-1) != 0
-    return _decode(text, starts, ends), first
-
-
-def _decode(text: NDArray[np.uint8], starts: Ids, ends: Ids) -> Ids:
-    """Return the numbers that the digits between starts and ends spell."""
-    lengths = ends - starts
-    values = np.zeros(len(starts), dtype=np.int64)
-    for place in range(int(lengths.max(initial=0))):
-        long_enough = np.flatnonzero(lengths > place)
-        digits = text[ends[long_enough] - 1 - place] - np.uint8(ord("0"))
-        values[long_enough] += digits.astype(np.int64) * 10**place
-    return values
-
-
-def _pair_up(values: Ids, first: NDArray[np.bool_]) -> Ids:
-    line = np.cumsum(first) - 1
-    return np.stack([values[first][line[~first]], values[~first]])  # [2, E]
-
-
-def _below(ids: Ids, limit: int) -> bool:
-    return bool(ids.max(initial=-1) < limit)
-
-
-def _parse_by_line(content: bytes, path: Path, num_users: int, num_items: int) -> Ids:
-    """Parse slowly; a wrong word is known by its line and column."""
-    pairs: list[tuple[int, int]] = []
-    for line, words in _lines(content):
-        limits = [num_users] + [num_items] * len(words)
-        user, *items = (
-            _number(word, path, line, column, limit)
-            for (column, word), limit in zip(words, limits, strict=False)
-        )
-        pairs.extend((user, item) for item in items)
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-
-
-def _lines(content: bytes) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
-    """Yield the number and the words, with their columns, of lines that have any."""
-    for line, text in enumerate(content.splitlines(), start=1):
-        words = [(m.start() + 1, m[0]) for m in re.finditer(rb"[^ \t]+", text)]
-        if words:
-            yield line, words
-
-
-def _number(word: bytes, path: Path, line: int, column: int, limit: int) -> int:
-    if not word.isdigit():
-        _refuse(f"{path}:{line}:{column}", "", word)
-    digits = word.lstrip(b"0") or b"0"
-    if len(digits) > _INT64_DIGITS or int(digits) >= limit:
-        _refuse(f"{path}:{line}:{column}", f" below {limit}", word)
-    return int(digits)
-
-
-def _refuse(place: str, bound: str, word: bytes) -> NoReturn:
-    text = word.decode("utf-8", errors="replace")
-    shown = text if len(text) <= 40 else text[:37] + "..."
-    raise DataError(f"{place}: expected a non-negative integer{bound}, got {shown!r}")
-
-
 IdList = Ids | list[str]
 """Raw ids by row: integers ``[N]``, or strings."""
-
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def is_integer_id(text: str) -> bool:
-    """Return whether a text is an integer from 0 to 2**63 - 1, without zeros before."""
-    return bool(_INTEGER.fullmatch(text)) and int(text) < 2**63
-
-
-def is_printable_id(text: str) -> bool:
-    """Return whether a text is an id that fits into a line."""
-    return bool(text) and not _CONTROL.search(text)
-
-
-def parse_raw_ids(content: bytes, path: Path) -> IdList:
-    """Return the ids of a text: integers if all of them are, else strings.
-
-    Raises:
-        DataError: If a line is no id or repeats one; it says ``path:line``.
-    """
-    try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: expected text in UTF-8") from None
-    texts = [line.removesuffix("\r") for line in lines]
-    while texts and not texts[-1]:
-        texts.pop()
-    _check(texts, path)
-    if texts and all(map(is_integer_id, texts)):
-        return np.array(list(map(int, texts)), dtype=np.int64)
-    return texts
-
-
-def take_ids(ids: IdList, rows: Ids) -> IdList:
-    """Return the raw ids of some rows."""
-    return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows]
-
-
-def raw_ids_text(ids: IdList) -> str:
-    """Return the text of raw ids."""
-    return "".join(f"{raw_id}\n" for raw_id in ids)
-
-
-def _check(texts: list[str], path: Path) -> None:
-    if len(set(texts)) == len(texts) and all(map(is_printable_id, texts)):
-        return
-    seen: set[str] = set()
-    for line, text in enumerate(texts, start=1):
-        if not is_printable_id(text) or text in seen:
-            raise DataError(f"{path}:{line}: expected a new id, got {text[:40]!r}")
-        seen.add(text)
-
 
 SPLIT_OF_FILE: Mapping[str, str] = {
     "train.txt": "train",
@@ -212,6 +36,10 @@ GAMMA_FILE = re.compile(r"test_gamma_[0-9]+(\.[0-9]+)?\.txt")
 
 NOT_CANDIDATE = "not_candidate.txt"
 USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
+_BOM = b"\xef\xbb\xbf"
+_INT64_DIGITS = 18
+_INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -267,15 +95,15 @@ def _gamma_files(folder: Path) -> list[str]:
     return sorted(found, key=lambda n: float(n[11:-4]), reverse=True)
 
 
+def _read(path: Path) -> RawFile:
+    with reading(path):
+        return RawFile(path, path.read_bytes())
+
+
 def split_of_file(name: str) -> str | None:
     """Return the split that a file of this name holds, or None if it holds none."""
     is_gamma = GAMMA_FILE.fullmatch(name)
     return name.removesuffix(".txt") if is_gamma else SPLIT_OF_FILE.get(name)
-
-
-def _read(path: Path) -> RawFile:
-    with reading(path):
-        return RawFile(path, path.read_bytes())
 
 
 def parse_files(
@@ -318,24 +146,6 @@ def parse_files(
     return SplitPairs(users, items, pairs, duplicates, mask, user_ids, item_ids)
 
 
-def _raw_ids(
-    files: Mapping[str, RawFile], name: str, number: int | None
-) -> IdList | None:
-    if name not in files:
-        return None
-    path = files[name].path
-    ids = parse_raw_ids(files[name].content, path)
-    if not len(ids) or number not in (None, len(ids)):
-        raise DataError(f"{path}: expected {number or 'some'} ids, found {len(ids)}")
-    return ids
-
-
-def distinct_pairs(pairs: Ids) -> Ids:
-    """Return the distinct pairs ``[2, E]``, sorted by user, then item."""
-    keys = np.sort(pair_keys(*pairs))  # np.unique hashes, and takes 50 times as long
-    return np.stack(pairs_of(keys[np.diff(keys, prepend=-1) != 0]))
-
-
 def _one_a_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
     """Return the file of each split; a second one must have the same content."""
     chosen: dict[str, RawFile] = {}
@@ -360,6 +170,18 @@ def _drop_repeated_test(pairs: dict[str, Ids], duplicates: dict[str, int]) -> No
         del pairs["test_id"], duplicates["test_id"]
 
 
+def _raw_ids(
+    files: Mapping[str, RawFile], name: str, number: int | None
+) -> IdList | None:
+    if name not in files:
+        return None
+    path = files[name].path
+    ids = parse_raw_ids(files[name].content, path)
+    if not len(ids) or number not in (None, len(ids)):
+        raise DataError(f"{path}: expected {number or 'some'} ids, found {len(ids)}")
+    return ids
+
+
 def _excluded_items(files: Mapping[str, RawFile], num_items: int) -> Ids:
     if NOT_CANDIDATE not in files:
         return np.zeros(0, dtype=np.int64)
@@ -380,3 +202,177 @@ def _candidate_mask(
             f"ranked, but all {num_items} are excluded"
         )
     return mask
+
+
+def distinct_pairs(pairs: Ids) -> Ids:
+    """Return the distinct pairs ``[2, E]``, sorted by user, then item."""
+    keys = np.sort(pair_keys(*pairs))  # np.unique hashes, and takes 50 times as long
+    return np.stack(pairs_of(keys[np.diff(keys, prepend=-1) != 0]))
+
+
+def parse_pairs(
+    content: bytes,
+    path: Path,
+    *,
+    num_users: int = MAX_ROWS,
+    num_items: int = MAX_ROWS,
+) -> Ids:
+    """Return the user-item pairs ``[2, E]`` of a text, in its order.
+
+    Args:
+        content: The text, in ASCII, with any kind of line end.
+        path: Where it comes from, for messages.
+        num_users: User ids must be below it.
+        num_items: Item ids must be below it.
+
+    Raises:
+        DataError: If a word is not an id; it says ``path:line:column``.
+    """
+    content = content.removeprefix(_BOM)
+    tokens = _tokenize(content)
+    if tokens is not None:
+        values, first = tokens
+        pairs = _pair_up(values, first)
+        if _below(values[first], num_users) and _below(pairs[1], num_items):
+            return pairs
+    return _parse_by_line(content, path, num_users, num_items)
+
+
+def _tokenize(content: bytes) -> tuple[Ids, NDArray[np.bool_]] | None:
+    """Return all numbers and which are the first of a line; None: look closer."""
+    text = np.frombuffer(content, dtype=np.uint8)
+    is_digit = (text - ord("0")) < 10  # unsigned: anything below "0" wraps around
+    is_break = (text == ord("\n")) | (text == ord("\r"))
+    if not (is_digit | is_break | (text == ord(" ")) | (text == ord("\t"))).all():
+        return None
+    edges = np.flatnonzero(np.diff(is_digit.view(np.int8), prepend=0, append=0))
+    starts, ends = edges[::2], edges[1::2]
+    if (ends - starts).max(initial=0) > _INT64_DIGITS:
+        return None
+    line = np.searchsorted(np.flatnonzero(is_break), starts)
+    first = np.diff(line, prepend=-1) != 0
+    return _decode(text, starts, ends), first
+
+
+def _decode(text: NDArray[np.uint8], starts: Ids, ends: Ids) -> Ids:
+    """Return the numbers that the digits between starts and ends spell."""
+    lengths = ends - starts
+    values = np.zeros(len(starts), dtype=np.int64)
+    for place in range(int(lengths.max(initial=0))):
+        long_enough = np.flatnonzero(lengths > place)
+        digits = text[ends[long_enough] - 1 - place] - np.uint8(ord("0"))
+        values[long_enough] += digits.astype(np.int64) * 10**place
+    return values
+
+
+def _pair_up(values: Ids, first: NDArray[np.bool_]) -> Ids:
+    line = np.cumsum(first) - 1
+    return np.stack([values[first][line[~first]], values[~first]])  # [2, E]
+
+
+def _below(ids: Ids, limit: int) -> bool:
+    return bool(ids.max(initial=-1) < limit)
+
+
+def _parse_by_line(content: bytes, path: Path, num_users: int, num_items: int) -> Ids:
+    """Parse slowly; a wrong word is known by its line and column."""
+    pairs: list[tuple[int, int]] = []
+    for line, words in _lines(content):
+        limits = [num_users] + [num_items] * len(words)
+        user, *items = (
+            _number(word, path, line, column, limit)
+            for (column, word), limit in zip(words, limits, strict=False)
+        )
+        pairs.extend((user, item) for item in items)
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+
+
+def parse_ids(content: bytes, path: Path, *, limit: int = MAX_ROWS) -> Ids:
+    """Return the ids ``[N]`` of a text that holds one a line.
+
+    Raises:
+        DataError: If a line holds anything else; it says ``path:line:column``.
+    """
+    content = content.removeprefix(_BOM)
+    ids: list[int] = []
+    for line, words in _lines(content):
+        if len(words) > 1:
+            raise DataError(
+                f"{path}:{line}:{words[1][0]}: expected one id a line, "
+                f"got {len(words)} words"
+            )
+        ids.extend(_number(word, path, line, column, limit) for column, word in words)
+    return np.array(ids, dtype=np.int64)
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
+    """Yield the number and the words, with their columns, of lines that have any."""
+    for line, text in enumerate(content.splitlines(), start=1):
+        words = [(m.start() + 1, m[0]) for m in re.finditer(rb"[^ \t]+", text)]
+        if words:
+            yield line, words
+
+
+def _number(word: bytes, path: Path, line: int, column: int, limit: int) -> int:
+    if not word.isdigit():
+        _refuse(f"{path}:{line}:{column}", "", word)
+    digits = word.lstrip(b"0") or b"0"
+    if len(digits) > _INT64_DIGITS or int(digits) >= limit:
+        _refuse(f"{path}:{line}:{column}", f" below {limit}", word)
+    return int(digits)
+
+
+def _refuse(place: str, bound: str, word: bytes) -> NoReturn:
+    text = word.decode("utf-8", errors="replace")
+    shown = text if len(text) <= 40 else text[:37] + "..."
+    raise DataError(f"{place}: expected a non-negative integer{bound}, got {shown!r}")
+
+
+def parse_raw_ids(content: bytes, path: Path) -> IdList:
+    """Return the ids of a text: integers if all of them are, else strings.
+
+    Raises:
+        DataError: If a line is no id or repeats one; it says ``path:line``.
+    """
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: expected text in UTF-8") from None
+    texts = [line.removesuffix("\r") for line in lines]
+    while texts and not texts[-1]:
+        texts.pop()
+    _check(texts, path)
+    if texts and all(map(is_integer_id, texts)):
+        return np.array(list(map(int, texts)), dtype=np.int64)
+    return texts
+
+
+def _check(texts: list[str], path: Path) -> None:
+    if len(set(texts)) == len(texts) and all(map(is_printable_id, texts)):
+        return
+    seen: set[str] = set()
+    for line, text in enumerate(texts, start=1):
+        if not is_printable_id(text) or text in seen:
+            raise DataError(f"{path}:{line}: expected a new id, got {text[:40]!r}")
+        seen.add(text)
+
+
+def is_integer_id(text: str) -> bool:
+    """Return whether a text is an integer from 0 to 2**63 - 1, without zeros before."""
+    return bool(_INTEGER.fullmatch(text)) and int(text) < 2**63
+
+
+def is_printable_id(text: str) -> bool:
+    """Return whether a text is an id that fits into a line."""
+    return bool(text) and not _CONTROL.search(text)
+
+
+def take_ids(ids: IdList, rows: Ids) -> IdList:
+    """Return the raw ids of some rows."""
+    return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows]
+
+
+def raw_ids_text(ids: IdList) -> str:
+    """Return the text of raw ids."""
+    return "".join(f"{raw_id}\n" for raw_id in ids)

@@ -4,7 +4,7 @@ from pyg_advinfonce.datasets.published.archive import raw_files
 from pyg_advinfonce.datasets.published.check import FileCheck, Stock, inventory, verify
 from pyg_advinfonce.datasets.published.fetch import fetch
 from pyg_advinfonce.datasets.published.owners import SOURCES
-from pyg_advinfonce.datasets.published.place import RawFolder, find_folder, is_table
+from pyg_advinfonce.datasets.published.place import RawFolder
 from pyg_advinfonce.datasets.published.record import (
     Published,
     PublishedFile,
@@ -22,9 +22,7 @@ __all__ = [
     "Stock",
     "Terms",
     "fetch",
-    "find_folder",
     "inventory",
-    "is_table",
     "known_set",
     "raw_files",
     "recognise",

@@ -37,7 +37,7 @@ def fetch(
     mirror: str | None = None,
     insecure: str | None = None,
     timeout: float = 30.0,
-    progress: Progress | None = None,
+    progress: Progress = Progress(),
 ) -> Path:
     """Download the files of a published data set that are not there yet.
 
@@ -67,7 +67,7 @@ def fetch(
             which to put where.
         DatasetIntegrityError: If a file is not the published one.
     """
-    published, progress = known_set(name), progress or Progress()
+    published = known_set(name)
     access = WebAccess(insecure, timeout)
     base = f"{(mirror or RAW_UPSTREAM).rstrip('/')}/{published.folder}"
     access.check(base)

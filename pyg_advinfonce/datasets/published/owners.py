@@ -15,34 +15,33 @@ from pyg_advinfonce.files import reading
 
 VALID_FRACTION = 0.3
 
+COAT_FILES = ("train.ascii", "test.ascii")
+_COAT_POSITIVE = 4
+_COAT_MAX_RATING = 5
 
-def split_self_selected(
-    pairs: Ids, rng: np.random.Generator, *, keeps_items: bool
-) -> tuple[Ids, Ids]:
-    """Divide pairs 70:30 at random into train and valid pairs.
+YAHOO_TRAIN = "ydata-ymusic-rating-study-v1_0-train.txt"
+YAHOO_TEST = "ydata-ymusic-rating-study-v1_0-test.txt"
+YAHOO_FILES = (YAHOO_TRAIN, YAHOO_TEST)
+_YAHOO_COLUMNS = Columns("user", "song", None, Condition.parse("rating >= 4"))
 
-    A user left without a train pair gets all its valid pairs back, and so does an item
-    where ``keeps_items`` says so. The published splits show this rule (methods.md 6.2);
-    their seed is not known.
+KUAIREC_BIG, KUAIREC_SMALL = "big_matrix.csv", "small_matrix.csv"
+KUAIREC_FILES = (KUAIREC_BIG, KUAIREC_SMALL)
+_KUAIREC_COLUMNS = Columns(
+    "user_id", "video_id", None, Condition.parse("watch_ratio > 2")
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a published data set is made from its owners' files.
 
     Args:
-        pairs: Distinct pairs ``[2, E]``.
-        rng: Draws.
-        keeps_items: Whether every item keeps a train pair, too.
+        files: The names of its files.
+        build: Makes the splits from the files' paths and a seed.
     """
-    is_valid = np.zeros(pairs.shape[1], dtype=np.bool_)
-    number = round(VALID_FRACTION * pairs.shape[1])
-    is_valid[rng.permutation(pairs.shape[1])[:number]] = True
-    for ends in pairs if keeps_items else pairs[:1]:
-        has_train = np.zeros(int(ends.max()) + 1, dtype=np.bool_)
-        has_train[ends[~is_valid]] = True
-        is_valid &= has_train[ends]
-    return pairs[:, ~is_valid], pairs[:, is_valid]
 
-
-COAT_FILES = ("train.ascii", "test.ascii")
-_POSITIVE = 4
-_MAX_RATING = 5
+    files: tuple[str, ...]
+    build: Callable[[Mapping[str, Path], int], SplitPairs]
 
 
 def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
@@ -66,7 +65,9 @@ def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
             f"{files['test.ascii']}:1: expected a matrix of {chosen.shape} as in "
             f"train.ascii, got {shown.shape}"
         )
-    users, items = (np.flatnonzero((chosen >= _POSITIVE).any(axis=a)) for a in (1, 0))
+    users, items = (
+        np.flatnonzero((chosen >= _COAT_POSITIVE).any(axis=a)) for a in (1, 0)
+    )
     selected, test = (
         _positive_pairs(matrix, users, items) for matrix in (chosen, shown)
     )
@@ -86,7 +87,8 @@ def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
 
 
 def _positive_pairs(matrix: Ids, users: Ids, items: Ids) -> Ids:
-    return np.stack(np.nonzero(matrix[np.ix_(users, items)] >= _POSITIVE))  # [2, E]
+    is_positive = matrix[np.ix_(users, items)] >= _COAT_POSITIVE
+    return np.stack(np.nonzero(is_positive))  # [2, E]
 
 
 def _read_matrix(path: Path) -> Ids:
@@ -112,19 +114,80 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _rating(word: str, path: Path, line: int, column: int) -> int:
-    if not re.fullmatch(f"[0-{_MAX_RATING}]", word):
+    if not re.fullmatch(f"[0-{_COAT_MAX_RATING}]", word):
         raise DataError(
-            f"{path}:{line}:{column}: expected a rating from 1 to {_MAX_RATING}, or 0 "
-            f"for none, got {word[:40]!r}"
+            f"{path}:{line}:{column}: expected a rating from 1 to "
+            f"{_COAT_MAX_RATING}, or 0 for none, got {word[:40]!r}"
         )
     return int(word)
 
 
-BIG, SMALL = "big_matrix.csv", "small_matrix.csv"
-KUAIREC_FILES = (BIG, SMALL)
-_KUAIREC_COLUMNS = Columns(
-    "user_id", "video_id", None, Condition.parse("watch_ratio > 2")
-)
+def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
+    """Make splits of Yahoo!R3 as for the AdvInfoNCE paper (methods.md 6.2).
+
+    Ratings of 4 and 5 are positive. Those of the train file, self-chosen, are divided
+    into train and valid; those of the test file, of songs drawn at random, are test.
+    Users without a positive in the train file are left out, songs never are.
+
+    Args:
+        files: The paths of the two files, tab-separated ``user song rating``.
+        seed: Decides which pairs are valid.
+
+    Raises:
+        DataError: If a file is malformed; the message says where.
+    """
+    names = ("user", "song", "rating")
+    tables = {
+        name: (DelimitedTable(files[name], names=names), _YAHOO_COLUMNS)
+        for name in YAHOO_FILES
+    }
+    logs = read_logs(tables)
+    selected, test = (Interactions.of(logs.tables[name]) for name in YAHOO_FILES)
+    users = np.unique(selected.pairs[0])
+    shown = test.pairs[:, np.isin(test.pairs[0], users)]
+    if not shown.size:
+        raise DataError(
+            f"{files[YAHOO_TEST]}:1: expected users of {YAHOO_TRAIN}, found none"
+        )
+    rng = np.random.default_rng(seed)
+    train, valid = split_self_selected(selected.pairs, rng, keeps_items=False)
+    pairs = {"train": train, "valid": valid, "test": shown}
+    return SplitPairs(
+        len(users),
+        len(logs.item_ids),
+        {name: _with_rows(found, users) for name, found in pairs.items()},
+        {"train": selected.duplicates, "test": test.duplicates},
+        user_ids=take_ids(logs.user_ids, users),
+        item_ids=logs.item_ids,
+    )
+
+
+def _with_rows(pairs: Ids, users: Ids) -> Ids:
+    return np.stack([np.searchsorted(users, pairs[0]), pairs[1]])
+
+
+def split_self_selected(
+    pairs: Ids, rng: np.random.Generator, *, keeps_items: bool
+) -> tuple[Ids, Ids]:
+    """Divide pairs 70:30 at random into train and valid pairs.
+
+    A user left without a train pair gets all its valid pairs back, and so does an item
+    where ``keeps_items`` says so. The published splits show this rule (methods.md 6.2);
+    their seed is not known.
+
+    Args:
+        pairs: Distinct pairs ``[2, E]``.
+        rng: Draws.
+        keeps_items: Whether every item keeps a train pair, too.
+    """
+    is_valid = np.zeros(pairs.shape[1], dtype=np.bool_)
+    number = round(VALID_FRACTION * pairs.shape[1])
+    is_valid[rng.permutation(pairs.shape[1])[:number]] = True
+    for ends in pairs if keeps_items else pairs[:1]:
+        has_train = np.zeros(int(ends.max()) + 1, dtype=np.bool_)
+        has_train[ends[~is_valid]] = True
+        is_valid &= has_train[ends]
+    return pairs[:, ~is_valid], pairs[:, is_valid]
 
 
 def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
@@ -152,12 +215,14 @@ def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
     train, unbiased = (Interactions.of(logs.tables[name]) for name in KUAIREC_FILES)
     number = unbiased.pairs.shape[1]
     if number < 2:
-        raise DataError(f"{files[SMALL]}:1: expected two positive pairs at least")
+        raise DataError(
+            f"{files[KUAIREC_SMALL]}:1: expected two positive pairs at least"
+        )
     is_valid = np.zeros(number, dtype=np.bool_)
     chosen = np.random.default_rng(seed).permutation(number)
     is_valid[chosen[: max(1, round(number / 3))]] = True
     mask = np.zeros(len(logs.item_ids), dtype=np.bool_)  # [I]
-    mask[logs.tables[SMALL].items] = True
+    mask[logs.tables[KUAIREC_SMALL].items] = True
     return SplitPairs(
         len(logs.user_ids),
         len(logs.item_ids),
@@ -183,67 +248,6 @@ def _open_matrix(path: Path) -> DelimitedTable:
         if name not in table.names:
             raise DataError(f"{path}:1: expected the column '{name}', found none")
     return table
-
-
-TRAIN = "ydata-ymusic-rating-study-v1_0-train.txt"
-TEST = "ydata-ymusic-rating-study-v1_0-test.txt"
-YAHOO_FILES = (TRAIN, TEST)
-_YAHOO_COLUMNS = Columns("user", "song", None, Condition.parse("rating >= 4"))
-
-
-def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of Yahoo!R3 as for the AdvInfoNCE paper (methods.md 6.2).
-
-    Ratings of 4 and 5 are positive. Those of the train file, self-chosen, are divided
-    into train and valid; those of the test file, of songs drawn at random, are test.
-    Users without a positive in the train file are left out, songs never are.
-
-    Args:
-        files: The paths of the two files, tab-separated ``user song rating``.
-        seed: Decides which pairs are valid.
-
-    Raises:
-        DataError: If a file is malformed; the message says where.
-    """
-    names = ("user", "song", "rating")
-    tables = {
-        name: (DelimitedTable(files[name], names=names), _YAHOO_COLUMNS)
-        for name in YAHOO_FILES
-    }
-    logs = read_logs(tables)
-    selected, test = (Interactions.of(logs.tables[name]) for name in YAHOO_FILES)
-    users = np.unique(selected.pairs[0])
-    shown = test.pairs[:, np.isin(test.pairs[0], users)]
-    if not shown.size:
-        raise DataError(f"{files[TEST]}:1: expected users of {TRAIN}, found none")
-    rng = np.random.default_rng(seed)
-    train, valid = split_self_selected(selected.pairs, rng, keeps_items=False)
-    pairs = {"train": train, "valid": valid, "test": shown}
-    return SplitPairs(
-        len(users),
-        len(logs.item_ids),
-        {name: _with_rows(found, users) for name, found in pairs.items()},
-        {"train": selected.duplicates, "test": test.duplicates},
-        user_ids=take_ids(logs.user_ids, users),
-        item_ids=logs.item_ids,
-    )
-
-
-def _with_rows(pairs: Ids, users: Ids) -> Ids:
-    return np.stack([np.searchsorted(users, pairs[0]), pairs[1]])
-
-
-@dataclass(frozen=True)
-class Source:
-    """One published data set.
-
-    Args:
-        files: The names of its files.
-        build: Makes the splits from the files' paths and a seed.
-    """
-
-    files: tuple[str, ...]
-    build: Callable[[Mapping[str, Path], int], SplitPairs]
 
 
 SOURCES: Mapping[str, Source] = {

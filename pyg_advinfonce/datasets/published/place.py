@@ -1,6 +1,6 @@
 """Where a data set's files lie, and what to say if they are not there."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -8,16 +8,13 @@ from typing import Self
 from pyg_advinfonce.datasets.base import (
     SPLIT_OF_FILE,
     RawFile,
+    find_folder,
     read_files,
     split_of_file,
 )
 from pyg_advinfonce.datasets.published.record import Published, known_set
-from pyg_advinfonce.errors import (
-    ConfigError,
-    DatasetNotFoundError,
-    UnknownNameError,
-)
-from pyg_advinfonce.registry import DATASETS, unknown
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+from pyg_advinfonce.registry import DATASETS
 
 
 @dataclass(frozen=True)
@@ -116,42 +113,3 @@ class RawFolder:
 
 def _has_test(names: Collection[str]) -> bool:
     return bool({split_of_file(name) for name in names} - {"train", "valid", None})
-
-
-_TABLES = (".csv", ".tsv", ".parquet")
-
-
-def is_table(data: str) -> bool:
-    """Return whether the text names a table that is there; split files are none."""
-    suffix = Path(data).suffix.lower()
-    return suffix in _TABLES and _is(Path.is_file, Path(data))
-
-
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    try:
-        return kind(path)
-    except (OSError, ValueError):  # a name too long for the system, a null byte
-        return False
-
-
-def find_folder(data: str, root: Path) -> Path:
-    """Return the folder under root, or at the path, that the text names."""
-    is_bare = bool(data) and Path(data).name == data
-    if is_bare and _is(Path.is_dir, root / data):
-        return root / data
-    if data and _is(Path.is_dir, Path(data)):
-        return Path(data).resolve()
-    if data and _is(Path.is_file, Path(data)):
-        raise ConfigError(
-            f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
-            ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
-        )
-    if Path(data).suffix.lower() in _TABLES:
-        raise DatasetNotFoundError(f"{data}: no such file")
-    if data and not is_bare:
-        raise DatasetNotFoundError(f"{data}: no such folder or table, seen from here")
-    known = unknown("data set", data, DATASETS)
-    raise UnknownNameError(
-        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
-        "or of a table (.csv, .tsv, .parquet)"
-    )

@@ -21,106 +21,7 @@ from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 from pyg_advinfonce.graph import pair_keys
 from pyg_advinfonce.registry import unknown
 
-
-def leave_last(pairs: Ids, time: NDArray[np.float64]) -> dict[str, Ids]:
-    """Hold out each user's last pair as test and the one before it as valid.
-
-    Users with fewer than three pairs keep all. Of pairs at the same time the one with
-    the larger item row counts as later.
-
-    Args:
-        pairs: Distinct pairs ``[2, E]``, sorted by user.
-        time: ``[E]``.
-    """
-    user, item = pairs
-    order = np.lexsort((item, time, user))
-    count = np.bincount(user)[user]
-    to_end = np.empty(len(user), dtype=np.int64)
-    to_end[order] = np.cumsum(np.bincount(user))[user[order]] - np.arange(len(user)) - 1
-    is_test, is_valid = ((to_end == n) & (count >= 3) for n in (0, 1))
-    return {
-        "train": pairs[:, ~(is_test | is_valid)],
-        "valid": pairs[:, is_valid],
-        "test": pairs[:, is_test],
-    }
-
-
-def latest(
-    pairs: Ids, time: NDArray[np.float64], valid_fraction: float, test_fraction: float
-) -> dict[str, Ids]:
-    """Hold out the latest pairs of all as test and those before them as valid.
-
-    Pairs at the same time are never divided, so that a split can be larger than asked.
-
-    Args:
-        pairs: Distinct pairs ``[2, E]``.
-        time: ``[E]``.
-        valid_fraction: The share of the pairs that becomes valid.
-        test_fraction: The share of the pairs that becomes test.
-    """
-    is_test = _is_latest(time, test_fraction * len(time))
-    is_valid = ~is_test
-    is_valid[is_valid] = _is_latest(time[~is_test], valid_fraction * len(time))
-    return {
-        "train": pairs[:, ~(is_test | is_valid)],
-        "valid": pairs[:, is_valid],
-        "test": pairs[:, is_test],
-    }
-
-
-def _is_latest(time: NDArray[np.float64], number: float) -> NDArray[np.bool_]:
-    """Return which are so many of the latest ``[E]``, or as late as one of these."""
-    size = max(1, round(number))
-    if size > len(time):
-        return np.ones(len(time), dtype=np.bool_)
-    cut = np.partition(time, len(time) - size)[len(time) - size]
-    found: NDArray[np.bool_] = time >= cut
-    return found
-
-
-def without_cold_users(splits: Mapping[str, Ids]) -> dict[str, Ids]:
-    """Leave out the held-out pairs of users that have no train pair.
-
-    Nothing can be learned about them, so that a mean over users would measure how many
-    there are. How many pairs were left out is a warning.
-
-    Args:
-        splits: Pairs ``[2, E]`` by split, ``train`` among them.
-
-    Raises:
-        DataError: If a split would be empty.
-    """
-    known = np.zeros(
-        1 + max(int(pairs[0].max()) for pairs in splits.values()), np.bool_
-    )
-    known[splits["train"][0]] = True
-    kept = {name: pairs[:, known[pairs[0]]] for name, pairs in splits.items()}
-    for name, pairs in splits.items():
-        cold = np.unique(pairs[0, ~known[pairs[0]]])
-        if not kept[name].size:
-            raise DataError(f"no user of {name} has a train pair")
-        if cold.size:
-            warnings.warn(
-                f"{len(cold):,} users of {name} have no train pair: their "
-                f"{pairs.shape[1] - kept[name].shape[1]:,} pairs are left out",
-                DataWarning,
-                stacklevel=4,
-            )
-    return kept
-
-
-def held_out(pairs: Ids, number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which of the pairs ``[2, E]`` to hold out ``[E]``.
-
-    Every user keeps at least one pair, so that nobody becomes cold by it; few pairs a
-    user can therefore make it fewer than the number.
-    """
-    order = rng.permutation(pairs.shape[1])
-    _, first_of_user = np.unique(pairs[0, order], return_index=True)
-    free = np.delete(order, first_of_user)
-    chosen = np.zeros(pairs.shape[1], dtype=np.bool_)
-    chosen[free[:number]] = True
-    return chosen
+OVERLAPS = ("keep", "drop", "error")
 
 
 @dataclass(frozen=True)
@@ -196,41 +97,133 @@ def _times(log: Interactions) -> np.ndarray:
     return log.time
 
 
-def compact_ids(
-    splits: Mapping[str, Ids],
-    user_ids: IdList,
-    item_ids: IdList,
-    duplicates: Mapping[str, int],
-) -> SplitPairs:
-    """Leave out users and items without any pair; the order of the others stays.
+def leave_last(pairs: Ids, time: NDArray[np.float64]) -> dict[str, Ids]:
+    """Hold out each user's last pair as test and the one before it as valid.
+
+    Users with fewer than three pairs keep all. Of pairs at the same time the one with
+    the larger item row counts as later.
 
     Args:
-        splits: Pairs ``[2, E]`` by split.
-        user_ids: The users' raw ids, by their old rows.
-        item_ids: The items' raw ids, by their old rows.
-        duplicates: How many repeated pairs each split had.
+        pairs: Distinct pairs ``[2, E]``, sorted by user.
+        time: ``[E]``.
     """
-    users, user_row = _used([pairs[0] for pairs in splits.values()], len(user_ids))
-    items, item_row = _used([pairs[1] for pairs in splits.values()], len(item_ids))
-    return SplitPairs(
-        len(users),
-        len(items),
-        {n: np.stack([user_row[p[0]], item_row[p[1]]]) for n, p in splits.items()},
-        dict(duplicates),
-        user_ids=take_ids(user_ids, users),
-        item_ids=take_ids(item_ids, items),
+    user, item = pairs
+    order = np.lexsort((item, time, user))
+    count = np.bincount(user)[user]
+    to_end = np.empty(len(user), dtype=np.int64)
+    to_end[order] = np.cumsum(np.bincount(user))[user[order]] - np.arange(len(user)) - 1
+    is_test, is_valid = ((to_end == n) & (count >= 3) for n in (0, 1))
+    return {
+        "train": pairs[:, ~(is_test | is_valid)],
+        "valid": pairs[:, is_valid],
+        "test": pairs[:, is_test],
+    }
+
+
+def latest(
+    pairs: Ids, time: NDArray[np.float64], valid_fraction: float, test_fraction: float
+) -> dict[str, Ids]:
+    """Hold out the latest pairs of all as test and those before them as valid.
+
+    Pairs at the same time are never divided, so that a split can be larger than asked.
+
+    Args:
+        pairs: Distinct pairs ``[2, E]``.
+        time: ``[E]``.
+        valid_fraction: The share of the pairs that becomes valid.
+        test_fraction: The share of the pairs that becomes test.
+    """
+    is_test = _is_latest(time, test_fraction * len(time))
+    is_valid = ~is_test
+    is_valid[is_valid] = _is_latest(time[~is_test], valid_fraction * len(time))
+    return {
+        "train": pairs[:, ~(is_test | is_valid)],
+        "valid": pairs[:, is_valid],
+        "test": pairs[:, is_test],
+    }
+
+
+def _is_latest(time: NDArray[np.float64], number: float) -> NDArray[np.bool_]:
+    """Return which are so many of the latest ``[E]``, or as late as one of these."""
+    size = max(1, round(number))
+    if size > len(time):
+        return np.ones(len(time), dtype=np.bool_)
+    cut = np.partition(time, len(time) - size)[len(time) - size]
+    found: NDArray[np.bool_] = time >= cut
+    return found
+
+
+def held_out(pairs: Ids, number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which of the pairs ``[2, E]`` to hold out ``[E]``.
+
+    Every user keeps at least one pair, so that nobody becomes cold by it; few pairs a
+    user can therefore make it fewer than the number.
+    """
+    order = rng.permutation(pairs.shape[1])
+    _, first_of_user = np.unique(pairs[0, order], return_index=True)
+    free = np.delete(order, first_of_user)
+    chosen = np.zeros(pairs.shape[1], dtype=np.bool_)
+    chosen[free[:number]] = True
+    return chosen
+
+
+def split_off_valid(train: Ids, fraction: float, seed: int) -> tuple[Ids, Ids]:
+    """Divide pairs ``[2, E]`` at random into train and valid pairs.
+
+    Every user keeps at least one train pair, so that nobody becomes cold by it; few
+    pairs a user can therefore make valid smaller than the fraction.
+
+    Args:
+        train: The pairs, each once.
+        fraction: The share of the pairs that become valid ones, between 0 and 1.
+        seed: The same seed gives the same split.
+
+    Raises:
+        ConfigError: If the fraction or seed is out of range or valid would be empty.
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"valid_fraction must lie between 0 and 1 (got {fraction})")
+    if seed < 0:
+        raise ConfigError(f"seed must not be negative (got {seed})")
+    number = round(fraction * train.shape[1])
+    is_valid = held_out(train, number, np.random.default_rng(seed))
+    if not is_valid.any():
+        raise ConfigError(
+            f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
+            "empty when every user keeps one: use a larger fraction or a valid.txt"
+        )
+    return train[:, ~is_valid], train[:, is_valid]
+
+
+def without_cold_users(splits: Mapping[str, Ids]) -> dict[str, Ids]:
+    """Leave out the held-out pairs of users that have no train pair.
+
+    Nothing can be learned about them, so that a mean over users would measure how many
+    there are. How many pairs were left out is a warning.
+
+    Args:
+        splits: Pairs ``[2, E]`` by split, ``train`` among them.
+
+    Raises:
+        DataError: If a split would be empty.
+    """
+    known = np.zeros(
+        1 + max(int(pairs[0].max()) for pairs in splits.values()), np.bool_
     )
-
-
-def _used(columns: list[Ids], number: int) -> tuple[Ids, Ids]:
-    """Return the old rows that are used, and the new row of each old one."""
-    there = np.zeros(number, dtype=np.bool_)
-    for column in columns:
-        there[column] = True
-    return np.flatnonzero(there), np.cumsum(there) - 1
-
-
-OVERLAPS = ("keep", "drop", "error")
+    known[splits["train"][0]] = True
+    kept = {name: pairs[:, known[pairs[0]]] for name, pairs in splits.items()}
+    for name, pairs in splits.items():
+        cold = np.unique(pairs[0, ~known[pairs[0]]])
+        if not kept[name].size:
+            raise DataError(f"no user of {name} has a train pair")
+        if cold.size:
+            warnings.warn(
+                f"{len(cold):,} users of {name} have no train pair: their "
+                f"{pairs.shape[1] - kept[name].shape[1]:,} pairs are left out",
+                DataWarning,
+                stacklevel=4,
+            )
+    return kept
 
 
 def resolve_overlaps(splits: Mapping[str, Ids], how: str) -> dict[str, Ids]:
@@ -272,29 +265,35 @@ def _fresh(pairs: Ids, earlier: list[Ids]) -> np.ndarray:
     return ~np.isin(keys, np.concatenate([pair_keys(*part) for part in earlier]))
 
 
-def split_off_valid(train: Ids, fraction: float, seed: int) -> tuple[Ids, Ids]:
-    """Divide pairs ``[2, E]`` at random into train and valid pairs.
-
-    Every user keeps at least one train pair, so that nobody becomes cold by it; few
-    pairs a user can therefore make valid smaller than the fraction.
+def compact_ids(
+    splits: Mapping[str, Ids],
+    user_ids: IdList,
+    item_ids: IdList,
+    duplicates: Mapping[str, int],
+) -> SplitPairs:
+    """Leave out users and items without any pair; the order of the others stays.
 
     Args:
-        train: The pairs, each once.
-        fraction: The share of the pairs that become valid ones, between 0 and 1.
-        seed: The same seed gives the same split.
-
-    Raises:
-        ConfigError: If the fraction or seed is out of range or valid would be empty.
+        splits: Pairs ``[2, E]`` by split.
+        user_ids: The users' raw ids, by their old rows.
+        item_ids: The items' raw ids, by their old rows.
+        duplicates: How many repeated pairs each split had.
     """
-    if not 0 < fraction < 1:
-        raise ConfigError(f"valid_fraction must lie between 0 and 1 (got {fraction})")
-    if seed < 0:
-        raise ConfigError(f"seed must not be negative (got {seed})")
-    number = round(fraction * train.shape[1])
-    is_valid = held_out(train, number, np.random.default_rng(seed))
-    if not is_valid.any():
-        raise ConfigError(
-            f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
-            "empty when every user keeps one: use a larger fraction or a valid.txt"
-        )
-    return train[:, ~is_valid], train[:, is_valid]
+    users, user_row = _used([pairs[0] for pairs in splits.values()], len(user_ids))
+    items, item_row = _used([pairs[1] for pairs in splits.values()], len(item_ids))
+    return SplitPairs(
+        len(users),
+        len(items),
+        {n: np.stack([user_row[p[0]], item_row[p[1]]]) for n, p in splits.items()},
+        dict(duplicates),
+        user_ids=take_ids(user_ids, users),
+        item_ids=take_ids(item_ids, items),
+    )
+
+
+def _used(columns: list[Ids], number: int) -> tuple[Ids, Ids]:
+    """Return the old rows that are used, and the new row of each old one."""
+    there = np.zeros(number, dtype=np.bool_)
+    for column in columns:
+        there[column] = True
+    return np.flatnonzero(there), np.cumsum(there) - 1

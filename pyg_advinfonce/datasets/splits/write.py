@@ -24,6 +24,11 @@ from pyg_advinfonce.files import writing
 
 FORMAT_VERSION = 1
 
+RECORD = "split.json"
+"""The file that says how a folder's splits were made."""
+
+END = "choose another --out, or --overwrite"
+
 
 @dataclass(frozen=True)
 class SplitSpec:
@@ -50,12 +55,6 @@ class SplitSpec:
             "source": dict(self.source),
             "options": dict(self.options),
         }
-
-
-END = "choose another --out, or --overwrite"
-
-RECORD = "split.json"
-"""The file that says how a folder's splits were made."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,45 @@ def make_split_folder(
         return SplitFolder(path, _write(path, spec, splits, overwrite), is_new=True)
 
 
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        found = dict(record, source=dict(record["source"]), files=dict(record["files"]))
+        found["options"], _ = dict(record["options"]), record["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{path} exists and is no folder of splits, it has no {RECORD}: choose "
+            "another --out"
+        ) from None
+    return found
+
+
+def _is_whole(path: Path, record: Mapping[str, Any]) -> bool:
+    return all(
+        (path / name).is_file()
+        and sha256((path / name).read_bytes()).hexdigest() == digest
+        for name, digest in record["files"].items()
+    )
+
+
+def _difference(path: Path, record: Mapping[str, Any], spec: SplitSpec) -> str:
+    """Say how the splits that are there differ from those that were asked for."""
+    there, asked = record["options"], json.loads(json.dumps(dict(spec.options)))
+    keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
+    if keys:
+        made, wanted = _said(there, keys), _said(asked, keys)
+        return f"{path} holds splits made with {made}, not with {wanted}: {END}"
+    if record["source"] != dict(spec.source):
+        return f"{path} holds splits of another source, or of its older content: {END}"
+    return f"{path} holds splits that were changed since they were made: {END}"
+
+
+def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
+    return ", ".join(
+        f"{key}={options[key]!r:.80}" if key in options else f"no {key}" for key in keys
+    )
+
+
 def _write(
     path: Path, spec: SplitSpec, splits: SplitPairs, overwrite: bool
 ) -> dict[str, Any]:
@@ -158,43 +196,4 @@ def _pairs_text(pairs: Ids) -> str:
     return "".join(
         f"{user} {' '.join(map(str, mine.tolist()))}\n"
         for user, mine in zip(users.tolist(), items, strict=True)
-    )
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        found = dict(record, source=dict(record["source"]), files=dict(record["files"]))
-        found["options"], _ = dict(record["options"]), record["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(
-            f"{path} exists and is no folder of splits, it has no {RECORD}: choose "
-            "another --out"
-        ) from None
-    return found
-
-
-def _is_whole(path: Path, record: Mapping[str, Any]) -> bool:
-    return all(
-        (path / name).is_file()
-        and sha256((path / name).read_bytes()).hexdigest() == digest
-        for name, digest in record["files"].items()
-    )
-
-
-def _difference(path: Path, record: Mapping[str, Any], spec: SplitSpec) -> str:
-    """Say how the splits that are there differ from those that were asked for."""
-    there, asked = record["options"], json.loads(json.dumps(dict(spec.options)))
-    keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
-    if keys:
-        made, wanted = _said(there, keys), _said(asked, keys)
-        return f"{path} holds splits made with {made}, not with {wanted}: {END}"
-    if record["source"] != dict(spec.source):
-        return f"{path} holds splits of another source, or of its older content: {END}"
-    return f"{path} holds splits that were changed since they were made: {END}"
-
-
-def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
-    return ", ".join(
-        f"{key}={options[key]!r:.80}" if key in options else f"no {key}" for key in keys
     )

@@ -10,12 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import IdList, Ids, is_integer_id, is_printable_id
+from pyg_advinfonce.datasets.base import (
+    TABLE_SUFFIXES,
+    IdList,
+    Ids,
+    is_integer_id,
+    is_printable_id,
+)
 from pyg_advinfonce.datasets.tables.columns import Columns
 from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
 from pyg_advinfonce.datasets.tables.parquet import ParquetTable
 from pyg_advinfonce.datasets.tables.values import is_number
 from pyg_advinfonce.errors import ConfigError, DataError
+
+SUFFIXES = (*TABLE_SUFFIXES, ".txt")
+"""The names of tables end so; a text file is one where no split files are meant."""
 
 _DIGITS = re.compile(r"[0-9]+")
 _MISSING = frozenset(("", "nan", "none", "null", "<na>", "inf", "-inf"))
@@ -75,10 +84,6 @@ def _check(texts: list[str], refuse: Refuse) -> list[int] | list[str]:
 
 def _has_padding(text: str) -> bool:
     return bool(_DIGITS.fullmatch(text)) and text[0] == "0" and len(text) > 1
-
-
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
-"""The names of tables end so."""
 
 
 class Table(Protocol):

@@ -5,9 +5,9 @@ from pyg_advinfonce.datasets import make_split
 from pyg_advinfonce.datasets.base import parse_files, read_files
 from pyg_advinfonce.datasets.published.owners import (
     KUAIREC_FILES,
-    TEST,
-    TRAIN,
     YAHOO_FILES,
+    YAHOO_TEST,
+    YAHOO_TRAIN,
     build_coat,
     build_kuairec,
     build_yahoo,
@@ -137,8 +137,8 @@ YAHOO_SHOWN = "1\t7\t5\n2\t6\t5\n3\t6\t4\n4\t5\t5\n3\t9\t4\n"
 @pytest.fixture
 def write_of_yahoo(tmp_path):
     def write_of_yahoo(chosen, shown):
-        (tmp_path / TRAIN).write_text(chosen)
-        (tmp_path / TEST).write_text(shown)
+        (tmp_path / YAHOO_TRAIN).write_text(chosen)
+        (tmp_path / YAHOO_TEST).write_text(shown)
         return {name: tmp_path / name for name in YAHOO_FILES}
 
     return write_of_yahoo

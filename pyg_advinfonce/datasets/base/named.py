@@ -1,0 +1,50 @@
+"""What a text names as data: a table, or a folder that is there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DatasetNotFoundError,
+    UnknownNameError,
+)
+from pyg_advinfonce.registry import DATASETS, unknown
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+"""What names a table wherever a folder may be named, too."""
+
+
+def is_table(data: str) -> bool:
+    """Return whether the text names a table that is there; split files are none."""
+    suffix = Path(data).suffix.lower()
+    return suffix in TABLE_SUFFIXES and _is(Path.is_file, Path(data))
+
+
+def find_folder(data: str, root: Path) -> Path:
+    """Return the folder under root, or at the path, that the text names."""
+    is_bare = bool(data) and Path(data).name == data
+    if is_bare and _is(Path.is_dir, root / data):
+        return root / data
+    if data and _is(Path.is_dir, Path(data)):
+        return Path(data).resolve()
+    if data and _is(Path.is_file, Path(data)):
+        raise ConfigError(
+            f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
+            ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
+        )
+    if Path(data).suffix.lower() in TABLE_SUFFIXES:
+        raise DatasetNotFoundError(f"{data}: no such file")
+    if data and not is_bare:
+        raise DatasetNotFoundError(f"{data}: no such folder or table, seen from here")
+    known = unknown("data set", data, DATASETS)
+    raise UnknownNameError(
+        f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
+        "or of a table (.csv, .tsv, .parquet)"
+    )
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # a name too long for the system, a null byte
+        return False
