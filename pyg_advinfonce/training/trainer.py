@@ -167,7 +167,7 @@ class Trainer:
         phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
         constant = self._constant_embeddings(params)
         totals: dict[str, Tensor] = {}
-        self.method.train()
+        _train_mode(self.method)
         check = FiniteCheck(phase.name, params, self.look_every)
         with train_only(self.method, params), check:
             for index, (graph, batch) in enumerate(self.sampler):
@@ -302,6 +302,15 @@ class _Taken:
     batch: EdgeBatch
     names: tuple[str, ...]
     values: Tensor  # [T + 1]
+
+
+def _train_mode(module: nn.Module) -> None:
+    """Set the training mode, but for parts of which every parameter is frozen."""
+    module.train()
+    for part in module.modules():
+        params = list(part.parameters())
+        if params and not any(p.requires_grad for p in params):
+            part.eval()
 
 
 class FiniteCheck:

@@ -712,6 +712,17 @@ def test_a_teacher_of_a_term_stays_as_it_is():
     assert not is_same(before, state_of(method.encoder))
 
 
+def test_the_statistics_of_a_frozen_teacher_stay_as_they_are():
+    method = taught_method()
+    term = method.objective.terms["rec"]
+    normed = torch.nn.Sequential(term.teacher, torch.nn.BatchNorm1d(DIM))
+    term.teacher = normed.requires_grad_(False)
+    before = {name: buffer.clone() for name, buffer in normed.named_buffers()}
+    make(None, method=method).fit()
+    assert before
+    assert all(torch.equal(b, before[n]) for n, b in normed.named_buffers())
+
+
 def test_a_phase_of_a_frozen_encoder_encodes_once():
     method, calls = taught_method(), []
     method.encoder.requires_grad_(False)
