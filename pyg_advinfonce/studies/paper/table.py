@@ -6,7 +6,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, flatten, settings_text
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import DataError, DatasetNotFoundError
@@ -17,7 +16,13 @@ from pyg_advinfonce.studies import note_lines
 from pyg_advinfonce.studies.paper.formats import make_cells, write_files
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable, paper_table
 from pyg_advinfonce.studies.paper.request import Report, Request
-from pyg_advinfonce.studies.paper.results import Line, Record, fill, make_records
+from pyg_advinfonce.studies.paper.results import (
+    Line,
+    Record,
+    check_settings,
+    fill,
+    make_records,
+)
 
 DEFAULT_SEEDS = [0, 1, 2, 3, 4]
 
@@ -154,8 +159,7 @@ def reproduce_table(request: Request, progress: Progress = Progress()) -> Report
     """Run what is missing of a table, or one row of it, and set it beside the paper.
 
     Finished runs are found again by their settings and the data; an interrupted seed is
-    trained anew, those before it stay. Writes Markdown, LaTeX and CSV, unless it is
-    a check.
+    resumed. Writes Markdown, LaTeX and CSV, unless it is a check.
 
     Raises:
         ConfigError: If a name or setting is wrong.
@@ -168,6 +172,8 @@ def reproduce_table(request: Request, progress: Progress = Progress()) -> Report
     lines = [_line(table, row, d, source) for d in table.columns for row in table.rows]
     if not request.check:
         _check_runnable(lines)
+        for line in lines:  # a mistake is to be known before the first of many trains
+            check_settings(line, request)
         request.make_folders()
     for line in lines:
         fill(line, request, progress)
@@ -203,9 +209,6 @@ def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
         shown = metrics or _metrics_of(["test"])
         return Line(row, data, config, None, shown, reason=str(dataset))
     config = config.fitted_to(dataset)
-    # A mistake is to be known before the first of many rows trains. The trainer is not
-    # kept: those of all rows would not fit into memory.
-    assemble(config, dataset, device=source.request.device)
     splits = test_splits(dataset.graph)
     return Line(row, data, config, dataset, metrics or _metrics_of(splits))
 
