@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping
 
-from pyg_advinfonce.config import Train, small_batch_size
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
 
@@ -85,8 +84,7 @@ def split_report(folder: SplitFolder) -> str:
     )
     repeated = sum(record["duplicates_merged"].values())
     state = "written" if folder.is_new else "there already, made alike"
-    words = ["train", "lightgcn", "--data", str(folder.path)]
-    command = shlex.join(["advnce", *words, *_batches(record["counts"]["train"])])
+    command = shlex.join(["advnce", "train", "lightgcn", "--data", str(folder.path)])
     return "\n".join(
         [
             f"{folder.path}: {state}",
@@ -96,13 +94,6 @@ def split_report(folder: SplitFolder) -> str:
             f"next     {command}",
         ]
     )
-
-
-def _batches(pairs: int) -> list[str]:
-    """Return the setting with which so few train pairs fill some batches."""
-    if pairs >= Train().batch_size:
-        return []
-    return ["--set", f"train.batch_size={small_batch_size(pairs)}"]
 
 
 def _option_text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""How figures look and are saved; the one module that imports matplotlib."""
+"""How figures look and are saved."""
 
 import io
 from collections.abc import Callable

@@ -96,19 +96,26 @@ def variant(config: Config, criterion: str, loss: Sections) -> Config:
     return Config.resolve(config.model, criterion, config.dataset, layers=layers)
 
 
-def last_adversarial(
-    config: Config, dataset: Dataset, *, before: int = MOST_EPOCHS
-) -> int:
-    """Return the adversary's last epoch, counted from 0; -1 if it never runs."""
+Schedule = Callable[[int], bool]
+"""Whether an epoch, counted from 0, is adversarial."""
+
+
+def schedules(dataset: Dataset, *configs: Config) -> list[Schedule]:
+    """Return the adversary's schedule in each configuration."""
     graph = prepare(dataset, torch.device("cpu"))
-    criterion: Any = build_criterion(config, graph)
-    return max(filter(criterion.is_adversarial, range(before)), default=-1)
+    criteria: list[Any] = [build_criterion(config, graph) for config in configs]
+    return [criterion.is_adversarial for criterion in criteria]
 
 
-def num_epochs(config: Config, dataset: Dataset) -> int:
+def last_adversarial(schedule: Schedule, *, before: int = MOST_EPOCHS) -> int:
+    """Return the adversary's last epoch, counted from 0; -1 if it never runs."""
+    return max(filter(schedule, range(before)), default=-1)
+
+
+def num_epochs(config: Config, schedule: Schedule) -> int:
     """Return so many epochs that evaluations follow when the adversary is done."""
     after = EVALUATIONS_AFTER * config.train.eval_every
-    return last_adversarial(config, dataset) + 1 + after
+    return last_adversarial(schedule) + 1 + after
 
 
 def learn(
