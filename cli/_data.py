@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
+from pyg_advinfonce.studies import setting_text
 
 from .console import aligned
 
@@ -100,4 +101,4 @@ def _option_text(value: object) -> str:
     """Return an option's value as it is typed."""
     if isinstance(value, list):
         return ",".join(map(_option_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return setting_text(value, digits=6)

@@ -33,6 +33,7 @@ from . import (
     train,
     tune,
 )
+from .options import FAILED, USAGE
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -60,8 +61,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     _received.append(number)
     raise KeyboardInterrupt
 
-
-FAILED, USAGE = 1, 2
 
 app = typer.Typer(
     name="advnce",

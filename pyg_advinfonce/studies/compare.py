@@ -3,7 +3,7 @@
 import math
 import statistics
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
+from pyg_advinfonce.studies.shown import main_metrics
 from pyg_advinfonce.studies.significance import (
     Significance,
     holm,
@@ -140,9 +141,6 @@ def _setting_values(config: Config) -> dict[str, Any]:
     return names | setting_values(config)
 
 
-DEFAULT = ("recall@20", "ndcg@20")
-
-
 def compare_runs(
     folders: Sequence[Path], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -168,7 +166,7 @@ def compare_runs(
     runs = [read_run(folder) for folder in folders]
     _check_same_data(runs)
     _warn_of_seeds(runs)
-    names = list(metrics) or _default_metrics(runs[0])
+    names = list(metrics) or main_metrics(runs[0][0].record["metrics"])
     compared = iter(
         corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
     )
@@ -221,31 +219,5 @@ def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
         )
 
 
-def _default_metrics(run: Seeds) -> list[str]:
-    names = run[0].record["metrics"]
-    return [n for n in names if not n.startswith("valid/") and n.endswith(DEFAULT)]
-
-
 def _spread(run: Seeds, metric: str) -> dict[str, Any]:
     return spread([seed.value(metric) for seed in run])
-
-
-def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return each note once, with the comparisons that it is of unless it is of all.
-
-    Args:
-        notes: The notes of every comparison, by its name.
-    """
-    lines = []
-    for note in dict.fromkeys(note for own in notes.values() for note in own):
-        names = [name for name, own in notes.items() if note in own]
-        whose = "" if len(names) == len(notes) else f": {', '.join(names)}"
-        lines.append(f"{note}{whose}")
-    return lines
-
-
-def p_text(p: float | None) -> str:
-    """Return three decimals, a bound for what is less, a dash for no p."""
-    if p is None:
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"

@@ -12,7 +12,7 @@ from pyg_advinfonce.errors import DataError, DatasetNotFoundError
 from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import folder_name, seed_text
-from pyg_advinfonce.studies import note_lines
+from pyg_advinfonce.studies import MAIN_METRICS, note_lines, tests_text
 from pyg_advinfonce.studies.paper.formats import make_cells, write_files
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable, paper_table
 from pyg_advinfonce.studies.paper.request import Report, Request
@@ -79,10 +79,7 @@ def _notes(
         yield "seconds are this machine's and not judged; the paper's are of one V100"
     tested = [record for record in records if "notes" in record]
     if tested:
-        yield (
-            "p: paired t-test over seeds and paired bootstrap over users, two-sided, "
-            f"Holm-corrected over {len(tested)} comparisons with {table.against}"
-        )
+        yield tests_text(len(tested), table.against)
     yield from note_lines({_name(record): record["notes"] for record in tested})
 
 
@@ -214,7 +211,7 @@ def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
 
 
 def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{split}/{m}" for split in splits for m in ("recall@20", "ndcg@20"))
+    return tuple(f"{split}/{m}" for split in splits for m in MAIN_METRICS)
 
 
 def _check_runnable(lines: Sequence[Line]) -> None:
