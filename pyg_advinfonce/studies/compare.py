@@ -25,6 +25,8 @@ from pyg_advinfonce.studies.significance import (
 
 Seeds = Sequence[FinishedSeed]
 
+NO_SETTINGS = ("train.seed", "dataset")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -114,33 +116,6 @@ def _notes(comparison: Comparison) -> list[str]:
     return [f"{test}: {note}" for test, note in notes.items() if note]
 
 
-NO_SETTINGS = ("train.seed", "dataset")
-
-
-def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
-    """Return the settings in which configurations differ, with their values.
-
-    The seed and the data set's name are none of them, nor what is nowhere but at its
-    default. A setting that a configuration has not is None.
-
-    Args:
-        configs: One of each run.
-    """
-    values = [_setting_values(config) for config in configs]
-    names = dict.fromkeys(name for config in configs for name in config.flat())
-    found = {
-        name: [one.get(name) for one in values]
-        for name in names
-        if name not in NO_SETTINGS
-    }
-    return {k: v for k, v in found.items() if any(other != v[0] for other in v)}
-
-
-def _setting_values(config: Config) -> dict[str, Any]:
-    names = {"model": config.model, "criterion": config.criterion}
-    return names | setting_values(config)
-
-
 def compare_runs(
     folders: Sequence[Path], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -174,7 +149,7 @@ def compare_runs(
         "data": runs[0][0].fingerprint,
         "runs": [str(folder) for folder in folders],
         "seeds": [[seed.seed for seed in run] for run in runs],
-        "differing": _differing([run[0] for run in runs]),
+        "differing": _what_differs([run[0] for run in runs]),
         "metrics": {
             n: [
                 _spread(runs[0], n),
@@ -183,11 +158,6 @@ def compare_runs(
             for n in names
         },
     }
-
-
-def content_of(fingerprint: str) -> str:
-    """Return the part of a fingerprint that tells the content: its hash."""
-    return fingerprint.rpartition("sha256 ")[2]
 
 
 def _check_same_data(runs: Sequence[Seeds]) -> None:
@@ -201,11 +171,9 @@ def _check_same_data(runs: Sequence[Seeds]) -> None:
             )
 
 
-def _differing(seeds: Seeds) -> dict[str, list[Any]]:
-    """Return what tells runs apart, losses of one's own included."""
-    own = [seed.record.get("own_loss") for seed in seeds]
-    found = differing([seed.config for seed in seeds])
-    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
+def content_of(fingerprint: str) -> str:
+    """Return the part of a fingerprint that tells the content: its hash."""
+    return fingerprint.rpartition("sha256 ")[2]
 
 
 def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
@@ -221,3 +189,34 @@ def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
 
 def _spread(run: Seeds, metric: str) -> dict[str, Any]:
     return spread([seed.value(metric) for seed in run])
+
+
+def _what_differs(seeds: Seeds) -> dict[str, list[Any]]:
+    """Return what tells runs apart, losses of one's own included."""
+    own = [seed.record.get("own_loss") for seed in seeds]
+    found = differing([seed.config for seed in seeds])
+    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
+
+
+def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
+    """Return the settings in which configurations differ, with their values.
+
+    The seed and the data set's name are none of them, nor what is nowhere but at its
+    default. A setting that a configuration has not is None.
+
+    Args:
+        configs: One of each run.
+    """
+    values = [_setting_values(config) for config in configs]
+    names = dict.fromkeys(name for config in configs for name in config.flat())
+    found = {
+        name: [one.get(name) for one in values]
+        for name in names
+        if name not in NO_SETTINGS
+    }
+    return {k: v for k, v in found.items() if any(other != v[0] for other in v)}
+
+
+def _setting_values(config: Config) -> dict[str, Any]:
+    names = {"model": config.model, "criterion": config.criterion}
+    return names | setting_values(config)

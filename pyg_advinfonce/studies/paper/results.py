@@ -28,6 +28,13 @@ from pyg_advinfonce.studies import compare, corrected
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable
 from pyg_advinfonce.studies.paper.request import Request
 
+Record = dict[str, Any]
+
+ABSOLUTE = {"coat": 0.01}  # on so little data
+RELATIVE = 0.03
+ROUNDING = 1e-9
+NOTHING: Record = {"mean": None, "std": None, "values": []}
+
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     """Return where a run belongs: other settings or other data, another folder.
@@ -192,14 +199,6 @@ def _train(
         line.reason = "; ".join(filter(None, [line.reason, reason]))
         line.failed = True
         return None
-
-
-ABSOLUTE = {"coat": 0.01}  # on so little data
-RELATIVE = 0.03
-ROUNDING = 1e-9
-NOTHING: dict[str, Any] = {"mean": None, "std": None, "values": []}
-
-Record = dict[str, Any]
 
 
 def make_records(table: PaperTable, lines: Sequence[Line]) -> list[Record]:

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST_NAMES = 7
+WIDE_RANGE = 20.0
+TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
+
 
 def run_page(
     seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
@@ -147,11 +151,6 @@ def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     if peaks:
         rows.append(("memory at most", f"{max(peaks):.0f} MB"))
     return [*rows, ("data", str(saved[0]["data"]))]
-
-
-MOST_NAMES = 7
-WIDE_RANGE = 20.0
-TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
 
 
 def study_page(study: Study, folder: Path) -> dict[str, Any]:
