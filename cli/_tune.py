@@ -16,6 +16,7 @@ from pyg_advinfonce.studies.tuning import tune
 
 from ._train import Plan
 from .console import Bar, aligned, next_step
+from .options import FAILED
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
     typer.echo(json.dumps(summary) if as_json else text)
     if summary["best"] is None:
         bar.say(f"no trial is complete: see {summary['study_dir']}/{TRIALS}")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
