@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_advinfonce.runs import seed_text, spread_text
-from pyg_advinfonce.studies import note_lines, p_text
+from pyg_advinfonce.studies import note_lines, p_text, tests_text
 
 from .console import aligned
 
@@ -71,8 +71,4 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         for metric, rows in summary["metrics"].items()
         for name, row in zip(_names(summary["runs"])[1:], rows[1:], strict=True)
     }
-    return [
-        f"p: paired t-test over seeds and paired bootstrap over users, two-sided, "
-        f"Holm-corrected over {len(compared)} comparisons with the first run",
-        *note_lines(compared),
-    ]
+    return [tests_text(len(compared), "the first run"), *note_lines(compared)]

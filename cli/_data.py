@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Mapping
 
-from pyg_advinfonce.config import Train, small_batch_size
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
+from pyg_advinfonce.studies import setting_text
 
 from .console import aligned
 
@@ -85,8 +85,7 @@ def split_report(folder: SplitFolder) -> str:
     )
     repeated = sum(record["duplicates_merged"].values())
     state = "written" if folder.is_new else "there already, made alike"
-    words = ["train", "lightgcn", "--data", str(folder.path)]
-    command = shlex.join(["advnce", *words, *_batches(record["counts"]["train"])])
+    command = shlex.join(["advnce", "train", "lightgcn", "--data", str(folder.path)])
     return "\n".join(
         [
             f"{folder.path}: {state}",
@@ -98,15 +97,8 @@ def split_report(folder: SplitFolder) -> str:
     )
 
 
-def _batches(pairs: int) -> list[str]:
-    """Return the setting with which so few train pairs fill some batches."""
-    if pairs >= Train().batch_size:
-        return []
-    return ["--set", f"train.batch_size={small_batch_size(pairs)}"]
-
-
 def _option_text(value: object) -> str:
     """Return an option's value as it is typed."""
     if isinstance(value, list):
         return ",".join(map(_option_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return setting_text(value, digits=6)

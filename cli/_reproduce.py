@@ -8,6 +8,7 @@ from pyg_advinfonce.registry import find_reproduction
 from pyg_advinfonce.studies.paper import TEXT_COLUMNS, Report, Request
 
 from .console import Bar, aligned
+from .options import FAILED
 
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
@@ -20,7 +21,7 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
         raise
     typer.echo(json.dumps(report.summary) if as_json else report_text(report))
     if not report.succeeded:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def report_text(report: Report) -> str:

@@ -10,11 +10,13 @@ import typer
 
 from pyg_advinfonce.config import Config, flatten
 from pyg_advinfonce.datasets import load_dataset
-from pyg_advinfonce.runs import continue_run_folder
-from pyg_advinfonce.studies.tuning import STUDY_FILE, setting_text, tune
+from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
+from pyg_advinfonce.studies import best_words, setting_text
+from pyg_advinfonce.studies.tuning import tune
 
 from ._train import Plan
 from .console import Bar, aligned, next_step
+from .options import FAILED
 
 
 def run(
@@ -41,7 +43,7 @@ def run(
     summary = tune(
         config,
         dataset,
-        folder=partial(continue_run_folder, out, name, mark=STUDY_FILE),
+        folder=partial(continue_run_folder, out, name, mark=STUDY),
         fixed={key for layer in plan.layers for key in flatten(layer)},
         trials=trials,
         timeout=timeout,
@@ -51,8 +53,8 @@ def run(
     text = study_table(summary, plan.data_root)
     typer.echo(json.dumps(summary) if as_json else text)
     if summary["best"] is None:
-        bar.say(f"no trial is complete: see {summary['study_dir']}/trials.csv")
-        raise typer.Exit(1)
+        bar.say(f"no trial is complete: see {summary['study_dir']}/{TRIALS}")
+        raise typer.Exit(FAILED)
 
 
 def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
@@ -70,10 +72,9 @@ def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
         f"study  {folder}, {summary['seconds']:.1f} s of training",
     ]
     if summary["best"] is not None:
-        data = summary["data"]
-        named = ["--loss", summary["loss"], "--data", data]
-        words = ["train", summary["model"], *named, "--config", f"{folder}/best.toml"]
-        lines.append(f"next   {next_step(*words, data=data, data_root=data_root)}")
+        words = best_words(summary, Path(folder, BEST))
+        command = next_step(*words, data=summary["data"], data_root=data_root)
+        lines.append(f"next   {command}")
     return "\n".join(lines)
 
 

@@ -11,11 +11,12 @@ from tqdm import tqdm
 
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import DATASETS
-from pyg_advinfonce.runs import spread_text
 
 
 def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Return the spread of each metric, a row a split, the validation split last."""
+    from pyg_advinfonce.runs import spread_text  # loads torch
+
     splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
     columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
     rows = [["split", *columns]]

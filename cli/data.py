@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .options import SourceRoot
+from .options import USAGE, SourceRoot
 
 if TYPE_CHECKING:
     from pyg_advinfonce.datasets.published import Stock
-
-USAGE = 2
 
 app = typer.Typer(
     name="data",
@@ -97,7 +95,7 @@ def verify(
     for check in checks:
         typer.echo(f"{check.state:<9}{check.path}: {check.detail}")
     if any(check.state != "ok" for check in checks):
-        raise typer.Exit(2)
+        raise typer.Exit(USAGE)
 
 
 @app.command()

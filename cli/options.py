@@ -12,6 +12,9 @@ from pyg_advinfonce.registry import TRACKERS, unknown
 if TYPE_CHECKING:
     from pyg_advinfonce.training import Tracker
 
+FAILED, USAGE = 1, 2
+"""Exit codes."""
+
 SourceRoot: Path = typer.Option(
     Path("data"),
     "--data-root",

@@ -27,6 +27,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:train.batch_size is")
 def test_the_commands_print_what_is_printed_here(folder, monkeypatch, capsys):
     parts = re.split(r"^\$ ", block("console"), flags=re.MULTILINE)[1:]
     outputs = []

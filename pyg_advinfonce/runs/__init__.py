@@ -9,9 +9,14 @@ from pyg_advinfonce.runs.finished import (
     read_seed,
 )
 from pyg_advinfonce.runs.folder import (
+    BEST,
     CONFIG,
+    LOCK,
+    RUNS,
     STATE,
+    STUDY,
     SUMMARY,
+    TRIALS,
     continue_run_folder,
     create_run_folder,
     folder_name,
@@ -25,10 +30,15 @@ from pyg_advinfonce.runs.summary import seed_text, spread, spread_text, summariz
 from pyg_advinfonce.runs.trained import Result, load_run
 
 __all__ = [
+    "BEST",
     "CONFIG",
+    "LOCK",
+    "RUNS",
     "STATE",
+    "STUDY",
     "SUMMARY",
     "TIMES",
+    "TRIALS",
     "FinishedSeed",
     "Result",
     "SeedFolder",

@@ -30,6 +30,10 @@ STATE, WEIGHTS = "state.safetensors", "weights.safetensors"
 PER_USER = "per_user.npz"
 BAD_BATCH = "non-finite-batch.safetensors"
 LOCK = ".lock"
+STUDY, TRIALS, BEST = "study.sqlite3", "trials.csv", "best.toml"
+"""Of ``tune``, with a summary beside them."""
+RUNS = "runs"
+"""Of ``reproduce``: the folder of its runs."""
 
 
 @contextmanager
@@ -55,8 +59,8 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 MARK = ".advnce"
 MAX_NAME = 100
-OTHERS = ("runs", "study.sqlite3")
-"""What folders hold that are continued: of ``reproduce``, of ``tune``."""
+OTHERS = (RUNS, STUDY)
+"""What folders hold that are continued."""
 
 
 def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Path:

@@ -3,7 +3,7 @@
 import math
 import statistics
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
+from pyg_advinfonce.studies.shown import main_metrics
 from pyg_advinfonce.studies.significance import (
     Significance,
     holm,
@@ -23,6 +24,8 @@ from pyg_advinfonce.studies.significance import (
 )
 
 Seeds = Sequence[FinishedSeed]
+
+NO_SETTINGS = ("train.seed", "dataset")
 
 
 @dataclass(frozen=True)
@@ -113,36 +116,6 @@ def _notes(comparison: Comparison) -> list[str]:
     return [f"{test}: {note}" for test, note in notes.items() if note]
 
 
-NO_SETTINGS = ("train.seed", "dataset")
-
-
-def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
-    """Return the settings in which configurations differ, with their values.
-
-    The seed and the data set's name are none of them, nor what is nowhere but at its
-    default. A setting that a configuration has not is None.
-
-    Args:
-        configs: One of each run.
-    """
-    values = [_setting_values(config) for config in configs]
-    names = dict.fromkeys(name for config in configs for name in config.flat())
-    found = {
-        name: [one.get(name) for one in values]
-        for name in names
-        if name not in NO_SETTINGS
-    }
-    return {k: v for k, v in found.items() if any(other != v[0] for other in v)}
-
-
-def _setting_values(config: Config) -> dict[str, Any]:
-    names = {"model": config.model, "criterion": config.criterion}
-    return names | setting_values(config)
-
-
-DEFAULT = ("recall@20", "ndcg@20")
-
-
 def compare_runs(
     folders: Sequence[Path], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -168,7 +141,7 @@ def compare_runs(
     runs = [read_run(folder) for folder in folders]
     _check_same_data(runs)
     _warn_of_seeds(runs)
-    names = list(metrics) or _default_metrics(runs[0])
+    names = list(metrics) or main_metrics(runs[0][0].record["metrics"])
     compared = iter(
         corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
     )
@@ -176,7 +149,7 @@ def compare_runs(
         "data": runs[0][0].fingerprint,
         "runs": [str(folder) for folder in folders],
         "seeds": [[seed.seed for seed in run] for run in runs],
-        "differing": _differing([run[0] for run in runs]),
+        "differing": _what_differs([run[0] for run in runs]),
         "metrics": {
             n: [
                 _spread(runs[0], n),
@@ -185,11 +158,6 @@ def compare_runs(
             for n in names
         },
     }
-
-
-def content_of(fingerprint: str) -> str:
-    """Return the part of a fingerprint that tells the content: its hash."""
-    return fingerprint.rpartition("sha256 ")[2]
 
 
 def _check_same_data(runs: Sequence[Seeds]) -> None:
@@ -203,11 +171,9 @@ def _check_same_data(runs: Sequence[Seeds]) -> None:
             )
 
 
-def _differing(seeds: Seeds) -> dict[str, list[Any]]:
-    """Return what tells runs apart, losses of one's own included."""
-    own = [seed.record.get("own_loss") for seed in seeds]
-    found = differing([seed.config for seed in seeds])
-    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
+def content_of(fingerprint: str) -> str:
+    """Return the part of a fingerprint that tells the content: its hash."""
+    return fingerprint.rpartition("sha256 ")[2]
 
 
 def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
@@ -221,31 +187,36 @@ def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
         )
 
 
-def _default_metrics(run: Seeds) -> list[str]:
-    names = run[0].record["metrics"]
-    return [n for n in names if not n.startswith("valid/") and n.endswith(DEFAULT)]
-
-
 def _spread(run: Seeds, metric: str) -> dict[str, Any]:
     return spread([seed.value(metric) for seed in run])
 
 
-def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return each note once, with the comparisons that it is of unless it is of all.
+def _what_differs(seeds: Seeds) -> dict[str, list[Any]]:
+    """Return what tells runs apart, losses of one's own included."""
+    own = [seed.record.get("own_loss") for seed in seeds]
+    found = differing([seed.config for seed in seeds])
+    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
+
+
+def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
+    """Return the settings in which configurations differ, with their values.
+
+    The seed and the data set's name are none of them, nor what is nowhere but at its
+    default. A setting that a configuration has not is None.
 
     Args:
-        notes: The notes of every comparison, by its name.
+        configs: One of each run.
     """
-    lines = []
-    for note in dict.fromkeys(note for own in notes.values() for note in own):
-        names = [name for name, own in notes.items() if note in own]
-        whose = "" if len(names) == len(notes) else f": {', '.join(names)}"
-        lines.append(f"{note}{whose}")
-    return lines
+    values = [_setting_values(config) for config in configs]
+    names = dict.fromkeys(name for config in configs for name in config.flat())
+    found = {
+        name: [one.get(name) for one in values]
+        for name in names
+        if name not in NO_SETTINGS
+    }
+    return {k: v for k, v in found.items() if any(other != v[0] for other in v)}
 
 
-def p_text(p: float | None) -> str:
-    """Return three decimals, a bound for what is less, a dash for no p."""
-    if p is None:
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+def _setting_values(config: Config) -> dict[str, Any]:
+    names = {"model": config.model, "criterion": config.criterion}
+    return names | setting_values(config)

@@ -11,7 +11,7 @@ import pytest
 
 from pyg_advinfonce import experiment
 from pyg_advinfonce.errors import NonFiniteLossError
-from pyg_advinfonce.studies.paper import paper_table
+from pyg_advinfonce.studies.paper import paper_table, results
 from pyg_advinfonce.studies.paper.figures import trainings as runs
 from pyg_advinfonce.studies.paper.published import PaperTable
 
@@ -137,6 +137,29 @@ def test_a_figure_of_little_data(advnce, split_folder):
     words = ["reproduce", "fig5", "--data", split_folder(), "--epochs", "8", *QUICK[2:]]
     found = advnce(*words, "--set", "loss.adversary_every=3", "--seeds", "0", "--json")
     assert found.code == 0, found.err
+
+
+def test_only_what_is_still_to_be_trained_is_put_together(advnce, monkeypatch):
+    found, build = [], results.assemble
+
+    def assemble(config, *words, **options):
+        found.append(config.criterion)
+        return build(config, *words, **options)
+
+    monkeypatch.setattr(results, "assemble", assemble)
+    advnce(*TABLE, "--seeds", "0", "--check")
+    assert found == []
+    advnce(*TABLE, "--seeds", "0")
+    assert found == ["infonce", "adv", "adv-mlp"]
+    assert advnce(*TABLE, "--seeds", "0").code == 0
+    assert len(found) == 3
+
+
+def test_a_mistake_is_known_before_the_first_row_trains(advnce, trained, folder):
+    found = advnce(*TABLE, "--seeds", "0", "--set", "train.num_negatives=0")
+    assert (found.code, trained) == (2, [])
+    assert "train.num_negatives must be at least 1 (got 0)" in found.line
+    assert list(folder.iterdir()) == []
 
 
 def test_other_settings_are_other_runs(advnce, trained):

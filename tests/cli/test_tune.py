@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 import torch
 
+from pyg_advinfonce.runs import STUDY
 from pyg_advinfonce.studies.tuning import storage
 from pyg_advinfonce.training import Trainer
 
@@ -94,7 +95,7 @@ def test_a_study_of_failures_fails(advnce, monkeypatch):
 def test_a_locked_study_is_one_line(advnce, folder, monkeypatch):
     advnce(*QUICK, "--trials", 1, "--out", "study")
     monkeypatch.setattr(storage, "SECONDS_TO_WAIT", 0.05)
-    with closing(sqlite3.connect(folder / "study" / storage.STUDY_FILE)) as other:
+    with closing(sqlite3.connect(folder / "study" / STUDY)) as other:
         other.execute("BEGIN EXCLUSIVE")
         found = advnce(*QUICK, "--trials", 2, "--out", "study", "--quiet")
     assert found.code == 1

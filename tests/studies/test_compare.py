@@ -10,7 +10,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
 from pyg_advinfonce.runs.finished import save_per_user
 from pyg_advinfonce.runs.folder import PER_USER
-from pyg_advinfonce.studies import compare, compare_runs, note_lines
+from pyg_advinfonce.studies import compare, compare_runs
 from pyg_advinfonce.studies.compare import differing
 from pyg_advinfonce.studies.significance import holm
 from tests.finished_seeds import USERS, write_run
@@ -221,9 +221,3 @@ def test_losses_and_models_are():
     found = differing(configs)
     assert found["model"] == ["mf", "mf", "lightgcn"]
     assert found["criterion"] == ["infonce", "ccl", "ccl"]
-
-
-def test_a_note_of_all_names_none():
-    assert note_lines({"a": ["few", "odd"], "b": ["few"]}) == ["few", "odd: a"]
-    assert note_lines({"a": ["few"], "b": [], "c": ["few"]}) == ["few: a, c"]
-    assert note_lines({}) == []

@@ -9,9 +9,7 @@ import torch
 
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets import Dataset, load_dataset
-from pyg_advinfonce.runs import continue_run_folder
-
-RUNS = "runs"
+from pyg_advinfonce.runs import RUNS, continue_run_folder
 
 
 @dataclass(frozen=True)

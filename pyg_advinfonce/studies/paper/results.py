@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, packaged, settings_text
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import CheckpointError, NonFiniteLossError
@@ -26,6 +27,13 @@ from pyg_advinfonce.runs import (
 from pyg_advinfonce.studies import compare, corrected
 from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable
 from pyg_advinfonce.studies.paper.request import Request
+
+Record = dict[str, Any]
+
+ABSOLUTE = {"coat": 0.01}  # on so little data
+RELATIVE = 0.03
+ROUNDING = 1e-9
+NOTHING: Record = {"mean": None, "std": None, "values": []}
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
@@ -113,11 +121,27 @@ class Line:
         what = f"{self.config.model} + {self.config.criterion}{source}"
         return f"{what}: {settings_text(shown)}"
 
+    def config_of(self, seed: int) -> Config:
+        """Return the configuration of a seed."""
+        return self.config.updated({"train": {"seed": seed}})
+
     @property
     def is_packaged(self) -> bool:
         """Whether settings for this model, loss and data come with this package."""
         config = self.config
         return bool(packaged(config.dataset, config.model, config.criterion))
+
+
+def check_settings(line: Line, request: Request) -> None:
+    """Put together what would train a line, unless all its seeds are there.
+
+    It is not kept: that of all lines would not fit into memory.
+
+    Raises:
+        ConfigError: If an option is wrong, or memory cannot suffice.
+    """
+    if line.dataset is not None and None in _find(line, line.dataset, request).values():
+        assemble(line.config, line.dataset, device=request.device)
 
 
 def fill(line: Line, request: Request, progress: Progress) -> None:
@@ -130,18 +154,25 @@ def fill(line: Line, request: Request, progress: Progress) -> None:
     """
     if line.dataset is None:
         return
-    fingerprint = line.dataset.fingerprint
-    folder = run_folder(request.runs, line.config, fingerprint)
-    configs = [line.config.updated({"train": {"seed": s}}) for s in request.seeds]
-    found = {c.train.seed: stored_seed(folder, c, fingerprint) for c in configs}
-    missing = [c for c in configs if found[c.train.seed] is None]
+    found = _find(line, line.dataset, request)
+    missing = [seed for seed, run in found.items() if run is None]
     progress.say(f"{line.name}, {_state(found)}; {line.settings}")
     if missing and request.check:
-        seeds = seed_text(c.train.seed for c in missing)
+        seeds = seed_text(missing)
         line.reason = f"no run of seeds {seeds}: train it without --check"
-    for config in () if request.check else missing:
-        found[config.train.seed] = _train(line, folder, config, request, progress)
+    for seed in () if request.check else missing:
+        found[seed] = _train(line, line.dataset, seed, request, progress)
     line.seeds = [seed for seed in found.values() if seed is not None]
+
+
+def _find(
+    line: Line, dataset: Dataset, request: Request
+) -> dict[int, FinishedSeed | None]:
+    folder = run_folder(request.runs, line.config, dataset.fingerprint)
+    return {
+        seed: stored_seed(folder, line.config_of(seed), dataset.fingerprint)
+        for seed in request.seeds
+    }
 
 
 def _state(found: dict[int, FinishedSeed | None]) -> str:
@@ -155,27 +186,19 @@ def _state(found: dict[int, FinishedSeed | None]) -> str:
 
 
 def _train(
-    line: Line, folder: Path, config: Config, request: Request, progress: Progress
+    line: Line, dataset: Dataset, seed: int, request: Request, progress: Progress
 ) -> FinishedSeed | None:
     """Train a seed; if that fails, say so on the line: the others go on."""
-    assert line.dataset is not None
-    label = f"{line.name}, seed {config.train.seed}"
-    told = {"progress": progress, "label": label}
+    folder = run_folder(request.runs, line.config, dataset.fingerprint)
+    told = {"progress": progress, "label": f"{line.name}, seed {seed}"}
+    config = line.config_of(seed)
     try:
-        return make_seed(folder, config, line.dataset, device=request.device, **told)
+        return make_seed(folder, config, dataset, device=request.device, **told)
     except NonFiniteLossError as error:
-        reason = f"seed {config.train.seed}: {error}"
+        reason = f"seed {seed}: {error}"
         line.reason = "; ".join(filter(None, [line.reason, reason]))
         line.failed = True
         return None
-
-
-ABSOLUTE = {"coat": 0.01}  # on so little data
-RELATIVE = 0.03
-ROUNDING = 1e-9
-NOTHING: dict[str, Any] = {"mean": None, "std": None, "values": []}
-
-Record = dict[str, Any]
 
 
 def make_records(table: PaperTable, lines: Sequence[Line]) -> list[Record]:

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyg_advinfonce.config import Config, comparable, settings
-from pyg_advinfonce.runs import FinishedSeed, spread, spread_text
+from pyg_advinfonce.runs import BEST, FinishedSeed, spread, spread_text
+from pyg_advinfonce.studies import (
+    best_words,
+    main_metrics,
+    number,
+    ranked,
+    setting_text,
+)
 from pyg_advinfonce.studies.paper.figures import (
     BLUE,
     GREY,
@@ -29,6 +36,10 @@ from pyg_advinfonce.studies.report.read import Row, Study
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MOST_NAMES = 7
+WIDE_RANGE = 20.0
+TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
 
 
 def run_page(
@@ -71,10 +82,8 @@ def _run_tiles(
     seeds: Sequence[FinishedSeed], metrics: dict[str, Any], paper: dict[str, Any]
 ) -> list[tuple[str, str, str]]:
     """Return title, value and remark of what one looks at first."""
-    tests = [name for name in metrics if name.endswith(("/recall@20", "/ndcg@20"))]
-    first = [name for name in tests if not name.startswith("valid/")][:2]
     tiles = []
-    for name in first:
+    for name in main_metrics(metrics)[:2]:
         known = f"paper {paper[name]:.4f}" if name in paper else ""
         tiles.append((name, spread_text(metrics[name]), known))
     epochs = ", ".join(f"{s.record['best_epoch']}" for s in seeds)
@@ -125,13 +134,10 @@ def _settings(
     for setting in used:
         section, key = setting.name.split(".")
         if setting.value is not None and setting.name != "train.seed":
-            found.setdefault(section, []).append((key, show(setting.value)))
+            found.setdefault(section, []).append(
+                (key, setting_text(setting.value, digits=6))
+            )
     return list(found.items())
-
-
-def show(value: object) -> str:
-    """Return a setting in few digits."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
@@ -145,11 +151,6 @@ def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     if peaks:
         rows.append(("memory at most", f"{max(peaks):.0f} MB"))
     return [*rows, ("data", str(saved[0]["data"]))]
-
-
-MOST_NAMES = 7
-WIDE_RANGE = 20.0
-TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
 
 
 def study_page(study: Study, folder: Path) -> dict[str, Any]:
@@ -176,25 +177,13 @@ def study_page(study: Study, folder: Path) -> dict[str, Any]:
     }
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
-    """Return the complete trials, the best first, then the others likewise."""
-    return sorted(rows, key=lambda row: (row["state"] != "complete", -_value(row)))
-
-
 def _value(row: Row) -> float:
-    return _number(row["value"]) or 0.0
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return number(row["value"]) or 0.0
 
 
 def _complete(rows: Sequence[Row]) -> list[Row]:
     return [
-        r for r in rows if r["state"] == "complete" and _number(r["value"]) is not None
+        r for r in rows if r["state"] == "complete" and number(r["value"]) is not None
     ]
 
 
@@ -231,16 +220,15 @@ def _best(
 
 def _short(text: str) -> str:
     """Return a number in few digits, any other text as it is."""
-    number = _number(text)
-    return text if number is None or text.lstrip("-").isdigit() else f"{number:.4g}"
+    value = number(text)
+    is_whole = text.lstrip("-").isdigit()
+    return text if value is None or is_whole else setting_text(value)
 
 
 def _command(summary: dict[str, Any], folder: Path) -> str:
     if not summary["best"]:
         return ""
-    named = ["--loss", summary["loss"], "--data", summary["data"]]
-    words = ["train", summary["model"], *named, "--config", str(folder / "best.toml")]
-    return shlex.join(["advnce", *map(str, words)])
+    return shlex.join(["advnce", *map(str, best_words(summary, folder / BEST))])
 
 
 def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
@@ -281,10 +269,10 @@ def _parameters(
     rows: Sequence[Row], keys: Sequence[str], monitor: str
 ) -> Iterator[Chart]:
     """Draw the complete trials' values against every parameter that varies."""
-    for number, key in enumerate(keys):
+    for place, key in enumerate(keys):
         known = [row for row in _complete(rows) if row[key] != ""]
         if len({row[key] for row in known}) > 1:
-            svg = inline_svg(_scatter(known, key), f"parameter-{number}", key)
+            svg = inline_svg(_scatter(known, key), f"parameter-{place}", key)
             yield Chart(key, "", svg)
 
 
@@ -310,9 +298,9 @@ def _scatter(rows: Sequence[Row], key: str) -> "Figure":
 
 def _place(axes: "Axes", texts: Sequence[str]) -> list[float]:
     """Return where values lie on the horizontal axis, side by side if few."""
-    numbers = [number for text in texts if (number := _number(text)) is not None]
+    numbers = [found for text in texts if (found := number(text)) is not None]
     if len(numbers) < len(texts) or len(set(texts)) <= MOST_NAMES:
-        names = sorted(set(texts), key=lambda text: (_number(text) or 0.0, text))
+        names = sorted(set(texts), key=lambda text: (number(text) or 0.0, text))
         axes.set_xticks(range(len(names)), map(_short, names), fontsize=8)
         return [float(names.index(text)) for text in texts]
     if min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE_RANGE:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.runs import STUDY, SUMMARY, TRIALS
 
 Row = dict[str, str]
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class Study:
 
 def is_study(folder: Path) -> bool:
     """Whether a folder holds what ``advnce tune`` makes."""
-    return any((folder / name).exists() for name in ("study.sqlite3", "trials.csv"))
+    return any((folder / name).exists() for name in (STUDY, TRIALS))
 
 
 def read_study(folder: Path) -> Study:
@@ -33,12 +34,12 @@ def read_study(folder: Path) -> Study:
     Raises:
         CheckpointError: If no trial has ended yet, or a file is damaged.
     """
-    if not (folder / "summary.json").is_file():
-        raise CheckpointError(f"{folder}: no summary.json, no trial has ended yet")
-    summary = _parsed(folder / "summary.json", _object)
-    rows = _parsed(folder / "trials.csv", _rows)
-    _need(folder / "summary.json", summary, "model", "loss", "data", "monitor", "best")
-    _need(folder / "trials.csv", (rows or [{}])[0], "trial", "state", "value")
+    about, table = folder / SUMMARY, folder / TRIALS
+    if not about.is_file():
+        raise CheckpointError(f"{folder}: no {SUMMARY}, no trial has ended yet")
+    summary, rows = _parsed(about, _object), _parsed(table, _rows)
+    _need(about, summary, "model", "loss", "data", "monitor", "best")
+    _need(table, (rows or [{}])[0], "trial", "state", "value")
     return Study(summary, rows)
 
 

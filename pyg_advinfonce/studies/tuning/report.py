@@ -13,6 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from pyg_advinfonce.config import NAMES, Config, unflatten
 from pyg_advinfonce.files import without_formulas, write_text, writing
 from pyg_advinfonce.machine import versions
+from pyg_advinfonce.runs import BEST, SUMMARY, TRIALS
+from pyg_advinfonce.studies import ranked, setting_text
 from pyg_advinfonce.studies.tuning.space import Params
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -40,9 +42,9 @@ def save_report(
     best = summary["best"]
     with writing(folder):
         if best is not None:
-            write_text(folder / "best.toml", _settings(config, fixed, best["params"]))
-        write_text(folder / "trials.csv", _csv(rows))
-        write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+            write_text(folder / BEST, _settings(config, fixed, best["params"]))
+        write_text(folder / TRIALS, _csv(rows))
+        write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -72,22 +74,11 @@ def row_text(row: Mapping[str, Any]) -> str:
     return f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}"
 
 
-def setting_text(value: object) -> str:
-    """Return a setting in few digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def ranked(rows: Collection[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the complete trials, the best first; of equals the earliest."""
-    complete = [row for row in rows if row["state"] == "complete"]
-    return sorted(complete, key=lambda row: (-row["value"], row["trial"]))
-
-
 def summarize(
     study: Study, config: Config, rows: list[dict[str, Any]], folder: Path
 ) -> dict[str, Any]:
     """Return a JSON-ready object about a study."""
-    top = ranked(rows)
+    top = [row for row in ranked(rows) if row["state"] == "complete"]
     default = next((row["value"] for row in top if row["default"]), None)
     counts = {state: 0 for state in ("complete", "pruned", "failed")}
     for row in rows:

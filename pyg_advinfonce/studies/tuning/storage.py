@@ -19,9 +19,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from pyg_advinfonce.config import flatten
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import locked
+from pyg_advinfonce.runs import LOCK, STUDY
 from pyg_advinfonce.studies.tuning.space import Params
 
-STUDY_FILE = "study.sqlite3"
 SECONDS_TO_WAIT = 60.0  # for another process's write
 
 
@@ -40,10 +40,10 @@ def open_study(
         ConfigError: If the folder holds a study of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".lock"):  # nobody else opens it meanwhile
+    with locked(folder / LOCK):  # nobody else opens it meanwhile
         study = optuna.create_study(
             study_name="study",
-            storage=_storage(folder / STUDY_FILE),
+            storage=_storage(folder / STUDY),
             pruner=pruner,
             direction="maximize",
             load_if_exists=True,
@@ -108,7 +108,7 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     # The address has no folder: it would have to be quoted.
     try:
         return optuna.storages.RDBStorage(
-            f"sqlite:///{STUDY_FILE}", engine_kwargs={"creator": connect}
+            f"sqlite:///{STUDY}", engine_kwargs={"creator": connect}
         )
     except RuntimeError as error:  # another version's tables
         raise CheckpointError(f"{path}: {error}") from error
@@ -135,7 +135,7 @@ def storage_errors(folder: Path) -> Iterator[None]:
         OSError: If it is locked or cannot be written.
         CheckpointError: If it is no study.
     """
-    path = folder / STUDY_FILE
+    path = folder / STUDY
     try:
         yield
     except (OptunaError, SQLAlchemyError) as error:

@@ -1,7 +1,7 @@
 import pytest
 
 from pyg_advinfonce.runs import read_run
-from pyg_advinfonce.studies.report.pages import ranked, run_page, study_page
+from pyg_advinfonce.studies.report.pages import run_page, study_page
 from pyg_advinfonce.studies.report.read import read_study
 
 
@@ -75,21 +75,6 @@ def test_charts_are_those_that_the_history_has_values_for(page):
 def test_where_the_data_is_not_found_its_figure_is_left_out_with_a_reason(page):
     assert [chart.title for chart in page["figures"]] == ["Align and uniform"]
     assert page["missing"].startswith("Hardness by popularity needs the run's data: ")
-
-
-def test_trials_are_ranked_and_the_lost_ones_last():
-    rows = [
-        {"trial": str(n), "state": state, "value": value}
-        for n, (state, value) in enumerate(
-            [
-                ("failed", ""),
-                ("complete", "0.1"),
-                ("pruned", "0.9"),
-                ("complete", "0.2"),
-            ]
-        )
-    ]
-    assert [row["trial"] for row in ranked(rows)] == ["3", "1", "2", "0"]
 
 
 def test_the_best_is_beside_the_default(study):

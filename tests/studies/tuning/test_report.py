@@ -5,7 +5,6 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from pyg_advinfonce.config import NAMES, read_toml
-from pyg_advinfonce.studies.tuning import ranked
 from pyg_advinfonce.studies.tuning.report import save_report
 
 FAIL, PRUNED, COMPLETE = TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE
@@ -68,7 +67,3 @@ def test_every_trial_that_ended_is_a_row(summary, tmp_path):
     assert [row["train.lr"] for row in rows[:4]] == ["0.5", "0.1", "0.2", ""]
     assert (rows[1]["best_epoch"], rows[1]["epochs"]) == ("4", "9")
     assert rows[2]["error"] == "'=cmd()"  # no formula
-
-
-def test_nothing_complete_has_no_rank():
-    assert ranked([{"trial": 0, "state": "failed", "value": None}]) == []

@@ -6,7 +6,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.studies.tuning import STUDY_FILE, storage
+from pyg_advinfonce.runs import STUDY
+from pyg_advinfonce.studies.tuning import storage
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
     open_study,
@@ -28,17 +29,17 @@ def opened(tmp_path):
 def test_a_locked_file_is_said_to_be_locked(opened, tmp_path, monkeypatch):
     opened()
     monkeypatch.setattr(storage, "SECONDS_TO_WAIT", 0.05)
-    with closing(sqlite3.connect(tmp_path / STUDY_FILE)) as other:
+    with closing(sqlite3.connect(tmp_path / STUDY)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OSError, match="locked by another process") as found:
             opened()
-    assert found.value.filename == str(tmp_path / STUDY_FILE)
+    assert found.value.filename == str(tmp_path / STUDY)
 
 
 def test_a_file_that_is_locked_while_a_study_runs(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "SECONDS_TO_WAIT", 0.05)
     study = opened()
-    with closing(sqlite3.connect(tmp_path / STUDY_FILE)) as other:
+    with closing(sqlite3.connect(tmp_path / STUDY)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with (
             pytest.raises(OSError, match="locked by another process"),
@@ -48,14 +49,14 @@ def test_a_file_that_is_locked_while_a_study_runs(opened, tmp_path, monkeypatch)
 
 
 def test_a_file_that_is_no_database(opened, tmp_path):
-    (tmp_path / STUDY_FILE).write_text("my thesis " * 99, encoding="utf-8")
+    (tmp_path / STUDY).write_text("my thesis " * 99, encoding="utf-8")
     with pytest.raises(CheckpointError, match="is no study: file is not a database"):
         opened()
 
 
 def test_a_file_of_another_version(opened, tmp_path):
     opened()
-    with closing(sqlite3.connect(tmp_path / STUDY_FILE)) as file:
+    with closing(sqlite3.connect(tmp_path / STUDY)) as file:
         file.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
         file.commit()
     with pytest.raises(CheckpointError, match=r"sqlite3: The runtime optuna version"):
@@ -63,7 +64,7 @@ def test_a_file_of_another_version(opened, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / STUDY_FILE).mkdir()
+    (tmp_path / STUDY).mkdir()
     with (
         pytest.raises(OSError, match="unable to open database file"),
         storage_errors(tmp_path),

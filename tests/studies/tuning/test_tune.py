@@ -26,8 +26,9 @@ from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import INTERACTS
 from pyg_advinfonce.methods import lightgcn as mf
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.studies.tuning import STUDY_FILE, tune
+from pyg_advinfonce.runs import STUDY
 from pyg_advinfonce.studies.tuning import trial as running
+from pyg_advinfonce.studies.tuning import tune
 from pyg_advinfonce.training import Trainer
 
 
@@ -44,7 +45,7 @@ def study(dataset, configure, tmp_path):
 
 def stored(folder):
     """Return the trials that a study's file holds."""
-    storage = f"sqlite:///{folder / STUDY_FILE}"
+    storage = f"sqlite:///{folder / STUDY}"
     return optuna.load_study(study_name="study", storage=storage).trials
 
 
@@ -81,7 +82,7 @@ def test_what_a_study_leaves_behind(study, tmp_path):
     assert len(rows(folder)) == 3
     assert summary["versions"]["optuna"] == optuna.__version__
     assert {file.name for file in folder.iterdir()} == {
-        *(".lock", STUDY_FILE, "best.toml", "trials.csv", "summary.json"),
+        *(".lock", STUDY, "best.toml", "trials.csv", "summary.json"),
     }
 
 
@@ -259,7 +260,7 @@ def test_an_interrupted_trial_is_repeated(study, tmp_path, number):
 def test_a_trial_of_a_process_that_was_killed_is_repeated(study, tmp_path):
     folder = tmp_path / "study"
     study(trials=1)
-    storage = f"sqlite:///{folder / STUDY_FILE}"
+    storage = f"sqlite:///{folder / STUDY}"
     trial = optuna.load_study(study_name="study", storage=storage).ask()
     trial.suggest_float("loss.tau", 0.05, 3.0, log=True)
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -274,7 +275,7 @@ def test_a_trial_of_a_process_that_was_killed_is_repeated(study, tmp_path):
 def test_a_trial_of_another_process_counts_as_begun(study, tmp_path):
     folder = tmp_path / "study"
     study(trials=1)
-    storage = f"sqlite:///{folder / STUDY_FILE}"
+    storage = f"sqlite:///{folder / STUDY}"
     trial = optuna.load_study(study_name="study", storage=storage).ask()
     trial.set_user_attr("process", os.getppid())
     study(trials=2)
@@ -361,7 +362,7 @@ def test_what_is_fixed_at_its_default_need_not_be_set(study, tmp_path):
 
 def test_a_file_that_is_locked_while_a_trial_runs(study, tmp_path, monkeypatch):
     monkeypatch.setattr("pyg_advinfonce.studies.tuning.storage.SECONDS_TO_WAIT", 0.05)
-    file = tmp_path / "study" / STUDY_FILE
+    file = tmp_path / "study" / STUDY
 
     class Locking(Progress):
         def start(self, label, total=None, *, unit=""):
@@ -396,7 +397,7 @@ def test_no_batch_is_larger_than_the_data(study, tmp_path):
 def test_a_folder_s_name_may_hold_anything(study, tmp_path):
     folder = tmp_path / "été {SCHEMA_VERSION} ?a=1#%20"
     assert study(trials=1, folder=folder)["trials"]["complete"] == 1
-    assert (folder / STUDY_FILE).is_file()
+    assert (folder / STUDY).is_file()
 
 
 WORKER = """

@@ -25,6 +25,7 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     default_config,
     last_adversarial,
     num_epochs,
+    schedules,
     spread,
 )
 from pyg_advinfonce.training import SplitMetrics
@@ -71,12 +72,13 @@ def adversary_sweep(
     varied = {
         n: config.updated({"loss": {"adversary_epochs": n}}) for n in sorted(numbers)
     }
-    epochs = epochs or max(num_epochs(c, dataset) for c in varied.values())
+    turns = dict(zip(varied, schedules(dataset, *varied.values()), strict=True))
+    epochs = epochs or max(num_epochs(config, turn) for turn in turns.values())
     split = test_splits(dataset.graph)[0]
     columns = {metric: f"{split}/{metric}@20" for metric in PANELS}
     variations = []
     for number, settings in varied.items():
-        last = last_adversarial(settings, dataset, before=epochs)
+        last = last_adversarial(turns[number], before=epochs)
         labels = {"adversary_epochs": number, "last_adversarial": last}
         text = f"sweep: {number} adversarial epochs"
         variations.append(Variation(text, settings, labels))

@@ -26,6 +26,7 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     curves,
     default_config,
     num_epochs,
+    schedules,
     spread,
     truth,
     variant,
@@ -77,7 +78,7 @@ def false_negatives(
         ``all_negatives`` and their difference ``excess``.
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
-    epochs = epochs or num_epochs(config, dataset)
+    epochs = epochs or num_epochs(config, *schedules(dataset, config))
     split = test_splits(dataset.graph)[0]
     columns = {"ndcg": f"{split}/ndcg@20", **RATES}
     variations = [

@@ -31,6 +31,7 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     key_of,
     last_adversarial,
     learn,
+    schedules,
     spread,
 )
 from pyg_advinfonce.training import Callback, Record, Trainer, batch_hardness
@@ -136,9 +137,10 @@ def _epochs(
     config: Config, dataset: Dataset, asked: int | None, progress: Progress
 ) -> int:
     """Return how long to train, if the adversary has its turn in that time."""
-    last = last_adversarial(config, dataset)
+    [schedule] = schedules(dataset, config)
+    last = last_adversarial(schedule)
     epochs = last + 1 if asked is None else asked
-    if last_adversarial(config, dataset, before=epochs) < 0:
+    if last_adversarial(schedule, before=epochs) < 0:
         raise ConfigError(
             f"the adversary has no turn in {epochs} epochs: hardness by popularity "
             "needs more"

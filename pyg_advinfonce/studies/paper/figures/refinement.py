@@ -36,6 +36,7 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     key_of,
     learn,
     num_epochs,
+    schedules,
     truth,
     variant,
 )
@@ -95,7 +96,7 @@ def refinement(
         ConfigError: If no row has such a false negative.
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
-    epochs = epochs or num_epochs(config, dataset)
+    epochs = epochs or num_epochs(config, *schedules(dataset, config))
     key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
     make = partial(_refinement, dataset, config, seeds[0], epochs, device, progress)
     table = kept(runs, key, make)

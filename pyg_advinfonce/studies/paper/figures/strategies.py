@@ -28,6 +28,7 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     curves,
     default_config,
     num_epochs,
+    schedules,
     spread,
     variant,
 )
@@ -88,7 +89,7 @@ def strategies(
         main test split, ``align`` and ``uniform`` on the epoch's last batch.
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
-    epochs = epochs or num_epochs(config, dataset)
+    epochs = epochs or num_epochs(config, *schedules(dataset, config))
     split = test_splits(dataset.graph)[0]
     columns = {metric: f"{split}/{metric}@20" for metric in PANELS}
     columns |= {"align": "align", "uniform": "uniform"}

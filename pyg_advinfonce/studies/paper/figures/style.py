@@ -1,4 +1,4 @@
-"""How figures look and are saved; the one module that imports matplotlib."""
+"""How figures look and are saved."""
 
 import io
 from collections.abc import Callable
@@ -17,36 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-
-Point = tuple[float, float]
-NUM_ARROWS, LOOK_BACK = 3, 3
-
-
-def draw_path(axes: "Axes", x: "ArrayLike", y: "ArrayLike", color: str) -> None:
-    """Draw points, a line through them and a few arrows; the start is a ring."""
-    points = np.column_stack([x, y])  # [T, 2]
-    axes.plot(*points.T, color=color, marker="o", markersize=2, linewidth=1.4)
-    axes.plot(*points[0], color=color, marker="o", markersize=7, markerfacecolor="none")
-    for start, end in _pieces(points):
-        arrow = {"arrowstyle": "-|>", "color": color, "mutation_scale": 18, "lw": 0}
-        axes.annotate("", end, start, arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
-
-
-def _pieces(points: "NDArray[Any]") -> list[tuple[Point, Point]]:
-    """Return pairs of points at equal distances along the way, the last at its end."""
-    scale = np.ptp(points, axis=0)
-    steps = np.hypot(*(np.diff(points, axis=0) / np.where(scale > 0, scale, 1)).T)
-    passed = np.r_[0, steps.cumsum()]  # [T]
-    if passed[-1] == 0:
-        return []
-    wanted = passed[-1] * np.arange(1, NUM_ARROWS + 1) / NUM_ARROWS
-    ends = np.unique(np.searchsorted(passed, wanted).clip(1, len(points) - 1))
-    places: list[Point] = [(float(px), float(py)) for px, py in points]
-    return [(places[max(0, i - LOOK_BACK)], places[i]) for i in ends]
-
-
 P = ParamSpec("P")
 R = TypeVar("R")
+Point = tuple[float, float]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
@@ -54,6 +27,8 @@ PURPLE, GREY = "#b8659a", "#7a7f87"
 INK, RULE = "#24292f", "#d8dce1"
 
 STYLE = Path(__file__).with_name("advnce.mplstyle")
+DPI, NUM_COLORS = 150, 128
+NUM_ARROWS, LOOK_BACK = 3, 3
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -87,6 +62,29 @@ def new_figure(
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def draw_path(axes: "Axes", x: "ArrayLike", y: "ArrayLike", color: str) -> None:
+    """Draw points, a line through them and a few arrows; the start is a ring."""
+    points = np.column_stack([x, y])  # [T, 2]
+    axes.plot(*points.T, color=color, marker="o", markersize=2, linewidth=1.4)
+    axes.plot(*points[0], color=color, marker="o", markersize=7, markerfacecolor="none")
+    for start, end in _pieces(points):
+        arrow = {"arrowstyle": "-|>", "color": color, "mutation_scale": 18, "lw": 0}
+        axes.annotate("", end, start, arrowprops={**arrow, "shrinkA": 0, "shrinkB": 0})
+
+
+def _pieces(points: "NDArray[Any]") -> list[tuple[Point, Point]]:
+    """Return pairs of points at equal distances along the way, the last at its end."""
+    scale = np.ptp(points, axis=0)
+    steps = np.hypot(*(np.diff(points, axis=0) / np.where(scale > 0, scale, 1)).T)
+    passed = np.r_[0, steps.cumsum()]  # [T]
+    if passed[-1] == 0:
+        return []
+    wanted = passed[-1] * np.arange(1, NUM_ARROWS + 1) / NUM_ARROWS
+    ends = np.unique(np.searchsorted(passed, wanted).clip(1, len(points) - 1))
+    places: list[Point] = [(float(px), float(py)) for px, py in points]
+    return [(places[max(0, i - LOOK_BACK)], places[i]) for i in ends]
 
 
 def draw_band(
@@ -155,9 +153,6 @@ def _apart(places: list[float], gap: float) -> list[float]:
                 spread[low + 1] += lack / 2
     above = max(0.0, spread[-1] - 1.0) if spread else 0.0
     return [spread[order.index(i)] - above for i in range(len(places))]
-
-
-DPI, NUM_COLORS = 150, 128
 
 
 @styled

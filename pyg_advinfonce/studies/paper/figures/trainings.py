@@ -22,6 +22,19 @@ from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.training import Callback, Record
 
+EVALUATIONS_AFTER = 20
+MOST_EPOCHS = 2000
+LEARNED = ("adv", "adv-mlp", "adv-reverse")
+"""The losses with an adversary that learns."""
+FORMAT_VERSION = 1
+"""Raised when the same settings give another table."""
+
+Device = torch.device | str
+Schedule = Callable[[int], bool]
+"""Whether an epoch, counted from 0, is adversarial."""
+Likes = Callable[[Tensor, Tensor], Tensor]
+"""Whether users like items, both by id."""
+
 
 def kept(
     folder: Path | None,
@@ -43,16 +56,6 @@ def kept(
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(make().to_dict("list")))
     return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
-
-
-EVALUATIONS_AFTER = 20
-MOST_EPOCHS = 2000
-LEARNED = ("adv", "adv-mlp", "adv-reverse")
-"""The losses with an adversary that learns."""
-FORMAT_VERSION = 1
-"""Raised when the same settings give another table."""
-
-Device = torch.device | str
 
 
 class Variation(NamedTuple):
@@ -96,19 +99,22 @@ def variant(config: Config, criterion: str, loss: Sections) -> Config:
     return Config.resolve(config.model, criterion, config.dataset, layers=layers)
 
 
-def last_adversarial(
-    config: Config, dataset: Dataset, *, before: int = MOST_EPOCHS
-) -> int:
-    """Return the adversary's last epoch, counted from 0; -1 if it never runs."""
+def schedules(dataset: Dataset, *configs: Config) -> list[Schedule]:
+    """Return the adversary's schedule in each configuration."""
     graph = prepare(dataset, torch.device("cpu"))
-    criterion: Any = build_criterion(config, graph)
-    return max(filter(criterion.is_adversarial, range(before)), default=-1)
+    criteria: list[Any] = [build_criterion(config, graph) for config in configs]
+    return [criterion.is_adversarial for criterion in criteria]
 
 
-def num_epochs(config: Config, dataset: Dataset) -> int:
+def last_adversarial(schedule: Schedule, *, before: int = MOST_EPOCHS) -> int:
+    """Return the adversary's last epoch, counted from 0; -1 if it never runs."""
+    return max(filter(schedule, range(before)), default=-1)
+
+
+def num_epochs(config: Config, schedule: Schedule) -> int:
     """Return so many epochs that evaluations follow when the adversary is done."""
     after = EVALUATIONS_AFTER * config.train.eval_every
-    return last_adversarial(config, dataset) + 1 + after
+    return last_adversarial(schedule) + 1 + after
 
 
 def learn(
@@ -221,9 +227,6 @@ def spread(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
     """Return mean and standard error over seeds, zero for a single seed."""
     found = table.groupby(list(by), sort=False)[value].agg(["mean", "sem"])
     return found.fillna({"sem": 0.0}).reset_index()
-
-
-Likes = Callable[[Tensor, Tensor], Tensor]
 
 
 def truth(dataset: Dataset) -> Likes:

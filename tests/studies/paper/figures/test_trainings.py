@@ -90,11 +90,12 @@ def test_what_a_training_overrides_is_no_part_of_its_key(dataset, config):
 
 
 def test_the_adversarys_last_epoch(dataset, config):
-    assert runs.last_adversarial(config, dataset) == 9  # epochs 3, 6 and 9
-    assert runs.last_adversarial(config, dataset, before=9) == 6
-    assert runs.num_epochs(config, dataset) == 9 + 1 + 20 * 2
     none = config.updated({"loss": {"adversary_epochs": 0}})
-    assert runs.last_adversarial(none, dataset) == -1
+    some, never = runs.schedules(dataset, config, none)
+    assert runs.last_adversarial(some) == 9  # epochs 3, 6 and 9
+    assert runs.last_adversarial(some, before=9) == 6
+    assert runs.num_epochs(config, some) == 9 + 1 + 20 * 2
+    assert runs.last_adversarial(never) == -1
 
 
 def test_the_adversarys_last_epoch_is_asked_of_the_graph_that_is_trained_on(
@@ -108,7 +109,8 @@ def test_the_adversarys_last_epoch_is_asked_of_the_graph_that_is_trained_on(
         return build(graph, kind, **options)
 
     monkeypatch.setattr(build_method, "build_hardness", reading)
-    assert runs.last_adversarial(config, dataset) == 9
+    [schedule] = runs.schedules(dataset, config)
+    assert runs.last_adversarial(schedule) == 9
 
 
 def test_mean_and_standard_error_over_seeds():
