@@ -21,7 +21,7 @@ from pyg_advinfonce.config import (
     read_toml,
     settings_text,
 )
-from pyg_advinfonce.datasets import Dataset, load_dataset
+from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.experiment import train_seed
 from pyg_advinfonce.files import write_text
@@ -228,16 +228,13 @@ def run(
     """
     configs = _configs(plan)
     config = configs[0]
-    dataset = load_dataset(
-        config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
-    )
+    dataset = config.load_dataset(plan.data_root, plan.cache_dir)
     config = config.fitted_to(dataset)
     configs = [config.updated({"train": {"seed": c.train.seed}}) for c in configs]
     # What is wrong is known before there is a folder. The loop takes the trainer out of
     # the list, lest it stays in memory beside the next seed's.
     ready = [assemble(config, dataset, device=device)]
-    name = f"{Path(config.dataset).name}-{config.model}-{config.criterion}"
-    folder = create_run_folder(out, name, overwrite=overwrite)
+    folder = create_run_folder(out, config.title, overwrite=overwrite)
     make_loop(folder, dataset, ready=ready).run(configs)
 
 
@@ -284,10 +281,7 @@ def resume(
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
-    data = configs[0]
-    dataset = load_dataset(
-        data.dataset, root=data_root, cache_dir=cache_dir, **data.data
-    )
+    dataset = configs[0].load_dataset(data_root, cache_dir)
     make_loop(folder, dataset, force=force).run(configs)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import typer
 
 from pyg_advinfonce.config import Config, flatten
-from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
 from pyg_advinfonce.studies import best_words, setting_text
 from pyg_advinfonce.studies.tuning import tune
@@ -34,10 +33,8 @@ def run(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     config = Config.resolve(plan.model, plan.loss, plan.data, layers=plan.layers)
-    dataset = load_dataset(
-        config.dataset, root=plan.data_root, cache_dir=plan.cache_dir, **config.data
-    )
-    name = f"tune-{Path(config.dataset).name}-{config.model}-{config.criterion}"
+    dataset = config.load_dataset(plan.data_root, plan.cache_dir)
+    name = f"tune-{config.title}"
     bar = Bar(quiet=quiet)
     bar.say(f"data: {dataset.fingerprint}")
     summary = tune(

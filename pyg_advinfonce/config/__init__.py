@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         parse_assignment,
         read_toml,
         settings_text,
-        small_batch_size,
         unflatten,
     )
     from pyg_advinfonce.config.options import setting_values, settings
@@ -45,7 +44,6 @@ _HOME = {
     "settings": "options",
     "settings_text": "config",
     "unflatten": "config",
-    "small_batch_size": "config",
 }
 
 __all__ = [
@@ -65,7 +63,6 @@ __all__ = [
     "setting_values",
     "settings",
     "settings_text",
-    "small_batch_size",
     "unflatten",
 ]
 

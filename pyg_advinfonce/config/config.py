@@ -196,6 +196,11 @@ class Config(BaseModel):
         )
         return self.updated({"train": {"batch_size": size}})
 
+    @property
+    def title(self) -> str:
+        """Data, model and loss, as runs are named by them."""
+        return f"{Path(self.dataset).name}-{self.model}-{self.criterion}"
+
     def load_dataset(
         self, root: Path | str = "data", cache_dir: Path | str | None = None
     ) -> "Dataset":

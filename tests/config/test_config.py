@@ -19,10 +19,14 @@ from pyg_advinfonce.config import (
     parse_assignment,
     read_toml,
     settings_text,
-    small_batch_size,
     unflatten,
 )
-from pyg_advinfonce.config.config import MAX_BYTES, SECTIONS, published
+from pyg_advinfonce.config.config import (
+    MAX_BYTES,
+    SECTIONS,
+    published,
+    small_batch_size,
+)
 from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pyg_advinfonce.config import Config, Sections
-from pyg_advinfonce.datasets import Dataset, load_dataset
+from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.runs import RUNS, continue_run_folder
 
 
@@ -67,8 +67,7 @@ class Request:
         Raises:
             DataError: If it is not there, or is wrong.
         """
-        root, cache = self.data_root, self.cache_dir
-        return load_dataset(config.dataset, root=root, cache_dir=cache, **config.data)
+        return config.load_dataset(self.data_root, self.cache_dir)
 
 
 @dataclass(frozen=True)

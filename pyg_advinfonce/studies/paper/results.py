@@ -47,9 +47,8 @@ def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
     settings = config.flat()
     settings.pop("train.seed")
     text = json.dumps([settings, fingerprint], sort_keys=True)
-    data = folder_name(Path(config.dataset).name)
     digest = sha256(text.encode()).hexdigest()[:10]
-    return root / f"{data}-{config.model}-{config.criterion}-{digest}"
+    return root / f"{folder_name(config.title)}-{digest}"
 
 
 def stored_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
