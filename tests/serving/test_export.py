@@ -226,7 +226,7 @@ def test_a_missing_package_is_named_first(
     graph, make, tmp_path, monkeypatch, to, extra
 ):
     def missing(name):
-        raise ImportError(name)
+        raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(packages.importlib, "import_module", missing)
     said = rf"is not installed: pip install 'pyg-advinfonce\[{extra}\]'"
