@@ -277,7 +277,13 @@ def resume(
     Raises:
         CheckpointError: If the folder holds no run, or one of other settings.
     """
-    folder = run.parent if (run / CONFIG).is_file() else run
+    is_seed = (run / CONFIG).is_file()
+    if is_seed and not re.fullmatch(r"seed-\d+", run.name):
+        raise CheckpointError(
+            f"{run} holds a seed that train() has written: resume it in Python, "
+            "train(..., out=..., resume=True)"
+        )
+    folder = run.parent if is_seed else run
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)

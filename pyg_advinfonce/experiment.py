@@ -34,7 +34,7 @@ def train(
     dataset: Dataset,
     *,
     device: torch.device | str = "auto",
-    out: Path | None = None,
+    out: Path | str | None = None,
     callbacks: Sequence[Callback] = (),
     criterion: Criterion | RankingTerm | None = None,
     resume: bool = False,
@@ -82,7 +82,7 @@ def train(
     folder = None
     if out is not None:
         folder = SeedFolder(
-            out,
+            Path(out),
             config,
             dataset.fingerprint,
             place,
@@ -123,7 +123,7 @@ def train(
 def train_seed(
     config: Config,
     dataset: Dataset,
-    folder: Path,
+    folder: Path | str,
     *,
     criterion: Criterion | RankingTerm | None = None,
     progress: Progress = Progress(),
@@ -149,7 +149,7 @@ def train_seed(
         ConfigError: As :func:`train` does, and its other errors.
     """
     config = config.fitted_to(dataset)
-    own = _own_loss(criterion)
+    folder, own = Path(folder), _own_loss(criterion)
     found = find_seed(folder, config, dataset.fingerprint, own_loss=own)
     if found is not None:
         progress.say(f"{label or f'seed {found.seed}'}: finished before")

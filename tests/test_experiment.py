@@ -453,13 +453,13 @@ def test_a_result_and_a_run_say_what_they_are_in_a_line(tmp_path):
 def test_a_loaded_run_is_the_result_of_its_training(tmp_path):
     layers = [{"train": {"epochs": 3, "eval_every": 1}}]
     config = Config.resolve("mf", "bpr", layers=layers)
-    result = train(config, load_dataset("simulated"), out=tmp_path / "run")
-    found = load_run(tmp_path / "run")
+    result = train(config, load_dataset("simulated"), out=str(tmp_path / "run"))
+    found = load_run(str(tmp_path / "run"))
     only_trained = {"method", "graph", "history", "per_user"}
     for name in {field.name for field in fields(Result)} - only_trained:
         assert getattr(found, name) == getattr(result, name), name
     tables = [
-        load_file(run.export(tmp_path / f"{id(run)}.safetensors"))
+        load_file(run.export(f"{tmp_path}/{id(run)}.safetensors"))
         for run in (found, result)
     ]
     assert tables[0].keys() == tables[1].keys()

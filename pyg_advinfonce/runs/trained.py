@@ -60,7 +60,7 @@ class Result:
 
     recommend = recommend
 
-    def export(self, path: Path, to: str | None = None) -> Path:
+    def export(self, path: Path | str, to: str | None = None) -> Path:
         """Write the embeddings; :func:`~pyg_advinfonce.serving.export` says how.
 
         Model, loss, seed and data are noted in the file.

@@ -29,7 +29,7 @@ class Format:
 def export(
     method: Method,
     graph: HeteroData,
-    path: Path,
+    path: Path | str,
     *,
     to: str | None = None,
     notes: Mapping[str, str] | None = None,
@@ -50,6 +50,7 @@ def export(
         MissingExtraError: If it needs a package that is not installed.
         ConfigError: If the file cannot be written.
     """
+    path = Path(path)
     form = find_format(path, to)
     tables = ServedTables.of(method, graph, notes or {})
     with output_file(path) as partial:

@@ -53,7 +53,10 @@ class RawIds:
 
         Raises:
             UnknownNameError: If no node has this id.
+            TypeError: If the ids are one text, whose letters are no ids.
         """
+        if isinstance(ids, str):
+            raise TypeError(f"expected several ids of {self.node_type}s (got {ids!r})")
         rows = [self._row(str(raw_id)) for raw_id in ids]
         return torch.tensor(rows, dtype=torch.long, device="cpu")
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.experiment import train
 from pyg_advinfonce.runs import STATE, run_lock
 from pyg_advinfonce.training import EpochProgress
 
@@ -188,3 +191,11 @@ def test_a_run_that_another_process_trains(advnce):
         found = advnce("train", "--resume", "run")
     said = "another process is training run: wait until it ends (if there is none, "
     assert (found.code, found.line) == (2, f"{said}delete run/.lock)")
+
+
+def test_a_seed_that_python_wrote_is_resumed_there(advnce, folder):
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 2}}])
+    train(config, load_dataset("simulated"), out="mine")
+    found = advnce("train", "--resume", "mine")
+    assert found.code == 2
+    assert found.line.startswith("mine holds a seed that train() has written: resume")

@@ -179,3 +179,9 @@ def test_an_unknown_id_names_near_ones(named_graph, node_type, raw_id, said):
     with pytest.raises(UnknownNameError) as caught:
         RawIds(named_graph, node_type).rows([raw_id])
     assert str(caught.value).startswith(said)
+
+
+def test_one_text_is_not_several_ids(named_graph, make):
+    found = Recommender(make(named_graph), named_graph)
+    with pytest.raises(TypeError, match=r"expected several ids of users \(got '101'\)"):
+        found.recommend("101")
