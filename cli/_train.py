@@ -132,7 +132,7 @@ class SeedLoop:
     ready: list[Trainer] = field(default_factory=list)
 
     def run(self, configs: Sequence[Config]) -> None:
-        """Train a configuration a seed and print the summary.
+        """Train one configuration per seed and print the summary.
 
         Raises:
             ConfigError: If another process is training this run.
@@ -224,7 +224,7 @@ def run(
         make_loop: Makes what trains, of the folder and the data.
         device: What to train on.
         out: The folder (default: one in ``runs``).
-        overwrite: Replace the run that is there.
+        overwrite: Replace the existing run.
     """
     configs = _configs(plan)
     config = configs[0]
@@ -239,7 +239,7 @@ def run(
 
 
 def _configs(plan: Plan) -> list[Config]:
-    """Return a configuration a seed."""
+    """Return one configuration per seed."""
     seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
     return [
         Config.resolve(

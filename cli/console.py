@@ -14,7 +14,7 @@ from pyg_advinfonce.registry import DATASETS
 
 
 def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Return the spread of each metric, a row a split, the validation split last."""
+    """Return the spread of each metric, one row per split, validation last."""
     from pyg_advinfonce.runs import spread_text  # loads torch
 
     splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))

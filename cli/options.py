@@ -45,7 +45,7 @@ Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use so many threads on the CPU; None leaves its choice."""
+    """Set the number of CPU threads of torch; None keeps its default."""
     import torch
 
     if threads is not None:

@@ -106,7 +106,7 @@ def train(
         trainer.method,
         trainer.graph,
         dataset.fingerprint,
-        {name: v for split in per_user for name, v in split.means().items()},
+        _means(per_user),
         best_epoch,
         len(trainer.history),
         place,
@@ -184,8 +184,7 @@ def evaluate(
     method: Method, graph: HeteroData, evaluator: Evaluator
 ) -> dict[str, float]:
     """Rank every split of a graph."""
-    found = rank_users(method, graph, evaluator)
-    return {name: value for split in found for name, value in split.means().items()}
+    return _means(rank_users(method, graph, evaluator))
 
 
 def rank_users(
@@ -194,3 +193,7 @@ def rank_users(
     """Rank every split of a graph, user by user."""
     z_user, z_item = method.embed(graph)
     return [evaluator.per_user(z_user, z_item, split) for split in split_names(graph)]
+
+
+def _means(per_user: Sequence[UserMetrics]) -> dict[str, float]:
+    return {name: v for split in per_user for name, v in split.means().items()}

@@ -27,21 +27,14 @@ from pyg_advinfonce.runs.folder import (
 )
 
 SHOWN = 3
-
-
 TIMES = ("seconds_per_epoch", "wall_seconds")
-
-
 RECORD = (
     *("metrics", "best_epoch", "epochs", *TIMES, "peak_rss_mb", "device"),
     *("versions", "data", "own_loss"),
 )
 """What ``metrics.json`` holds."""
 
-
 Values = NDArray[Any]
-
-
 # What zipfile and numpy make of a file that is none of theirs, or a damaged one.
 DAMAGE = (
     *(OSError, ValueError, TypeError, EOFError, RuntimeError),

@@ -34,29 +34,6 @@ STUDY, TRIALS, BEST = "study.sqlite3", "trials.csv", "best.toml"
 """Of ``tune``, with a summary beside them."""
 RUNS = "runs"
 """Of ``reproduce``: the folder of its runs."""
-
-
-@contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Keep other processes from training, or replacing, the same run meanwhile.
-
-    Args:
-        folder: The run's folder, which exists.
-
-    Raises:
-        ConfigError: If another process holds it, or the folder cannot be written.
-    """
-
-    def busy() -> None:
-        raise ConfigError(
-            f"another process is training {folder}: wait until it ends (if there is "
-            f"none, delete {folder / LOCK})"
-        )
-
-    with locked(folder / LOCK, busy):
-        yield
-
-
 MARK = ".advnce"
 MAX_NAME = 100
 OTHERS = (RUNS, STUDY)
@@ -110,12 +87,6 @@ def _numbered(name: str) -> Path:
     return next(f for n in names if (f := _make(Path("runs") / n)) is not None)
 
 
-def folder_name(name: str) -> str:
-    """Return a name without what no folder may be called."""
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    return stem.encode()[:MAX_NAME].decode(errors="ignore")
-
-
 def _named(out: Path, overwrite: bool) -> Path:
     if out.exists():
         _clear(out, overwrite)
@@ -159,6 +130,33 @@ def _clear(folder: Path, overwrite: bool) -> None:
 def _is_unfinished(folder: Path) -> bool:
     has_seeds = any(folder.glob(f"seed-*/{CONFIG}"))
     return has_seeds and not (folder / SUMMARY).is_file()
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from training, or replacing, the same run meanwhile.
+
+    Args:
+        folder: The run's folder, which exists.
+
+    Raises:
+        ConfigError: If another process holds it, or the folder cannot be written.
+    """
+
+    def busy() -> None:
+        raise ConfigError(
+            f"another process is training {folder}: wait until it ends (if there is "
+            f"none, delete {folder / LOCK})"
+        )
+
+    with locked(folder / LOCK, busy):
+        yield
+
+
+def folder_name(name: str) -> str:
+    """Return a name without what no folder may be called."""
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    return stem.encode()[:MAX_NAME].decode(errors="ignore")
 
 
 def seed_path(run: Path, seed: int) -> Path:

@@ -1,7 +1,7 @@
 """A trained seed, as training returns it and as its folder gives it back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from torch_geometric.data import HeteroData
@@ -16,11 +16,6 @@ from pyg_advinfonce.runs.finished import check_data, read_seed
 from pyg_advinfonce.runs.folder import CONFIG, METRICS, WEIGHTS, seed_folders
 from pyg_advinfonce.serving import export, recommend
 from pyg_advinfonce.training import Record, load_weights
-
-MEASURED = (
-    *("metrics", "best_epoch", "epochs", "device"),
-    *("seconds_per_epoch", "wall_seconds"),
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,5 +119,5 @@ def load_run(
     graph = prepare(dataset, place)
     method = build_method(config, graph)
     load_weights(method, folder / WEIGHTS)
-    known = {key: value for key, value in record.items() if key in MEASURED}
+    known = {f.name: record[f.name] for f in fields(Result) if f.name in record}
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)

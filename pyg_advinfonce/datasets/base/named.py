@@ -1,4 +1,4 @@
-"""What a text names as data: a table, or a folder that is there."""
+"""Resolving the text after ``--data`` to a table or an existing folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 
 
 def is_table(data: str) -> bool:
-    """Return whether the text names a table that is there; split files are none."""
+    """Return whether the text names an existing table, which split files are not."""
     suffix = Path(data).suffix.lower()
     return suffix in TABLE_SUFFIXES and _is(Path.is_file, Path(data))
 
