@@ -48,7 +48,7 @@ def ours(graph: HeteroData):
         "random",
         layers=[
             {
-                "encoder": {"dim": DIM, "num_layers": LAYERS},
+                "model": {"dim": DIM, "num_layers": LAYERS},
                 "loss": {"tau": TAU, "negative_weight": WEIGHT},
             }
         ],

@@ -198,15 +198,14 @@ class SeedLoop:
         return [*device, *(["--deterministic"] if exact else [])]
 
     def _next(self, *words: object, of: Config) -> str:
-        return next_step(*words, data=of.dataset, data_root=self.data_root)
+        return next_step(*words, data=of.data.name, data_root=self.data_root)
 
     def _seed_folder(self, config: Config) -> Path:
         return seed_path(self.folder, config.train.seed)
 
 
 def _one_line(config: Config) -> str:
-    shown = {name: value for name, value in config.flat().items() if "." in name}
-    return f"{config.model} + {config.criterion}: {settings_text(shown)}"
+    return f"{config.pair}: {settings_text(config.chosen)}"
 
 
 def run(
@@ -267,7 +266,7 @@ def resume(
 
     Args:
         run: The run's folder, or that of one of its seeds.
-        names: Model, criterion and data set, as far as they are repeated.
+        names: Model, loss and data, as far as they are repeated.
         layers: Settings that are repeated, or changed by force.
         make_loop: Makes what trains, of the folder and the data.
         data_root: Where data sets lie.
@@ -315,7 +314,11 @@ def _changed(
     saved: Config, names: Mapping[str, str], layers: Sequence[Sections], *, force: bool
 ) -> Config:
     """Return a seed's settings with those that are given anew, if they may differ."""
-    config = saved.model_copy(update=dict(names))
+    named = {
+        section: getattr(saved, section).model_copy(update={"name": name})
+        for section, name in names.items()
+    }
+    config = saved.model_copy(update=named)
     for layer in layers:
         config = config.updated(layer)
     check_settings(saved.flat(), config, force=force)

@@ -130,7 +130,7 @@ def _report(error: Exception) -> int:
         _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
         return FAILED
     if is_out_of_memory(error):
-        _say("out of memory: lower train.batch_size, num_negatives or encoder.dim")
+        _say("out of memory: lower train.batch_size, num_negatives or model.dim")
         return FAILED
     raise error
 

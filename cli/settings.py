@@ -32,9 +32,9 @@ def settings(
     if as_json:
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return
-    own = packaged(config.dataset, config.model, config.criterion)
+    own = packaged(config.data.name, config.model.name, config.loss.name)
     known = "" if own else ", for which no settings are packaged"
-    typer.echo(f"{config.model} + {config.criterion} on {config.dataset}{known}")
+    typer.echo(f"{config.pair} on {config.data.name}{known}")
     for row in rows:
         value = json.dumps(_finite(row.value)).strip('"')
         shown = "not set" if row.value is None else value

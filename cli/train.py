@@ -115,7 +115,7 @@ def train(
         _refuse_with_resume(seed=seed, seeds=seeds, out=out, overwrite=overwrite)
         if preset != "default":
             raise ConfigError("--preset does not go with --resume")
-        names = {"model": model, "criterion": loss, "dataset": data}
+        names = {"model": model, "loss": loss, "data": data}
         _train.resume(
             resume,
             {key: name for key, name in names.items() if name is not None},

@@ -9,6 +9,7 @@ import torch
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.config import (
+    FROM_TRAIN,
     Config,
     check_loader,
     check_options,
@@ -39,29 +40,29 @@ def build_method(
     The encoder and the criterion start from streams of their own, so that with one seed
     all losses start from the same embeddings: seeds are pairs in a comparison.
     """
-    entry = MODELS[config.model]
+    entry = MODELS[config.model.name]
     builder, encoder = entry.load(), entry.load_encoder()
-    settings = check_options("encoder", encoder, config.encoder)
-    settings |= {"lr": config.train.lr, "l2": config.train.l2}
-    elsewhere = {*settings, *inspect.signature(encoder).parameters}
-    settings |= check_options("method", builder, config.method, given=elsewhere)
+    settings = check_options(
+        "model", [encoder, builder], config.model.options, given=FROM_TRAIN
+    )
+    settings |= {key: getattr(config.train, key) for key in FROM_TRAIN}
     seed_everything(config.train.seed, 0, 0, stream=2)
-    criterion = criterion or build_criterion(config, graph)
+    criterion = criterion or build_loss(config, graph)
     seed_everything(config.train.seed, 0, 0, stream=1)
-    with naming("encoder", encoder, method=builder):
+    with naming("model", encoder, builder):
         found: Method = builder(graph, criterion, **settings)
     return found
 
 
-def build_criterion(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
+def build_loss(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
     """Build the ranking loss that a configuration names, with checked options."""
-    kind = LOSSES[config.criterion].load()
-    options = check_options("loss", kind, config.loss, given=["hardness"])
+    kind = LOSSES[config.loss.name].load()
+    options = check_options("loss", [kind], config.loss.options, given=["hardness"])
     options = _as_wide(config, kind) | options
     if "hardness" in inspect.signature(kind).parameters:
         options["hardness"] = _build_hardness(config, graph)
     elif config.hardness:
-        raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
+        raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
     with naming("loss", kind):
         found: Criterion | RankingTerm = kind.from_graph(graph, **options)
     return found
@@ -72,7 +73,7 @@ def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
     name = str(config.hardness.get("kind", default))
     kind, options = find_hardness(name), dict(config.hardness)
     options.pop("kind", None)
-    options = _as_wide(config, kind) | check_options("hardness", kind, options)
+    options = _as_wide(config, kind) | check_options("hardness", [kind], options)
     with naming("hardness", kind):
         return build_hardness(graph, name, **options)
 
@@ -86,7 +87,7 @@ def _as_wide(config: Config, kind: type) -> dict[str, int]:
 
 def _width(config: Config) -> int:
     """Return the encoder's width; a wrong one is the encoder's to refuse."""
-    return max(1, setting_values(config).get("encoder.dim") or 64)
+    return max(1, setting_values(config).get("model.dim") or 64)
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
@@ -120,7 +121,7 @@ def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
     terms = method.objective.terms.items()
     whole = [name for name, term in terms if getattr(term, "needs_whole_graph", False)]
     hops, found = method.encoder.num_hops, config.train.num_neighbors or (20, 10)
-    refused = f"model '{config.model}' does not go with train.loader 'neighbor': "
+    refused = f"model '{config.model.name}' does not go with train.loader 'neighbor': "
     if whole or hops is None:
         looks = f"the term '{whole[0]}' looks" if whole else "the encoder looks"
         raise ConfigError(f"{refused}{looks} at the whole graph; use 'full'")
@@ -173,7 +174,7 @@ def make_trainer(
     sampled = method.criterion.negatives == "sampled"
     if sampled and config.train.num_negatives == 0:
         raise ConfigError(
-            f"loss '{config.criterion}' needs negatives: train.num_negatives must be "
+            f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
             "at least 1 (got 0)"
         )
     _warn_if_idle(method, config.train.epochs)
@@ -198,7 +199,6 @@ def _check_memory(
     device: torch.device,
     criterion: Criterion | RankingTerm | None = None,
 ) -> None:
-    check_options("encoder", MODELS[config.model].load_encoder(), config.encoder)
     sampled = _negatives(config, criterion) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
@@ -212,7 +212,7 @@ def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str
     """Return what a loss wants of a sampler, before it is built."""
     if criterion is not None:
         return criterion.negatives
-    default = LOSSES[config.criterion].load().negatives
+    default = LOSSES[config.loss.name].load().negatives
     return str(setting_values(config).get("loss.negatives", default))
 
 

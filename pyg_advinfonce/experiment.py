@@ -176,7 +176,7 @@ def _explaining_memory(config: Config) -> Iterator[None]:
         less = f"set train.batch_size to {size // 2} or lower" if size > 1 else "lower"
         raise MemoryShortageError(
             f"out of memory while training with train.batch_size {size}: {less} "
-            "train.num_negatives or encoder.dim"
+            "train.num_negatives or model.dim"
         ) from error
 
 

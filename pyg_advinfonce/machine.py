@@ -117,7 +117,7 @@ class MemoryEstimate:
             return
         raise ConfigError(
             f"training needs at least {needed / _GB:.1f} GB, {device} has "
-            f"{there / _GB:.1f} GB: lower encoder.dim (embeddings and optimiser take "
+            f"{there / _GB:.1f} GB: lower model.dim (embeddings and optimiser take "
             f"{self.tables / _GB:.1f} GB), or train.batch_size or train.num_negatives "
             f"(a batch takes {self.batch / _GB:.1f} GB)"
         )

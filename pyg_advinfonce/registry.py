@@ -23,7 +23,7 @@ class Entry:
         target: ``module:attribute`` below this package.
         help: One line for a person.
         options: Settings by section that make this name what it is.
-        encoder: A model's encoder, whose arguments are the section ``[encoder]``.
+        encoder: A model's encoder, whose arguments are keys of ``[model]`` too.
         losses: The losses that a model takes, its default first, with the settings by
             section that go with each.
         general: Whether matrix factorisation and LightGCN take this loss.
@@ -206,7 +206,7 @@ MODELS: Mapping[str, Entry] = {
         encoder="encoders:AutoCF",
         losses={
             "autocf": {
-                "encoder": {"dim": 32},
+                "model": {"dim": 32},
                 "train": {
                     "batch_size": 4096,
                     "num_negatives": 0,
@@ -348,6 +348,11 @@ def check_pair(model: str, loss: str | None) -> None:
             f"model '{model}' does not take the loss '{loss}': "
             f"choose from {', '.join(known)}"
         )
+
+
+def pair_settings(model: str, loss: str) -> tuple[Options, Options]:
+    """Return the settings that come with a loss, and with it on this model."""
+    return LOSSES[loss].options, MODELS[model].losses[loss]
 
 
 def default_loss(model: str) -> str:

@@ -12,7 +12,7 @@ import pyg_advinfonce
 from pyg_advinfonce import experiment
 from pyg_advinfonce.build import (
     assemble,
-    build_criterion,
+    build_loss,
     build_method,
     make_trainer,
     prepare,
@@ -49,7 +49,7 @@ PACKAGED = [
     (file.parent.name, *file.stem.split("-", 1))
     for file in sorted(CONFIGS.glob("*/*.toml"))
 ]
-SMALL = {"encoder": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
+SMALL = {"model": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
 HARDNESS = {
     "adv": EmbeddingHardness,
     "adv-reverse": EmbeddingHardness,
@@ -206,11 +206,11 @@ def test_a_loss_of_ones_own_has_the_hardness_that_its_section_describes(
     own_loss, graph
 ):
     config = own_loss(hardness={"kind": "mlp", "hidden": 2}, loss={"scale": 3.0})
-    criterion = build_criterion(config, graph)
+    criterion = build_loss(config, graph)
     assert isinstance(criterion.hardness, MLPHardness)
     assert criterion.hardness.user.weight.shape == (2, 4)  # as wide as the encoder
     assert criterion.scale == 3
-    assert type(build_criterion(own_loss(), graph).hardness) is EmbeddingHardness
+    assert type(build_loss(own_loss(), graph).hardness) is EmbeddingHardness
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_loss_of_ones_own_has_the_hardness_that_its_section_describes(
 )
 def test_its_hardness_is_checked_as_any(own_loss, graph, sections, said):
     with pytest.raises(AdvInfoNCEError, match=said):
-        build_criterion(own_loss(**sections), graph)
+        build_loss(own_loss(**sections), graph)
 
 
 def test_its_settings_list_the_hardness(own_loss):
@@ -278,7 +278,7 @@ def test_seeds_decide(seed, dataset):
 def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
     wide = build_method(resolve("mf", "adv", encoder={"dim": 7}), graph)
     assert wide.criterion.hardness.user.size(1) == 7
-    own = {"encoder": {"dim": 7}, "hardness": {"dim": 3}}
+    own = {"model": {"dim": 7}, "hardness": {"dim": 3}}
     narrow = build_method(resolve("mf", "adv", **own), graph)
     assert narrow.criterion.hardness.user.size(1) == 3
 
@@ -301,10 +301,10 @@ def test_a_hardness_may_be_chosen(graph):
         ("adv", {"hardness": {"kind": "mpl"}}, r"^unknown hardness\.kind 'mpl', did"),
         ("adv", {"hardness": {"hidden": 1}}, r"^unknown key 'hardness\.hidden'"),
         ("adv", {"hardness": {"num_users": 1}}, r"^unknown key 'hardness\.num_users'"),
-        ("adv", {"encoder": {"dim": 0}}, r"^encoder\.dim must be positive"),
-        ("adv", {"encoder": {"num_users": 5}}, r"^unknown key 'encoder\.num_users'"),
-        ("adv", {"encoder": {"alpha": [1.0]}}, r"^encoder\.alpha needs 3 weights"),
-        ("adv", {"method": {"l2": 0.1}}, r"^unknown key 'method\.l2'"),
+        ("adv", {"model": {"dim": 0}}, r"^model\.dim must be positive"),
+        ("adv", {"model": {"num_users": 5}}, r"^unknown key 'model\.num_users'"),
+        ("adv", {"model": {"alpha": [1.0]}}, r"^model\.alpha needs 3 weights"),
+        ("adv", {"model": {"l2": 0.1}}, r"^unknown key 'model\.l2'"),
         ("adv", {"train": {"num_negatives": 0}}, r"train\.num_negatives must be at"),
         ("adv", {"train": {"batch_size": 99}}, r"^train\.batch_size 99 exceeds"),
     ],
@@ -378,7 +378,7 @@ def test_one_seed_gives_all_losses_the_same_start(graph):
     assert not torch.equal(tables[0], build_method(other, graph).encoder.user)
 
 
-LITTLE = {"encoder": {"dim": 4}, "train": {"epochs": 2, "eval_every": 1}}
+LITTLE = {"model": {"dim": 4}, "train": {"epochs": 2, "eval_every": 1}}
 
 
 @pytest.mark.parametrize("start", [assemble, train])
@@ -504,7 +504,7 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
     ("size", "said"),
     [
         (4, "train.batch_size 4: set train.batch_size to 2 or lower train.num_neg"),
-        (1, "train.batch_size 1: lower train.num_negatives or encoder.dim"),
+        (1, "train.batch_size 1: lower train.num_negatives or model.dim"),
     ],
 )
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory.")])
@@ -527,7 +527,7 @@ def test_other_errors_of_training_pass(dataset, monkeypatch):
         train(resolve("mf", "infonce"), dataset)
 
 
-LARGE = {"encoder": {"dim": 10**15}}
+LARGE = {"model": {"dim": 10**15}}
 
 
 @pytest.mark.parametrize("start", [assemble, train])

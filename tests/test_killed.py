@@ -21,7 +21,7 @@ from tests.cases import toy_graph
 
 POINTS = int(os.environ.get("ADVNCE_KILL_POINTS", "4"))
 SETTINGS = {
-    "encoder": {"dim": 4},
+    "model": {"dim": 4},
     "loss": {"adversary_every": 3, "adversary_first": 1, "adversary_epochs": 5},
     "train": {"batch_size": 4, "epochs": 12, "eval_every": 2, "num_negatives": 3},
 }

@@ -65,7 +65,7 @@ def test_the_command_line_has_a_flag(tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
 def test_two_trainings_on_cuda_give_the_same_bits(deterministic, model, case):
-    layers = [{"encoder": {"dim": 8}, "train": {"epochs": 3, "eval_every": 1}}]
+    layers = [{"model": {"dim": 8}, "train": {"epochs": 3, "eval_every": 1}}]
     if case.loss == "bc":  # popularity alone, for one epoch of the three
         layers.append({"loss": {"freeze_epoch": 1}})
     config = Config.resolve(model, case.loss, layers=layers)
@@ -107,7 +107,7 @@ def test_what_cannot_fit_is_refused_with_what_to_lower(monkeypatch):
     with pytest.raises(ConfigError) as caught:
         MemoryEstimate(tables=4 * 10**9, batch=2 * 10**9).check(CPU)
     assert str(caught.value) == (
-        "training needs at least 6.0 GB, cpu has 5.0 GB: lower encoder.dim (embeddings "
+        "training needs at least 6.0 GB, cpu has 5.0 GB: lower model.dim (embeddings "
         "and optimiser take 4.0 GB), or train.batch_size or train.num_negatives (a "
         "batch takes 2.0 GB)"
     )

@@ -127,7 +127,7 @@ def test_the_example_of_use_recommends(monkeypatch, tmp_path, capsys):
     rows = [f"{n},{i}" for n, i in product(names, items) if n[0] != i[0]]
     tmp_path.joinpath("likes.csv").write_text("\n".join(["user,item", *rows]))
     monkeypatch.chdir(tmp_path)
-    settings = {"encoder": {"dim": 2}, "train": {"epochs": 1, "batch_size": 2}}
+    settings = {"model": {"dim": 2}, "train": {"epochs": 1, "batch_size": 2}}
     layers = [settings, {"data": {"split": "random"}}]
     config = Config.resolve("mf", "bpr", "likes.csv", layers=layers)
     dataset = load_dataset("likes.csv", **config.data)

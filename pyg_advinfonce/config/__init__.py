@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyg_advinfonce.config.config import (
-        NAMES,
+        NAMED,
         Config,
         Sections,
         Train,
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
         settings_text,
         unflatten,
     )
-    from pyg_advinfonce.config.options import setting_values, settings
+    from pyg_advinfonce.config.options import FROM_TRAIN, setting_values, settings
     from pyg_advinfonce.config.presets import PRESETS
 
 _HOME = {
     "Config": "config",
-    "NAMES": "config",
+    "FROM_TRAIN": "options",
+    "NAMED": "config",
     "PRESETS": "presets",
     "Sections": "config",
     "Train": "config",
@@ -47,7 +48,8 @@ _HOME = {
 }
 
 __all__ = [
-    "NAMES",
+    "FROM_TRAIN",
+    "NAMED",
     "PRESETS",
     "Config",
     "Sections",

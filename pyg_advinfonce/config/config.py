@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pyg_advinfonce.config.presets import preset as preset_settings
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
 from pyg_advinfonce.files import write_text
-from pyg_advinfonce.registry import LOSSES, MODELS, check_pair, default_loss, unknown
+from pyg_advinfonce.registry import check_pair, default_loss, pair_settings, unknown
 
 if TYPE_CHECKING:
     from pyg_advinfonce.datasets import Dataset
@@ -28,9 +28,10 @@ Sections = dict[str, dict[str, Any]]
 
 Model = TypeVar("Model", bound=BaseModel)
 
-SECTIONS = ("data", "encoder", "loss", "hardness", "method", "train")
+NAMED = ("model", "loss", "data")
+"""The sections with a name, of what their other keys are the arguments of."""
 
-NAMES = ("model", "criterion", "dataset")
+SECTIONS = (*NAMED, "hardness", "train")
 
 MAX_BYTES = 1_000_000
 
@@ -78,39 +79,50 @@ class Train(BaseModel):
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
 
 
+class NamedSection(BaseModel):
+    """One of the sections ``[model]``, ``[loss]`` and ``[data]``.
+
+    Attributes:
+        name: What is chosen.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The section's other keys: arguments of what is chosen."""
+        return dict(self.model_extra or {})
+
+
 class Config(BaseModel):
     """All that determines a run. A key of a section is a constructor's argument.
 
     Attributes:
-        model: A name of :data:`pyg_advinfonce.registry.MODELS`.
-        criterion: A name of :data:`pyg_advinfonce.registry.LOSSES`.
-        dataset: A data set's name, or a folder.
-        data: Arguments of the data set.
-        encoder: Arguments of the encoder.
-        loss: Arguments of the criterion.
+        model: A name of :data:`pyg_advinfonce.registry.MODELS`, and arguments of the
+            model's builder and encoder.
+        loss: A name of :data:`pyg_advinfonce.registry.LOSSES`, and arguments of the
+            loss.
         hardness: Arguments of :func:`pyg_advinfonce.losses.build_hardness`.
-        method: Further arguments of the model's builder.
+        data: A data set's name or a path, and arguments of the data set.
         train: The optimisation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str
-    criterion: str
-    dataset: str
-    data: dict[str, Any] = {}
-    encoder: dict[str, Any] = {}
-    loss: dict[str, Any] = {}
+    model: NamedSection
+    loss: NamedSection
     hardness: dict[str, Any] = {}
-    method: dict[str, Any] = {}
+    data: NamedSection
     train: Train = Train()
 
     @classmethod
     def resolve(
         cls,
         model: str,
-        criterion: str | None = None,
-        dataset: str = "simulated",
+        loss: str | None = None,
+        data: str = "simulated",
         *,
         preset: str = "default",
         layers: Iterable[Sections] = (),
@@ -118,27 +130,27 @@ class Config(BaseModel):
         """Put a configuration together; later layers win.
 
         The first layers are the loss's own options, those of the pair of model and
-        loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml``, if
-        there is one, and the preset.
+        loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml`` if it
+        exists, and the preset.
 
         Args:
             model: The model's name.
-            criterion: The loss's name (default: the model's first).
-            dataset: The data set's name, or a folder.
+            loss: The loss's name (default: the model's first).
+            data: The data set's name, or a path.
             preset: A name of :data:`pyg_advinfonce.config.PRESETS`.
-            layers: Sections from files and flags. A file may also name its model,
-                criterion and dataset, as a saved configuration does: the same ones.
+            layers: Sections from files and flags. A file may also name its model, loss
+                and data, as a saved configuration does: the same ones.
 
         Raises:
             ConfigError: If a name, key or value is wrong.
-            MissingExtraError: If the loader needs a package that is not there.
+            MissingExtraError: If the loader needs a package that is not installed.
         """
-        criterion = criterion or default_loss(model)
-        check_pair(model, criterion)
-        names = {"model": model, "criterion": criterion, "dataset": dataset}
-        own = LOSSES[criterion].options, MODELS[model].losses[criterion]
-        file = packaged(dataset, model, criterion)
-        chosen = preset_settings(preset, model, criterion, dataset)
+        loss = loss or default_loss(model)
+        check_pair(model, loss)
+        names = {"model": model, "loss": loss, "data": data}
+        own = pair_settings(model, loss)
+        file = packaged(data, model, loss)
+        chosen = preset_settings(preset, model, loss, data)
         found = cls._merged(names, [*own, file, chosen], [*layers])
         check_loader(found.train)
         return found
@@ -146,25 +158,28 @@ class Config(BaseModel):
     @classmethod
     def _merged(
         cls,
-        names: Mapping[str, Any],
+        names: Mapping[str, str],
         defaults: Iterable[Mapping[str, Any]],
         layers: Sequence[Mapping[str, Any]],
         *,
         chosen: Collection[str] = (),
     ) -> Self:
         """Merge sections; only ``layers`` and ``chosen`` count as set in ``train``."""
-        merged: Sections = {name: {} for name in SECTIONS}
+        merged: Sections = {section: {} for section in SECTIONS}
+        for section, name in names.items():
+            merged[section]["name"] = name
         for layer in [*defaults, *layers]:
-            for name, keys in layer.items():
-                if name in names:
-                    _check_same(name, names[name], keys)
-                elif name != "published":
-                    _check_section(name, keys)
-                    merged[name] |= keys
+            for section, keys in layer.items():
+                if section == "published":
+                    continue
+                _check_section(section, keys)
+                if section in names:
+                    _check_name(section, names[section], keys)
+                merged[section] |= keys
         train = validate("train", Train, merged.pop("train"))
         is_set = {*chosen, *(key for layer in layers for key in layer.get("train", ()))}
         train = Train.model_construct(is_set, **dict(train))
-        return cls.model_validate({**names, **merged, "train": train})
+        return cls.model_validate({**merged, "train": train})
 
     def updated(self, sections: Sections) -> Self:
         """Return a copy with other values of some keys.
@@ -172,8 +187,8 @@ class Config(BaseModel):
         Raises:
             ConfigError: If a section, key or value is wrong.
         """
-        names = {key: getattr(self, key) for key in NAMES}
-        own = self.model_dump(exclude_none=True, exclude=set(NAMES))
+        names = {section: getattr(self, section).name for section in NAMED}
+        own = self.model_dump(exclude_none=True)
         chosen = self.train.model_fields_set
         return self._merged(names, [own], [sections], chosen=chosen)
 
@@ -197,9 +212,14 @@ class Config(BaseModel):
         return self.updated({"train": {"batch_size": size}})
 
     @property
+    def pair(self) -> str:
+        """Model and loss, as people read them."""
+        return f"{self.model.name} + {self.loss.name}"
+
+    @property
     def title(self) -> str:
         """Data, model and loss, as runs are named by them."""
-        return f"{Path(self.dataset).name}-{self.model}-{self.criterion}"
+        return f"{Path(self.data.name).name}-{self.model.name}-{self.loss.name}"
 
     def load_dataset(
         self, root: Path | str = "data", cache_dir: Path | str | None = None
@@ -215,11 +235,18 @@ class Config(BaseModel):
         """
         from pyg_advinfonce.datasets import load_dataset
 
-        return load_dataset(self.dataset, root=root, cache_dir=cache_dir, **self.data)
+        name, options = self.data.name, self.data.options
+        return load_dataset(name, root=root, cache_dir=cache_dir, **options)
 
     def flat(self) -> dict[str, Any]:
-        """Return what is set by ``section.key``, after the names."""
+        """Return what is set by ``section.key``, names among it."""
         return flatten(self.model_dump(exclude_none=True))
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What is set by ``section.key``, without the names."""
+        names = {f"{section}.name" for section in NAMED}
+        return {k: v for k, v in self.flat().items() if k not in names}
 
     def save(self, path: Path) -> None:
         """Write a file of TOML for :meth:`load`, unless it already holds the same."""
@@ -235,20 +262,29 @@ class Config(BaseModel):
             ConfigError: If the file is not one.
         """
         saved = read_toml(path)
-        names: dict[str, Any] = {key: saved.get(key) for key in NAMES}
-        for key, name in names.items():
+        names: dict[str, str] = {}
+        for section in NAMED:
+            keys = saved.get(section)
+            name = keys.get("name") if isinstance(keys, Mapping) else None
             if not isinstance(name, str):
-                raise ConfigError(f"{path}: expected a run's configuration, no {key}")
+                raise ConfigError(
+                    f"{path}: expected a run's configuration with [{section}] name: "
+                    "it is another file, or of another version of this library"
+                )
+            names[section] = name
         try:
-            check_pair(names["model"], names["criterion"])
+            check_pair(names["model"], names["loss"])
             return cls._merged(names, [], [saved])
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
 
 
-def _check_same(key: str, name: str, other: object) -> None:
+def _check_name(section: str, name: str, keys: Mapping[str, Any]) -> None:
+    other = keys.get("name", name)
     if other != name:
-        raise ConfigError(f"the settings are for the {key} '{other}', not for '{name}'")
+        raise ConfigError(
+            f"the settings are for the {section} '{other}', not for '{name}'"
+        )
 
 
 def _check_section(name: str, keys: object) -> None:
@@ -287,34 +323,30 @@ def small_batch_size(num_pairs: int) -> int:
     return min(num_pairs, int(2 ** max(1, num_pairs.bit_length() - 3)))
 
 
-def packaged(dataset: str, model: str, criterion: str) -> Sections:
+def packaged(data: str, model: str, loss: str) -> Sections:
     """Return the settings that come with this package, published numbers included."""
-    return tomllib.loads(_packaged_text(dataset, model, criterion))
+    folder = data.split(":")[0]
+    if not all(re.fullmatch(r"[\w-]+", part) for part in (folder, model, loss)):
+        return {}
+    root = resources.files("pyg_advinfonce.config") / "packaged" / folder
+    file = root / f"{model}-{loss}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def published(dataset: str, model: str, criterion: str) -> dict[str, Any]:
+def published(data: str, model: str, loss: str) -> dict[str, Any]:
     """Return the paper's numbers and their source, empty if it has none."""
-    return packaged(dataset, model, criterion).get("published", {})
+    return packaged(data, model, loss).get("published", {})
 
 
 def comparable(config: Config) -> dict[str, Any]:
     """Return the paper's numbers, if the settings are those that come with them."""
-    names = config.dataset, config.model, config.criterion
+    names = config.data.name, config.model.name, config.loss.name
     settings = config.model_dump(exclude_none=True)
     for section, keys in packaged(*names).items():
         own = settings.get(section, keys)  # "published" is not a setting
         if any(own.get(key) != value for key, value in keys.items()):
             return {}
     return published(*names)
-
-
-def _packaged_text(dataset: str, model: str, criterion: str) -> str:
-    folder = dataset.split(":")[0]
-    if not re.fullmatch(r"\w+", folder):
-        return ""
-    root = resources.files("pyg_advinfonce.config") / "packaged" / folder
-    file = root / f"{model}-{criterion}.toml"
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -390,7 +422,7 @@ def settings_text(settings: Mapping[str, object]) -> str:
 
 def check_options(
     section: str,
-    target: Callable[..., Any],
+    targets: Sequence[Callable[..., Any]],
     options: Mapping[str, Any],
     *,
     given: Collection[str] = (),
@@ -399,8 +431,8 @@ def check_options(
 
     Args:
         section: The section's name, for the message.
-        target: A class or function with annotated arguments.
-        options: The section.
+        targets: Classes or functions with annotated arguments; a later one wins.
+        options: The section's keys but its name.
         given: Arguments that are no keys of the section, as they are given elsewhere.
 
     Returns:
@@ -409,14 +441,16 @@ def check_options(
     Raises:
         ConfigError: If a key is unknown or a value has the wrong type.
     """
-    function = target.__init__ if inspect.isclass(target) else target
-    hints = inspect.get_annotations(function, eval_str=True)
-    fields: dict[str, Any] = {
-        name: (hints[name], None)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is not parameter.empty and name in hints
-        if name not in given
-    }
+    fields: dict[str, Any] = {}
+    for target in targets:
+        function = target.__init__ if inspect.isclass(target) else target
+        hints = inspect.get_annotations(function, eval_str=True)
+        fields |= {
+            name: (hints[name], None)
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.default is not parameter.empty and name in hints
+            if name not in given
+        }
     settings = ConfigDict(extra="forbid", strict=True)
     model = create_model(section, __config__=settings, **fields)
     found = validate(section, model, dict(options))
@@ -424,15 +458,12 @@ def check_options(
 
 
 @contextmanager
-def naming(
-    section: str, target: Callable[..., Any], **others: Callable[..., Any]
-) -> Iterator[None]:
+def naming(section: str, *targets: Callable[..., Any]) -> Iterator[None]:
     """Let what a constructor says of its argument ``tau`` speak of ``loss.tau``.
 
     Args:
         section: The section that configures it, here ``loss``.
-        target: The constructor.
-        **others: What else is called, by the section that configures it.
+        *targets: The constructor, and others that it calls.
 
     Raises:
         ConfigError: If the constructor raises a ``ValueError`` that is not ours.
@@ -443,10 +474,11 @@ def naming(
         raise
     except ValueError as error:
         message = str(error)
-        for name, called in {section: target, **others}.items():
-            if message.split(" ")[0] in inspect.signature(called).parameters:
-                raise ConfigError(f"{name}.{message}") from error
-        raise ConfigError(f"{section}: {message}") from error
+        known = [
+            key for target in targets for key in inspect.signature(target).parameters
+        ]
+        joint = "." if message.split(" ")[0] in known else ": "
+        raise ConfigError(f"{section}{joint}{message}") from error
 
 
 def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:

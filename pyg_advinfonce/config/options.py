@@ -12,6 +12,9 @@ from pyg_advinfonce.registry import LOSSES, MODELS
 
 Target = Callable[..., Any]
 
+FROM_TRAIN = ("lr", "l2")
+"""Arguments of a model's builder that the section ``[train]`` sets."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -38,21 +41,21 @@ def settings(config: Config) -> list[Setting]:
     Raises:
         UnknownNameError: If there is no such kind of hardness.
     """
-    builder = MODELS[config.model].load()
-    encoder = MODELS[config.model].load_encoder()
-    loss = LOSSES[config.criterion].load()
-    encoders = {**_defaults(encoder), **_defaults(builder, only=_defaults(encoder))}
-    width = {"dim": config.encoder.get("dim", encoders.get("dim"))}
+    entry = MODELS[config.model.name]
+    builder, encoder = entry.load(), entry.load_encoder()
+    loss = LOSSES[config.loss.name].load()
+    model = {**_defaults(encoder), **_defaults(builder)}
+    for key in FROM_TRAIN:
+        model.pop(key, None)
+    width = {"dim": config.model.options.get("dim", model.get("dim"))}
     losses = _defaults(loss, tied=width)
     losses.pop("hardness", None)
     takes_hardness = "hardness" in inspect.signature(loss).parameters
-    others = _defaults(builder).keys() - encoders.keys() - {"lr", "l2"}
     return [
-        *_section("data", {}, config.data, []),
-        *_section("encoder", encoders, config.encoder, [encoder]),
-        *_section("loss", losses, config.loss, [loss]),
+        *_section("data", {}, config.data.options, []),
+        *_section("model", model, config.model.options, [encoder, builder]),
+        *_section("loss", losses, config.loss.options, [loss]),
         *(_hardness(config, width) if takes_hardness else []),
-        *_section("method", _defaults(builder, only=others), config.method, [builder]),
         *_section("train", Train().model_dump(), config.train.model_dump(), [Train]),
     ]
 
@@ -90,16 +93,14 @@ def _section(
 def _defaults(
     target: Target,
     *,
-    only: Mapping[str, object] | set[str] | None = None,
     tied: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """Return the arguments that have a default, or one that is tied to another."""
-    found = {
+    return {
         name: (tied or {}).get(name, parameter.default)
         for name, parameter in inspect.signature(target).parameters.items()
         if parameter.default is not parameter.empty
     }
-    return {k: v for k, v in found.items() if only is None or k in only}
 
 
 def _arguments(target: Target) -> Iterator[tuple[str, str]]:

@@ -31,12 +31,12 @@ class Choice:
     models: tuple[str, ...] = ()
     not_on: tuple[str, ...] = ()
 
-    def concerns(self, model: str, loss: str, dataset: str) -> bool:
+    def concerns(self, model: str, loss: str, data: str) -> bool:
         """Whether the choice is one for this run."""
         return (
             (not self.losses or loss in self.losses)
             and (not self.models or model in self.models)
-            and dataset not in self.not_on
+            and data not in self.not_on
         )
 
 
@@ -49,12 +49,12 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
     "repro": (
         Choice("D6", {"train": {"patience": 10}}, not_on=("tencent",)),
         Choice("D9", {"loss": {"capped": False}}, losses=("bc",)),
-        Choice("D10", {"method": {"prototypes": "batch"}}, models=("ncl",)),
-        Choice("D11", {"method": {"candidates": "batch"}}, models=("sgl",)),
-        Choice("3.1", {"method": {"weight": 0.2, "tau": 0.15}}, models=("sgl",)),
+        Choice("D10", {"model": {"prototypes": "batch"}}, models=("ncl",)),
+        Choice("D11", {"model": {"candidates": "batch"}}, models=("sgl",)),
+        Choice("3.1", {"model": {"weight": 0.2, "tau": 0.15}}, models=("sgl",)),
         Choice(
             "0.2",
-            {"encoder": {"num_layers": 2}, "train": {"l2": 1e-5}},
+            {"model": {"num_layers": 2}, "train": {"l2": 1e-5}},
             models=("sgl", "ncl"),
         ),
     ),
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
             "D8", {"loss": {"positive_in_denominator": False}}, losses=("adap-tau",)
         ),
         Choice("D13", {"loss": {"scale_by_batch": True}}, losses=("sdro",)),
-        Choice("1.3", {"method": {"item_graph": "paper"}}, models=("ultragcn",)),
+        Choice("1.3", {"model": {"item_graph": "paper"}}, models=("ultragcn",)),
         Choice("2.5", {"loss": {"warm_up": "gap"}}, losses=("adap-tau",)),
         Choice("2.11", {"loss": {"cache_q": "occurrence"}}, losses=("xir",)),
     ),
@@ -79,7 +79,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
 """What each preset chooses, a decision of docs/decisions.md each."""
 
 
-def preset(name: str, model: str, loss: str, dataset: str) -> dict[str, dict[str, Any]]:
+def preset(name: str, model: str, loss: str, data: str) -> dict[str, dict[str, Any]]:
     """Return the settings that a preset has for a run, by section.
 
     Raises:
@@ -89,7 +89,7 @@ def preset(name: str, model: str, loss: str, dataset: str) -> dict[str, dict[str
         raise unknown("preset", name, PRESETS)
     found: dict[str, dict[str, Any]] = {}
     for choice in PRESETS[name]:
-        if choice.concerns(model, loss, dataset):
+        if choice.concerns(model, loss, data):
             for section, keys in choice.sections.items():
                 found[section] = found.get(section, {}) | dict(keys)
     return found

@@ -52,7 +52,7 @@ def build_xsimgcl(
     num_layers = len(light_gcn.alpha) - 1
     if first_layer == layer == num_layers and "alpha" not in encoder:
         raise ValueError(
-            f"layer {layer} would be contrasted with itself: raise encoder.num_layers "
+            f"layer {layer} would be contrasted with itself: raise num_layers "
             f"(got {num_layers})"
         )
     objective = Objective(

@@ -28,9 +28,9 @@ def summarize(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
     config, records = seeds[0].config, [seed.record for seed in seeds]
     seconds = [s for r in records if (s := r["seconds_per_epoch"]) is not None]
     return {
-        "model": config.model,
-        "loss": config.criterion,
-        "data": config.dataset,
+        "model": config.model.name,
+        "loss": config.loss.name,
+        "data": config.data.name,
         "seeds": [seed.seed for seed in seeds],
         "metrics": {
             name: spread([seed.value(name) for seed in seeds])

@@ -61,8 +61,8 @@ class Result:
         Model, loss, seed and data are noted in the file.
         """
         notes = {
-            "model": self.config.model,
-            "loss": self.config.criterion,
+            "model": self.config.model.name,
+            "loss": self.config.loss.name,
             "seed": str(self.config.train.seed),
             "data": self.fingerprint,
         }
@@ -73,7 +73,7 @@ class Result:
             f"{name} {'nan' if value is None else format(value, '.4f')}"
             for name, value in self.metrics.items()
         )
-        what = f"{self.config.model} + {self.config.criterion}"
+        what = f"{self.config.pair}"
         epochs = f"best epoch {self.best_epoch} of {self.epochs}"
         return f"Result({what}, {epochs}: {metrics})"
 

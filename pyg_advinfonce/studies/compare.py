@@ -25,7 +25,7 @@ from pyg_advinfonce.studies.significance import (
 
 Seeds = Sequence[FinishedSeed]
 
-NO_SETTINGS = ("train.seed", "dataset")
+NO_SETTINGS = ("train.seed", "data.name")
 
 
 @dataclass(frozen=True)
@@ -218,5 +218,5 @@ def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
 
 
 def _setting_values(config: Config) -> dict[str, Any]:
-    names = {"model": config.model, "criterion": config.criterion}
+    names = {"model.name": config.model.name, "loss.name": config.loss.name}
     return names | setting_values(config)

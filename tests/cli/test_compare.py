@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-QUICK = ["--epochs", "2", "--set", "encoder.dim=4", "--set", "train.eval_every=1"]
+QUICK = ["--epochs", "2", "--set", "model.dim=4", "--set", "train.eval_every=1"]
 RECALL = "test/recall@20"
 
 

@@ -3,7 +3,8 @@ import pickle
 
 import pytest
 
-WORDS = ["train", "mf", "--epochs", "2", "--set", "encoder.dim=8"]
+SAVED = ("model.name = 'mf'\n", "loss.name = 'adv'\n", "data.name = 'simulated'\n")
+WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8"]
 
 
 @pytest.fixture
@@ -137,14 +138,15 @@ def test_an_unfinished_run(advnce, run, name):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("model = 'mf'\ncriterion = 'adv'\n", "no dataset"),
-        ("model = 3\ncriterion = 'adv'\ndataset = 'simulated'\n", "no model"),
+        (f"{SAVED[0]}{SAVED[1]}", "with [data] name"),
+        (f"model.name = 3\n{SAVED[1]}{SAVED[2]}", "with [model] name"),
+        ("model = 'mf'\ncriterion = 'adv'\n", "of another version"),
         (
-            "model = 'fm'\ncriterion = 'adv'\ndataset = 'simulated'\n",
+            f"model.name = 'fm'\n{SAVED[1]}{SAVED[2]}",
             "did you mean 'mf'",
         ),
         (
-            "model = 'mf'\ncriterion = 'adv'\ndataset = 'x'\ntrain = 3\n",
+            f"{SAVED[0]}{SAVED[1]}data.name = 'x'\ntrain = 3\n",
             "[train] must be",
         ),
         ("model = ", "not TOML"),

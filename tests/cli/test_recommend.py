@@ -5,7 +5,7 @@ import pytest
 
 from pyg_advinfonce.runs import load_run
 
-WORDS = ["train", "mf", "--epochs", "2", "--set", "encoder.dim=8", "--quiet"]
+WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8", "--quiet"]
 SMALL = ["--set", "train.batch_size=16"]
 
 

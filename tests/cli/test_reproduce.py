@@ -15,7 +15,7 @@ from pyg_advinfonce.studies.paper import paper_table, results
 from pyg_advinfonce.studies.paper.figures import trainings as runs
 from pyg_advinfonce.studies.paper.published import PaperTable
 
-QUICK = ["--epochs", "2", "--set", "encoder.dim=4", "--set", "train.eval_every=1"]
+QUICK = ["--epochs", "2", "--set", "model.dim=4", "--set", "train.eval_every=1"]
 TABLE = ["reproduce", "table10", "--data", "simulated", *QUICK]
 TRAIN = experiment.train  # some tests patch it
 RECALL, NDCG = "test/recall@20", "test/ndcg@20"
@@ -27,7 +27,7 @@ def trained(monkeypatch):
     found = []
 
     def train(config, *words, **options):
-        found.append((config.criterion, config.train.seed))
+        found.append((config.loss.name, config.train.seed))
         return TRAIN(config, *words, **options)
 
     monkeypatch.setattr(experiment, "train", train)
@@ -143,7 +143,7 @@ def test_only_what_is_still_to_be_trained_is_put_together(advnce, monkeypatch):
     found, build = [], results.assemble
 
     def assemble(config, *words, **options):
-        found.append(config.criterion)
+        found.append(config.loss.name)
         return build(config, *words, **options)
 
     monkeypatch.setattr(results, "assemble", assemble)
@@ -172,7 +172,7 @@ def test_what_was_interrupted_goes_on(advnce, monkeypatch, trained):
     def stop(config, *words, **options):
         if len(trained) == 3:
             raise KeyboardInterrupt
-        trained.append((config.criterion, config.train.seed))
+        trained.append((config.loss.name, config.train.seed))
         return TRAIN(config, *words, **options)
 
     monkeypatch.setattr(experiment, "train", stop)
@@ -257,7 +257,7 @@ def test_a_check_judges_by_the_paper(advnce, paper, factor, code):
 
 def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
     def train(config, *words, **options):
-        if config.criterion == "adv":
+        if config.loss.name == "adv":
             raise NonFiniteLossError("training left the real numbers")
         return TRAIN(config, *words, **options)
 
@@ -301,7 +301,7 @@ def test_rows_with_data_run_where_others_have_none(advnce, real_data, tmp_path):
     root.mkdir()
     root.joinpath("coat").symlink_to(real_data / "coat")
     words = ["--data-root", root, "--seeds", "0", "--epochs", 1, "--json"]
-    words += ["--set", "encoder.dim=4"]
+    words += ["--set", "model.dim=4"]
     found = advnce("reproduce", "table10", *words)
     assert found.code == 0, found.err
     rows = json.loads(found.out)["rows"]
@@ -407,7 +407,7 @@ def test_a_figure_takes_finished_seeds_again(advnce, folder, monkeypatch, name, 
         return experiment.train(config, *words, **options)
 
     monkeypatch.setattr(runs, "train", train)
-    words = ["reproduce", name, "--data", "simulated", "--set", "encoder.dim=8"]
+    words = ["reproduce", name, "--data", "simulated", "--set", "model.dim=8"]
     words += ["--epochs", "8", "--set", "loss.adversary_every=3", "--quiet"]
     texts = []
     for number, asked in zip(seeds, ("0", "0", "0-1"), strict=True):

@@ -13,7 +13,7 @@ from pyg_advinfonce.runs import STATE, run_lock
 from pyg_advinfonce.training import EpochProgress
 
 COMMAND = [sys.executable, "-m", "pyg_advinfonce.cli.main"]
-TRAIN = ["train", "mf", "--epochs", "8", "--set", "encoder.dim=4"]
+TRAIN = ["train", "mf", "--epochs", "8", "--set", "model.dim=4"]
 TRAIN += ["--set", "train.eval_every=2", "--set", "loss.adversary_every=2"]
 
 

@@ -7,7 +7,7 @@ def test_settings_are_listed_with_values_and_meanings(advnce):
     assert found.out.startswith("lightgcn + adv on coat\n")
     assert "\n* loss.tau = 0.75\n      The temperature.\n" in found.out
     assert "\n  loss.reverse = false\n" in found.out
-    assert "\n  encoder.alpha = not set\n" in found.out
+    assert "\n  model.alpha = not set\n" in found.out
     assert "\n  loss.max_kl = inf\n" in found.out
     assert max(map(len, found.out.splitlines())) <= 88
 
@@ -21,8 +21,8 @@ def test_data_without_packaged_settings(advnce):
 def test_as_json(advnce):
     found = advnce("settings", "sgl", "--preset", "repro", "--json")
     values = json.loads(found.out)
-    assert values["method.weight"] == 0.2
-    assert values["encoder.alpha"] is None
+    assert values["model.weight"] == 0.2
+    assert values["model.alpha"] is None
 
 
 def test_another_pair_is_an_error(advnce):

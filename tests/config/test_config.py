@@ -465,7 +465,7 @@ def test_our_own_errors_pass():
 def test_an_updated_configuration_keeps_the_rest():
     layer = {"train": {"lr": 0.5, "epochs": 3}, "loss": {"tau": 0.1}}
     config = Config.resolve("mf", "infonce", "toy", layers=[layer])
-    found = config.updated({"train": {"lr": 0.25}, "encoder": {"dim": 4}})
+    found = config.updated({"train": {"lr": 0.25}, "model": {"dim": 4}})
     assert (found.train.lr, found.train.epochs) == (0.25, 3)
     assert (found.loss, found.encoder) == ({"tau": 0.1}, {"dim": 4})
     assert (config.train.lr, config.encoder) == (0.5, {})

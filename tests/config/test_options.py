@@ -61,12 +61,12 @@ def plain_attributes(method):
 @pytest.mark.parametrize(
     ("model", "layer"),
     [
-        ("simgcl", {"encoder": {"noise": 0.9}}),
-        ("simgcl", {"encoder": {"first_layer": 0}}),
-        ("sgl", {"method": {"tau": 0.9}}),
-        ("dcl", {"encoder": {"message_drop": 0.5}}),
+        ("simgcl", {"model": {"noise": 0.9}}),
+        ("simgcl", {"model": {"first_layer": 0}}),
+        ("sgl", {"model": {"tau": 0.9}}),
+        ("dcl", {"model": {"message_drop": 0.5}}),
         ("mf", {"loss": {"tau": 0.9}}),
-        ("xsimgcl", {"method": {"weight": 0.9}}),
+        ("xsimgcl", {"model": {"weight": 0.9}}),
     ],
 )
 def test_plain_attributes_tell_other_values_apart(model, layer):
@@ -91,13 +91,13 @@ def test_an_unknown_kind_of_hardness():
 
 
 def test_a_builder_s_default_is_the_one_that_counts():
-    assert by_name("sgl", "bpr")["encoder.num_layers"].value == 3
-    assert by_name("mf", "bpr")["encoder.num_layers"].value == 0
-    assert by_name("lightgcn", "bpr")["encoder.num_layers"].value == 2
+    assert by_name("sgl", "bpr")["model.num_layers"].value == 3
+    assert by_name("mf", "bpr")["model.num_layers"].value == 0
+    assert by_name("lightgcn", "bpr")["model.num_layers"].value == 2
 
 
 def test_what_follows_the_encoder_s_width():
-    layers = [{"encoder": {"dim": 16}}]
+    layers = [{"model": {"dim": 16}}]
     assert by_name("mf", "adv", layers=layers)["hardness.dim"].value == 16
     assert by_name("mf", "bc", layers=layers)["loss.dim"].value == 16
     assert by_name("mf", "bc")["loss.dim"].value == 64
@@ -124,5 +124,5 @@ def test_values_are_those_of_the_settings():
     config = Config.resolve("lightgcn", "adv", "coat")
     found = setting_values(config)
     assert found == {setting.name: setting.value for setting in settings(config)}
-    assert found["encoder.dim"] == 64
+    assert found["model.dim"] == 64
     assert found.items() >= {k: v for k, v in config.flat().items() if "." in k}.items()

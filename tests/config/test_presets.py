@@ -79,24 +79,24 @@ ROWS = (
     Row("D6", "repro", "mf", "bpr", {"train": {"patience": 10}}),
     loss_row("D8", "faithful", "adap-tau", "positive_in_denominator", False),
     # In one dimension half of the angles are pi, where the cap matters.
-    loss_row("D9", "repro", "bc", "capped", False, also={"encoder": {"dim": 1}}),
+    loss_row("D9", "repro", "bc", "capped", False, also={"model": {"dim": 1}}),
     Row(
-        *("D10", "repro", "ncl", "bpr", {"method": {"prototypes": "batch"}}),
+        *("D10", "repro", "ncl", "bpr", {"model": {"prototypes": "batch"}}),
         epoch=30,  # after the warm-up
     ),
-    Row("D11", "repro", "sgl", "bpr", {"method": {"candidates": "batch"}}),
-    Row(*("3.1", "repro", "sgl", "bpr"), {"method": {"weight": 0.2, "tau": 0.15}}),
+    Row("D11", "repro", "sgl", "bpr", {"model": {"candidates": "batch"}}),
+    Row(*("3.1", "repro", "sgl", "bpr"), {"model": {"weight": 0.2, "tau": 0.15}}),
     *(
         Row(
             *("0.2", "repro", model, "bpr"),
-            {"encoder": {"num_layers": 2}, "train": {"l2": 1e-5}},
+            {"model": {"num_layers": 2}, "train": {"l2": 1e-5}},
         )
         for model in ("sgl", "ncl")
     ),
     loss_row("D13", "faithful", "sdro", "scale_by_batch", True),
     Row(
         *("1.3", "faithful", "ultragcn", "bce"),
-        {"method": {"item_graph": "paper"}},
+        {"model": {"item_graph": "paper"}},
     ),
     loss_row("2.5", "faithful", "adap-tau", "warm_up", "gap"),
     loss_row("2.11", "faithful", "xir", "cache_q", "occurrence"),
@@ -109,7 +109,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def small(model):
     """Return the settings of a model for the toy graph, by section."""
     method = inspect.signature(MODELS[model].load()).parameters
-    layer = {"encoder": {"dim": cases.DIM}, "method": {}}
+    layer = {"model": {"dim": cases.DIM}, "model": {}}
     for key, value in cases.SMALL.get(model, {}).items():
         layer["method" if key in method else "encoder"][key] = value
     return layer

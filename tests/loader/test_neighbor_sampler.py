@@ -196,7 +196,7 @@ def config_of(model="lightgcn", loss="adv", **settings):
         "eval_every": 2,
         **settings,
     }
-    layers = [{"train": settings, "encoder": {"dim": 4}}]
+    layers = [{"train": settings, "model": {"dim": 4}}]
     if loss == "adv":
         layers.append({"loss": {"adversary_every": 2}})
     return Config.resolve(model, loss, "toy", layers=layers)
@@ -242,7 +242,7 @@ def test_a_model_that_cannot_do_with_a_sample_says_why(model):
 
 
 def test_contrast_with_all_nodes_needs_the_whole_graph():
-    config = config_of("xsimgcl", "bpr").updated({"method": {"candidates": "all"}})
+    config = config_of("xsimgcl", "bpr").updated({"model": {"candidates": "all"}})
     with pytest.raises(ConfigError, match="the term 'layers' looks at the whole graph"):
         assemble(config, Toy)
 

@@ -13,7 +13,7 @@ from tests.test_experiment import dataset  # noqa: F401
 
 
 def build(model, graph, loss=None, **sections):
-    layers = [{"train": {"batch_size": 8}, "encoder": {"dim": 6}}, sections]
+    layers = [{"train": {"batch_size": 8}, "model": {"dim": 6}}, sections]
     return build_method(Config.resolve(model, loss, "none", layers=layers), graph)
 
 
@@ -125,15 +125,15 @@ def test_simgcl_ranks_by_the_clean_pass_and_xsimgcl_by_the_noisy_one(graph):
 @pytest.mark.parametrize(
     ("model", "sections", "said"),
     [
-        ("sgl", {"method": {"drop": 1.0}}, r"^method\.drop must be in \[0, 1\)"),
-        ("sgl", {"method": {"tau": 0.0}}, r"^method\.tau must be positive"),
-        ("sgl", {"method": {"augmentation": "all"}}, r"^method\.augmentation: "),
-        ("sgl", {"method": {"l2": 0.1}}, r"^unknown key 'method\.l2'"),
-        ("ncl", {"method": {"layer": 0}}, r"^method\.layer must be positive"),
-        ("ncl", {"method": {"first_epoch": -1}}, r"^method\.first_epoch must not"),
-        ("xsimgcl", {"encoder": {"noise": -1.0}}, r"^encoder.*must not be negative"),
-        ("simgcl", {"encoder": {"num_layers": 0}}, r"^encoder\.first_layer must be"),
-        ("dcl", {"encoder": {"message_drop": 1.0}}, r"^encoder\.message_drop must be"),
+        ("sgl", {"model": {"drop": 1.0}}, r"^model\.drop must be in \[0, 1\)"),
+        ("sgl", {"model": {"tau": 0.0}}, r"^model\.tau must be positive"),
+        ("sgl", {"model": {"augmentation": "all"}}, r"^model\.augmentation: "),
+        ("sgl", {"model": {"l2": 0.1}}, r"^unknown key 'model\.l2'"),
+        ("ncl", {"model": {"layer": 0}}, r"^model\.layer must be positive"),
+        ("ncl", {"model": {"first_epoch": -1}}, r"^model\.first_epoch must not"),
+        ("xsimgcl", {"model": {"noise": -1.0}}, r"^model.*must not be negative"),
+        ("simgcl", {"model": {"num_layers": 0}}, r"^model\.first_layer must be"),
+        ("dcl", {"model": {"message_drop": 1.0}}, r"^model\.message_drop must be"),
         ("dcl", {"loss": {"prior": 1.0}}, r"^loss\.prior must be in"),
     ],
 )

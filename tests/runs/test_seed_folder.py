@@ -14,7 +14,7 @@ from pyg_advinfonce.training import Callback, read_state
 from pyg_advinfonce.training.checkpoint import read_tensors
 
 TOY = {
-    "encoder": {"dim": 4},
+    "model": {"dim": 4},
     "loss": {"adversary_every": 2, "adversary_first": 1},
     "train": {"batch_size": 4, "epochs": 6, "eval_every": 2, "num_negatives": 3},
 }

@@ -14,7 +14,7 @@ from pyg_advinfonce.serving import fold_in
 GROUPS, USERS, ITEMS = 5, 100, 100
 TRAIN, HELD_OUT = 6, 4
 SETTINGS = {
-    "encoder": {"dim": 16},
+    "model": {"dim": 16},
     "train": {"epochs": 20, "batch_size": 128, "num_negatives": 16, "lr": 0.02},
 }
 

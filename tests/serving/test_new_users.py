@@ -17,9 +17,9 @@ SILENT = ["mf", "ultragcn", "autocf"]
 def build(model, graph, *, zero_row=None, **encoder):
     """Build an untrained method, and the weights of the graph, in double precision."""
     loss = next(iter(MODELS[model].losses))
-    layers = [{"encoder": {"dim": 4, **encoder}}]
+    layers = [{"model": {"dim": 4, **encoder}}]
     if model == "ncl":
-        layers.append({"method": {"num_prototypes": 2}})
+        layers.append({"model": {"num_prototypes": 2}})
     method = build_method(Config.resolve(model, loss, "none", layers=layers), graph)
     if zero_row is not None:
         with torch.no_grad():

@@ -112,12 +112,12 @@ class Line:
     @property
     def settings(self) -> str:
         """What is set, in one line, and where it comes from."""
-        known = self.config.flat()
-        shown = {k: v for k, v in known.items() if "." in k and k != "train.seed"}
+        chosen = self.config.chosen.items()
+        shown = {name: value for name, value in chosen if name != "train.seed"}
         source = (
             "" if self.is_packaged else " (no packaged settings: the method's defaults)"
         )
-        what = f"{self.config.model} + {self.config.criterion}{source}"
+        what = f"{self.config.pair}{source}"
         return f"{what}: {settings_text(shown)}"
 
     def config_of(self, seed: int) -> Config:
@@ -128,7 +128,7 @@ class Line:
     def is_packaged(self) -> bool:
         """Whether settings for this model, loss and data come with this package."""
         config = self.config
-        return bool(packaged(config.dataset, config.model, config.criterion))
+        return bool(packaged(config.data.name, config.model.name, config.loss.name))
 
 
 def check_settings(line: Line, request: Request) -> None:

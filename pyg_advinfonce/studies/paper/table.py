@@ -71,7 +71,7 @@ class _Source:
         return Config.resolve(row.model, row.loss, data, layers=layers)
 
     def load(self, config: Config) -> Dataset | DataError:
-        key = json.dumps([config.dataset, config.data], sort_keys=True)
+        key = json.dumps(config.data.model_dump(), sort_keys=True)
         if key not in self._loaded:
             try:
                 self._loaded[key] = self.request.load(config)

@@ -51,7 +51,7 @@ def run_page(
     paper = comparable(config)
     figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)
     return {
-        "title": f"{config.model} + {config.criterion} on {config.dataset}",
+        "title": f"{config.pair} on {config.data.name}",
         "config": config,
         "fingerprint": saved["data"],
         "seeds": [seed.seed for seed in seeds],

@@ -10,7 +10,7 @@ import tomli_w
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pyg_advinfonce.config import NAMES, Config, unflatten
+from pyg_advinfonce.config import NAMED, Config, unflatten
 from pyg_advinfonce.files import without_formulas, write_text, writing
 from pyg_advinfonce.machine import versions
 from pyg_advinfonce.runs import BEST, SUMMARY, TRIALS
@@ -85,9 +85,9 @@ def summarize(
         if row["state"] in counts:
             counts[row["state"]] += 1
     return {
-        "model": config.model,
-        "loss": config.criterion,
-        "data": config.dataset,
+        "model": config.model.name,
+        "loss": config.loss.name,
+        "data": config.data.name,
         "fingerprint": settings_of(study)["data"],
         "monitor": Trainer.monitor,
         "trials": {"finished": sum(counts.values()), **counts},
@@ -105,9 +105,9 @@ def summarize(
 def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
     """Return a file for ``advnce train --config``: what was fixed and found."""
     known = config.flat()
-    names = {key: known[key] for key in NAMES}
-    kept = {key: known[key] for key in sorted(fixed) if key in known}
-    return tomli_w.dumps(names | unflatten(kept | params))
+    kept = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
+    found = {key: known[key] for key in kept if key in known}
+    return tomli_w.dumps(unflatten(found | params))
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

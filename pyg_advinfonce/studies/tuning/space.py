@@ -14,7 +14,7 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from pyg_advinfonce.config import Config, flatten, setting_values
-from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.registry import pair_settings
 
 Space = dict[str, BaseDistribution]  # by section.key
 Params = dict[str, Any]  # by section.key
@@ -31,10 +31,10 @@ def search_space(config: Config, fixed: Collection[str] = ()) -> Space:
         config: Names the model and the loss.
         fixed: Keys ``section.key`` that are not to be searched.
     """
-    loss = config.criterion
-    own = flatten(LOSSES[loss].options) | flatten(MODELS[config.model].losses[loss])
+    model, loss = config.model.name, config.loss.name
+    own = {key for layer in pair_settings(model, loss) for key in flatten(layer)}
     shared = {k: v for k, v in read_space("shared").items() if k not in own}
-    space = shared | read_space("model", config.model)
+    space = shared | read_space("model", model)
     space |= read_space("loss", loss)
     return {key: values for key, values in space.items() if key not in fixed}
 

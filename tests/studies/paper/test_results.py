@@ -66,7 +66,7 @@ def test_a_baseline_that_has_not_run_compares_with_nothing(tmp_path):
     assert (found["ratio"], found.get("p_seeds", "none")) == (None, "none")
 
 
-TOY = {"encoder": {"dim": 4}, "train": {"batch_size": 4, "epochs": 1, "seed": 3}}
+TOY = {"model": {"dim": 4}, "train": {"batch_size": 4, "epochs": 1, "seed": 3}}
 CPU = torch.device("cpu")
 
 

@@ -5,7 +5,7 @@ import pytest
 from pyg_advinfonce.config import Config
 
 TOY = {
-    "encoder": {"dim": 4},
+    "model": {"dim": 4},
     "train": {
         "batch_size": 4,
         "num_negatives": 3,

@@ -84,7 +84,7 @@ def test_the_space_of_the_paper_s_table_11(configure):
 
 
 def test_what_is_fixed_is_not_searched(configure):
-    space = search_space(configure(), fixed={"loss.tau", "train.lr", "encoder.dim"})
+    space = search_space(configure(), fixed={"loss.tau", "train.lr", "model.dim"})
     assert list(space) == ["train.batch_size", "train.num_negatives"]
 
 

@@ -87,7 +87,7 @@ def test_what_a_study_leaves_behind(study, tmp_path):
 
 
 def test_the_best_settings_train_again(study, dataset, tmp_path):
-    summary = study(trials=3, fixed={"encoder.dim", "train.epochs", "train.eval_every"})
+    summary = study(trials=3, fixed={"model.dim", "train.epochs", "train.eval_every"})
     layer = read_toml(tmp_path / "study" / "best.toml")
     assert layer["encoder"] == {"dim": 4}
     assert set(layer["train"]) == {
@@ -467,7 +467,7 @@ def test_the_folder_is_made_when_the_settings_are_known_to_work(
 
 
 def test_a_study_of_little_data_has_small_batches(dataset, tmp_path):
-    layers = [{"encoder": {"dim": 4}, "train": {"epochs": 1}}]
+    layers = [{"model": {"dim": 4}, "train": {"epochs": 1}}]
     config = Config.resolve("mf", "infonce", "toy", layers=layers)
     with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as"):
         summary = tune(config, dataset, folder=tmp_path, trials=1, device="cpu")

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class Strategy(NamedTuple):
     """A way to weigh negatives: its loss, the settings that differ, how it is drawn."""
 
-    criterion: str
-    loss: Sections
+    loss: str
+    settings: Sections
     label: str
     color: str
     dashes: str
@@ -96,7 +96,7 @@ def strategies(
     variations = [
         Variation(
             f"strategies: {strategy.label}",
-            variant(config, strategy.criterion, strategy.loss),
+            variant(config, strategy.loss, strategy.settings),
             {"strategy": name},
         )
         for name, strategy in STRATEGIES.items()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.build import build_criterion, prepare
+from pyg_advinfonce.build import build_loss, prepare
 from pyg_advinfonce.config import Config, Sections, setting_values
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.experiment import train
@@ -78,32 +78,33 @@ def default_config(dataset: Dataset) -> Config:
     return Config.resolve("lightgcn", "adv", name)
 
 
-def variant(config: Config, criterion: str, loss: Sections) -> Config:
+def variant(config: Config, loss: str, settings: Sections) -> Config:
     """Return AdvInfoNCE's configuration with another loss and nothing else changed.
 
     The other losses whose adversary learns keep its hardness, too.
 
     Args:
         config: AdvInfoNCE's.
-        criterion: The loss's name; InfoNCE takes AdvInfoNCE's temperature and weight.
-        loss: Settings of its own.
+        loss: The loss's name; InfoNCE takes AdvInfoNCE's temperature and weight.
+        settings: Settings of its own.
     """
     shared = config.model_dump(exclude_none=True)
-    names = ["encoder", "method", "train"]
-    if criterion == "infonce":
+    names = ["model", "train"]
+    if loss == "infonce":
         known = setting_values(config)
         shared["loss"] = {k: known[f"loss.{k}"] for k in ("tau", "negative_weight")}
-    if criterion in LEARNED:
+    if loss in LEARNED:
         names.append("hardness")
-    layers = [{name: shared[name] for name in [*names, "loss"]}, loss]
-    return Config.resolve(config.model, criterion, config.dataset, layers=layers)
+    shared["loss"].pop("name", None)
+    layers = [{name: shared[name] for name in [*names, "loss"]}, settings]
+    return Config.resolve(config.model.name, loss, config.data.name, layers=layers)
 
 
 def schedules(dataset: Dataset, *configs: Config) -> list[Schedule]:
     """Return the adversary's schedule in each configuration."""
     graph = prepare(dataset, torch.device("cpu"))
-    criteria: list[Any] = [build_criterion(config, graph) for config in configs]
-    return [criterion.is_adversarial for criterion in criteria]
+    losses: list[Any] = [build_loss(config, graph) for config in configs]
+    return [loss.is_adversarial for loss in losses]
 
 
 def last_adversarial(schedule: Schedule, *, before: int = MOST_EPOCHS) -> int:

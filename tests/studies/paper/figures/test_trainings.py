@@ -53,15 +53,15 @@ def test_what_fails_leaves_nothing(tmp_path, make):
 
 def test_settings_are_those_that_come_with_the_data(dataset):
     config = runs.default_config(dataset)
-    assert (config.model, config.criterion) == ("lightgcn", "adv")
-    assert config.dataset == "simulated:coat"
+    assert (config.model, config.loss.name) == ("lightgcn", "adv")
+    assert config.data.name == "simulated:coat"
     assert config.loss["adversary_every"] == 15
 
 
 @pytest.mark.parametrize("loss", ["adv", "infonce", "rand", "adv-reverse"])
 def test_a_variant_differs_in_its_loss_alone(config, loss):
     varied = variant(config, loss, {})
-    assert varied.criterion == loss
+    assert varied.loss.name == loss
     assert (varied.train, varied.encoder) == (config.train, config.encoder)
     for key in ("tau", "negative_weight"):
         assert varied.loss[key] == config.loss[key]
