@@ -87,7 +87,8 @@ def _as_wide(config: Config, kind: type) -> dict[str, int]:
 
 def _width(config: Config) -> int:
     """Return the encoder's width; a wrong one is the encoder's to refuse."""
-    return max(1, setting_values(config).get("model.dim") or 64)
+    width = setting_values(config).get("model.dim")
+    return width if isinstance(width, int) and width > 0 else 64
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:

@@ -78,11 +78,12 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     criterion, encoder = method.criterion, method.encoder
     assert type(criterion) is LOSSES[loss].load()
     assert type(encoder) is MODELS[model].load_encoder()
-    assert encoder.user.size(1) == config.encoder.get("dim", 64)
+    assert encoder.user.size(1) == config.model.options.get("dim", 64)
     convs = getattr(encoder, "convs", ())
-    assert len(convs) == config.encoder.get("num_layers", 0)
-    for key in ("tau", "negative_weight", "reverse"):
-        assert key not in config.loss or getattr(criterion, key) == config.loss[key]
+    assert len(convs) == config.model.options.get("num_layers", 0)
+    options = config.loss.options
+    for key in {"tau", "negative_weight", "reverse"} & options.keys():
+        assert getattr(criterion, key) == options[key]
     sampled = criterion.negatives == "sampled"
     assert trainer.sampler.num_negatives == sampled * config.train.num_negatives
     phases = {phase.name: phase for phase in method.phases}
@@ -93,10 +94,10 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     if "adversary" in phases:
         adversary = phases["adversary"]
         epochs = [epoch for epoch in range(1000) if adversary.active(epoch)]
-        assert adversary.lr == config.loss["adversary_lr"]
+        assert adversary.lr == options["adversary_lr"]
         assert adversary.maximize == (loss != "adv-reverse")
-        assert len(epochs) == config.loss["adversary_epochs"]
-        assert epochs[1] - epochs[0] == config.loss["adversary_every"]
+        assert len(epochs) == options["adversary_epochs"]
+        assert epochs[1] - epochs[0] == options["adversary_every"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,8 @@ def own_loss(monkeypatch):
 
     def config(**sections):
         found = resolve("mf", "adv", **sections)
-        return found.model_copy(update={"criterion": "hard-bpr"})
+        loss = found.loss.model_copy(update={"name": "hard-bpr"})
+        return found.model_copy(update={"loss": loss})
 
     return config
 
@@ -276,7 +278,7 @@ def test_seeds_decide(seed, dataset):
 
 
 def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
-    wide = build_method(resolve("mf", "adv", encoder={"dim": 7}), graph)
+    wide = build_method(resolve("mf", "adv", model={"dim": 7}), graph)
     assert wide.criterion.hardness.user.size(1) == 7
     own = {"model": {"dim": 7}, "hardness": {"dim": 3}}
     narrow = build_method(resolve("mf", "adv", **own), graph)
@@ -470,8 +472,7 @@ def test_a_run_knows_the_data_it_was_trained_on(tmp_path):
     config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
     train(config, load_dataset("simulated"), out=tmp_path)
     load_run(tmp_path, root=tmp_path)
-    other = {**config.model_dump(), "data": {"seed": 1}}
-    Config(**other).save(tmp_path / "config.toml")
+    config.updated({"data": {"seed": 1}}).save(tmp_path / "config.toml")
     with pytest.raises(CheckpointError, match="was trained on other data: simulated"):
         load_run(tmp_path, root=tmp_path)
 
@@ -532,7 +533,7 @@ LARGE = {"model": {"dim": 10**15}}
 
 @pytest.mark.parametrize("start", [assemble, train])
 def test_what_cannot_fit_into_memory_is_refused_before_it_is_made(dataset, start):
-    with pytest.raises(ConfigError, match=r"^training needs at least .* encoder\.dim"):
+    with pytest.raises(ConfigError, match=r"^training needs at least .* model\.dim"):
         start(resolve("mf", "adv", **LARGE), dataset, device="cpu")
 
 

@@ -130,7 +130,7 @@ def test_the_example_of_use_recommends(monkeypatch, tmp_path, capsys):
     settings = {"model": {"dim": 2}, "train": {"epochs": 1, "batch_size": 2}}
     layers = [settings, {"data": {"split": "random"}}]
     config = Config.resolve("mf", "bpr", "likes.csv", layers=layers)
-    dataset = load_dataset("likes.csv", **config.data)
+    dataset = load_dataset("likes.csv", **config.data.options)
     train(config, dataset, out=Path("runs/mine"))
     capsys.readouterr()
     exec(next(block for block in blocks() if "load_run" in block), {})

@@ -27,7 +27,7 @@ def test_a_study_and_its_settings_belong_together(file):
     summary = json.loads(file.read_text(encoding="utf-8"))
     layer = read_toml(file.with_suffix(".toml"))
     config = Config.resolve(*(layer.pop(name) for name in NAMES), layers=[layer])
-    assert (config.data.name, f"{config.model}-{config.loss.name}") == (
+    assert (config.data.name, f"{config.model.name}-{config.loss.name}") == (
         file.parent.name,
         file.stem,
     )

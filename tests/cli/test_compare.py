@@ -41,7 +41,7 @@ def test_the_table_for_a_person(advnce, runs):
     assert " %)" in other
     assert "few pairs for a t-test (2)" in found.out
     assert (
-        "\nsettings differ: criterion bpr / infonce, train.num_negatives" in found.out
+        "\nsettings differ: loss.name bpr / infonce, train.num_negatives" in found.out
     )
 
 

@@ -81,9 +81,9 @@ def test_the_same_words_may_be_repeated(advnce, stop_at):
     ("words", "said"),
     [
         (["--set", "train.lr=0.5"], "train.lr 0.001 -> 0.5): train it as another run"),
-        (["--loss", "bpr"], "criterion adv -> bpr): train it as another run"),
-        (["lightgcn"], "model mf -> lightgcn): train it as another run"),
-        (["--data", "coat"], "dataset simulated -> coat): train it as another run"),
+        (["--loss", "bpr"], "loss.name adv -> bpr): train it as another run"),
+        (["lightgcn"], "model.name mf -> lightgcn): train it as another run"),
+        (["--data", "coat"], "data.name simulated -> coat): train it as another run"),
         (["--epochs", "9"], "train.epochs 8 -> 9): use --force"),
     ],
 )

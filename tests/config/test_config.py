@@ -147,24 +147,28 @@ def resolved(data, model, loss, *layers):
 @pytest.mark.parametrize(("data", "model"), TABLE_12)
 def test_table_12(data, model):
     config = resolved(data, model, "adv")
-    adversary = [config.loss[f"adversary_{key}"] for key in ("lr", "epochs", "every")]
+    adversary = [
+        config.loss.options[f"adversary_{key}"] for key in ("lr", "epochs", "every")
+    ]
     train = config.train
-    found = (*adversary, config.loss["tau"], train.lr, train.batch_size)
+    found = (*adversary, config.loss.options["tau"], train.lr, train.batch_size)
     assert (*found, train.num_negatives) == TABLE_12[data, model]
-    assert (train.l2, config.loss["negative_weight"]) == (1e-5, 64)
-    assert config.encoder["dim"] == 64
-    assert config.encoder.get("num_layers") == (2 if model == "lightgcn" else None)
+    assert (train.l2, config.loss.options["negative_weight"]) == (1e-5, 64)
+    assert config.model.options["dim"] == 64
+    assert config.model.options.get("num_layers") == (
+        2 if model == "lightgcn" else None
+    )
 
 
 @pytest.mark.parametrize("loss", ["infonce", "rand", "adv-reverse"])
 @pytest.mark.parametrize(("data", "model"), TABLE_12)
 def test_the_other_losses_share_the_settings_of_table_12(data, model, loss):
     adv, other = resolved(data, model, "adv"), resolved(data, model, loss)
-    assert (other.train, other.encoder) == (adv.train, adv.encoder)
-    assert other.loss["tau"] == adv.loss["tau"]
-    assert other.loss["negative_weight"] == (1 if loss == "infonce" else 64)
+    assert (other.train, other.model) == (adv.train, adv.model)
+    assert other.loss.options["tau"] == adv.loss.options["tau"]
+    assert other.loss.options["negative_weight"] == (1 if loss == "infonce" else 64)
     if loss == "adv-reverse":
-        assert other.loss == {**adv.loss, "reverse": True}
+        assert other.loss.options == {**adv.loss.options, "reverse": True}
 
 
 @pytest.mark.parametrize(("data", "model", "loss"), PACKAGED)
@@ -242,9 +246,9 @@ def test_any_configuration_survives_a_file_and_the_command_line(sections):
 def test_a_saved_configuration_does_not_follow_the_packaged_one(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text(
-        "model = 'mf'\ncriterion = 'adv'\ndataset = 'coat'\n", encoding="utf-8"
+        "model.name = 'mf'\nloss.name = 'adv'\ndata.name = 'coat'\n", encoding="utf-8"
     )
-    assert Config.load(file).loss == {}
+    assert Config.load(file).loss.options == {}
 
 
 @pytest.mark.parametrize("data", ["coat", "coat:any", "simulated", "my_folder"])
@@ -271,8 +275,8 @@ def test_defaults_then_the_loss_then_the_packaged_file_then_the_layers():
 
 
 def test_the_packaged_file_wins_over_the_loss(monkeypatch):
-    text = "[train]\nnum_negatives = 9\n"
-    monkeypatch.setattr("pyg_advinfonce.config.config._packaged_text", lambda *_: text)
+    found = {"train": {"num_negatives": 9}}
+    monkeypatch.setattr("pyg_advinfonce.config.config.packaged", lambda *_: found)
     assert resolved("coat", "mf", "bpr").train.num_negatives == 9
 
 
@@ -281,20 +285,20 @@ def test_a_layer_changes_its_own_keys_only():
     after = resolved(
         "coat", "mf", "adv", {"loss": {"tau": 0.5}}, {"train": {"lr": 0.1}}
     )
-    assert after.loss == {**before.loss, "tau": 0.5}
+    assert after.loss.options == {**before.loss.options, "tau": 0.5}
     assert after.train == before.train.model_copy(update={"lr": 0.1})
     assert LOSSES["bpr"].options == {"train": {"num_negatives": 1}}
 
 
 def test_the_default_loss_is_the_paper_s():
-    assert resolved("coat", "mf", None).criterion == "adv"
+    assert resolved("coat", "mf", None).loss.name == "adv"
 
 
 def test_a_packaged_file_may_be_copied_and_changed():
     layer = {**packaged("coat", "mf", "adv"), "train": {"lr": 0.5}}
     assert "published" in layer
     config = resolved("yahoo", "mf", "adv", layer)
-    assert (config.loss["tau"], config.train.lr) == (0.75, 0.5)
+    assert (config.loss.options["tau"], config.train.lr) == (0.75, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +317,11 @@ def test_a_packaged_file_may_be_copied_and_changed():
         ("mf", "adv", {"train": {"lr": float("inf")}}, "train.lr: "),
         ("mf", "adv", {"train": {"seed": 2**63}}, "train.seed: "),
         ("mf", "adv", {"train": {"sampling": 1}}, "train.sampling: "),
-        ("mf", "adv", {"model": "lightgcn"}, "for the model 'lightgcn', not for 'mf'"),
+        ("mf", "adv", {"model": "lightgcn"}, r"\[model\] must be a section of keys"),
+        (
+            *("mf", "adv", {"model": {"name": "lightgcn"}}),
+            "for the model 'lightgcn', not for 'mf'",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(model, loss, layer, said):
@@ -414,8 +422,8 @@ def target(required: int, width: int = 1, rate: float = 0.5, *, name: str = "x")
 
 def test_options_are_keyword_arguments():
     options = {"width": 3, "rate": 1, "name": "y"}
-    assert check_options("part", target, options) == options
-    assert check_options("part", target, {}) == {}
+    assert check_options("part", [target], options) == options
+    assert check_options("part", [target], {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -435,12 +443,12 @@ def test_options_are_keyword_arguments():
 )
 def test_options_are_checked_by_name_and_type(options, said):
     with pytest.raises(ConfigError, match=said):
-        check_options("part", target, options)
+        check_options("part", [target], options)
 
 
 def test_what_is_given_elsewhere_is_no_option():
     with pytest.raises(ConfigError, match=r"'part.width'; \[part\] has rate, name"):
-        check_options("part", target, {"width": 3}, given=["width"])
+        check_options("part", [target], {"width": 3}, given=["width"])
 
 
 def test_a_constructor_s_complaint_names_the_key():
@@ -467,8 +475,8 @@ def test_an_updated_configuration_keeps_the_rest():
     config = Config.resolve("mf", "infonce", "toy", layers=[layer])
     found = config.updated({"train": {"lr": 0.25}, "model": {"dim": 4}})
     assert (found.train.lr, found.train.epochs) == (0.25, 3)
-    assert (found.loss, found.encoder) == ({"tau": 0.1}, {"dim": 4})
-    assert (config.train.lr, config.encoder) == (0.5, {})
+    assert (found.loss.options, found.model.options) == ({"tau": 0.1}, {"dim": 4})
+    assert (config.train.lr, config.model.options) == (0.5, {})
     with pytest.raises(ConfigError, match=r"^train\.lr: "):
         config.updated({"train": {"lr": -1.0}})
 
@@ -476,7 +484,7 @@ def test_an_updated_configuration_keeps_the_rest():
 def test_a_flat_configuration_names_every_setting():
     layer = {"train": {"lr": 0.5}, "loss": {"tau": 0.1}}
     flat = Config.resolve("mf", "infonce", "toy", layers=[layer]).flat()
-    assert [flat[name] for name in ("model", "criterion", "dataset")] == [
+    assert [flat[f"{section}.name"] for section in ("model", "loss", "data")] == [
         *("mf", "infonce", "toy"),
     ]
     assert (flat["train.lr"], flat["loss.tau"]) == (0.5, 0.1)
@@ -513,6 +521,7 @@ def test_a_small_batch_of_one_pair():
     assert small_batch_size(1) == 1
 
 
+PLAIN = {"model": {"name": "mf"}, "loss": {"name": "bpr"}, "data": {"name": "none"}}
 FITTED = "ignore:train.batch_size is"
 BATCH = {"train": {"batch_size": 512}}
 
@@ -529,8 +538,8 @@ BATCH = {"train": {"batch_size": 512}}
         (Config.resolve("mf", "bpr", "none", layers=[BATCH, {"train": {}}]), 512),
         (Config.resolve("mf", "bpr", "none").updated(BATCH), 512),
         (Config.resolve("mf", "bpr", "none").updated(BATCH).updated({}), 512),
-        (Config(model="mf", criterion="bpr", dataset="none"), 4),
-        (Config(model="mf", criterion="bpr", dataset="none", **BATCH), 512),
+        (Config(**PLAIN), 4),
+        (Config(**PLAIN, **BATCH), 512),
     ],
 )
 def test_only_a_batch_size_that_nobody_set_is_fitted(config, size, graph):

@@ -13,8 +13,8 @@ PAIRS = [(model, loss) for model, entry in MODELS.items() for loss in entry.loss
 every_pair = pytest.mark.parametrize(("model", "loss"), PAIRS)
 
 
-def by_name(model, loss, dataset="none", **options):
-    config = Config.resolve(model, loss, dataset, **options)
+def by_name(model, loss, data="none", **options):
+    config = Config.resolve(model, loss, data, **options)
     return {setting.name: setting for setting in settings(config)}
 
 
@@ -71,7 +71,7 @@ def plain_attributes(method):
 )
 def test_plain_attributes_tell_other_values_apart(model, layer):
     layers = [{"train": {"batch_size": 4}}]
-    graph, config = toy_graph(), Config.resolve(model, dataset="none", layers=layers)
+    graph, config = toy_graph(), Config.resolve(model, data="none", layers=layers)
     other, method = (build_method(c, graph) for c in (config.updated(layer), config))
     assert plain_attributes(other) != plain_attributes(method)
 
@@ -125,4 +125,4 @@ def test_values_are_those_of_the_settings():
     found = setting_values(config)
     assert found == {setting.name: setting.value for setting in settings(config)}
     assert found["model.dim"] == 64
-    assert found.items() >= {k: v for k, v in config.flat().items() if "." in k}.items()
+    assert found.items() >= config.chosen.items()

@@ -108,11 +108,7 @@ every_row = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
 def small(model):
     """Return the settings of a model for the toy graph, by section."""
-    method = inspect.signature(MODELS[model].load()).parameters
-    layer = {"model": {"dim": cases.DIM}, "model": {}}
-    for key, value in cases.SMALL.get(model, {}).items():
-        layer["method" if key in method else "encoder"][key] = value
-    return layer
+    return {"model": {"dim": cases.DIM, **cases.SMALL.get(model, {})}}
 
 
 def resolve(model, loss, *layers, preset="default"):
@@ -233,7 +229,7 @@ def test_a_preset_lies_between_the_packaged_file_and_the_layers():
     for name in PRESETS:
         config = Config.resolve("mf", "adv", "coat", preset=name, layers=[own])
         assert config.train.patience == 3
-        assert config.loss["schedule"] == "official"
+        assert config.loss.options["schedule"] == "official"
 
 
 def test_the_published_commands_wait_longer_on_tencent_alone():

@@ -83,7 +83,7 @@ def temperatures():
     for name, entry in MODELS.items():
         for key in inspect.signature(entry.load()).parameters:
             if key.endswith("tau"):
-                yield name, None, f"method.{key}"
+                yield name, None, f"model.{key}"
     for case in cases.FIRST:
         for key in inspect.signature(LOSSES[case.loss].load()).parameters:
             if key.endswith("tau"):

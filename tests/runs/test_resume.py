@@ -56,11 +56,13 @@ def test_force_is_for_what_changes_no_epoch(path):
 
 
 @pytest.mark.parametrize(
-    ("key", "other"), [("model", "lightgcn"), ("criterion", "bpr"), ("dataset", "coat")]
+    ("key", "other"), [("model", "lightgcn"), ("loss", "bpr"), ("data", "coat")]
 )
 def test_names_are_settings(key, other):
-    config = configure().model_copy(update={key: other})
-    with pytest.raises(CheckpointError, match=f"{key} .* -> {other}"):
+    config = configure()
+    named = getattr(config, key).model_copy(update={"name": other})
+    config = config.model_copy(update={key: named})
+    with pytest.raises(CheckpointError, match=f"{key}.name .* -> {other}"):
         check_settings(configure().flat(), config, force=True)
 
 

@@ -219,5 +219,5 @@ def test_losses_and_models_are():
         Config.resolve("lightgcn", "ccl"),
     ]
     found = differing(configs)
-    assert found["model"] == ["mf", "mf", "lightgcn"]
-    assert found["criterion"] == ["infonce", "ccl", "ccl"]
+    assert found["model.name"] == ["mf", "mf", "lightgcn"]
+    assert found["loss.name"] == ["infonce", "ccl", "ccl"]

@@ -40,7 +40,8 @@ def write_seed():
         seed = int(folder.name.removeprefix("seed-"))
         layers = [{"train": {"seed": seed}}]
         config = Config.resolve("lightgcn", "adv", "coat", layers=layers)
-        config.model_copy(update={"dataset": dataset}).save(folder / "config.toml")
+        data = config.data.model_copy(update={"name": dataset})
+        config.model_copy(update={"data": data}).save(folder / "config.toml")
         metrics = {
             "valid/recall@20": 0.3 + seed / 10,
             "test/recall@20": 0.2 + seed / 10,

@@ -43,7 +43,7 @@ def test_settings_are_listed_and_the_seed_is_not_one(page):
     settings = {section: dict(pairs) for section, pairs in page["settings"]}
     assert settings["loss"]["tau"] == "0.75"
     assert settings["loss"]["reverse"] == "False"  # a default
-    assert "alpha" not in settings["encoder"]
+    assert "alpha" not in settings["model"]
     assert "seed" not in settings["train"]
     assert page["seeds"] == [0, 1]
 

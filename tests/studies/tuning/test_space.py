@@ -63,7 +63,7 @@ def test_a_default_is_what_an_absent_key_means(model, graph, configure):
 @pytest.mark.parametrize("path", NAMES, ids="/".join)
 def test_a_file_searches_its_own_sections(path):
     sections = {key.split(".")[0] for key in read_space(*path)}
-    own = {"loss", "hardness"} if path[0] == "loss" else {"encoder", "method"}
+    own = {"loss", "hardness"} if path[0] == "loss" else {"model"}
     assert sections <= own | {"train"}
 
 

@@ -89,7 +89,7 @@ def test_what_a_study_leaves_behind(study, tmp_path):
 def test_the_best_settings_train_again(study, dataset, tmp_path):
     summary = study(trials=3, fixed={"model.dim", "train.epochs", "train.eval_every"})
     layer = read_toml(tmp_path / "study" / "best.toml")
-    assert layer["encoder"] == {"dim": 4}
+    assert layer["model"]["dim"] == 4
     assert set(layer["train"]) == {
         *("epochs", "eval_every", "lr", "batch_size", "num_negatives"),
     }
@@ -176,7 +176,7 @@ def test_a_combination_that_cannot_be_is_a_failed_trial(study, monkeypatch, tmp_
     def choose(study, task, trial):
         config = _choose(study, task, trial)
         if trial.number == 1:
-            config.loss["tau"] = -1.0
+            config.loss.model_extra["tau"] = -1.0
         return config
 
     _choose = running._choose
@@ -339,7 +339,7 @@ def test_what_is_fixed_keeps_its_value(study, configure, tmp_path):
     for trial in stored(tmp_path / "study"):
         assert "loss.tau" not in trial.params
     best = tomllib.loads((tmp_path / "study" / "best.toml").read_text("utf-8"))
-    assert best["loss"] == {"tau": 0.5}
+    assert best["loss"] == {"name": "infonce", "tau": 0.5}
 
 
 def test_settings_that_come_again_are_not_trained_again(study, monkeypatch, tmp_path):
@@ -357,7 +357,7 @@ def test_what_is_fixed_at_its_default_need_not_be_set(study, tmp_path):
     study(trials=2, fixed={"loss.tau"})
     assert "loss.tau" not in stored(tmp_path / "study")[1].params
     best = read_toml(tmp_path / "study" / "best.toml")
-    assert "loss" not in best
+    assert best["loss"] == {"name": "infonce"}
 
 
 def test_a_file_that_is_locked_while_a_trial_runs(study, tmp_path, monkeypatch):

@@ -53,23 +53,24 @@ def test_what_fails_leaves_nothing(tmp_path, make):
 
 def test_settings_are_those_that_come_with_the_data(dataset):
     config = runs.default_config(dataset)
-    assert (config.model, config.loss.name) == ("lightgcn", "adv")
+    assert (config.model.name, config.loss.name) == ("lightgcn", "adv")
     assert config.data.name == "simulated:coat"
-    assert config.loss["adversary_every"] == 15
+    assert config.loss.options["adversary_every"] == 15
 
 
 @pytest.mark.parametrize("loss", ["adv", "infonce", "rand", "adv-reverse"])
 def test_a_variant_differs_in_its_loss_alone(config, loss):
     varied = variant(config, loss, {})
     assert varied.loss.name == loss
-    assert (varied.train, varied.encoder) == (config.train, config.encoder)
+    assert (varied.train, varied.model) == (config.train, config.model)
     for key in ("tau", "negative_weight"):
-        assert varied.loss[key] == config.loss[key]
+        assert varied.loss.options[key] == config.loss.options[key]
 
 
 def test_a_variant_of_settings_that_nobody_has_set():
     config = Config.resolve("lightgcn", "adv", "mine")
-    assert variant(config, "infonce", {}).loss == {"tau": 0.2, "negative_weight": 64.0}
+    found = variant(config, "infonce", {}).loss.options
+    assert found == {"tau": 0.2, "negative_weight": 64.0}
 
 
 def test_losses_that_learn_keep_the_hardness():
