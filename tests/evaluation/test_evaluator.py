@@ -17,6 +17,7 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.evaluation import ranking as candidate_ranking
 from pyg_advinfonce.evaluation.top_items import top_items
 from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.scorer import EmbeddingScores
 from tests.device_mode import DeviceIsNamed
 
 NAMES = ("recall", "ndcg", "hr", "precision", "mrr")
@@ -143,7 +144,10 @@ def test_every_user_agrees_with_the_naive_protocol(world, k):
     graph, oracle, z_user, z_item = world
     evaluator, scores = Evaluator(graph, k=k, strict=oracle.strict), z_user @ z_item.T
     for split in [name for name in oracle.known if oracle.labels(name)]:
-        found, labels = evaluator.per_user(z_user, z_item, split), oracle.labels(split)
+        found, labels = (
+            evaluator.per_user(EmbeddingScores(z_user, z_item), split),
+            oracle.labels(split),
+        )
         assert found.user.tolist() == sorted(labels)
         for row, user in enumerate(sorted(labels)):
             ranking = oracle.ranking(scores.tolist(), user, split)
@@ -163,7 +167,10 @@ def test_rank_agrees_with_the_naive_protocol(world, k, data):
     user = torch.tensor(users, dtype=torch.long)
     scores = (z_user @ z_item.T).tolist()
     expected = [(oracle.ranking(scores, u, split) + [-1] * k)[:k] for u in users]
-    assert evaluator.rank(z_user, z_item, user, split).tolist() == expected
+    assert (
+        evaluator.rank(EmbeddingScores(z_user, z_item), user, split).tolist()
+        == expected
+    )
 
 
 @settings(deadline=None, max_examples=50)
@@ -244,8 +251,12 @@ def test_ranking_known_pairs_first_gains_nothing():
     leaking = torch.tensor([3e38, 3e38, 3e38, 3e38, 1, 0]).view(-1, 1)
     evaluator = Evaluator(graph, k=3)
     user = torch.tensor([0])
-    assert evaluator.rank(z_user, leaking, user, "test").tolist() == [[4, 5, -1]]
-    assert evaluator.rank(z_user, leaking, user, "valid").tolist() == [[2, 3, 4]]
+    assert evaluator.rank(EmbeddingScores(z_user, leaking), user, "test").tolist() == [
+        [4, 5, -1]
+    ]
+    assert evaluator.rank(EmbeddingScores(z_user, leaking), user, "valid").tolist() == [
+        [2, 3, 4]
+    ]
     assert evaluator(z_user, leaking, "test")["test/mrr@3"] == 1
 
 
@@ -338,8 +349,8 @@ def test_neither_names_nor_chunks_matter(world, k, ties, data):
     moved = torch.empty_like(z_user), torch.empty_like(z_item)
     moved[0][user], moved[1][item] = z_user, z_item
     for split in [name for name in oracle.known if oracle.labels(name)]:
-        before = plain.per_user(z_user, z_item, split)
-        after = other.per_user(*moved, split)
+        before = plain.per_user(EmbeddingScores(z_user, z_item), split)
+        after = other.per_user(EmbeddingScores(*moved), split)
         order = torch.tensor(user)[before.user].argsort()
         assert torch.equal(torch.tensor(user)[before.user][order], after.user)
         for name, value in before.values.items():
@@ -353,7 +364,7 @@ def test_metrics_are_shares_and_longer_lists_lose_nothing(world):
     ks = (1, 2, 3, 5, 8, 13)
     evaluator = Evaluator(graph, k=ks, strict=oracle.strict)
     for split in [name for name in oracle.known if oracle.labels(name)]:
-        found = evaluator.per_user(z_user, z_item, split).values
+        found = evaluator.per_user(EmbeddingScores(z_user, z_item), split).values
         assert all(
             ((value >= 0) & (value <= 1 + 1e-6)).all() for value in found.values()
         )
@@ -408,7 +419,7 @@ def test_out_of_memory_halves_the_chunk_and_ranks_again(monkeypatch, error):
     graph = build_graph(train, num_users=50, num_items=40, splits={"test": test})
     user, plain = torch.arange(50), Evaluator(graph)
     expected = plain(z_user, z_item, "test")
-    everyone = plain.rank(z_user, z_item, user, "test")
+    everyone = plain.rank(EmbeddingScores(z_user, z_item), user, "test")
     limit_memory(monkeypatch, 5, error)
     evaluator = Evaluator(graph)
     number = evaluator.counts("test")["users"]
@@ -420,7 +431,9 @@ def test_out_of_memory_halves_the_chunk_and_ranks_again(monkeypatch, error):
     assert sizes[0] == number // 2
     assert sizes[-1] <= 5 < 2 * sizes[-1] + 2
     assert evaluator(z_user, z_item, "test") == expected  # and says no more
-    assert torch.equal(evaluator.rank(z_user, z_item, user, "test"), everyone)
+    assert torch.equal(
+        evaluator.rank(EmbeddingScores(z_user, z_item), user, "test"), everyone
+    )
 
 
 def test_where_one_user_does_not_fit_it_is_an_error(monkeypatch):
@@ -466,7 +479,7 @@ def test_padding_matches_no_label():
     z_user, z_item = torch.ones(2, 1), torch.tensor([[2.0], [1], [0]])
     evaluator = Evaluator(graph, k=5)
     user = torch.tensor([1, 0])
-    ranked = evaluator.rank(z_user, z_item, user, "test").tolist()
+    ranked = evaluator.rank(EmbeddingScores(z_user, z_item), user, "test").tolist()
     assert ranked == [[0, -1, -1, -1, -1], [0, 1, 2, -1, -1]]
     result = evaluator(z_user, z_item, "test")
     assert result["test/precision@5"] == pytest.approx(1 / 5)
@@ -477,7 +490,9 @@ def test_padding_matches_no_label():
 def test_equal_scores_rank_by_id():
     evaluator = Evaluator(one_user(100, [1], train=[0, 3]), k=4)
     user = torch.tensor([0])
-    ranked = evaluator.rank(torch.zeros(1, 8), torch.zeros(100, 8), user, "test")
+    ranked = evaluator.rank(
+        EmbeddingScores(torch.zeros(1, 8), torch.zeros(100, 8)), user, "test"
+    )
     assert ranked.tolist() == [[1, 2, 4, 5]]
 
 
@@ -495,7 +510,7 @@ def test_ties_go_to_the_positives_to_the_others_or_to_the_lower_id(world, k, sca
             ("pessimistic", lambda score, hit, item: (-score, hit, item)),
         ):
             found = Evaluator(graph, k=k, strict=oracle.strict, ties=ties).per_user(
-                z_user, z_item, split
+                EmbeddingScores(z_user, z_item), split
             )
             for row, (user, hits) in enumerate(sorted(oracle.labels(split).items())):
                 ranking = sorted(
@@ -523,7 +538,7 @@ def test_infinite_scores_are_ranked_and_masked_ones_are_not():
     graph = one_user(4, [1], train=[0])
     z_item = torch.tensor([[1.0], [-torch.inf], [torch.inf], [0.0]])
     z_user, user = torch.ones(1, 1), torch.tensor([0])
-    ranked = Evaluator(graph, k=4).rank(z_user, z_item, user, "test")
+    ranked = Evaluator(graph, k=4).rank(EmbeddingScores(z_user, z_item), user, "test")
     assert ranked.tolist() == [[2, 3, 1, -1]]
 
 
@@ -580,7 +595,7 @@ def test_bad_arguments():
         evaluator(z_user, z_item[:2], "test")
     for bad in (-1, 1):
         with pytest.raises(ValueError, match="ids from 0 to 0"):
-            evaluator.rank(z_user, z_item, torch.tensor([bad]), "test")
+            evaluator.rank(EmbeddingScores(z_user, z_item), torch.tensor([bad]), "test")
 
 
 def test_duplicate_pairs_count_once():
@@ -615,7 +630,7 @@ def test_every_tensor_is_made_on_a_named_device(strict):
     user = torch.tensor([0, 1])
     with DeviceIsNamed():
         evaluator(z_user, z_item, "test")
-        evaluator.rank(z_user, z_item, user, "test")
+        evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
 
 
 @pytest.mark.cuda
@@ -628,5 +643,7 @@ def test_cuda_agrees_with_cpu():
     result = evaluator(z_user.cuda(), z_item.cuda(), "test")
     assert result == pytest.approx(expected, abs=1e-6)
     user = torch.arange(50)
-    ranked = evaluator.rank(z_user.cuda(), z_item.cuda(), user, "test")
-    assert torch.equal(ranked.cpu(), evaluator.rank(z_user, z_item, user, "test"))
+    ranked = evaluator.rank(EmbeddingScores(z_user.cuda(), z_item.cuda()), user, "test")
+    assert torch.equal(
+        ranked.cpu(), evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
+    )
