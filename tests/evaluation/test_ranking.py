@@ -4,7 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyg_advinfonce.evaluation import CandidateRanking
 from pyg_advinfonce.evaluation.top_items import top_items
+from pyg_advinfonce.scorer import EmbeddingScores
 
 
 def naive_top(row, k):
@@ -83,3 +85,20 @@ def test_a_row_with_nan_starts_with_nan(row):
 def test_no_rows():
     value, item = top_items(torch.empty(0, 4), 6)
     assert value.shape == item.shape == (0, 6)
+
+
+@pytest.mark.parametrize("chunk_size", [3, 64, 200])
+@pytest.mark.parametrize("share", [0.5, 1])
+def test_scores_of_embeddings_are_one_product_of_a_chunk_and_the_candidates(
+    chunk_size, share
+):
+    generator = torch.Generator().manual_seed(0)
+    z_user, z_item = (torch.randn(n, 64, generator=generator) for n in (200, 90))
+    mask = torch.arange(90) < 90 * share
+    nothing = torch.empty(0, dtype=torch.long)
+    ranking = CandidateRanking(mask, nothing, 200, chunk_size=chunk_size)
+    user = torch.randperm(200, generator=generator)
+    found = ranking.rank(EmbeddingScores(z_user, z_item), 5, ranking.chunks(user))
+    for part, (value, _) in zip(user.split(chunk_size), found, strict=True):
+        expected = z_user[part] @ z_item[mask].T
+        assert torch.equal(value, expected.topk(5).values)
