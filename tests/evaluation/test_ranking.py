@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +104,14 @@ def test_scores_of_embeddings_are_one_product_of_a_chunk_and_the_candidates(
     for part, (value, _) in zip(user.split(chunk_size), found, strict=True):
         expected = z_user[part] @ z_item[mask].T
         assert torch.equal(value, expected.topk(5).values)
+
+
+def test_a_scorer_s_scores_keep_their_precision_and_leave_gradients_behind():
+    table = 1 + torch.arange(40.0).expand(3, -1) * 2**-20
+    scorer = SimpleNamespace(scores=table.requires_grad_().__getitem__)
+    nothing, user = torch.empty(0, dtype=torch.long), torch.arange(3)
+    ranking = CandidateRanking(torch.arange(40) > 1, nothing, 3, chunk_size=2)
+    for value, item in ranking.rank(scorer, 2, ranking.chunks(user)):
+        assert item.tolist() == [[39, 38]] * len(item)
+        assert torch.equal(value, table[0, [39, 38]].expand_as(value))
+        assert not value.requires_grad
