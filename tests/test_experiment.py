@@ -481,7 +481,7 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
     config = Config.resolve(
         "mf", "infonce", layers=[{"train": {"epochs": 9, "eval_every": 1}}]
     )
-    evaluate_split = Evaluator.__call__
+    evaluate_split = Evaluator.metrics
     calls = []
 
     def failing(self, *args):
@@ -490,7 +490,7 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
             raise NonFiniteLossError("scores are NaN")
         return evaluate_split(self, *args)
 
-    monkeypatch.setattr(Evaluator, "__call__", failing)
+    monkeypatch.setattr(Evaluator, "metrics", failing)
     dataset = load_dataset("simulated")
     with pytest.raises(NonFiniteLossError, match="epoch 2"):
         train(config, dataset, out=tmp_path)
