@@ -99,7 +99,7 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
         MissingExtraError: If PyG has nothing to sample neighbours with.
     """
     settings = config.train
-    is_sampled = method.criterion.negatives == "sampled"
+    is_sampled = method.negatives == "sampled"
     edges: dict[str, Any] = {
         "batch_size": settings.batch_size,
         "num_negatives": settings.num_negatives if is_sampled else 0,
@@ -172,7 +172,7 @@ def make_trainer(
     config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
 ) -> Trainer:
     """Put a trainer together as the section ``[train]`` says."""
-    sampled = method.criterion.negatives == "sampled"
+    sampled = method.negatives == "sampled"
     if sampled and config.train.num_negatives == 0:
         raise ConfigError(
             f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
@@ -218,8 +218,8 @@ def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str
 
 
 def _warn_if_idle(method: Method, epochs: int) -> None:
-    main = next(phase for phase in method.phases if phase.params is None)
-    if not any(map(main.active, range(epochs))):
+    main = [phase for phase in method.phases if phase.params is None]
+    if main and not any(map(main[0].active, range(epochs))):
         warnings.warn(
             f"the encoder is not trained in {epochs} epochs: its phase begins later, "
             "raise train.epochs",

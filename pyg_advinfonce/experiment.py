@@ -92,7 +92,7 @@ def train(
         told += folder.begin(trainer, resume=resume, force=force)
     if trainer.history:
         progress.say(f"{label}: goes on after epoch {trainer.history[-1].epoch}")
-    trainer.callbacks = [EpochProgress(progress, label, config.train.epochs), *told]
+    trainer.callbacks = [EpochProgress(progress, label, trainer.epochs), *told]
     started -= sum(record.seconds for record in trainer.history)
     keeping = folder.keeping(trainer) if folder else nullcontext()
     with _explaining_memory(config), keeping:
@@ -191,8 +191,8 @@ def rank_users(
     method: Method, graph: HeteroData, evaluator: Evaluator
 ) -> list[UserMetrics]:
     """Rank every split of a graph, user by user."""
-    z_user, z_item = method.embed(graph)
-    return [evaluator.per_user(z_user, z_item, split) for split in split_names(graph)]
+    scorer = method.scorer(graph)
+    return [evaluator.per_user(scorer, split) for split in split_names(graph)]
 
 
 def _means(per_user: Sequence[UserMetrics]) -> dict[str, float]:

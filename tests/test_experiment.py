@@ -43,6 +43,7 @@ from pyg_advinfonce.registry import LOSSES, MODELS, Entry
 from pyg_advinfonce.runs import Result, load_run
 from pyg_advinfonce.training import Callback, Trainer, load_weights
 from tests import cases
+from tests.scorers import SCORERS, untrained
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "config" / "packaged"
 PACKAGED = [
@@ -481,7 +482,7 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
     config = Config.resolve(
         "mf", "infonce", layers=[{"train": {"epochs": 9, "eval_every": 1}}]
     )
-    evaluate_split = Evaluator.__call__
+    evaluate_split = Evaluator.metrics
     calls = []
 
     def failing(self, *args):
@@ -490,7 +491,7 @@ def test_the_best_weights_survive_a_failure(tmp_path, monkeypatch):
             raise NonFiniteLossError("scores are NaN")
         return evaluate_split(self, *args)
 
-    monkeypatch.setattr(Evaluator, "__call__", failing)
+    monkeypatch.setattr(Evaluator, "metrics", failing)
     dataset = load_dataset("simulated")
     with pytest.raises(NonFiniteLossError, match="epoch 2"):
         train(config, dataset, out=tmp_path)
@@ -587,3 +588,21 @@ def test_a_seed_of_another_loss_is_not_taken(tmp_path):
         assert trained.record["own_loss"] == (type(given).__name__ if given else None)
         with pytest.raises(CheckpointError, match="give the same criterion"):
             train_seed(config, data, folder, criterion=other)
+
+
+@pytest.mark.parametrize("kind", SCORERS)
+def test_a_model_without_embeddings_or_loss_is_a_result(kind, dataset, tmp_path):
+    config, place = resolve("mf", "bpr"), torch.device("cpu")
+    graph = prepare(dataset, place)
+    method = untrained(kind(graph))
+    trainer = make_trainer(config, method, graph, ())
+    result = train(config, dataset, device="cpu", trainer=trainer, out=tmp_path / "run")
+    assert (result.best_epoch, result.epochs) == (0, 1)
+    evaluator = Evaluator(graph)
+    expected = [evaluator.metrics(method.encoder, name) for name in ("valid", "test")]
+    assert result.metrics == expected[0] | expected[1]
+    assert experiment.evaluate(method, graph, evaluator) == result.metrics
+    assert len(result.recommend(k=2)) == 2 * cases.NUM_USERS
+    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+        result.export(tmp_path / "tables.npz")
+    assert not (tmp_path / "tables.npz").exists()

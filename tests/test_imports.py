@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": {"errors"},
     "progress": set(),
     "ops": set(),
+    "scorer": set(),
     "functional": {"ops"},
     "graph": {"errors"},
     "batch": {"errors", "graph"},
@@ -38,10 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "losses": {"registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders"},
     "terms": {"functional", "graph", "objective", "ops"},
-    "methods": {"errors", "functional", "graph", "objective", "transforms"}
+    "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph"},
-    "evaluation": {"errors", "graph"},
+    "evaluation": {"errors", "graph", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
     | {"encoders", "methods", "evaluation"},
     "datasets": {"errors", "files", "progress", "registry", "graph"},
@@ -49,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
     | {"losses", "methods", "loader", "evaluation", "training", "datasets", "config"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
-    | {"ops", "methods", "evaluation"},
+    | {"ops", "methods", "evaluation", "scorer"},
     "runs": {"errors", "files", "machine", "registry", "batch", "methods"}
     | {"evaluation", "training", "config", "build", "serving"},
     "experiment": {"errors", "progress", "graph", "objective", "losses", "methods"}

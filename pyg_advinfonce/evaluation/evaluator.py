@@ -1,4 +1,4 @@
-"""Evaluation of embeddings on a held-out split."""
+"""Evaluation of scores on a held-out split."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -13,14 +13,16 @@ from pyg_advinfonce.evaluation.metrics import UserMetrics, metrics_at
 from pyg_advinfonce.evaluation.ranking import SplitRanking
 from pyg_advinfonce.evaluation.top_items import Ties
 from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
+from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 
 class Evaluator:
     r"""Ranks all candidates for the users of a held-out split (methods.md 6.3).
 
-    A user's score for an item is the dot product of their embeddings, in float32. With
-    :math:`T_u` the user's positives in the split and :math:`r` running over the ranks
-    up to :math:`k` that hold one of them,
+    Scores are those of a :class:`~pyg_advinfonce.scorer.Scorer`; of embeddings, which
+    may be handed over as they are, their dot products. With :math:`T_u` the user's
+    positives in the split and :math:`r` running over the ranks up to :math:`k` that
+    hold one of them,
 
     .. math::
         \mathrm{Recall} = \frac{\sum_r 1}{|T_u|}, \qquad
@@ -55,7 +57,8 @@ class Evaluator:
 
     Example:
         >>> evaluate = Evaluator(graph, k=20)
-        >>> evaluate(*method.embed(graph), "valid")["valid/recall@20"]
+        >>> evaluate(z_user, z_item, "valid")["valid/recall@20"]
+        >>> evaluate.metrics(popularity, "valid")["valid/recall@20"]
     """
 
     def __init__(
@@ -78,56 +81,67 @@ class Evaluator:
         self.chunk_size = chunk_size
         self._rankings: dict[tuple[str, torch.device], SplitRanking] = {}
 
-    @torch.no_grad()
     def __call__(self, z_user: Tensor, z_item: Tensor, split: str) -> dict[str, float]:
-        """Return ``{"valid/recall@20": ..., ...}`` for embeddings of the whole graph.
+        """Return :meth:`metrics` of embeddings of the whole graph."""
+        return self.metrics(EmbeddingScores(z_user, z_item), split)
+
+    def metrics(self, scorer: Scorer, split: str) -> dict[str, float]:
+        """Return ``{"valid/recall@20": ..., ...}``.
 
         Raises:
+            ValueError: If the scores are not those of the graph's users and items.
             NonFiniteLossError: If a score is NaN.
             GraphError: If there is no such split, or none of its pairs can be listed.
         """
-        return self.per_user(z_user, z_item, split).means()
+        return self.per_user(scorer, split).means()
 
     @torch.no_grad()
-    def per_user(self, z_user: Tensor, z_item: Tensor, split: str) -> UserMetrics:
+    def per_user(self, scorer: Scorer, split: str) -> UserMetrics:
         """Return the same metrics, a value a user instead of their mean.
 
         Raises:
+            ValueError: If the scores are not those of the graph's users and items.
             NonFiniteLossError: If a score is NaN.
             GraphError: If there is no such split, or none of its pairs can be listed.
         """
-        self._check_embeddings(z_user, z_item)
-        ranking = self._ranking(split, z_user.device)
+        ranking = self._ranking(split, self._device(scorer, split))
         if len(ranking.user) == 0:
             raise GraphError(f"split '{split}' has no positive that may be listed")
-        item = ranking.rank(z_user, z_item, self.cutoffs[-1])  # [N, k]
+        item = ranking.rank(scorer, self.cutoffs[-1])  # [N, k]
         # PyG takes -1 for the last item of the row above; this is no one's label.
-        item = item.masked_fill(item < 0, len(z_item))
+        item = item.masked_fill(item < 0, num_nodes(self.graph)[1])
         data = LinkPredMetricData(item, ranking.label_index)
         return UserMetrics(split, ranking.user, metrics_at(self.cutoffs, data))
 
     @torch.no_grad()
-    def rank(self, z_user: Tensor, z_item: Tensor, user: Tensor, split: str) -> Tensor:
+    def rank(self, scorer: Scorer, user: Tensor, split: str) -> Tensor:
         """Return the best items of any users ``[N]``, masked as if ``split`` is ranked.
 
         Returns:
             Item ids ``[N, k]`` for the largest ``k``, -1 where candidates run out.
 
         Raises:
+            ValueError: If the scores are not those of the graph's users and items, or
+                there is no such user.
             NonFiniteLossError: If a score is NaN.
             GraphError: If there is no such split.
         """
-        self._check_embeddings(z_user, z_item)
-        user, last = user.to(z_user.device, torch.long), len(z_user) - 1
+        device, last = self._device(scorer, split), num_nodes(self.graph)[0] - 1
+        user = user.to(device, torch.long)
         if len(user) > 0 and not 0 <= int(user.min()) <= int(user.max()) <= last:
             raise ValueError(f"user must hold ids from 0 to {last}")
-        ranking = self._ranking(split, z_user.device)
-        return ranking.rank(z_user, z_item, self.cutoffs[-1], user)
+        return self._ranking(split, device).rank(scorer, self.cutoffs[-1], user)
 
     def counts(self, split: str) -> dict[str, int]:
         """Return the numbers of ranked users and positives, and of those left out."""
         device = split_edges(self.graph, split).device
         return dict(self._ranking(split, device).counts)
+
+    def _device(self, scorer: Scorer, split: str) -> torch.device:
+        """Return where to rank: embeddings need not be where the graph is."""
+        if isinstance(scorer, EmbeddingScores):
+            return scorer.z_user.device
+        return split_edges(self.graph, split).device
 
     def _ranking(self, split: str, device: torch.device) -> SplitRanking:
         if (split, device) not in self._rankings:
@@ -140,14 +154,6 @@ class Evaluator:
                 device=device,
             )
         return self._rankings[split, device]
-
-    def _check_embeddings(self, z_user: Tensor, z_item: Tensor) -> None:
-        expected = num_nodes(self.graph)
-        if (len(z_user), len(z_item)) != expected:
-            raise ValueError(
-                f"expected embeddings of {expected[0]} users and {expected[1]} items "
-                f"(got {len(z_user)} and {len(z_item)})"
-            )
 
 
 def _check_cutoffs(k: int | Sequence[int]) -> list[int]:

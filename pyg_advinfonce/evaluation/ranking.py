@@ -19,6 +19,7 @@ from pyg_advinfonce.graph import (
     split_edges,
     split_names,
 )
+from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class CandidateRanking:
         ties: Ties = "lower-id",
         chunk_size: int | None = None,
     ) -> None:
-        self.num_users = num_users
+        self.num_users, self.num_items = num_users, len(is_candidate)
         self._candidates = is_candidate.nonzero().view(-1)  # [C]
         self.chunk_size = chunk_size or _default_chunk_size(len(self._candidates))
         self._masked = self._places(hidden[is_candidate[pairs_of(hidden)[1]]])
@@ -103,20 +104,30 @@ class CandidateRanking:
             yield Chunk(part, self._masked.of(part), self._favoured.of(part))
 
     def rank(
-        self, z_user: Tensor, z_item: Tensor, k: int, chunks: Iterable[Chunk]
+        self, scorer: Scorer, k: int, chunks: Iterable[Chunk]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield scores and items ``[n, k]`` of each chunk, the best first.
 
         A row without ``k`` items to list ends in ``-inf`` and ``-1``; a row with a
         score that is NaN begins with NaN.
+
+        Raises:
+            ValueError: If the scores are not those of these users and items.
         """
-        z_candidate = z_item[self._candidates].float()  # [C, D]
-        buffer = z_candidate.new_empty(0, len(z_candidate))
+        if isinstance(scorer, EmbeddingScores):
+            self._check_embeddings(scorer)
+            scorer = scorer.among(self._candidates)
+        buffer = torch.empty(
+            0, len(self._candidates), dtype=torch.float, device=self._candidates.device
+        )
         for chunk in chunks:
             if len(buffer) < len(chunk.user):
-                buffer = z_candidate.new_empty(len(chunk.user), len(z_candidate))
+                buffer = buffer.new_empty(len(chunk.user), buffer.size(1))
             scores = buffer[: len(chunk.user)]  # [n, C]
-            torch.mm(z_user[chunk.user].float(), z_candidate.T, out=scores)
+            if isinstance(scorer, EmbeddingScores):
+                scorer.scores(chunk.user, out=scores)
+            else:
+                self._ask(scorer, chunk.user, scores)
             # From here on -inf means masked, and nothing else.
             scores.clamp_(min=torch.finfo(scores.dtype).min)
             scores.view(-1).index_fill_(0, chunk.masked, -torch.inf)
@@ -124,6 +135,30 @@ class CandidateRanking:
             value, column = top_items(decided, k)
             item = self._candidates[column.clamp(min=0)]
             yield value, item.masked_fill(column < 0, -1)
+
+    def _check_embeddings(self, scorer: EmbeddingScores) -> None:
+        found = len(scorer.z_user), len(scorer.z_item)
+        if found != (self.num_users, self.num_items):
+            raise ValueError(
+                f"expected embeddings of {self.num_users} users and {self.num_items} "
+                f"items (got {found[0]} and {found[1]})"
+            )
+
+    @torch.no_grad()
+    def _ask(self, scorer: Scorer, user: Tensor, out: Tensor) -> None:
+        """Write a scorer's scores of the candidates, which are its own to keep."""
+        # It answers for all items, which may be many more than the candidates.
+        at_once = _default_chunk_size(self.num_items)
+        for part, place in zip(user.split(at_once), out.split(at_once), strict=True):
+            found, expected = scorer.scores(part), (len(part), self.num_items)
+            if found.shape != expected:
+                raise ValueError(
+                    f"expected scores of {expected[0]} users and {expected[1]} items, "
+                    f"{list(expected)} (got {list(found.shape)})"
+                )
+            if self.num_items > len(self._candidates):
+                found = found[:, self._candidates.to(found.device)]
+            place.copy_(found)
 
     def _places(self, keys: Tensor) -> PairPlaces:
         user, item = pairs_of(keys)
@@ -142,7 +177,7 @@ class SplitRanking:
     """One split of a graph, ready to be ranked on one device.
 
     The rules are those of :class:`~pyg_advinfonce.evaluation.Evaluator`. All
-    that does not depend on embeddings is computed here, once.
+    that does not depend on scores is computed here, once.
 
     Args:
         graph: The user-item graph with its splits.
@@ -151,7 +186,7 @@ class SplitRanking:
         ties: Who comes first among equal scores.
         chunk_size: Users scored at once; None means at most 32 MB of scores. Halved,
             with a warning, where memory does not suffice.
-        device: Where the embeddings live.
+        device: Where users are ranked.
     """
 
     user: Tensor  # [N] users with a positive to find, ascending
@@ -198,21 +233,19 @@ class SplitRanking:
             "dropped_positives": len(given) - len(labels),
         }
 
-    def rank(
-        self, z_user: Tensor, z_item: Tensor, k: int, user: Tensor | None = None
-    ) -> Tensor:
+    def rank(self, scorer: Scorer, k: int, user: Tensor | None = None) -> Tensor:
         """Return the best item ids ``[N, k]`` of some users (default: all evaluated).
 
         Raises:
             NonFiniteLossError: If a score is NaN.
         """
-        value, item = self._best_that_fit(z_user, z_item, k, user)  # [N, k]
+        value, item = self._best_that_fit(scorer, k, user)  # [N, k]
         ranked = self.user if user is None else user
         self._check_numbers(ranked[value[:, 0].isnan()])
         return item
 
     def _best_that_fit(
-        self, z_user: Tensor, z_item: Tensor, k: int, user: Tensor | None
+        self, scorer: Scorer, k: int, user: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Rank fewer users at once from now on, where memory does not suffice."""
         ranked, ranking = self.user if user is None else user, self._ranking
@@ -220,7 +253,7 @@ class SplitRanking:
             chunks = self._own_chunks if user is None else ranking.chunks(user)
             at_once = min(ranking.chunk_size, len(ranked))
             try:
-                best = list(ranking.rank(z_user, z_item, k, chunks))
+                best = list(ranking.rank(scorer, k, chunks))
                 return torch.cat([v for v, _ in best]), torch.cat([i for _, i in best])
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error) or at_once <= 1:

@@ -1,7 +1,8 @@
 """A method: an encoder, an objective and the phases of an epoch."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.losses import Criterion
 from pyg_advinfonce.objective import Objective, Phase, RankingTerm, Step, Term
+from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 
 class Supervised(Term):
@@ -50,11 +52,14 @@ class Method(nn.Module):
     parameter belongs to exactly one phase. A frozen one (``requires_grad`` is False)
     is trained by none, and may be frozen or released at any time between epochs.
 
+    A method without phases trains nothing. An encoder with a method ``scores`` is a
+    :class:`~pyg_advinfonce.scorer.Scorer`, and its embeddings, if any, do not rank.
+
     Args:
-        encoder: Turns the graph into embeddings.
+        encoder: Turns the graph into embeddings, or scores items itself.
         objective: All terms, so that their state moves and is saved with the method.
         phases: The phases of an epoch, in order; exactly one has ``params=None`` and
-            owns what no other phase owns.
+            owns what no other phase owns. There may be none.
         cosine: Whether nodes are ranked by cosine instead of by inner product.
 
     Raises:
@@ -86,26 +91,56 @@ class Method(nn.Module):
         return [p for p in self.parameters() if id(p) not in others]
 
     @property
-    def criterion(self) -> Criterion | RankingTerm:
-        """The ranking loss."""
-        term: Any = self.objective.terms["rec"]
-        found: Criterion | RankingTerm = getattr(term, "criterion", term)
+    def criterion(self) -> Criterion | RankingTerm | None:
+        """The ranking loss, if there is one."""
+        term: Any = dict(self.objective.terms.items()).get("rec")
+        found: Criterion | RankingTerm | None = getattr(term, "criterion", term)
         return found
+
+    @property
+    def negatives(self) -> Literal["sampled", "in_batch", "none"]:
+        """What the ranking loss wants of a sampler."""
+        return "none" if self.criterion is None else self.criterion.negatives
 
     def encode(self, graph: HeteroData) -> Embeddings:
         """Return unperturbed embeddings without a gradient, in evaluation mode."""
-        was_training = self.training
-        self.eval()
-        with torch.no_grad():
+        with _evaluating(self):
             z: Embeddings = self.encoder(graph, perturb=False)
-        self.train(was_training)
         return z
 
     def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
-        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank."""
+        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank.
+
+        Raises:
+            ConfigError: If the encoder ranks by scores of its own.
+        """
+        self.check_embeddings()
         z = self.encode(graph)
         user, item = z.user.detach(), z.item.detach()
         return (unit_rows(user), unit_rows(item)) if self.cosine else (user, item)
+
+    def scorer(self, graph: HeteroData) -> Scorer:
+        """Return what ranks the graph's items: the encoder, or its embeddings."""
+        if self._has_scores:
+            return _OwnScores(self)
+        return EmbeddingScores(*self.embed(graph))
+
+    def check_embeddings(self) -> None:
+        """Refuse what only embeddings whose dot products rank can do.
+
+        Raises:
+            ConfigError: If the encoder ranks by scores of its own.
+        """
+        if self._has_scores:
+            raise ConfigError(
+                f"model {type(self.encoder).__name__} ranks by scores and has no "
+                "embeddings whose dot products rank, which are needed to export it, to "
+                "fold in new users or to embed a graph: use another model"
+            )
+
+    @property
+    def _has_scores(self) -> bool:
+        return callable(getattr(self.encoder, "scores", None))
 
     def _check_owners(self) -> None:
         params = {id(p): (name, p) for name, p in self.named_parameters()}
@@ -119,3 +154,28 @@ class Method(nn.Module):
                 )
         if set(owned) - set(params):
             raise ConfigError("a phase trains parameters that the method does not hold")
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Set the evaluation mode and take no gradients."""
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(was_training)
+
+
+class _OwnScores:
+    """The scores of a method whose encoder is a scorer."""
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+
+    def scores(self, user: Tensor) -> Tensor:
+        encoder: Any = self.method.encoder
+        with _evaluating(self.method):
+            found: Tensor = encoder.scores(user)
+        return found

@@ -48,7 +48,8 @@ def export(
     Raises:
         UnknownNameError: If there is no such format.
         MissingExtraError: If it needs a package that is not installed.
-        ConfigError: If the file cannot be written.
+        ConfigError: If the file cannot be written, or the model ranks by scores of its
+            own.
     """
     path = Path(path)
     form = find_format(path, to)

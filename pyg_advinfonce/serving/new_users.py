@@ -48,8 +48,10 @@ def fold_in(
 
     Raises:
         ValueError: If there is no pair, or an item or a user is out of range.
-        ConfigError: If a user has no item with a train pair.
+        ConfigError: If a user has no item with a train pair, or the model ranks by
+            scores of its own.
     """
+    method.check_embeddings()
     is_empty = items.numel() == 0 and num_users is None
     if items.dim() != 2 or len(items) != 2 or is_empty:
         raise ValueError(f"items must be pairs [2, P] (got {tuple(items.shape)})")

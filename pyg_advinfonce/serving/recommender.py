@@ -23,6 +23,7 @@ from pyg_advinfonce.graph import (
     split_edges,
 )
 from pyg_advinfonce.methods import Method
+from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 from pyg_advinfonce.serving.new_users import fold_in
 
 RawId = int | str
@@ -80,7 +81,7 @@ class RawIds:
 
 
 class Recommender:
-    """Lists items for users, embeddings computed once: exact, and in bounded memory.
+    """Lists items for users, exactly and in bounded memory; embeds the graph once.
 
     A table of recommendations has a row for each item of each user's list, with the
     columns ``user``, ``rank`` from 1, ``item`` and ``score``. Ids are those of the
@@ -111,7 +112,7 @@ class Recommender:
         self.method, self.graph = method, graph
         self.exclude_seen, self.chunk_size = exclude_seen, chunk_size
         self.users, self.items = RawIds(graph, USER), RawIds(graph, ITEM)
-        self.z_user, self.z_item = method.embed(graph)  # [U, D], [I, D]
+        self.scorer = method.scorer(graph)
         seen = split_edges(graph, "train")
         self._ranking = self._rank_without(seen, num_nodes(graph)[0])
 
@@ -135,7 +136,7 @@ class Recommender:
             row = torch.arange(len(self.users.values), device="cpu")
         else:
             row = self.users.rows(users)
-        return self._tables(self._ranking, self.users.values, self.z_user, row, k)
+        return self._tables(self._ranking, self.users.values, self.scorer, row, k)
 
     def recommend_new(
         self, items_of: Mapping[Any, Sequence[RawId]], *, k: int = 20
@@ -149,7 +150,8 @@ class Recommender:
 
         Raises:
             UnknownNameError: If there is no such item.
-            ConfigError: If a user has no item that was trained, or ``k`` is wrong.
+            ConfigError: If a user has no item that was trained, ``k`` is wrong, or the
+                model ranks by scores and has no embeddings.
         """
         if not items_of:
             raise ConfigError("expected the items of a new user (got nobody)")
@@ -157,11 +159,13 @@ class Recommender:
         user = torch.arange(len(rows), device="cpu")
         of_pair = [u.expand(len(row)) for u, row in zip(user, rows, strict=True)]
         pairs = torch.stack([torch.cat(of_pair), torch.cat(rows)])  # [2, P]
-        pairs = pairs.to(self.z_item.device)
+        pairs = pairs.to(candidate_mask(self.graph).device)
         z_user = fold_in(self.method, self.graph, pairs, num_users=len(rows))
+        assert isinstance(self.scorer, EmbeddingScores)  # others are not folded in
+        scorer = EmbeddingScores(z_user, self.scorer.z_item)
         ranking = self._rank_without(pairs, len(rows))
         names = np.array(list(items_of), dtype=object)
-        tables = self._tables(ranking, names, z_user, user, k)
+        tables = self._tables(ranking, names, scorer, user, k)
         return pd.concat(tables, ignore_index=True)
 
     def _rank_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
@@ -177,15 +181,16 @@ class Recommender:
         self,
         ranking: CandidateRanking,
         names: NDArray[Any],
-        z_user: Tensor,
+        scorer: Scorer,
         row: Tensor,
         k: int,
     ) -> Iterator[pd.DataFrame]:
         if k < 1:
             raise ConfigError(f"k must be positive (got {k})")
-        chunks = list(ranking.chunks(row.to(z_user.device)))
+        row = row.to(candidate_mask(self.graph).device)
+        chunks = list(ranking.chunks(row))
         k = min(k, len(self.items.values))
-        best = ranking.rank(z_user, self.z_item, k, chunks)
+        best = ranking.rank(scorer, k, chunks)
         for chunk, (score, item) in zip(chunks, best, strict=True):
             user = names[chunk.user.cpu().numpy()]
             yield self._table(user, score.cpu(), item.cpu())

@@ -28,8 +28,10 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
         batch: The batch.
     """
     x_user, x_item = z.layers[0]
-    hardness: Any = method.eval().criterion.hardness
-    delta: Tensor = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+    criterion: Any = method.eval().criterion
+    delta: Tensor = criterion.hardness(
+        z.user, z.item, batch, x_user=x_user, x_item=x_item
+    )
     return delta
 
 
@@ -47,9 +49,11 @@ class Diagnostics(Callback):
         method = trainer.method.eval()  # for the criterion, too
         z = method.encode(graph)
         x_user, x_item = z.layers[0]
-        found = method.criterion.diagnostics(
-            z.user, z.item, batch, x_user=x_user, x_item=x_item
-        )
+        found: dict[str, Tensor] = {}
+        if method.criterion is not None:
+            found = method.criterion.diagnostics(
+                z.user, z.item, batch, x_user=x_user, x_item=x_item
+            )
         user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
         found["align"] = align(user, item)
         if user.size(0) > 1:
@@ -116,9 +120,9 @@ class SplitMetrics(Callback):
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         if not record.metrics:
             return
-        z_user, z_item = trainer.method.embed(trainer.graph)
+        scorer = trainer.method.scorer(trainer.graph)
         for split in self.splits:
-            record.diagnostics |= trainer.evaluator(z_user, z_item, split)
+            record.diagnostics |= trainer.evaluator.metrics(scorer, split)
 
 
 class HistoryFile(Callback):

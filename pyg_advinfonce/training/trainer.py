@@ -76,7 +76,8 @@ class Trainer:
     Each phase has its own Adam, built once; what is frozen (``requires_grad`` is False)
     when an epoch begins stays as it is. An epoch's randomness depends on the seed,
     the epoch and the phase alone. At the end the method holds the weights of the best
-    validation, and ``history`` one record an epoch.
+    validation, and ``history`` one record an epoch. A method without phases, which has
+    nothing to train, has one epoch, its validation.
 
     Args:
         method: What is trained.
@@ -113,6 +114,8 @@ class Trainer:
                 "models are selected on the validation split: monitor must start "
                 f"with 'valid/' (got '{self.monitor}')"
             )
+        if not self.method.phases:
+            self.epochs = min(self.epochs, 1)  # another would be the same
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
@@ -205,7 +208,9 @@ class Trainer:
     def _validate(self, record: Record) -> None:
         split = self.monitor.split("/")[0]
         try:
-            record.metrics = self.evaluator(*self.method.embed(self.graph), split)
+            record.metrics = self.evaluator.metrics(
+                self.method.scorer(self.graph), split
+            )
         except NonFiniteLossError as error:
             raise NonFiniteLossError(f"epoch {record.epoch}: {error}") from error
         if self.monitor not in record.metrics:

@@ -105,7 +105,6 @@ def test_kuairec_trains_and_ranks_its_candidates(advnce, folder, kuairec):
     assert num_nodes(graph) == (KUAIREC_USERS, KUAIREC_ITEMS)
     assert int(mask.sum()) == CANDIDATES
     evaluator = Evaluator(graph, k=KUAIREC_ITEMS)
-    z_user, z_item = method.embed(graph)
-    ranked = evaluator.rank(z_user, z_item, torch.tensor([0]), "valid")[0]
+    ranked = evaluator.rank(method.scorer(graph), torch.tensor([0]), "valid")[0]
     listed = ranked[ranked >= 0].sort().values
     assert listed.tolist() == mask.nonzero().view(-1).tolist()

@@ -117,6 +117,16 @@ def test_your_pyg_model_with_the_whole_graph(run_page):
     assert names["fit"].state, "no epoch of the recommender ran"
     assert names["scores"].shape == (100, 80)
     assert names["scores"].abs().max() <= 1.0001
+    assert 0 < names["metrics"]["test/recall@20"] < 1
+    assert 0 < names["ease_metrics"]["test/recall@20"] < 1
+    assert names["best"].shape == (2, 20)
+    popular = names["method"].encoder.count
+    first = names["lists"].groupby("user")["item"].first().tolist()
+    user, item = names["edges"]
+    for row, found in zip((0, 7), first, strict=True):
+        unseen = popular.clone()
+        unseen[item[user == row]] = -1
+        assert found == int(unseen.argmax())
 
 
 @pytest.mark.filterwarnings("ignore:Using .NeighborSampler. without")

@@ -17,7 +17,9 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.evaluation import ranking as candidate_ranking
 from pyg_advinfonce.evaluation.top_items import top_items
 from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.scorer import EmbeddingScores
 from tests.device_mode import DeviceIsNamed
+from tests.scorers import SCORERS, naive_scores
 
 NAMES = ("recall", "ndcg", "hr", "precision", "mrr")
 
@@ -143,7 +145,10 @@ def test_every_user_agrees_with_the_naive_protocol(world, k):
     graph, oracle, z_user, z_item = world
     evaluator, scores = Evaluator(graph, k=k, strict=oracle.strict), z_user @ z_item.T
     for split in [name for name in oracle.known if oracle.labels(name)]:
-        found, labels = evaluator.per_user(z_user, z_item, split), oracle.labels(split)
+        found, labels = (
+            evaluator.per_user(EmbeddingScores(z_user, z_item), split),
+            oracle.labels(split),
+        )
         assert found.user.tolist() == sorted(labels)
         for row, user in enumerate(sorted(labels)):
             ranking = oracle.ranking(scores.tolist(), user, split)
@@ -163,7 +168,10 @@ def test_rank_agrees_with_the_naive_protocol(world, k, data):
     user = torch.tensor(users, dtype=torch.long)
     scores = (z_user @ z_item.T).tolist()
     expected = [(oracle.ranking(scores, u, split) + [-1] * k)[:k] for u in users]
-    assert evaluator.rank(z_user, z_item, user, split).tolist() == expected
+    assert (
+        evaluator.rank(EmbeddingScores(z_user, z_item), user, split).tolist()
+        == expected
+    )
 
 
 @settings(deadline=None, max_examples=50)
@@ -244,8 +252,12 @@ def test_ranking_known_pairs_first_gains_nothing():
     leaking = torch.tensor([3e38, 3e38, 3e38, 3e38, 1, 0]).view(-1, 1)
     evaluator = Evaluator(graph, k=3)
     user = torch.tensor([0])
-    assert evaluator.rank(z_user, leaking, user, "test").tolist() == [[4, 5, -1]]
-    assert evaluator.rank(z_user, leaking, user, "valid").tolist() == [[2, 3, 4]]
+    assert evaluator.rank(EmbeddingScores(z_user, leaking), user, "test").tolist() == [
+        [4, 5, -1]
+    ]
+    assert evaluator.rank(EmbeddingScores(z_user, leaking), user, "valid").tolist() == [
+        [2, 3, 4]
+    ]
     assert evaluator(z_user, leaking, "test")["test/mrr@3"] == 1
 
 
@@ -338,8 +350,8 @@ def test_neither_names_nor_chunks_matter(world, k, ties, data):
     moved = torch.empty_like(z_user), torch.empty_like(z_item)
     moved[0][user], moved[1][item] = z_user, z_item
     for split in [name for name in oracle.known if oracle.labels(name)]:
-        before = plain.per_user(z_user, z_item, split)
-        after = other.per_user(*moved, split)
+        before = plain.per_user(EmbeddingScores(z_user, z_item), split)
+        after = other.per_user(EmbeddingScores(*moved), split)
         order = torch.tensor(user)[before.user].argsort()
         assert torch.equal(torch.tensor(user)[before.user][order], after.user)
         for name, value in before.values.items():
@@ -353,7 +365,7 @@ def test_metrics_are_shares_and_longer_lists_lose_nothing(world):
     ks = (1, 2, 3, 5, 8, 13)
     evaluator = Evaluator(graph, k=ks, strict=oracle.strict)
     for split in [name for name in oracle.known if oracle.labels(name)]:
-        found = evaluator.per_user(z_user, z_item, split).values
+        found = evaluator.per_user(EmbeddingScores(z_user, z_item), split).values
         assert all(
             ((value >= 0) & (value <= 1 + 1e-6)).all() for value in found.values()
         )
@@ -408,7 +420,7 @@ def test_out_of_memory_halves_the_chunk_and_ranks_again(monkeypatch, error):
     graph = build_graph(train, num_users=50, num_items=40, splits={"test": test})
     user, plain = torch.arange(50), Evaluator(graph)
     expected = plain(z_user, z_item, "test")
-    everyone = plain.rank(z_user, z_item, user, "test")
+    everyone = plain.rank(EmbeddingScores(z_user, z_item), user, "test")
     limit_memory(monkeypatch, 5, error)
     evaluator = Evaluator(graph)
     number = evaluator.counts("test")["users"]
@@ -420,7 +432,9 @@ def test_out_of_memory_halves_the_chunk_and_ranks_again(monkeypatch, error):
     assert sizes[0] == number // 2
     assert sizes[-1] <= 5 < 2 * sizes[-1] + 2
     assert evaluator(z_user, z_item, "test") == expected  # and says no more
-    assert torch.equal(evaluator.rank(z_user, z_item, user, "test"), everyone)
+    assert torch.equal(
+        evaluator.rank(EmbeddingScores(z_user, z_item), user, "test"), everyone
+    )
 
 
 def test_where_one_user_does_not_fit_it_is_an_error(monkeypatch):
@@ -466,7 +480,7 @@ def test_padding_matches_no_label():
     z_user, z_item = torch.ones(2, 1), torch.tensor([[2.0], [1], [0]])
     evaluator = Evaluator(graph, k=5)
     user = torch.tensor([1, 0])
-    ranked = evaluator.rank(z_user, z_item, user, "test").tolist()
+    ranked = evaluator.rank(EmbeddingScores(z_user, z_item), user, "test").tolist()
     assert ranked == [[0, -1, -1, -1, -1], [0, 1, 2, -1, -1]]
     result = evaluator(z_user, z_item, "test")
     assert result["test/precision@5"] == pytest.approx(1 / 5)
@@ -477,7 +491,9 @@ def test_padding_matches_no_label():
 def test_equal_scores_rank_by_id():
     evaluator = Evaluator(one_user(100, [1], train=[0, 3]), k=4)
     user = torch.tensor([0])
-    ranked = evaluator.rank(torch.zeros(1, 8), torch.zeros(100, 8), user, "test")
+    ranked = evaluator.rank(
+        EmbeddingScores(torch.zeros(1, 8), torch.zeros(100, 8)), user, "test"
+    )
     assert ranked.tolist() == [[1, 2, 4, 5]]
 
 
@@ -495,7 +511,7 @@ def test_ties_go_to_the_positives_to_the_others_or_to_the_lower_id(world, k, sca
             ("pessimistic", lambda score, hit, item: (-score, hit, item)),
         ):
             found = Evaluator(graph, k=k, strict=oracle.strict, ties=ties).per_user(
-                z_user, z_item, split
+                EmbeddingScores(z_user, z_item), split
             )
             for row, (user, hits) in enumerate(sorted(oracle.labels(split).items())):
                 ranking = sorted(
@@ -523,7 +539,7 @@ def test_infinite_scores_are_ranked_and_masked_ones_are_not():
     graph = one_user(4, [1], train=[0])
     z_item = torch.tensor([[1.0], [-torch.inf], [torch.inf], [0.0]])
     z_user, user = torch.ones(1, 1), torch.tensor([0])
-    ranked = Evaluator(graph, k=4).rank(z_user, z_item, user, "test")
+    ranked = Evaluator(graph, k=4).rank(EmbeddingScores(z_user, z_item), user, "test")
     assert ranked.tolist() == [[2, 3, 1, -1]]
 
 
@@ -580,7 +596,7 @@ def test_bad_arguments():
         evaluator(z_user, z_item[:2], "test")
     for bad in (-1, 1):
         with pytest.raises(ValueError, match="ids from 0 to 0"):
-            evaluator.rank(z_user, z_item, torch.tensor([bad]), "test")
+            evaluator.rank(EmbeddingScores(z_user, z_item), torch.tensor([bad]), "test")
 
 
 def test_duplicate_pairs_count_once():
@@ -615,7 +631,7 @@ def test_every_tensor_is_made_on_a_named_device(strict):
     user = torch.tensor([0, 1])
     with DeviceIsNamed():
         evaluator(z_user, z_item, "test")
-        evaluator.rank(z_user, z_item, user, "test")
+        evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
 
 
 @pytest.mark.cuda
@@ -628,5 +644,185 @@ def test_cuda_agrees_with_cpu():
     result = evaluator(z_user.cuda(), z_item.cuda(), "test")
     assert result == pytest.approx(expected, abs=1e-6)
     user = torch.arange(50)
-    ranked = evaluator.rank(z_user.cuda(), z_item.cuda(), user, "test")
-    assert torch.equal(ranked.cpu(), evaluator.rank(z_user, z_item, user, "test"))
+    ranked = evaluator.rank(EmbeddingScores(z_user.cuda(), z_item.cuda()), user, "test")
+    assert torch.equal(
+        ranked.cpu(), evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
+    )
+
+
+class Table:
+    """A scorer that looks its scores up, and notes how many users it was asked for."""
+
+    def __init__(self, scores):
+        self.table, self.asked = scores, []
+
+    def scores(self, user):
+        self.asked.append(len(user))
+        return self.table[user]
+
+
+@pytest.mark.parametrize("kind", SCORERS)
+@settings(deadline=None, max_examples=60)
+@given(world=worlds(), k=st.integers(1, 15), data=st.data())
+def test_scorers_agree_with_the_naive_protocol(kind, world, k, data):
+    graph, oracle, z_user, _ = world
+    chunk_size = data.draw(st.none() | st.integers(1, len(z_user)))
+    ties = data.draw(st.sampled_from(["lower-id", "optimistic", "pessimistic"]))
+    scorer, options = kind(graph), {"k": k, "strict": oracle.strict}
+    scores, user = naive_scores(scorer, len(z_user)), torch.arange(len(z_user))
+    evaluator = Evaluator(graph, chunk_size=chunk_size, ties=ties, **options)
+    plain = Evaluator(graph, chunk_size=chunk_size, **options)
+    favour = {"lower-id": 0, "optimistic": -1, "pessimistic": 1}[ties]
+    for split in oracle.known:
+        labels = oracle.labels(split)
+        expected = []
+        for u in range(len(z_user)):
+            ranking = oracle.ranking(scores, u, split)
+            ranking.sort(
+                key=lambda i: (-scores[u][i], favour * (i in labels.get(u, ())), i)
+            )
+            expected.append((ranking + [-1] * k)[:k])
+        assert evaluator.rank(scorer, user, split).tolist() == expected
+        if labels:
+            found = plain.metrics(scorer, split)
+            naive = oracle.evaluate(scores, split, k)
+            assert found == pytest.approx(naive, abs=1e-6)
+            assert plain.per_user(scorer, split).means() == found
+
+
+def masked_world():
+    """Return a graph with candidates, and scores that are exact, with some ties."""
+    train, test, z_user, z_item = random_world()
+    mask = torch.arange(40) % 3 > 0
+    graph = build_graph(
+        train,
+        num_users=50,
+        num_items=40,
+        splits={"test": test},
+        candidate_mask=mask,
+    )
+    return graph, mask, z_user, z_item
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 7])
+def test_a_table_of_dot_products_ranks_as_embeddings_do(chunk_size):
+    graph, _, z_user, z_item = masked_world()
+    evaluator = Evaluator(graph, k=[5, 50], chunk_size=chunk_size)
+    table = z_user @ z_item.T
+    scorer, before = Table(table), table.clone()
+    assert evaluator.metrics(scorer, "test") == evaluator(z_user, z_item, "test")
+    assert max(scorer.asked) <= (chunk_size or 50)
+    assert torch.equal(table, before)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.int32, torch.long, torch.bfloat16, torch.half, torch.double]
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_scores_of_any_precision(dtype, masked):
+    graph, _, z_user, z_item = masked_world()
+    if not masked:
+        del graph["item"].candidate_mask
+    evaluator, table = Evaluator(graph), (z_user @ z_item.T).clamp(-60, 60)
+    expected = evaluator.metrics(Table(table), "test")
+    scorer = Table(table.to(dtype))
+    if dtype.is_floating_point:
+        scorer.table.requires_grad_()
+    assert evaluator.metrics(scorer, "test") == expected
+
+
+def test_infinite_scores_of_a_scorer_are_ranked():
+    graph = one_user(4, [1], train=[0])
+    scorer = Table(torch.tensor([[1.0, -torch.inf, torch.inf, 0]]))
+    ranked = Evaluator(graph, k=4).rank(scorer, torch.tensor([0]), "test")
+    assert ranked.tolist() == [[2, 3, 1, -1]]
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1])
+def test_a_scorer_s_nan_names_split_and_users(chunk_size):
+    graph, mask, z_user, z_item = masked_world()
+    evaluator, table = Evaluator(graph, chunk_size=chunk_size), z_user @ z_item.T
+    expected = evaluator.metrics(Table(table.clone()), "test")
+    table[:, ~mask] = torch.nan  # nobody looks there
+    assert evaluator.metrics(Table(table), "test") == expected
+    user = torch.tensor([5, 8, 2])
+    table[8, mask.nonzero()[-1]] = torch.nan
+    with pytest.raises(NonFiniteLossError, match=r"scores of 1 users .*: users 8$"):
+        evaluator.rank(Table(table), user, "test")
+
+
+@pytest.mark.parametrize(
+    ("cut", "got"),
+    [
+        (lambda scores: scores[:, 1:], r"\[50, 39\]"),
+        (lambda scores: scores[:1], r"\[1, 40\]"),
+        (lambda scores: scores[0], r"\[40\]"),
+        (lambda scores: scores.T, r"\[40, 50\]"),
+    ],
+)
+def test_scores_of_another_shape(cut, got):
+    graph, _, z_user, z_item = masked_world()
+
+    class Cut(Table):
+        def scores(self, user):
+            return cut(self.table[user])
+
+    said = rf"expected scores of 50 users and 40 items, \[50, 40\] \(got {got}\)"
+    with pytest.raises(ValueError, match=said):
+        Evaluator(graph).rank(Cut(z_user @ z_item.T), torch.arange(50), "test")
+
+
+def test_a_scorer_that_needs_too_much_memory_is_asked_for_fewer():
+    graph, _, z_user, z_item = masked_world()
+
+    class Greedy(Table):
+        def scores(self, user):
+            if len(user) > 5:
+                raise MemoryError
+            return super().scores(user)
+
+    scorer, evaluator = Greedy(z_user @ z_item.T), Evaluator(graph)
+    with pytest.warns(UserWarning, match="memory while ranking split 'test'"):
+        found = evaluator.metrics(scorer, "test")
+    assert found == evaluator(z_user, z_item, "test")
+    assert 3 <= max(scorer.asked) <= 5
+
+
+def test_few_candidates_do_not_ask_for_many_users_at_once(monkeypatch):
+    graph, _, z_user, z_item = masked_world()
+    for name, value in (("_FEW_SCORES", 200), ("_ENOUGH_USERS", 1)):
+        monkeypatch.setattr(candidate_ranking, name, value)
+    evaluator, scorer = Evaluator(graph), Table(z_user @ z_item.T)
+    user = torch.arange(50)
+    found = evaluator.rank(scorer, user, "test")
+    assert torch.equal(
+        found, evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
+    )
+    assert max(scorer.asked) == 200 // 40
+    assert sum(scorer.asked) == 50
+
+
+def test_a_scorer_is_asked_without_gradients_and_on_named_devices():
+    graph, _, z_user, z_item = masked_world()
+
+    class Watched(Table):
+        def scores(self, user):
+            assert not torch.is_grad_enabled()
+            return super().scores(user)
+
+    evaluator, scorer = Evaluator(graph), Watched((z_user @ z_item.T).long())
+    user = torch.tensor([0, 1])
+    with DeviceIsNamed():
+        evaluator.metrics(scorer, "test")
+        evaluator.rank(scorer, user, "test")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("graph_on", ["cpu", "cuda"])
+def test_a_scorer_on_cuda_agrees_with_cpu(graph_on):
+    graph, _, z_user, z_item = masked_world()
+    expected = Evaluator(graph).metrics(Table(z_user @ z_item.T), "test")
+    scorer = Table((z_user @ z_item.T).cuda())
+    found = Evaluator(graph.clone().to(graph_on)).metrics(scorer, "test")
+    assert found == pytest.approx(expected, abs=1e-6)

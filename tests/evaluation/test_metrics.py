@@ -13,6 +13,7 @@ from torch_geometric.metrics.link_pred import LinkPredMetricData
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.evaluation.metrics import metrics_at
 from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.scorer import EmbeddingScores
 
 METRICS = {
     "recall": LinkPredRecall,
@@ -69,7 +70,7 @@ def test_an_evaluation_gives_the_means_of_pyg_bit_for_bit():
     graph = build_graph(train, num_users=80, num_items=30, splits={"test": test})
     evaluator = Evaluator(graph, k=CUTOFFS)
     user, row = test[0].unique(return_inverse=True)
-    ranked = evaluator.rank(z_user, z_item, user, "test")
+    ranked = evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
     assert (ranked < 0).any()  # no list has so many candidates
     padded = ranked.where(ranked >= 0, 30)  # PyG takes -1 for an item of another row
     expected = by_pyg(padded, torch.stack([row, test[1]]), CUTOFFS)

@@ -12,6 +12,7 @@ from pyg_advinfonce.methods.base import Supervised
 from pyg_advinfonce.objective import Objective, Phase
 from tests import cases
 from tests.cases import DIM, PAIRS, find, pair_name
+from tests.scorers import Popularity, untrained
 
 every_pair = pytest.mark.parametrize(("model", "case"), PAIRS, ids=pair_name)
 
@@ -151,3 +152,51 @@ def test_two_layers_are_the_default(graph):
 
 def test_without_a_penalty_there_is_no_such_term(graph):
     assert list(find("bpr").method(l2=0.0).objective.terms) == ["rec"]
+
+
+def test_embeddings_score_as_their_dot_products(graph):
+    method = find("infonce").method("lightgcn", graph)
+    scorer, (z_user, z_item) = method.scorer(graph), method.embed(graph)
+    user = torch.tensor([4, 0])
+    torch.testing.assert_close(scorer.scores(user), z_user[user] @ z_item.T)
+
+
+class Watched(LightGCN):
+    """An encoder that has embeddings, but does not rank by them."""
+
+    asked: tuple[bool, bool] | None = None
+
+    def scores(self, user):
+        self.asked = self.training, torch.is_grad_enabled()
+        if len(user) > 1:
+            raise RuntimeError("too many")
+        return self.user[user] @ self.item.T
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_encoder_with_scores_is_asked_as_it_is_encoded(graph, training):
+    encoder = Watched(cases.NUM_USERS, cases.NUM_ITEMS, DIM).requires_grad_(False)
+    method = untrained(encoder).train(training)
+    scorer = method.scorer(graph)
+    assert scorer.scores(torch.tensor([2])).shape == (1, cases.NUM_ITEMS)
+    assert encoder.asked == (False, False)
+    assert method.training == encoder.training == training
+    with pytest.raises(RuntimeError, match="too many"):
+        scorer.scores(torch.tensor([2, 3]))
+    assert method.training == training
+    assert torch.is_grad_enabled()
+
+
+def test_embeddings_that_do_not_rank_are_not_handed_out(graph):
+    encoder = Watched(cases.NUM_USERS, cases.NUM_ITEMS, DIM).requires_grad_(False)
+    for method in (untrained(encoder), untrained(Popularity(graph))):
+        with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+            method.embed(graph)
+    assert untrained(encoder).encode(graph).user.shape == (cases.NUM_USERS, DIM)
+
+
+def test_a_method_without_a_loss(graph):
+    method = untrained(Popularity(graph))
+    assert method.criterion is None
+    assert method.negatives == "none"
+    assert find("bpr").method().negatives == "sampled"

@@ -114,6 +114,14 @@ def test_what_cannot_be_folded_in(graph, pairs, num_users, error, said):
 
 
 @pytest.mark.parametrize("model", ["mf", "lightgcn"])
+def test_what_ranks_by_scores_cannot_be_folded_in(model, graph):
+    method = build(model, graph)
+    method.encoder.scores = lambda user: user  # it sends messages nevertheless
+    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+        fold_in(method, graph, torch.tensor([[0], [2]]))
+
+
+@pytest.mark.parametrize("model", ["mf", "lightgcn"])
 def test_new_users_are_served_almost_as_well_as_trained_ones(model):
     """Against retraining: a fifth of the users is held out and then folded in."""
     tastes = Tastes(seed=0)

@@ -8,6 +8,7 @@ from pyg_advinfonce.serving import Recommender, fold_in
 from pyg_advinfonce.serving.recommender import RawIds
 from tests import cases
 from tests.device_mode import DeviceIsNamed
+from tests.scorers import SCORERS, Popularity, naive_scores, untrained
 
 SEEN = set(cases.TRAIN)
 CANDIDATES = [i for i in range(cases.NUM_ITEMS) if i not in (1, 3, 11)]
@@ -185,3 +186,30 @@ def test_one_text_is_not_several_ids(named_graph, make):
     found = Recommender(make(named_graph), named_graph)
     with pytest.raises(TypeError, match=r"expected several ids of users \(got '101'\)"):
         found.recommend("101")
+
+
+@pytest.mark.parametrize("kind", SCORERS)
+@pytest.mark.parametrize("exclude_seen", [False, True])
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_scorers_agree_with_a_sort(named_graph, kind, exclude_seen, chunk_size):
+    encoder = kind(named_graph)
+    found = Recommender(
+        untrained(encoder),
+        named_graph,
+        exclude_seen=exclude_seen,
+        chunk_size=chunk_size,
+    )
+    hidden = SEEN if exclude_seen else set()
+    table = pd.concat(found.stream(k=4))
+    for user, score in enumerate(naive_scores(encoder, cases.NUM_USERS)):
+        kept = [i for i in CANDIDATES if (user, i) not in hidden]
+        expected = sorted(kept, key=lambda i: (-score[i], i))[:4]
+        mine = table[table["user"] == 101 + user]
+        assert mine["item"].tolist() == [f"=i{i}" for i in expected]
+        assert mine["score"].tolist() == [score[i] for i in expected]
+
+
+def test_a_model_without_embeddings_has_no_new_users(named_graph):
+    found = Recommender(untrained(Popularity(named_graph)), named_graph)
+    with pytest.raises(ConfigError, match="model Popularity ranks by scores and has"):
+        found.recommend_new({"new": ["=i0"]})

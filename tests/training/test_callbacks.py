@@ -23,6 +23,7 @@ from pyg_advinfonce.training import (
 )
 from pyg_advinfonce.training.callbacks import is_diagnosed
 from tests.cases import find, toy_batch
+from tests.scorers import Popularity, untrained
 
 
 def trainer_of(case, graph, *batches, **method):
@@ -269,8 +270,8 @@ def test_watching_does_not_change_the_training(graph):
     assert found[0] == found[1]
 
 
-def watch(graph, record, splits):
-    method = find("infonce").method(graph=graph)
+def watch(graph, record, splits, method=None):
+    method = method or find("infonce").method(graph=graph)
     trainer = SimpleNamespace(method=method, graph=graph, evaluator=Evaluator(graph))
     SplitMetrics(splits).on_epoch_end(trainer, record)
     return trainer
@@ -282,6 +283,14 @@ def test_other_splits_are_ranked_where_valid_was(graph):
     embedded = trainer.method.embed(graph)
     assert record.diagnostics == trainer.evaluator(*embedded, "test")
     assert record.metrics == {"valid/recall@20": 0.5}
+
+
+def test_other_splits_are_ranked_by_scores(graph):
+    record = Record(epoch=0, metrics={"valid/recall@20": 0.5})
+    method = untrained(Popularity(graph))
+    trainer = watch(graph, record, ["test"], method)
+    expected = trainer.evaluator.metrics(method.encoder, "test")
+    assert record.diagnostics == expected
 
 
 def test_other_epochs_are_left_alone(graph):

@@ -20,13 +20,16 @@ from pyg_advinfonce.training import (
     Callback,
     Diagnostics,
     EarlyStopping,
+    FalseNegatives,
     Trainer,
+    TrainingState,
     seed_everything,
     train_only,
 )
 from pyg_advinfonce.training.trainer import FiniteCheck
 from tests import cases
 from tests.cases import ADVERSARIAL, DIM, PAIRS, find, pair_name
+from tests.scorers import SCORERS, untrained
 
 MONITOR = "valid/recall@20"
 NEVER = from_epoch(10**9)
@@ -91,7 +94,7 @@ class Scripted:
     def __init__(self, *scores):
         self.scores, self.splits = list(scores), []
 
-    def __call__(self, z_user, z_item, split):
+    def metrics(self, scorer, split):
         self.splits.append(split)
         return {MONITOR: self.scores[len(self.splits) - 1]}
 
@@ -897,3 +900,41 @@ def test_a_score_of_zero_beats_none():
 def test_impossible_patience(patience):
     with pytest.raises(ValueError, match="patience must be positive"):
         EarlyStopping(patience)
+
+
+@pytest.mark.parametrize("kind", SCORERS)
+@pytest.mark.parametrize("epochs", [1, 40])
+def test_a_method_without_phases_is_validated_once(kind, epochs):
+    graph, told = cases.toy_graph(), [Diagnostics(), FalseNegatives(torch.eq)]
+    method = untrained(kind(graph))
+    before = state_of(method)
+    options = {"epochs": epochs, "eval_every": 5, "callbacks": told}
+    trainer = make(None, method=method, **options)
+    assert trainer.fit() == 0
+    (record,) = trainer.history
+    expected = Evaluator(graph).metrics(method.encoder, "valid")
+    assert record.metrics == expected
+    assert record.losses == record.diagnostics == {}
+    assert is_same(state_of(method), before)
+    assert trainer.stopping.best_score == expected[MONITOR]
+    again = make(None, method=untrained(kind(graph)), **options)
+    TrainingState.of(trainer).restore(again)
+    assert again.fit() == 0
+    assert again.history == trainer.history
+
+
+class Shrink(Term):
+    """Pulls users to zero."""
+
+    def forward(self, step):
+        return step.embeddings.user.square().sum()
+
+
+def test_phases_without_a_ranking_loss_are_diagnosed(graph):
+    objective = Objective({"pull": Shrink()})
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    method = Method(encoder, objective, [Phase("main", objective)], cosine=False)
+    told = [Diagnostics(), FalseNegatives(torch.eq)]
+    trainer = make(None, method=method, epochs=1, callbacks=told)
+    trainer.fit()
+    assert set(trainer.history[0].diagnostics) == {"align", "uniform"}

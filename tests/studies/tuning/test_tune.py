@@ -100,13 +100,13 @@ def test_the_best_settings_train_again(study, dataset, tmp_path):
 
 
 def test_the_test_split_is_never_ranked(study, monkeypatch):
-    ranked, rank = [], Evaluator.__call__
+    ranked, rank = [], Evaluator.per_user
 
-    def spy(self, z_user, z_item, split):
+    def spy(self, scorer, split):
         ranked.append(split)
-        return rank(self, z_user, z_item, split)
+        return rank(self, scorer, split)
 
-    monkeypatch.setattr(Evaluator, "__call__", spy)
+    monkeypatch.setattr(Evaluator, "per_user", spy)
     summary = study(trials=2)
     assert set(ranked) == {"valid"}
     assert "test" not in json.dumps(summary | {"study_dir": ""})
@@ -425,11 +425,11 @@ def test_two_processes_share_a_study(tmp_path):
 
 
 def test_assemble_ranks_no_test_split(dataset, configure, monkeypatch):
-    def spy(self, z_user, z_item, split):
+    def spy(self, scorer, split):
         assert split == "valid"
         return {"valid/recall@20": 0.5}
 
-    monkeypatch.setattr(Evaluator, "__call__", spy)
+    monkeypatch.setattr(Evaluator, "metrics", spy)
     trainer = assemble(configure(), dataset, device="cpu")
     trainer.fit()
     assert trainer.stopping.best_score == 0.5

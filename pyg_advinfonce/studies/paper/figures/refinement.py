@@ -139,17 +139,17 @@ class _Listing:
 
     def __init__(self, result: Result, graph: HeteroData) -> None:
         self.graph, self.split = graph, test_splits(graph)[0]
-        self.z_user, self.z_item = result.method.embed(graph)
+        self.scorer = result.method.scorer(graph)
         self.evaluator = Evaluator(graph, k=num_nodes(graph)[1])
 
     def ranks(self, user: int) -> dict[int, int]:
         """Return the rank of every item that may be listed for a user, from 1."""
         users = torch.tensor([user])
-        best = self.evaluator.rank(self.z_user, self.z_item, users, self.split)[0]
+        best = self.evaluator.rank(self.scorer, users, self.split)[0]
         return {item: rank for rank, item in enumerate(best.tolist(), 1) if item >= 0}
 
     def score(self, user: int, item: int) -> float:
-        return float(self.z_user[user] @ self.z_item[item])
+        return float(self.scorer.scores(torch.tensor([user]))[0, item])
 
 
 def _rows(
