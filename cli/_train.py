@@ -56,6 +56,7 @@ class Plan:
     data_root: Path
     cache_dir: Path | None
     preset: str = "default"
+    custom: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
@@ -114,6 +115,7 @@ class SeedLoop:
         save_every: As for :func:`~pyg_advinfonce.experiment.train`.
         tracker: Makes a tracker of a seed's folder.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
+        custom: The custom model and loss, by section.
         as_json: Print one JSON object.
         progress: Told what happens.
         ready: The first seed's trainer, if there is one already; it is taken out.
@@ -127,6 +129,7 @@ class SeedLoop:
     save_every: int | None = None
     tracker: Callable[[Path], Tracker] | None = None
     force: bool = False
+    custom: Mapping[str, Any] = field(default_factory=dict)
     as_json: bool = False
     progress: Progress = Progress()
     ready: list[Trainer] = field(default_factory=list)
@@ -149,7 +152,8 @@ class SeedLoop:
                 self.progress.say("device: cpu, as no CUDA device is there")
             seeds = [self._seed(config) for config in configs]
         except KeyboardInterrupt:
-            words = ["train", "--resume", self.folder, *self._machine()]
+            named = self._custom_words(configs[0])
+            words = ["train", *named, "--resume", self.folder, *self._machine()]
             print(f"to go on: {self._next(*words, of=configs[0])}", file=sys.stderr)
             raise
         self._print(seeds)
@@ -178,6 +182,7 @@ class SeedLoop:
                 force=self.force,
                 save_every=self.save_every,
                 trainer=self.ready.pop() if self.ready else None,
+                **self.custom,
             )
 
     def _print(self, seeds: Sequence[FinishedSeed]) -> None:
@@ -190,6 +195,12 @@ class SeedLoop:
         typer.echo(metrics_table(summary, self.dataset.fingerprint))
         command = self._next("report", self.folder, of=seeds[0].config)
         typer.echo(f"next        {command}")
+
+    def _custom_words(self, config: Config) -> list[str]:
+        """Return the names that a command has to repeat, as no file is trusted."""
+        model = [config.model.name] if "model" in config.custom else []
+        loss = ["--loss", config.loss.name] if "loss" in config.custom else []
+        return [*model, *loss]
 
     def _machine(self) -> list[object]:
         """Return the flags that make the rest of a training what it would have been."""
@@ -232,7 +243,7 @@ def run(
     configs = [config.updated({"train": {"seed": c.train.seed}}) for c in configs]
     # What is wrong is known before there is a folder. The loop takes the trainer out of
     # the list, lest it stays in memory beside the next seed's.
-    ready = [assemble(config, dataset, device=device)]
+    ready = [assemble(config, dataset, device=device, **plan.custom)]
     folder = create_run_folder(out, config.title, overwrite=overwrite)
     make_loop(folder, dataset, ready=ready).run(configs)
 
@@ -286,6 +297,7 @@ def resume(
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
+    _check_named(configs[0], names)
     dataset = configs[0].load_dataset(data_root, cache_dir)
     make_loop(folder, dataset, force=force).run(configs)
 
@@ -308,6 +320,16 @@ def _check_alike(configs: Sequence[Config]) -> None:
                 f"{configs[0].train.patience} and {config.train.patience}): say with "
                 "--force which ones all are to have"
             )
+
+
+def _check_named(config: Config, names: Mapping[str, str]) -> None:
+    """Refuse to go on with custom code that the command does not name."""
+    if not set(config.custom) <= set(names):
+        loss = f" --loss {config.loss.name}" if "loss" in config.custom else ""
+        raise ConfigError(
+            f"the run trains custom code, {config.pair}, and nothing that a file names "
+            f"is imported: repeat it, advnce train {config.model.name}{loss} --resume"
+        )
 
 
 def _changed(

@@ -46,6 +46,7 @@ def run(
         timeout=timeout,
         device=device,
         progress=bar,
+        **plan.custom,
     )
     text = study_table(summary, plan.data_root)
     typer.echo(json.dumps(summary) if as_json else text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
 
 DEFAULT = [20]
 
@@ -28,6 +28,8 @@ def evaluate(
         "--strict",
         help="Also mask pairs that are in train or valid and in the test split.",
     ),
+    model: str | None = CustomModel,
+    loss: str | None = CustomLoss,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Rank every held-out split by a trained run's weights."""
@@ -39,14 +41,17 @@ def evaluate(
     from pyg_advinfonce.runs import load_run, seed_folders, spread
 
     from .console import aligned, split_rows
-    from .options import use_threads
+    from .options import import_custom, use_threads
 
     use_threads(threads)
     if min(k) < 1:
         raise ConfigError(f"-k must be positive (got {min(k)})")
+    custom = import_custom(model=model, loss=loss)
     found: list[dict[str, Any]] = []
     for folder in seed_folders(run):
-        trained = load_run(folder, root=data_root, cache_dir=cache_dir, device=device)
+        trained = load_run(
+            folder, root=data_root, cache_dir=cache_dir, device=device, **custom
+        )
         graph = trained.graph
         if not found and k != DEFAULT and max(k) > num_nodes(graph)[1]:
             warnings.warn(

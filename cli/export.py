@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
 
 
 def export(
@@ -23,14 +23,19 @@ def export(
     cache_dir: Path | None = CacheDir,
     device: str = Device,
     threads: int | None = Threads,
+    model: str | None = CustomModel,
+    loss: str | None = CustomLoss,
 ) -> None:
     """Write embeddings whose dot product ranks as one file."""
     from pyg_advinfonce.runs import load_run
     from pyg_advinfonce.serving import find_format
 
-    from .options import use_threads
+    from .options import import_custom, use_threads
 
     use_threads(threads)
     find_format(out, to)
-    trained = load_run(run, root=data_root, cache_dir=cache_dir, device=device)
+    custom = import_custom(model=model, loss=loss)
+    trained = load_run(
+        run, root=data_root, cache_dir=cache_dir, device=device, **custom
+    )
     typer.echo(trained.export(out, to))

@@ -1,13 +1,19 @@
 """Flags that several verbs share, and the parsers of their values."""
 
+import importlib
+import os
+import re
+import sys
+import traceback
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pyg_advinfonce.errors import optional_package
-from pyg_advinfonce.registry import TRACKERS, unknown
+from pyg_advinfonce.errors import ConfigError, optional_package
+from pyg_advinfonce.registry import TRACKERS, is_custom, unknown
 
 if TYPE_CHECKING:
     from pyg_advinfonce.training import Tracker
@@ -41,6 +47,15 @@ Deterministic: bool = typer.Option(
     "--deterministic",
     help="The same bits from the same seed on CUDA, too; slower there.",
 )
+CustomModel: str | None = typer.Option(
+    None,
+    "--model",
+    metavar="MODULE:NAME",
+    help="The custom model of the run, where its saved embeddings do not do.",
+)
+CustomLoss: str | None = typer.Option(
+    None, "--loss", metavar="MODULE:NAME", help="The custom loss of the run, likewise."
+)
 Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")
 
 
@@ -67,3 +82,62 @@ def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
     if found.requires:
         optional_package(found.requires)
     return found
+
+
+def import_custom(**names: str | None) -> dict[str, Any]:
+    """Import what a command names as ``module:attribute``, the working directory first.
+
+    Args:
+        **names: The names by section, here ``model`` and ``loss``.
+
+    Returns:
+        What they name, by section; nothing for names of the library's own.
+
+    Raises:
+        ConfigError: If a module cannot be imported or has no such attribute.
+    """
+    return {
+        section: _imported(section, name)
+        for section, name in names.items()
+        if name is not None and is_custom(name)
+    }
+
+
+def _imported(section: str, name: str) -> Any:  # noqa: ANN401
+    if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) or ".py:" in name:
+        raise ConfigError(
+            f"a custom {section} is named as module:attribute, my_module:build for "
+            f"build in my_module.py (got '{name}')"
+        )
+    module, attribute = name.split(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise ConfigError(f"{name}: {_where(error)}") from error
+        raise ConfigError(
+            f"{name}: no module '{error.name}' in the working directory or among the "
+            "installed packages"
+        ) from error
+    except Exception as error:
+        raise ConfigError(f"{name}: {_where(error)}") from error
+    try:
+        return attrgetter(attribute)(found)
+    except AttributeError as error:
+        raise unknown(f"name in {found.__file__}", attribute, _public(found)) from error
+
+
+def _where(error: Exception) -> str:
+    """Return an error of a user's module, with the file and line that raised it."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}, line {error.lineno}"
+        return f"SyntaxError: {error.msg} ({place})"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
+
+
+def _public(module: object) -> list[str]:
+    own = vars(module).items()
+    return [k for k, v in own if not k.startswith("_") and callable(v)]

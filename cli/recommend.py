@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
 
 
 def recommend(
@@ -36,14 +36,19 @@ def recommend(
     cache_dir: Path | None = CacheDir,
     device: str = Device,
     threads: int | None = Threads,
+    model: str | None = CustomModel,
+    loss: str | None = CustomLoss,
 ) -> None:
     """List the best items of users by a trained run's weights."""
     from pyg_advinfonce.runs import load_run
 
     from ._recommend import Request, print_lists
-    from .options import use_threads
+    from .options import import_custom, use_threads
 
     use_threads(threads)
     request = Request.of(users=users, items=items, k=k, kind=kind, out=out)
-    trained = load_run(run, root=data_root, cache_dir=cache_dir, device=device)
+    custom = import_custom(model=model, loss=loss)
+    trained = load_run(
+        run, root=data_root, cache_dir=cache_dir, device=device, **custom
+    )
     print_lists(request, trained, exclude_seen=exclude_seen)

@@ -13,9 +13,15 @@ from .options import CacheDir, DataRoot, Deterministic, Device, Threads
 
 
 def train(
-    model: str | None = typer.Argument(None, help="A model; see `advnce ls models`."),
+    model: str | None = typer.Argument(
+        None,
+        help="A model, see `advnce ls models`, or my_module:build for a custom one in "
+        "the working directory.",
+    ),
     loss: str | None = typer.Option(
-        None, help="A loss; see `advnce ls losses` (default: the model's first)."
+        None,
+        help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
+        "model's first).",
     ),
     data: str | None = typer.Option(
         None,
@@ -92,7 +98,7 @@ def train(
     from . import _train
     from ._train import SeedLoop
     from .console import Bar
-    from .options import find_tracker, use_threads
+    from .options import find_tracker, import_custom, use_threads
 
     use_threads(threads)
     keep_freed_memory()
@@ -100,9 +106,11 @@ def train(
         use_deterministic_algorithms()
     layers = _train.layers(config, assignments, epochs, valid_fraction)
     layers.append({"train": _loader(loader, num_neighbors)})
+    custom = import_custom(model=model, loss=loss)
     place = find_device(device)
     make_loop = partial(
         SeedLoop,
+        custom=custom,
         data_root=data_root,
         device=place,
         is_auto=device == "auto",
@@ -137,6 +145,7 @@ def train(
         data_root,
         cache_dir,
         preset,
+        custom,
     )
     _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 

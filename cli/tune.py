@@ -10,9 +10,13 @@ from .options import CacheDir, DataRoot, Device, Threads
 
 
 def tune(
-    model: str = typer.Argument(help="A model; see `advnce ls models`."),
+    model: str = typer.Argument(
+        help="A model, see `advnce ls models`, or my_module:build for a custom one."
+    ),
     loss: str | None = typer.Option(
-        None, help="A loss; see `advnce ls losses` (default: the model's first)."
+        None,
+        help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
+        "model's first).",
     ),
     data: str = typer.Option(
         "simulated", help="A data set, see `advnce ls datasets`, or a folder's path."
@@ -53,14 +57,17 @@ def tune(
     from pyg_advinfonce.machine import keep_freed_memory
 
     from . import _train, _tune
-    from .options import use_threads
+    from .options import import_custom, use_threads
 
     use_threads(threads)
     keep_freed_memory()
     layers = _train.layers(None, assignments, epochs, valid_fraction)
     if seed is not None:
         layers.append({"train": {"seed": seed}})
-    plan = _train.Plan(model, loss, data, layers, None, data_root, cache_dir)
+    custom = import_custom(model=model, loss=loss)
+    plan = _train.Plan(
+        model, loss, data, layers, None, data_root, cache_dir, custom=custom
+    )
     _tune.run(
         plan,
         trials=trials,

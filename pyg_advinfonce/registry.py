@@ -329,20 +329,39 @@ def find_reproduction(name: str) -> Entry:
     return REPRODUCTIONS[name]
 
 
+NO_LOSS = "none"
+"""The name of the loss of a model that has nothing to train."""
+
+
+def is_custom(name: str) -> bool:
+    """Whether a model or loss is named as ``module:attribute``, code of a user's."""
+    return ":" in name
+
+
+def custom_name(target: object) -> str:
+    """Return ``module:attribute`` of a function, a class or an instance's class."""
+    target = getattr(target, "func", target)  # functools.partial
+    named: Any = target if hasattr(target, "__qualname__") else type(target)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
 def check_pair(model: str, loss: str | None) -> None:
     """Check that a model and a loss, if one is named, are known and go together.
+
+    A custom model takes any loss, and a custom loss goes with any model.
 
     Raises:
         UnknownNameError: If a table has no such name.
         ConfigError: If the model does not take the loss.
     """
-    if model not in MODELS:
+    custom = is_custom(model)
+    if not custom and model not in MODELS:
         raise unknown("model", model, MODELS)
-    if loss is None:
+    if loss is None or is_custom(loss):
         return
-    if loss not in LOSSES:
-        raise unknown("loss", loss, MODELS[model].losses)
-    known = MODELS[model].losses
+    known = {**LOSSES, NO_LOSS: None} if custom else MODELS[model].losses
+    if loss not in LOSSES and loss not in known:
+        raise unknown("loss", loss, known)
     if loss not in known:
         raise ConfigError(
             f"model '{model}' does not take the loss '{loss}': "
@@ -352,15 +371,18 @@ def check_pair(model: str, loss: str | None) -> None:
 
 def pair_settings(model: str, loss: str) -> tuple[Options, Options]:
     """Return the settings that come with a loss, and with it on this model."""
-    return LOSSES[loss].options, MODELS[model].losses[loss]
+    own = LOSSES[loss].options if loss in LOSSES else {}
+    return own, {} if is_custom(model) else MODELS[model].losses.get(loss, {})
 
 
 def default_loss(model: str) -> str:
-    """Return the loss that a model is trained with if none is named.
+    """Return the loss that a model is trained with by default.
 
     Raises:
         UnknownNameError: If there is no such model.
     """
+    if is_custom(model):
+        return next(iter(_GENERAL))
     if model not in MODELS:
         raise unknown("model", model, MODELS)
     return next(iter(MODELS[model].losses))

@@ -18,7 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pyg_advinfonce.config.presets import preset as preset_settings
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
 from pyg_advinfonce.files import write_text
-from pyg_advinfonce.registry import check_pair, default_loss, pair_settings, unknown
+from pyg_advinfonce.registry import (
+    check_pair,
+    custom_name,
+    default_loss,
+    is_custom,
+    pair_settings,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from pyg_advinfonce.datasets import Dataset
@@ -191,6 +198,35 @@ class Config(BaseModel):
         own = self.model_dump(exclude_none=True)
         chosen = self.train.model_fields_set
         return self._merged(names, [own], [sections], chosen=chosen)
+
+    def with_custom(
+        self, *, model: object | None = None, loss: object | None = None
+    ) -> Self:
+        """Return a copy that names a custom model and a custom loss.
+
+        Where the configuration names one of the library's in their place, the keys of
+        its section do not belong to them, and are dropped with the name; a custom name
+        stays with its keys.
+
+        Args:
+            model: The model, a class or a function that builds it.
+            loss: The loss, or its class.
+        """
+        given = {"model": model, "loss": loss}
+        changed: dict[str, Any] = {
+            section: NamedSection(name=custom_name(target))
+            for section, target in given.items()
+            if target is not None and not is_custom(getattr(self, section).name)
+        }
+        if "loss" in changed:
+            changed["hardness"] = {}
+        return self.model_copy(update=changed)
+
+    @property
+    def custom(self) -> list[str]:
+        """The sections that name code of a user's: ``model``, ``loss``, both or none."""
+        names = {"model": self.model.name, "loss": self.loss.name}
+        return [section for section, name in names.items() if is_custom(name)]
 
     def fitted_to(self, dataset: "Dataset") -> Self:
         """Return a copy with a smaller batch size if the data does not fill one batch.
@@ -431,12 +467,12 @@ def check_options(
 
     Args:
         section: The section's name, for the message.
-        targets: Classes or functions with annotated arguments; a later one wins.
+        targets: Classes or functions; a later one wins.
         options: The section's keys but its name.
         given: Arguments that are no keys of the section, as they are given elsewhere.
 
     Returns:
-        The options, converted to the annotated types.
+        The options, converted to the annotated types, if any.
 
     Raises:
         ConfigError: If a key is unknown or a value has the wrong type.
@@ -444,12 +480,13 @@ def check_options(
     fields: dict[str, Any] = {}
     for target in targets:
         function = target.__init__ if inspect.isclass(target) else target
-        hints = inspect.get_annotations(function, eval_str=True)
+        hints: Mapping[str, Any] = {}
+        with suppress(NameError):  # a custom one may name what only type checkers see
+            hints = inspect.get_annotations(function, eval_str=True)
         fields |= {
-            name: (hints[name], None)
+            name: (hints.get(name, Any), None)
             for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.default is not parameter.empty and name in hints
-            if name not in given
+            if parameter.default is not parameter.empty and name not in given
         }
     settings = ConfigDict(extra="forbid", strict=True)
     model = create_model(section, __config__=settings, **fields)

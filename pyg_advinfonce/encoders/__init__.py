@@ -1,7 +1,13 @@
 """Encoders: from a user-item graph to embeddings."""
 
 from pyg_advinfonce.encoders.autocf import AutoCF
-from pyg_advinfonce.encoders.base import Embeddings, Encoder
+from pyg_advinfonce.encoders.base import (
+    CustomEncoder,
+    Embeddings,
+    Encoder,
+    FixedEmbeddings,
+    as_encoder,
+)
 from pyg_advinfonce.encoders.lightgcn import LightGCN, UniformNoise
 from pyg_advinfonce.encoders.ultragcn import UltraGCN
 from pyg_advinfonce.encoders.vgae import VGAE
@@ -9,9 +15,12 @@ from pyg_advinfonce.encoders.vgae import VGAE
 __all__ = [
     "VGAE",
     "AutoCF",
+    "CustomEncoder",
     "Embeddings",
     "Encoder",
+    "FixedEmbeddings",
     "LightGCN",
     "UltraGCN",
     "UniformNoise",
+    "as_encoder",
 ]

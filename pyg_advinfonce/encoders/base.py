@@ -1,5 +1,6 @@
 """What every encoder shares."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -7,6 +8,8 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+
+from pyg_advinfonce.graph import ITEM, USER
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,115 @@ class Encoder(nn.Module):
             perturb: As for :meth:`forward`.
         """
         raise NotImplementedError(f"{type(self).__name__} has tables of its own only")
+
+
+class FixedEmbeddings(Encoder):
+    """Embeddings that are given and not trained: pre-trained ones, or a saved run's.
+
+    Args:
+        user: ``[U, D]``.
+        item: ``[I, D]``.
+        messages: ``[I, D]`` what items send to users, for :meth:`item_messages`.
+    """
+
+    user: Tensor
+    item: Tensor
+    messages: Tensor | None
+
+    def __init__(
+        self, user: Tensor, item: Tensor, messages: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.register_buffer("user", user)
+        self.register_buffer("item", item)
+        self.register_buffer("messages", messages)
+
+    def forward(
+        self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
+    ) -> Embeddings:
+        return Embeddings(self.user, self.item, ((self.user, self.item),))
+
+    def item_messages(self, graph: HeteroData) -> Tensor | None:
+        return self.messages
+
+
+class CustomEncoder(Encoder):
+    """Any module that turns a graph into embeddings, or scores items, as an encoder.
+
+    What it may offer beyond ``forward(graph)`` is on the page ``docs/guides/model.md``.
+
+    Args:
+        module: Its forward takes the graph and returns ``(z_user, z_item)``, ``[U, D]``
+            and ``[I, D]``, or :class:`Embeddings`. If it has a method ``scores``, it is
+            a :class:`~pyg_advinfonce.scorer.Scorer` and needs no forward.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        forward = inspect.signature(module.forward).parameters
+        self._perturbs = "perturb" in forward
+        if callable(scores := getattr(module, "scores", None)):
+            self.scores = scores
+
+    @property
+    def num_hops(self) -> int | None:
+        found: int | None = getattr(self.module, "num_hops", None)
+        return found
+
+    def forward(
+        self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
+    ) -> Embeddings:
+        options = {"perturb": perturb} if self._perturbs else {}
+        found = self.module(graph, **options)
+        if isinstance(found, Embeddings):
+            return found
+        user, item = self._checked(found, graph)
+        return Embeddings(user, item, ((user, item),))
+
+    def item_messages(self, graph: HeteroData) -> Tensor | None:
+        messages = getattr(self.module, "item_messages", None)
+        found: Tensor | None = messages(graph) if messages else None
+        return found
+
+    def propagate(
+        self,
+        user: Tensor,
+        item: Tensor,
+        graph: HeteroData | Sequence[HeteroData],
+        *,
+        perturb: bool | None = None,
+    ) -> Embeddings:
+        propagate = getattr(self.module, "propagate", None)
+        if propagate is None:
+            return super().propagate(user, item, graph, perturb=perturb)
+        found: Embeddings = propagate(user, item, graph, perturb=perturb)
+        return found
+
+    def _checked(
+        self, found: object, graph: HeteroData | Sequence[HeteroData]
+    ) -> tuple[Tensor, Tensor]:
+        name = type(self.module).__name__
+        match found:
+            case (Tensor() as user, Tensor() as item):
+                pass
+            case _:
+                raise TypeError(
+                    f"{name}.forward must return (z_user, z_item) or Embeddings "
+                    f"(got {type(found).__name__})"
+                )
+        first = graph if isinstance(graph, HeteroData) else graph[0]
+        expected = first[USER].num_nodes, first[ITEM].num_nodes
+        sizes = tuple(user.shape), tuple(item.shape)
+        widths = {shape[-1] for shape in sizes if len(shape) == 2}
+        if (len(user), len(item)) != expected or len(widths) != 1:
+            raise ValueError(
+                f"{name}.forward must return z_user [{expected[0]}, D] and z_item "
+                f"[{expected[1]}, D] (got {list(sizes[0])} and {list(sizes[1])})"
+            )
+        return user, item
+
+
+def as_encoder(module: nn.Module) -> Encoder:
+    """Return a module as an encoder."""
+    return module if isinstance(module, Encoder) else CustomEncoder(module)

@@ -30,7 +30,7 @@ SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
 RECORD = (
     *("metrics", "best_epoch", "epochs", *TIMES, "peak_rss_mb", "device"),
-    *("versions", "data", "own_loss"),
+    *("versions", "data"),
 )
 """What ``metrics.json`` holds."""
 
@@ -126,7 +126,7 @@ def read_seed(folder: Path) -> FinishedSeed:
 
 
 def find_seed(
-    folder: Path, config: Config, fingerprint: str, *, own_loss: str | None = None
+    folder: Path, config: Config, fingerprint: str
 ) -> FinishedSeed | None:
     """Return the seed in a folder if it is finished, whole, and of these settings.
 
@@ -134,7 +134,6 @@ def find_seed(
         folder: The seed's folder.
         config: The settings.
         fingerprint: The data, in one line.
-        own_loss: The class of a loss that the settings do not name, if it has one.
 
     Raises:
         CheckpointError: If it was trained on other data.
@@ -144,8 +143,7 @@ def find_seed(
     except (CheckpointError, ConfigError):
         return None
     check_data(folder, found.fingerprint, fingerprint)
-    same = found.config == config and found.record["own_loss"] == own_loss
-    return found if same else None
+    return found if found.config == config else None
 
 
 def check_data(what: Path, trained_on: str, found: str) -> None:

@@ -9,6 +9,7 @@
         ├── history.jsonl           a record per epoch
         ├── state.safetensors       the training state between two epochs
         ├── weights.safetensors     of the best epoch
+        ├── embeddings.safetensors  its embeddings, of a custom model or loss
         ├── per_user.npz            the metrics of every user
         └── metrics.json            written last: the seed is finished
 """
@@ -27,6 +28,7 @@ from pyg_advinfonce.files import locked, writing
 SUMMARY = "summary.json"
 CONFIG, METRICS, HISTORY = "config.toml", "metrics.json", "history.jsonl"
 STATE, WEIGHTS = "state.safetensors", "weights.safetensors"
+EMBEDDINGS = "embeddings.safetensors"
 PER_USER = "per_user.npz"
 BAD_BATCH = "non-finite-batch.safetensors"
 LOCK = ".lock"

@@ -21,7 +21,6 @@ def load_state(
     fingerprint: str,
     device: str,
     *,
-    own_loss: str | None = None,
     force: bool = False,
 ) -> TrainingState:
     """Read the state of a training that is to go on.
@@ -32,21 +31,13 @@ def load_state(
         fingerprint: The data, in one line.
         device: Where it goes on. Another kind of device draws other random numbers, and
             is a warning.
-        own_loss: The class of a loss that the settings do not name, if it has one.
         force: Accept other values of ``HARMLESS``.
 
     Raises:
         CheckpointError: If the file is damaged, or of other settings or data.
     """
     state, run = read_state(path)
-    saved = dict(run["settings"])
-    before = saved.pop("own_loss", None)
-    if before != own_loss:
-        raise CheckpointError(
-            f"{path} was trained by {before or 'the loss that its settings name'}: "
-            f"give the same criterion (got {own_loss or 'none'})"
-        )
-    check_settings(saved, config, force=force)
+    check_settings(run["settings"], config, force=force)
     _check_epochs(state, config)
     check_data(path, run["data"], fingerprint)
     if run["device"].split(":")[0] != device.split(":")[0]:

@@ -18,6 +18,7 @@ from pyg_advinfonce.runs.finished import save_per_user
 from pyg_advinfonce.runs.folder import (
     BAD_BATCH,
     CONFIG,
+    EMBEDDINGS,
     HISTORY,
     METRICS,
     PER_USER,
@@ -25,7 +26,7 @@ from pyg_advinfonce.runs.folder import (
     WEIGHTS,
 )
 from pyg_advinfonce.runs.resume import load_state
-from pyg_advinfonce.runs.trained import Result
+from pyg_advinfonce.runs.trained import Result, save_embeddings
 from pyg_advinfonce.training import (
     Callback,
     HistoryFile,
@@ -48,7 +49,6 @@ class SeedFolder:
         config: The seed's settings.
         fingerprint: The data, in one line.
         device: Where it is trained.
-        own_loss: The class of a loss that the settings do not name, if it has one.
         save_every: As for :class:`~pyg_advinfonce.training.StateFile`.
     """
 
@@ -59,13 +59,11 @@ class SeedFolder:
         fingerprint: str,
         device: str,
         *,
-        own_loss: str | None = None,
         save_every: int | None = None,
     ) -> None:
         self.path, self.config, self.fingerprint = path, config, fingerprint
-        self.device, self.own_loss = device, own_loss
-        settings = config.flat() | {"own_loss": own_loss}
-        run = {"settings": settings, "data": fingerprint, "device": device}
+        self.device = device
+        run = {"settings": config.flat(), "data": fingerprint, "device": device}
         self.state = StateFile(path / STATE, run, every=save_every)
 
     def begin(
@@ -83,7 +81,7 @@ class SeedFolder:
             self._load(force).restore(trainer)
         else:
             self._clear(STATE)
-        self._clear(METRICS, WEIGHTS, PER_USER, BAD_BATCH)
+        self._clear(METRICS, WEIGHTS, EMBEDDINGS, PER_USER, BAD_BATCH)
         self._clear(f".{STATE}.*")  # what a kill has left
         self.config.save(self.path / CONFIG)
         history = HistoryFile(self.path / HISTORY, trainer.history)
@@ -106,6 +104,8 @@ class SeedFolder:
     def finish(self, result: Result) -> None:
         """Write weights and metrics; ``metrics.json`` says that all is there."""
         save_weights(result.method, self.path / WEIGHTS)
+        if self.config.custom and result.method.has_embeddings:
+            save_embeddings(result.method, result.graph, self.path / EMBEDDINGS)
         save_per_user(_arrays(result), self.path)
         summary = {
             "metrics": without_nan(result.metrics),
@@ -117,7 +117,6 @@ class SeedFolder:
             "device": result.device,
             "versions": versions(),
             "data": self.fingerprint,
-            "own_loss": self.own_loss,
         }
         write_text(self.path / METRICS, json.dumps(summary, indent=2) + "\n")
 
@@ -128,7 +127,6 @@ class SeedFolder:
             self.config,
             self.fingerprint,
             self.device,
-            own_loss=self.own_loss,
             force=force,
         )
 

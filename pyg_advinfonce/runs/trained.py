@@ -4,18 +4,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.build import build_method, prepare
+from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.encoders import FixedEmbeddings
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.evaluation import UserMetrics
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
+from pyg_advinfonce.objective import Objective
 from pyg_advinfonce.runs.finished import check_data, read_seed
-from pyg_advinfonce.runs.folder import CONFIG, METRICS, WEIGHTS, seed_folders
+from pyg_advinfonce.runs.folder import (
+    CONFIG,
+    EMBEDDINGS,
+    METRICS,
+    WEIGHTS,
+    seed_folders,
+)
 from pyg_advinfonce.serving import export, recommend
-from pyg_advinfonce.training import Record, load_weights
+from pyg_advinfonce.training import (
+    Record,
+    load_weights,
+    read_tensors,
+    write_tensors,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,18 +98,26 @@ def load_run(
     root: Path | str = "data",
     cache_dir: Path | str | None = None,
     device: str = "auto",
+    model: CustomModel | None = None,
+    loss: CustomLoss | None = None,
 ) -> Result:
     """Load a trained seed, ready for use.
+
+    Nothing that the run's files name is imported. A run of a custom model or loss comes
+    with the embeddings of its best epoch and ranks by them, unless the model and the
+    loss are given again.
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
         root: Where the data sets lie, unless it was trained on a path's.
         cache_dir: Where processed data is kept.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
+        model: The custom model that the run has trained, if it has one.
+        loss: Its custom loss, likewise.
 
     Raises:
-        CheckpointError: If the folder holds no run, or one that its settings alone do
-            not describe.
+        CheckpointError: If the folder holds no run, or one of a custom model that
+            ranks by scores of its own and is not given.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
@@ -108,16 +130,37 @@ def load_run(
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has weights alone
     record = read_seed(folder).record if finished else {}
-    if record.get("own_loss") is not None:
-        raise CheckpointError(
-            f"{folder} was trained by {record['own_loss']}, which its settings do not "
-            "name: build its method with it and use load_weights"
-        )
     dataset = config.load_dataset(root, cache_dir)
     if finished:
         check_data(folder, record["data"], dataset.fingerprint)
     graph = prepare(dataset, place)
-    method = build_method(config, graph)
-    load_weights(method, folder / WEIGHTS)
+    given = {"model": model, "loss": loss}
+    if config.custom and all(given[section] is None for section in config.custom):
+        method = _load_embeddings(folder, config)
+    else:
+        method = build_method(config, graph, model=model, loss=loss)
+        load_weights(method, folder / WEIGHTS)
     known = {f.name: record[f.name] for f in fields(Result) if f.name in record}
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)
+
+
+@torch.no_grad()
+def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
+    """Write the embeddings of a graph, and what items send to new users."""
+    z, messages = method.encode(graph), method.encoder.item_messages(graph)
+    tensors = {"user": z.user, "item": z.item}
+    if messages is not None:
+        tensors["messages"] = messages
+    write_tensors(path, tensors, {"cosine": method.cosine})
+
+
+def _load_embeddings(folder: Path, config: Config) -> Method:
+    """Return a method that ranks by saved embeddings, and trains nothing."""
+    if not (folder / EMBEDDINGS).is_file():
+        raise CheckpointError(
+            f"{folder} has no {EMBEDDINGS}: its model {config.model.name} ranks by "
+            "scores of its own; give the model again"
+        )
+    tensors, about = read_tensors(folder / EMBEDDINGS)
+    encoder = FixedEmbeddings(**tensors)
+    return Method(encoder, Objective({}), (), cosine=about["cosine"])
