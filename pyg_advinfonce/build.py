@@ -20,10 +20,10 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
-from pyg_advinfonce.losses import Criterion, Hardness, build_hardness, find_hardness
+from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.objective import RankingTerm
+from pyg_advinfonce.objective import RankingLoss
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
@@ -32,17 +32,18 @@ from pyg_advinfonce.transforms import BipartiteNorm
 def build_method(
     config: Config,
     graph: HeteroData,
-    criterion: Criterion | RankingTerm | None = None,
+    criterion: RankingLoss | None = None,
 ) -> Method:
     """Build the method that a configuration names, with checked options.
 
-    The encoder and the criterion start from streams of their own, so that with one seed
+    The encoder and the loss start from streams of their own, so that with one seed
     all losses start from the same embeddings: seeds are pairs in a comparison.
     """
     entry = MODELS[config.model]
     builder, encoder = entry.load(), entry.load_encoder()
     settings = check_options("encoder", encoder, config.encoder)
-    settings |= {"lr": config.train.lr, "l2": config.train.l2}
+    train = config.train
+    settings |= {"lr": train.lr, "l2": train.l2, "l2_negatives": train.l2_negatives}
     elsewhere = {*settings, *inspect.signature(encoder).parameters}
     settings |= check_options("method", builder, config.method, given=elsewhere)
     seed_everything(config.train.seed, 0, 0, stream=2)
@@ -53,7 +54,7 @@ def build_method(
     return found
 
 
-def build_criterion(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
+def build_criterion(config: Config, graph: HeteroData) -> RankingLoss:
     """Build the ranking loss that a configuration names, with checked options."""
     kind = LOSSES[config.criterion].load()
     options = check_options("loss", kind, config.loss, given=["hardness"])
@@ -63,7 +64,7 @@ def build_criterion(config: Config, graph: HeteroData) -> Criterion | RankingTer
     elif config.hardness:
         raise ConfigError(f"loss '{config.criterion}' has no [hardness]")
     with naming("loss", kind):
-        found: Criterion | RankingTerm = kind.from_graph(graph, **options)
+        found: RankingLoss = kind.from_graph(graph, **options)
     return found
 
 
@@ -97,10 +98,9 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
         MissingExtraError: If PyG has nothing to sample neighbours with.
     """
     settings = config.train
-    is_sampled = method.criterion.negatives == "sampled"
     edges: dict[str, Any] = {
         "batch_size": settings.batch_size,
-        "num_negatives": settings.num_negatives if is_sampled else 0,
+        "num_negatives": settings.num_negatives if _samples(method) else 0,
         "sampling": settings.sampling,
         "exclude_positives": settings.exclude_positives,
     }
@@ -117,8 +117,7 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
 
 def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
     """Return how many neighbours a hop has, if the method can do with a sample."""
-    terms = method.objective.terms.items()
-    whole = [name for name, term in terms if getattr(term, "needs_whole_graph", False)]
+    whole = method.objective.needing_whole_graph()
     hops, found = method.encoder.num_hops, config.train.num_neighbors or (20, 10)
     refused = f"model '{config.model}' does not go with train.loader 'neighbor': "
     if whole or hops is None:
@@ -140,7 +139,7 @@ def assemble(
     *,
     device: torch.device | str = "auto",
     callbacks: Sequence[Callback] = (),
-    criterion: Criterion | RankingTerm | None = None,
+    criterion: RankingLoss | None = None,
 ) -> Trainer:
     """Put together what trains one seed of a configuration; write nothing.
 
@@ -170,8 +169,7 @@ def make_trainer(
     config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
 ) -> Trainer:
     """Put a trainer together as the section ``[train]`` says."""
-    sampled = method.criterion.negatives == "sampled"
-    if sampled and config.train.num_negatives == 0:
+    if _samples(method) and config.train.num_negatives == 0:
         raise ConfigError(
             f"loss '{config.criterion}' needs negatives: train.num_negatives must be "
             "at least 1 (got 0)"
@@ -192,11 +190,16 @@ def make_trainer(
     )
 
 
+def _samples(method: Method) -> bool:
+    """Whether a method's loss wants sampled negatives."""
+    return method.loss is not None and method.loss.negatives == "sampled"
+
+
 def _check_memory(
     config: Config,
     graph: HeteroData,
     device: torch.device,
-    criterion: Criterion | RankingTerm | None = None,
+    criterion: RankingLoss | None = None,
 ) -> None:
     check_options("encoder", MODELS[config.model].load_encoder(), config.encoder)
     sampled = _negatives(config, criterion) == "sampled"
@@ -208,7 +211,7 @@ def _check_memory(
     ).check(device)
 
 
-def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str:
+def _negatives(config: Config, criterion: RankingLoss | None) -> str:
     """Return what a loss wants of a sampler, before it is built."""
     if criterion is not None:
         return criterion.negatives
@@ -217,8 +220,8 @@ def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str
 
 
 def _warn_if_idle(method: Method, epochs: int) -> None:
-    main = next(phase for phase in method.phases if phase.params is None)
-    if not any(map(main.active, range(epochs))):
+    active = [phase.active for phase in method.phases if phase.params is None]
+    if active and not any(map(active[0], range(epochs))):
         warnings.warn(
             f"the encoder is not trained in {epochs} epochs: its phase begins later, "
             "raise train.epochs",
@@ -227,7 +230,7 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
 
 
 def _warn_of_single_negatives(method: Method) -> None:
-    hardness = getattr(method.criterion, "hardness", None)
+    hardness = getattr(method.loss, "hardness", None)
     if isinstance(hardness, Hardness) and any(True for _ in hardness.parameters()):
         warnings.warn(
             "with one negative per positive the hardness is uniform and the adversary "

@@ -15,9 +15,8 @@ from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import MemoryShortageError, is_out_of_memory
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
-from pyg_advinfonce.losses import Criterion
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.objective import RankingTerm
+from pyg_advinfonce.objective import RankingLoss
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import FinishedSeed, Result, SeedFolder, find_seed, read_seed
 from pyg_advinfonce.training import (
@@ -36,7 +35,7 @@ def train(
     device: torch.device | str = "auto",
     out: Path | str | None = None,
     callbacks: Sequence[Callback] = (),
-    criterion: Criterion | RankingTerm | None = None,
+    criterion: RankingLoss | None = None,
     resume: bool = False,
     force: bool = False,
     save_every: int | None = None,
@@ -125,7 +124,7 @@ def train_seed(
     dataset: Dataset,
     folder: Path | str,
     *,
-    criterion: Criterion | RankingTerm | None = None,
+    criterion: RankingLoss | None = None,
     progress: Progress = Progress(),
     label: str = "",
     **options: Any,  # noqa: ANN401
@@ -159,7 +158,7 @@ def train_seed(
     return read_seed(folder)
 
 
-def _own_loss(criterion: Criterion | RankingTerm | None) -> str | None:
+def _own_loss(criterion: RankingLoss | None) -> str | None:
     """Return the class of a loss that a configuration does not name."""
     return None if criterion is None else type(criterion).__qualname__
 

@@ -75,7 +75,7 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     config = Config.resolve(model, loss, data, layers=[small])
     method = build_method(config, graph)
     trainer = make_trainer(config, method, graph, ())
-    criterion, encoder = method.criterion, method.encoder
+    criterion, encoder = method.loss, method.encoder
     assert type(criterion) is LOSSES[loss].load()
     assert type(encoder) is MODELS[model].load_encoder()
     assert encoder.user.size(1) == config.encoder.get("dim", 64)
@@ -86,15 +86,16 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     sampled = criterion.negatives == "sampled"
     assert trainer.sampler.num_negatives == sampled * config.train.num_negatives
     phases = {phase.name: phase for phase in method.phases}
-    assert phases["main"].lr == config.train.lr
+    assert phases["main"].optimizer([]).defaults["lr"] == config.train.lr
     assert ("adversary" in phases) == loss.startswith("adv")
     if loss in HARDNESS:
         assert type(criterion.hardness) is HARDNESS[loss]
     if "adversary" in phases:
         adversary = phases["adversary"]
         epochs = [epoch for epoch in range(1000) if adversary.active(epoch)]
-        assert adversary.lr == config.loss["adversary_lr"]
-        assert adversary.maximize == (loss != "adv-reverse")
+        adam = adversary.optimizer([]).defaults
+        assert adam["lr"] == config.loss["adversary_lr"]
+        assert adam["maximize"] == (loss != "adv-reverse")
         assert len(epochs) == config.loss["adversary_epochs"]
         assert epochs[1] - epochs[0] == config.loss["adversary_every"]
 
@@ -156,7 +157,7 @@ def test_every_pair_trains_where_one_node_has_all_pairs(model, loss, data):
 def test_one_user_and_one_item_train_or_say_why_not(model, loss):
     early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
     config = resolve(model, loss, train={"batch_size": 1}, **early)
-    draws = build_method(config, ONE_PAIR.graph).criterion.negatives == "sampled"
+    draws = build_method(config, ONE_PAIR.graph).loss.negatives == "sampled"
     if draws and config.train.exclude_positives:
         with pytest.raises(ConfigError, match="exceeds the 0 train pairs"):
             train(config, ONE_PAIR, device="cpu")
@@ -277,15 +278,15 @@ def test_seeds_decide(seed, dataset):
 
 def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
     wide = build_method(resolve("mf", "adv", encoder={"dim": 7}), graph)
-    assert wide.criterion.hardness.user.size(1) == 7
+    assert wide.loss.hardness.user.size(1) == 7
     own = {"encoder": {"dim": 7}, "hardness": {"dim": 3}}
     narrow = build_method(resolve("mf", "adv", **own), graph)
-    assert narrow.criterion.hardness.user.size(1) == 3
+    assert narrow.loss.hardness.user.size(1) == 3
 
 
 def test_a_hardness_may_be_chosen(graph):
     config = resolve("mf", "adv", hardness={"kind": "mlp", "hidden": 2})
-    assert build_method(config, graph).criterion.hardness.user.out_features == 2
+    assert build_method(config, graph).loss.hardness.user.out_features == 2
 
 
 @pytest.mark.parametrize(
@@ -565,7 +566,7 @@ def test_a_criterion_of_ones_own_trains():
     config = Config.resolve("mf", "adv", layers=[{"train": {"epochs": 2}}])
     criterion = BPR()
     result = train(config, load_dataset("simulated"), criterion=criterion)
-    assert result.method.criterion is criterion
+    assert result.method.loss is criterion
     assert not result.method.cosine
 
 

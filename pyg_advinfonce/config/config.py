@@ -49,6 +49,8 @@ class Train(BaseModel):
             samples them.
         lr: Adam's learning rate.
         l2: The weight of the L2 penalty on the embeddings.
+        l2_negatives: Whether the penalty on a batch's rows counts its negatives as well
+            (methods.md D1).
         eval_every: How many epochs lie between two validations.
         patience: How many validations without a better one end training.
         sampling: ``user`` draws users in turn and one of their items, ``interaction``
@@ -68,6 +70,7 @@ class Train(BaseModel):
     num_negatives: int = Field(default=64, ge=0)
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
+    l2_negatives: bool = False
     eval_every: int = Field(default=5, ge=1)
     patience: int = Field(default=20, ge=1)
     sampling: Literal["user", "interaction"] = "user"

@@ -46,7 +46,7 @@ def settings(config: Config) -> list[Setting]:
     losses = _defaults(loss, tied=width)
     losses.pop("hardness", None)
     takes_hardness = "hardness" in inspect.signature(loss).parameters
-    others = _defaults(builder).keys() - encoders.keys() - {"lr", "l2"}
+    others = _defaults(builder).keys() - encoders.keys() - {"lr", "l2", "l2_negatives"}
     return [
         *_section("data", {}, config.data, []),
         *_section("encoder", encoders, config.encoder, [encoder]),

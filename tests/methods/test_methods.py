@@ -8,8 +8,7 @@ from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.methods import Method, lightgcn
 from pyg_advinfonce.methods import lightgcn as mf
-from pyg_advinfonce.methods.base import Supervised
-from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.objective import Objective, Phase, Supervised
 from tests import cases
 from tests.cases import DIM, PAIRS, find, pair_name
 
@@ -21,6 +20,11 @@ def parts():
     objective = Objective({"rec": Supervised(criterion)})
     encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
     return encoder, objective, criterion.phases(Phase("main", objective))
+
+
+def rest(main):
+    """Return another phase that would train all that is left."""
+    return replace(main, name="rest")
 
 
 @every_pair
@@ -43,7 +47,7 @@ def test_embeddings_rank_as_the_criterion_scores(model, case, graph):
     assert item.shape == (cases.NUM_ITEMS, DIM)
     assert not user.requires_grad
     z = method.encoder(graph, perturb=False)
-    if method.criterion.cosine:
+    if method.loss.cosine:
         known = z.user.any(dim=1)  # without layer 0 an isolated node has a row of zeros
         torch.testing.assert_close(user.norm(dim=1), known.float())
         z_user, z_item = (nn.functional.normalize(x) for x in (z.user, z.item))
@@ -75,7 +79,7 @@ def test_a_parameter_with_two_owners():
 def test_two_phases_that_take_the_rest():
     encoder, objective, (adversary, main) = parts()
     with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 2\)"):
-        Method(encoder, objective, (adversary, main, main), cosine=True)
+        Method(encoder, objective, (adversary, main, rest(main)), cosine=True)
 
 
 def test_a_parameter_without_an_owner():
@@ -109,7 +113,14 @@ def test_a_frozen_parameter_needs_no_owner_but_may_not_have_two():
     encoder.requires_grad_(False)
     Method(encoder, objective, (adversary,), cosine=True)
     with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 2\)"):
-        Method(encoder, objective, (adversary, main, main), cosine=True)
+        Method(encoder, objective, (adversary, main, rest(main)), cosine=True)
+
+
+def test_two_phases_of_one_name(graph):
+    encoder, objective, (adversary, main) = parts()
+    twin = replace(adversary, name="main")
+    with pytest.raises(ConfigError, match=r"differ in name .several are .'main'"):
+        Method(encoder, objective, (twin, main), cosine=True)
 
 
 def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
@@ -118,7 +129,7 @@ def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
     for model, options in (("mf", {}), ("lightgcn", {"num_layers": 0})):
         method = find("infonce").method(model, **options)
         z = method.encoder(graph)
-        loss = method.criterion(z.user, z.item, batch)
+        loss = method.loss(z.user, z.item, batch)
         loss.backward()
         losses.append((z.user, z.item, loss, method.encoder.user.grad))
     assert all(torch.equal(a, b) for a, b in zip(*losses, strict=True))
@@ -131,16 +142,18 @@ def test_mf_refuses_layers(graph):
 
 
 def test_light_gcn_takes_its_options(graph):
-    criterion = find("infonce").build(l2_negatives=True)
+    criterion = find("infonce").build()
+    penalty = {"l2": 0.25, "l2_negatives": True}
     method = lightgcn.build_lightgcn(
-        graph, criterion, lr=0.5, l2=0.25, dim=3, num_layers=1, alpha=[0.5, 0.5]
+        graph, criterion, lr=0.5, **penalty, dim=3, num_layers=1, alpha=[0.5, 0.5]
     )
     assert tuple(method.encoder.user.shape) == (cases.NUM_USERS, 3)
     assert method.encoder.alpha == (0.5, 0.5)
     assert method.objective.weights == {"rec": 1.0, "l2": 0.25}
     assert method.objective.terms["l2"].negatives
-    assert [(p.name, p.lr) for p in method.phases] == [("main", 0.5)]
-    assert method.criterion is criterion
+    [main] = method.phases
+    assert (main.name, main.optimizer([]).defaults["lr"]) == ("main", 0.5)
+    assert method.loss is criterion
 
 
 def test_two_layers_are_the_default(graph):

@@ -80,7 +80,7 @@ class Snapshots(Callback):
 
     def on_epoch_end(self, trainer, record):
         self.encoder.append(state_of(trainer.method.encoder))
-        self.criterion.append(state_of(trainer.method.criterion))
+        self.criterion.append(state_of(trainer.method.loss))
         names = [phase.name for phase, _ in trainer.phases]
         self.adam.append({name: adam_state(trainer, name) for name in names})
 
@@ -152,8 +152,7 @@ def test_an_adversarial_epoch_moves_a_fixed_batchs_loss_the_right_way(case):
 
     def loss_of(method):
         z = method.encoder(cases.toy_graph())
-        x_user, x_item = z.layers[0]
-        return method.criterion(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+        return method.loss(*z.of_batch(batch))
 
     options = {"adversary_lr": 1e-3, "tau": 0.5}
     method = set_active(
@@ -170,9 +169,9 @@ def test_an_adversarial_epoch_moves_a_fixed_batchs_loss_the_right_way(case):
 @pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
 def test_without_adversarial_epochs_the_hardness_stays_as_it_was(case):
     trainer = make(case, options={"adversary_epochs": 0}, epochs=6)
-    before = state_of(trainer.method.criterion)
+    before = state_of(trainer.method.loss)
     trainer.fit()
-    assert is_same(before, state_of(trainer.method.criterion))
+    assert is_same(before, state_of(trainer.method.loss))
     assert all("adversary/rec" not in record.losses for record in trainer.history)
 
 
@@ -218,12 +217,12 @@ def test_no_adversarial_epochs_are_nearly_info_nce_of_the_same_weight(graph):
     method = find("adv").method(options={"adversary_epochs": 0})
     make(find("adv"), method=method).fit()
     z, batch = method.encoder(graph), cases.toy_batch()
-    expected = InfoNCE(method.criterion.tau, 64.0)(z.user, z.item, batch)
-    found = method.criterion(z.user, z.item, batch)
+    expected = InfoNCE(method.loss.tau, 64.0)(z.user, z.item, batch)
+    found = method.loss(z.user, z.item, batch)
     assert found.item() == pytest.approx(expected.item(), abs=0.2)
-    for p in method.criterion.hardness.parameters():
+    for p in method.loss.hardness.parameters():
         p.data.zero_()
-    found = method.criterion(z.user, z.item, batch)
+    found = method.loss(z.user, z.item, batch)
     torch.testing.assert_close(found, expected)
 
 
@@ -235,10 +234,13 @@ def test_phases_run_in_the_schedules_order_and_epochs(schedule, order):
     options = {"schedule": schedule, "adversary_every": 2, "adversary_epochs": 2}
     trainer = make(find("adv"), options=options, epochs=7)
     trainer.fit()
-    ran = {
-        record.epoch: list(dict.fromkeys(n.split("/")[0] for n in record.losses))
-        for record in trainer.history
-    }
+    ran = {record.epoch: record.phases for record in trainer.history}
+    for record in trainer.history:
+        assert record.phases == list(
+            dict.fromkeys(n.split("/")[0] for n in record.losses)
+        )
+        others = [name for name in record.phases if name != "main"]
+        assert trainer.ran_beside_main(record) == bool(others)
     assert [e for e in ran if ran[e] == order] == [1, 3]
     assert [e for e in ran if ran[e] == ["main"]] == [0, 2, 4, 5, 6]
 
@@ -343,7 +345,7 @@ def test_the_best_weights_are_restored():
     )
     assert trainer.fit() == 1
     assert is_same(state_of(trainer.method.encoder), watch.encoder[1])
-    assert is_same(state_of(trainer.method.criterion), watch.criterion[1])
+    assert is_same(state_of(trainer.method.loss), watch.criterion[1])
     assert not is_same(watch.criterion[1], watch.criterion[3])
 
 
@@ -584,7 +586,7 @@ def test_an_infinite_gradient_of_a_finite_loss_is_caught():
 
 def test_the_adversary_is_named_too():
     method = set_active(find("adv").method(), adversary=only(0))
-    sampler = Saboteur(method.criterion.hardness.user, 0)
+    sampler = Saboteur(method.loss.hardness.user, 0)
     with pytest.raises(NonFiniteLossError, match="phase 'adversary', epoch 0, step"):
         make(find("adv"), method=method, sampler=sampler).fit()
 
@@ -753,11 +755,11 @@ def test_a_main_phase_that_owns_nothing_is_refused():
 
 def test_a_frozen_adversary_has_no_turn():
     method = find("adv").method(options={"adversary_first": 0})
-    method.criterion.hardness.requires_grad_(False)
-    before = state_of(method.criterion)
+    method.loss.hardness.requires_grad_(False)
+    before = state_of(method.loss)
     trainer = make(find("adv"), method=method)
     trainer.fit()
-    assert is_same(before, state_of(method.criterion))
+    assert is_same(before, state_of(method.loss))
     assert all(set(r.losses) == {"main/rec", "main/l2"} for r in trainer.history)
 
 

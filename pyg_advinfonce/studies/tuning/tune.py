@@ -119,7 +119,7 @@ def _space(
     """
     space = search_space(config, fixed)
     method = assemble(config, dataset, device=device).method
-    if method.criterion.negatives != "sampled":
+    if method.loss is None or method.loss.negatives != "sampled":
         space.pop("train.num_negatives", None)
     batches = space.get("train.batch_size")
     if isinstance(batches, CategoricalDistribution):
