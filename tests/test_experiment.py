@@ -50,6 +50,7 @@ PACKAGED = [
     for file in sorted(CONFIGS.glob("*/*.toml"))
 ]
 SMALL = {"encoder": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
+COUNTED = ("bpr", "ccl", "bc")  # whose L2 penalty is on the negatives' rows as well
 HARDNESS = {
     "adv": EmbeddingHardness,
     "adv-reverse": EmbeddingHardness,
@@ -98,6 +99,14 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
         assert adam["maximize"] == (loss != "adv-reverse")
         assert len(epochs) == config.loss["adversary_epochs"]
         assert epochs[1] - epochs[0] == config.loss["adversary_every"]
+
+
+@pytest.mark.parametrize("loss", MODELS["lightgcn"].losses)
+def test_the_penalty_counts_negatives_with_the_losses_whose_authors_do(loss, graph):
+    counted = resolve("lightgcn", loss)
+    other = resolve("lightgcn", loss, train={"l2_negatives": loss not in COUNTED})
+    for config, expected in ((counted, loss in COUNTED), (other, loss not in COUNTED)):
+        assert build_method(config, graph).objective.terms["l2"].negatives == expected
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.methods import Method, lightgcn
 from pyg_advinfonce.methods import lightgcn as mf
 from pyg_advinfonce.objective import Objective, Phase, Supervised
+from pyg_advinfonce.terms import TableL2
 from tests import cases
 from tests.cases import DIM, PAIRS, find, pair_name
 
@@ -160,6 +161,40 @@ def test_two_layers_are_the_default(graph):
     method = lightgcn.build_lightgcn(graph, find("bpr").build())
     assert len(method.encoder.convs) == 2
     assert not method.cosine
+
+
+def composed(**options):
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    return Method.compose(encoder, find("adv").build(), **options)
+
+
+def test_terms_are_composed_in_order():
+    more = {"svd": (0.5, TableL2()), "none": (0.0, TableL2()), "kl": (2.0, TableL2())}
+    method = composed(terms=more, l2=0.25, l2_negatives=True, perturb=False)
+    terms = dict(method.objective.terms.items())
+    assert list(terms) == ["rec", "l2", "svd", "kl"]
+    weights = [method.objective.weights[name] for name in terms]
+    assert weights == [1.0, 0.25, 0.5, 2.0]
+    assert (terms["rec"].perturb, terms["l2"].negatives) == (False, True)
+    assert [p.name for p in method.phases] == ["adversary", "main"]
+    assert list(method.phases[1].objective.terms) == list(terms)
+
+
+def test_another_penalty_takes_the_place_of_the_default_one():
+    penalty = TableL2()
+    method = composed(terms={"l2": (3.0, penalty)}, l2=0.25)
+    assert list(method.objective.terms) == ["rec", "l2"]
+    assert method.objective.terms["l2"] is penalty
+    assert method.objective.weights["l2"] == 3.0
+
+
+def test_a_method_without_a_loss_is_not_trained(graph):
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    method = Method.compose(encoder, None)
+    assert (method.loss, method.phases, method.cosine) == (None, (), False)
+    assert not any(p.requires_grad for p in method.parameters())
+    user, _ = method.embed(graph)
+    assert torch.equal(user, encoder(graph).user)
 
 
 def test_without_a_penalty_there_is_no_such_term(graph):

@@ -245,6 +245,40 @@ def test_phases_run_in_the_schedules_order_and_epochs(schedule, order):
     assert [e for e in ran if ran[e] == ["main"]] == [0, 2, 4, 5, 6]
 
 
+def test_the_names_of_phases_mean_nothing():
+    seen = []
+    for names in ({}, {"main": "adversary", "adversary": "main"}):
+        method = find("adv").method(options={"adversary_first": 1})
+        method.phases = tuple(
+            replace(p, name=names.get(p.name, p.name)) for p in method.phases
+        )
+        trainer = make(find("adv"), method=method, epochs=7, callbacks=[Diagnostics()])
+        trainer.eval_every = 2
+        trainer.fit()
+        found = [(r.metrics, r.diagnostics) for r in trainer.history]
+        other = [trainer.ran_beside_main(record) for record in trainer.history]
+        seen.append((found, other, trainer.history[1].phases))
+    assert seen[0][:2] == seen[1][:2]
+    assert seen[0][1] == [False, True, False, False, False, False, True]
+    assert [phases for *_, phases in seen] == [
+        ["adversary", "main"],
+        ["main", "adversary"],
+    ]
+
+
+def test_a_phase_is_trained_by_the_optimiser_that_it_makes():
+    made = []
+
+    def by_sgd(params):
+        made.append(torch.optim.SGD(params, lr=0.5))
+        return made[-1]
+
+    method = index_method(optimizer=by_sgd)
+    trainer = make(None, method=method)
+    assert [optimizer for _, optimizer in trainer.phases] == made
+    assert made[0].param_groups[0]["params"] == method.owned_by(method.phases[0])
+
+
 def test_every_phase_has_one_optimiser_of_its_own():
     trainer = make(find("adv"), options={"adversary_lr": 0.25})
     (adversary, attack), (main, fit) = trainer.phases
