@@ -50,7 +50,7 @@ def _load(target: str) -> Any:  # noqa: ANN401
     return getattr(importlib.import_module(f"pyg_advinfonce.{module}"), attribute)
 
 
-# The authors' code counts the negatives in the L2 penalty of these, and in no other's.
+# With these losses the L2 penalty is on the negatives' rows as well.
 _L2_NEGATIVES = {"l2_negatives": True}
 
 LOSSES: Mapping[str, Entry] = {

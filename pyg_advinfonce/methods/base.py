@@ -84,9 +84,7 @@ class Method(nn.Module):
         if loss is None:
             frozen = encoder.requires_grad_(False)
             return cls(frozen, Objective({}), (), cosine=False)
-        terms = terms or {}
-        if "l2" not in terms:
-            terms = {"l2": (l2, EmbeddingL2(l2_negatives)), **terms}
+        terms = {"l2": (l2, EmbeddingL2(l2_negatives)), **(terms or {})}
         parts = {name: term for name, (_, term) in terms.items()}
         objective = Objective(
             {"rec": Supervised(loss, perturb=perturb), **parts},
