@@ -37,7 +37,7 @@ def our_trainer(config: Config, method: Method, graph: HeteroData) -> None:
 
 
 def plain_loop(config: Config, method: Method, graph: HeteroData) -> None:
-    model, criterion, settings = method.encoder, method.criterion, config.train
+    model, criterion, settings = method.encoder, method.loss, config.train
     seed_everything(settings.seed, 0, 0)
     loader, known = (
         loader_of(config, model.num_hops, graph),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import typer
 
-from pyg_advinfonce.build import assemble
+from pyg_advinfonce.build import assemble, name_custom
 from pyg_advinfonce.config import (
     Config,
     Sections,
@@ -251,7 +251,7 @@ def run(
 def _configs(plan: Plan) -> list[Config]:
     """Return one configuration per seed."""
     seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
-    return [
+    configs = [
         Config.resolve(
             plan.model,
             plan.loss,
@@ -261,6 +261,7 @@ def _configs(plan: Plan) -> list[Config]:
         )
         for last in seeded or [{}]
     ]
+    return [name_custom(config, **plan.custom) for config in configs]
 
 
 def resume(

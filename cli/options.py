@@ -1,7 +1,6 @@
 """Flags that several verbs share, and the parsers of their values."""
 
 import importlib
-import os
 import re
 import sys
 import traceback
@@ -110,8 +109,8 @@ def _imported(section: str, name: str) -> Any:  # noqa: ANN401
             f"build in my_module.py (got '{name}')"
         )
     module, attribute = name.split(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:

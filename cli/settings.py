@@ -6,13 +6,19 @@ import typer
 
 from pyg_advinfonce.registry import check_pair
 
+from .options import import_custom
+
 WIDTH = 88
 
 
 def settings(
-    model: str = typer.Argument("lightgcn", help="A model; see `advnce ls models`."),
+    model: str = typer.Argument(
+        "lightgcn", help="A model, see `advnce ls models`, or my_module:build."
+    ),
     loss: str | None = typer.Option(
-        None, help="A loss; see `advnce ls losses` (default: the model's first)."
+        None,
+        help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
+        "model's first).",
     ),
     data: str = typer.Option(
         "simulated", help="A data set, whose packaged settings count."
@@ -24,11 +30,13 @@ def settings(
     check_pair(model, loss)
     import json
 
+    from pyg_advinfonce.build import name_custom
     from pyg_advinfonce.config import Config, packaged
     from pyg_advinfonce.config import settings as all_settings
 
+    custom = import_custom(model=model, loss=loss)
     config = Config.resolve(model, loss, data, preset=preset)
-    rows = all_settings(config)
+    rows = all_settings(name_custom(config, **custom), **custom)
     if as_json:
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return

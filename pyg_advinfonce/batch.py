@@ -32,6 +32,12 @@ class EdgeBatch:
             was drawn. Losses correct for it: on the average over many batches a
             negative then counts as if it had been drawn uniformly. Less than
             :data:`LEAST_LOG_Q` counts as that: what was drawn cannot be impossible.
+        neg_rows: ``[B, K, D]`` rows that are scored in place of the negatives' rows of
+            ``z_item``, e.g. mixed ones that are harder. Negatives stay what
+            ``dst_neg_index`` says for masks and for tables of hardness.
+        ego: ``([U, D], [I, D])`` layer-0 rows of the tables that the indices refer to;
+            only MLPHardness reads them, default: z. They are part of the batch as its
+            indices are, which in a sampled batch are local to these rows.
     """
 
     src_index: Tensor
@@ -41,6 +47,8 @@ class EdgeBatch:
     dst_n_id: Tensor | None = None
     neg_mask: Tensor | None = None
     neg_log_q: Tensor | None = None
+    neg_rows: Tensor | None = None
+    ego: tuple[Tensor, Tensor] | None = None
 
     def __post_init__(self) -> None:
         size = self.src_index.numel()
@@ -55,12 +63,19 @@ class EdgeBatch:
                 f"dst_neg_index must be [{size}, K] "
                 f"(got {tuple(self.dst_neg_index.shape)}): one negative is [B, 1]"
             )
+        shape = None if self.neg_rows is None else tuple(self.neg_rows.shape)
+        drawn = tuple(self.dst_neg_index.shape)
+        if shape is not None and (len(shape) != 3 or shape[:2] != drawn):
+            raise ValueError(
+                f"neg_rows must be [{size}, {drawn[1]}, D], a row for each of "
+                f"dst_neg_index (got {shape})"
+            )
         if self.neg_log_q is not None:
             least = self.neg_log_q.clamp(min=LEAST_LOG_Q)
             object.__setattr__(self, "neg_log_q", least)
 
     def __repr__(self) -> str:
-        options = ("src_n_id", "dst_n_id", "neg_mask", "neg_log_q")
+        options = ("src_n_id", "dst_n_id", "neg_mask", "neg_log_q", "neg_rows", "ego")
         given = [name for name in options if getattr(self, name) is not None]
         shape = f"B={self.src_index.numel()}, K={self.dst_neg_index.size(1)}"
         return f"EdgeBatch({', '.join([shape, *given])})"
@@ -145,6 +160,7 @@ class EdgeBatch:
             dst_neg_index=self.neg_id,
             src_n_id=None,
             dst_n_id=None,
+            ego=None,
         )
 
     def mask_pairs(self, pairs: Tensor) -> "EdgeBatch":

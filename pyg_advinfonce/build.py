@@ -2,10 +2,11 @@
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.config import (
@@ -13,50 +14,149 @@ from pyg_advinfonce.config import (
     Config,
     check_loader,
     check_options,
+    loss_target,
+    model_targets,
     naming,
     setting_values,
 )
 from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.encoders import as_encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
-from pyg_advinfonce.losses import Criterion, Hardness, build_hardness, find_hardness
+from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.objective import RankingTerm
-from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.registry import NO_LOSS
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
+
+CustomModel = nn.Module | Callable[..., nn.Module]
+"""A module, or a class or function that makes one of a graph."""
+
+CustomLoss = RankingLoss | type[RankingLoss]
+"""A loss, or its class."""
+
+
+def name_custom(
+    config: Config, model: CustomModel | None = None, loss: CustomLoss | None = None
+) -> Config:
+    """Return the configuration of a custom model and loss, under their own names.
+
+    A model without a forward has nothing to train, and gets the loss ``none``.
+    """
+    if isinstance(model, Method):
+        loss = loss or model.loss
+    if loss is None and _is_untrained(model):
+        return config.with_custom(model=model, loss=NO_LOSS)
+    return config.with_custom(model=model, loss=loss)
+
+
+def _is_untrained(model: CustomModel | None) -> bool:
+    kind = model if inspect.isclass(model) else type(model)
+    return issubclass(kind, nn.Module) and kind.forward is nn.Module.forward
 
 
 def build_method(
     config: Config,
     graph: HeteroData,
-    criterion: Criterion | RankingTerm | None = None,
+    *,
+    model: CustomModel | None = None,
+    loss: CustomLoss | None = None,
 ) -> Method:
     """Build the method that a configuration names, with checked options.
 
-    The encoder and the criterion start from streams of their own, so that with one seed
-    all losses start from the same embeddings: seeds are pairs in a comparison.
+    The encoder and the loss start from streams of their own, so that with one seed all
+    losses start from the same embeddings: seeds are pairs in a comparison.
+
+    Args:
+        config: The configuration.
+        graph: The normalised graph.
+        model: The custom model, if it names one.
+        loss: The custom loss, if it names one.
+
+    Raises:
+        ConfigError: If an option is wrong, or what is custom is missing or no model.
     """
-    entry = MODELS[config.model.name]
-    builder, encoder = entry.load(), entry.load_encoder()
-    settings = check_options(
-        "model", [encoder, builder], config.model.options, given=FROM_TRAIN
-    )
-    settings |= {key: getattr(config.train, key) for key in FROM_TRAIN}
     seed_everything(config.train.seed, 0, 0, stream=2)
-    criterion = criterion or build_loss(config, graph)
+    ranking = build_loss(config, graph, loss)
     seed_everything(config.train.seed, 0, 0, stream=1)
-    with naming("model", encoder, builder):
-        found: Method = builder(graph, criterion, **settings)
+    found = _build_model(config, graph, ranking, model)
+    if isinstance(found, Method):
+        return found
+    if not isinstance(found, nn.Module):
+        raise ConfigError(
+            f"model '{config.model.name}' must be or return a torch module "
+            f"(got {type(found).__name__})"
+        )
+    if ranking is not None and _is_untrained(found):
+        raise ConfigError(
+            f"model '{config.model.name}' has no forward to train: "
+            f"use the loss '{NO_LOSS}'"
+        )
+    return Method.compose(as_encoder(found), ranking, **_from_train(config))
+
+
+def _build_model(
+    config: Config,
+    graph: HeteroData,
+    loss: RankingLoss | None,
+    model: CustomModel | None,
+) -> nn.Module:
+    """Return what builds a model of the graph makes, a method or a module alone."""
+    if isinstance(model, nn.Module):
+        _refuse_options("model", config.model.options)
+        return model
+    targets = model_targets(config, model)
+    if not targets:
+        raise _missing("model", config.model.name)
+    settings = check_options("model", targets, config.model.options, given=FROM_TRAIN)
+    builder, given = targets[-1], [graph]
+    takes = inspect.signature(builder).parameters
+    if "loss" in takes:  # it puts the method together itself
+        any_key = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+        own = _from_train(config).items()
+        settings |= {key: value for key, value in own if any_key or key in takes}
+        given.append(loss)
+    try:
+        inspect.signature(builder).bind(*given, **settings)
+    except TypeError as error:
+        raise ConfigError(
+            f"model '{config.model.name}' is called with the graph and the keys of "
+            f"[model] alone: {error}"
+        ) from error
+    with naming("model", *targets):
+        found: nn.Module = builder(*given, **settings)
     return found
 
 
-def build_loss(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
-    """Build the ranking loss that a configuration names, with checked options."""
-    kind = LOSSES[config.loss.name].load()
+def _from_train(config: Config) -> dict[str, Any]:
+    return {key: getattr(config.train, key) for key in FROM_TRAIN}
+
+
+def build_loss(
+    config: Config, graph: HeteroData, loss: CustomLoss | None = None
+) -> RankingLoss | None:
+    """Build the ranking loss that a configuration names, with checked options.
+
+    Raises:
+        ConfigError: If an option is wrong, or what is custom is missing or no loss.
+    """
+    if config.loss.name == NO_LOSS:
+        return None
+    if isinstance(loss, RankingLoss):
+        _refuse_options("loss", config.loss.options | config.hardness)
+        return loss
+    kind = loss_target(config, loss)
+    if kind is None:
+        raise _missing("loss", config.loss.name)
+    if not (inspect.isclass(kind) and issubclass(kind, RankingLoss)):
+        raise ConfigError(
+            f"loss '{config.loss.name}' must be a class of losses, a subclass of "
+            f"pyg_advinfonce.losses.Criterion (got {kind!r})"
+        )
     options = check_options("loss", [kind], config.loss.options, given=["hardness"])
     options = _as_wide(config, kind) | options
     if "hardness" in inspect.signature(kind).parameters:
@@ -64,8 +164,23 @@ def build_loss(config: Config, graph: HeteroData) -> Criterion | RankingTerm:
     elif config.hardness:
         raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
     with naming("loss", kind):
-        found: Criterion | RankingTerm = kind.from_graph(graph, **options)
+        found: RankingLoss = kind.from_graph(graph, **options)
     return found
+
+
+def _missing(section: str, name: str) -> ConfigError:
+    return ConfigError(
+        f"the {section} '{name}' is custom code, which is not imported by its name: "
+        f"pass it as {section}="
+    )
+
+
+def _refuse_options(section: str, options: Mapping[str, Any]) -> None:
+    if options:
+        raise ConfigError(
+            f"the {section} is built already: {', '.join(options)} of [{section}] "
+            "cannot be set, pass its class"
+        )
 
 
 def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
@@ -99,10 +214,9 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
         MissingExtraError: If PyG has nothing to sample neighbours with.
     """
     settings = config.train
-    is_sampled = method.negatives == "sampled"
     edges: dict[str, Any] = {
         "batch_size": settings.batch_size,
-        "num_negatives": settings.num_negatives if is_sampled else 0,
+        "num_negatives": settings.num_negatives if method.negatives == "sampled" else 0,
         "sampling": settings.sampling,
         "exclude_positives": settings.exclude_positives,
     }
@@ -119,8 +233,7 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
 
 def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
     """Return how many neighbours a hop has, if the method can do with a sample."""
-    terms = method.objective.terms.items()
-    whole = [name for name, term in terms if getattr(term, "needs_whole_graph", False)]
+    whole = method.objective.needing_whole_graph()
     hops, found = method.encoder.num_hops, config.train.num_neighbors or (20, 10)
     refused = f"model '{config.model.name}' does not go with train.loader 'neighbor': "
     if whole or hops is None:
@@ -142,7 +255,8 @@ def assemble(
     *,
     device: torch.device | str = "auto",
     callbacks: Sequence[Callback] = (),
-    criterion: Criterion | RankingTerm | None = None,
+    model: CustomModel | None = None,
+    loss: CustomLoss | None = None,
 ) -> Trainer:
     """Put together what trains one seed of a configuration; write nothing.
 
@@ -154,11 +268,12 @@ def assemble(
     Raises:
         ConfigError: If an option is wrong, or memory cannot suffice.
     """
-    config, place = config.fitted_to(dataset), find_device(device)
-    _check_memory(config, dataset.graph, place, criterion)
+    config = name_custom(config, model, loss).fitted_to(dataset)
+    place = find_device(device)
+    _check_memory(config, dataset.graph, place, model, loss)
     graph = prepare(dataset, place)
     with naming("settings", assemble):
-        method = build_method(config, graph, criterion).to(place)
+        method = build_method(config, graph, model=model, loss=loss).to(place)
         return make_trainer(config, method, graph, callbacks)
 
 
@@ -172,8 +287,7 @@ def make_trainer(
     config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
 ) -> Trainer:
     """Put a trainer together as the section ``[train]`` says."""
-    sampled = method.negatives == "sampled"
-    if sampled and config.train.num_negatives == 0:
+    if method.negatives == "sampled" and config.train.num_negatives == 0:
         raise ConfigError(
             f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
             "at least 1 (got 0)"
@@ -198,28 +312,24 @@ def _check_memory(
     config: Config,
     graph: HeteroData,
     device: torch.device,
-    criterion: Criterion | RankingTerm | None = None,
+    model: CustomModel | None,
+    loss: CustomLoss | None,
 ) -> None:
-    sampled = _negatives(config, criterion) == "sampled"
+    values = setting_values(config, model=model, loss=loss)
+    kind = loss or loss_target(config)
+    default = getattr(kind, "negatives", "none")
+    is_sampled = values.get("loss.negatives", default) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
         dim=_width(config),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
-        num_negatives=config.train.num_negatives if sampled else 0,
+        num_negatives=config.train.num_negatives if is_sampled else 0,
     ).check(device)
 
 
-def _negatives(config: Config, criterion: Criterion | RankingTerm | None) -> str:
-    """Return what a loss wants of a sampler, before it is built."""
-    if criterion is not None:
-        return criterion.negatives
-    default = LOSSES[config.loss.name].load().negatives
-    return str(setting_values(config).get("loss.negatives", default))
-
-
 def _warn_if_idle(method: Method, epochs: int) -> None:
-    main = [phase for phase in method.phases if phase.params is None]
-    if main and not any(map(main[0].active, range(epochs))):
+    active = [phase.active for phase in method.phases if phase.params is None]
+    if active and not any(map(active[0], range(epochs))):
         warnings.warn(
             f"the encoder is not trained in {epochs} epochs: its phase begins later, "
             "raise train.epochs",
@@ -228,7 +338,7 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
 
 
 def _warn_of_single_negatives(method: Method) -> None:
-    hardness = getattr(method.criterion, "hardness", None)
+    hardness = getattr(method.loss, "hardness", None)
     if isinstance(hardness, Hardness) and any(True for _ in hardness.parameters()):
         warnings.warn(
             "with one negative per positive the hardness is uniform and the adversary "

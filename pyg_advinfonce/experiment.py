@@ -9,15 +9,13 @@ from typing import Any
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.build import assemble
+from pyg_advinfonce.build import CustomLoss, CustomModel, assemble, name_custom
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import MemoryShortageError, is_out_of_memory
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
-from pyg_advinfonce.losses import Criterion
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.objective import RankingTerm
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import FinishedSeed, Result, SeedFolder, find_seed, read_seed
 from pyg_advinfonce.training import (
@@ -36,7 +34,8 @@ def train(
     device: torch.device | str = "auto",
     out: Path | str | None = None,
     callbacks: Sequence[Callback] = (),
-    criterion: Criterion | RankingTerm | None = None,
+    model: CustomModel | None = None,
+    loss: CustomLoss | None = None,
     resume: bool = False,
     force: bool = False,
     save_every: int | None = None,
@@ -55,7 +54,11 @@ def train(
         device: ``auto``, ``cpu``, ``cuda`` or any other of torch's devices.
         out: A folder for configuration, history, metrics, weights and training state.
         callbacks: Told of every epoch's end, after the built-in diagnostics.
-        criterion: A loss of your own, in place of the one that the configuration names.
+        model: A custom model in place of the one that the configuration names: a
+            module, which is trained as it is, or a class or function that makes one of
+            the graph. The guide to models says what it may offer.
+        loss: A custom loss, likewise: a :class:`~pyg_advinfonce.losses.Criterion`, or
+            its class, whose arguments are keys of ``[loss]``.
         resume: Go on from the training state in ``out``, if there is one.
         force: Let it go on with another ``train.epochs`` or ``train.patience``.
         save_every: Write the state after so many epochs (default: after an epoch, when
@@ -63,7 +66,7 @@ def train(
         progress: Receives the epochs as they pass.
         label: What the training is called there (default: ``seed 0``).
         trainer: What :func:`~pyg_advinfonce.build.assemble` has made of the same
-            configuration, data, device and criterion (default: it is made here).
+            configuration, data, device, model and loss (default: it is made here).
 
     Raises:
         ConfigError: If an option is wrong, or memory cannot suffice.
@@ -71,9 +74,9 @@ def train(
         MemoryShortageError: If memory does not suffice.
         NonFiniteLossError: If training leaves the real numbers.
     """
-    config = config.fitted_to(dataset)
+    config = name_custom(config, model, loss).fitted_to(dataset)
     if trainer is None:
-        trainer = assemble(config, dataset, device=device, criterion=criterion)
+        trainer = assemble(config, dataset, device=device, model=model, loss=loss)
     started, place = time.perf_counter(), str(trainer.method.encoder.device)
     likes = getattr(dataset, "likes", None)
     watching = [FalseNegatives(likes)] if likes else []
@@ -86,7 +89,6 @@ def train(
             config,
             dataset.fingerprint,
             place,
-            own_loss=_own_loss(criterion),
             save_every=save_every,
         )
         told += folder.begin(trainer, resume=resume, force=force)
@@ -125,7 +127,8 @@ def train_seed(
     dataset: Dataset,
     folder: Path | str,
     *,
-    criterion: Criterion | RankingTerm | None = None,
+    model: CustomModel | None = None,
+    loss: CustomLoss | None = None,
     progress: Progress = Progress(),
     label: str = "",
     **options: Any,  # noqa: ANN401
@@ -139,7 +142,8 @@ def train_seed(
         config: The configuration.
         dataset: The data.
         folder: The seed's folder.
-        criterion: As for :func:`train`.
+        model: As for :func:`train`.
+        loss: As for :func:`train`.
         progress: As for :func:`train`.
         label: As for :func:`train`.
         **options: Further arguments of :func:`train`.
@@ -148,20 +152,23 @@ def train_seed(
         CheckpointError: If what lies there is damaged, or of other settings or data.
         ConfigError: As :func:`train` does, and its other errors.
     """
-    config = config.fitted_to(dataset)
-    folder, own = Path(folder), _own_loss(criterion)
-    found = find_seed(folder, config, dataset.fingerprint, own_loss=own)
+    config, folder = name_custom(config, model, loss).fitted_to(dataset), Path(folder)
+    found = find_seed(folder, config, dataset.fingerprint)
     if found is not None:
         progress.say(f"{label or f'seed {found.seed}'}: finished before")
         return found
-    options |= {"criterion": criterion, "progress": progress, "label": label}
-    train(config, dataset, out=folder, resume=True, **options)
+    train(
+        config,
+        dataset,
+        model=model,
+        loss=loss,
+        out=folder,
+        resume=True,
+        progress=progress,
+        label=label,
+        **options,
+    )
     return read_seed(folder)
-
-
-def _own_loss(criterion: Criterion | RankingTerm | None) -> str | None:
-    """Return the class of a loss that a configuration does not name."""
-    return None if criterion is None else type(criterion).__qualname__
 
 
 @contextmanager

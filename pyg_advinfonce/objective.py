@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
@@ -83,34 +84,38 @@ class Term(nn.Module):
         """Update state that lasts an epoch."""
 
 
-class RankingTerm(Term):
-    """A ranking loss that needs the encoder or the graph, which no criterion sees.
+class RankingLoss(nn.Module):
+    """What ranks: the loss of a step, and what it wants of sampler and trainer.
 
-    Otherwise it answers as a :class:`~pyg_advinfonce.losses.Criterion` does.
+    One that needs tensors only is a :class:`~pyg_advinfonce.losses.Criterion`, one that
+    needs the encoder or the graph a :class:`RankingTerm`.
 
     Attributes:
         cosine: Whether scores are cosines, in training and in ranking.
-        l2_negatives: Whether the batch's L2 penalty counts negatives as well.
         negatives: What the loss wants of a sampler.
+        needs_whole_graph: Whether a sample of the graph around the batch is too little.
     """
 
     cosine: bool = True
-    l2_negatives: bool = False
     negatives: Literal["sampled", "in_batch", "none"] = "sampled"
+    needs_whole_graph: bool = False
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build a loss that may need counts or degrees of the graph."""
         return cls(**options)
 
+    def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
+        """Return the loss of a step, averaged over its batch.
+
+        Args:
+            step: The step.
+            perturb: ``False`` asks for the clean embeddings.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no on_step")
+
     def diagnostics(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
+        self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
         """Return scalars worth logging."""
         return {}
@@ -118,6 +123,51 @@ class RankingTerm(Term):
     def phases(self, main: Phase) -> tuple[Phase, ...]:
         """Return the phases of an epoch, in order."""
         return (main,)
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        """Update state that lasts an epoch."""
+
+
+class RankingTerm(RankingLoss):
+    """A ranking loss that needs the encoder or the graph, which no criterion sees."""
+
+    def forward(self, step: Step) -> Tensor:
+        """Return the loss, averaged over the batch."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
+        """Return the loss of a step.
+
+        Raises:
+            ConfigError: If it is to be that of the clean embeddings.
+        """
+        if not perturb:
+            raise ConfigError(
+                f"{type(self).__name__} runs the encoder itself, it cannot be given "
+                "clean embeddings: choose a loss that is a Criterion"
+            )
+        loss: Tensor = self(step)
+        return loss
+
+
+class Supervised(Term):
+    """The ranking loss of a step.
+
+    Args:
+        loss: Any ranking loss.
+        perturb: ``False`` takes the clean embeddings, another pass of the encoder.
+    """
+
+    def __init__(self, loss: RankingLoss, *, perturb: bool = True) -> None:
+        super().__init__()
+        self.loss, self.perturb = loss, perturb
+        self.needs_whole_graph = loss.needs_whole_graph
+
+    def forward(self, step: Step) -> Tensor:
+        return self.loss.on_step(step, perturb=self.perturb)
+
+    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
+        self.loss.on_epoch_start(encoder, graph, epoch)
 
 
 class Objective(nn.Module):
@@ -157,6 +207,10 @@ class Objective(nn.Module):
         """Return an objective that adds a function of the step to these terms."""
         terms = {**self._terms(), name: _FunctionTerm(function)}
         return Objective(terms, {**self.weights, name: weight})
+
+    def needing_whole_graph(self) -> list[str]:
+        """Return the names of the terms that look at the whole graph."""
+        return [n for n, term in self._terms().items() if term.needs_whole_graph]
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         """Let every term update state that lasts an epoch."""
@@ -215,23 +269,41 @@ def every(period: int, *, first: int, times: int) -> EpochPredicate:
     return active
 
 
+OptimizerFactory = Callable[[list[nn.Parameter]], Optimizer]
+
+
+def adam(lr: float = 1e-3, *, maximize: bool = False) -> OptimizerFactory:
+    """Make a phase's Adam, which may have nothing to train yet.
+
+    Args:
+        lr: The learning rate.
+        maximize: Ascend instead of descend.
+    """
+
+    def make(params: list[nn.Parameter]) -> Optimizer:
+        group = {"params": params}  # may be empty, unlike a list of parameters
+        return Adam([group], lr=lr, maximize=maximize, fused=True)
+
+    return make
+
+
 @dataclass(frozen=True)
 class Phase:
     """One pass over the data within an epoch.
 
     Attributes:
-        name: A short name for the history.
+        name: A name for the history; it means nothing.
         objective: What is optimised.
         params: The parameters that this phase, and no other, trains, but for frozen
-            ones; None means every parameter that no other phase owns.
-        lr: The learning rate of the phase's own Adam.
-        maximize: Ascend instead of descend.
+            ones; None marks the main phase and means every parameter that no other
+            phase owns.
+        optimizer: Makes the phase's own optimiser of these parameters, in one group or
+            in several.
         active: Tells whether the phase runs in an epoch, counted from 0.
     """
 
     name: str
     objective: Objective
     params: tuple[nn.Parameter, ...] | None = None
-    lr: float = 1e-3
-    maximize: bool = False
+    optimizer: OptimizerFactory = adam(1e-3)  # noqa: RUF009 (a function)
     active: EpochPredicate = always

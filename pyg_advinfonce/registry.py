@@ -50,15 +50,24 @@ def _load(target: str) -> Any:  # noqa: ANN401
     return getattr(importlib.import_module(f"pyg_advinfonce.{module}"), attribute)
 
 
+# With these losses the L2 penalty is on the negatives' rows as well.
+_L2_NEGATIVES = {"l2_negatives": True}
+
 LOSSES: Mapping[str, Entry] = {
     "bpr": Entry(
         "losses:BPR",
         "Bayesian personalised ranking, one negative",
-        {"train": {"num_negatives": 1}},
+        {"train": {"num_negatives": 1, **_L2_NEGATIVES}},
     ),
     "infonce": Entry("losses:InfoNCE", "Sampled softmax on cosine scores"),
-    "ccl": Entry("losses:CCL", "Cosine contrastive loss of SimpleX"),
-    "bc": Entry("losses:BC", "Contrastive loss with margins against popularity"),
+    "ccl": Entry(
+        "losses:CCL", "Cosine contrastive loss of SimpleX", {"train": _L2_NEGATIVES}
+    ),
+    "bc": Entry(
+        "losses:BC",
+        "Contrastive loss with margins against popularity",
+        {"train": _L2_NEGATIVES},
+    ),
     "adap-tau": Entry(
         "losses:AdapTau", "InfoNCE with a temperature of each user's own"
     ),
@@ -99,6 +108,7 @@ LOSSES: Mapping[str, Entry] = {
     "bce": Entry(
         "losses:BCE",
         "Binary cross-entropy of edges, UltraGCN's weights included",
+        {"train": _L2_NEGATIVES},
         general=False,
     ),
     "dcl": Entry("losses:DCL", "DCL's debiased InfoNCE (reconstructed)", general=False),

@@ -127,7 +127,9 @@ class Case:
         graph = toy_graph() if graph is None else graph
         pair = MODELS[model or self.model].losses[self.loss]
         criterion = self.build(graph, **{**pair.get("loss", {}), **(options or {})})
-        builder = {"dim": DIM, **SMALL.get(model or self.model, {}), **builder}
+        penalty = LOSSES[self.loss].options.get("train", {}).get("l2_negatives", False)
+        small = {"dim": DIM, **SMALL.get(model or self.model, {})}
+        builder = {"l2_negatives": penalty, **small, **builder}
         torch.manual_seed(11)
         return MODELS[model or self.model].load()(graph, criterion, lr=lr, **builder)
 

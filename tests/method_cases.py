@@ -123,7 +123,7 @@ def mean_of(method, graph, layers):
 def ranking(method, z, batch):
     """Return the ranking loss and the penalty."""
     case = cases.find(loss_name(method))
-    return case.naive(method.criterion, *z, batch) + penalty(method, batch)
+    return case.naive(method.loss, *z, batch) + penalty(method, batch)
 
 
 def contrast(method, name, first, second, batch):
@@ -211,19 +211,19 @@ def penalty(method, batch):
 def by_criterion(method, graph, batch):
     """LightGCN and MF: the criterion on the sum of layers, and the penalty."""
     case = cases.find(loss_name(method))
-    loss = case.naive(method.criterion, *light_gcn(method, graph), batch)
+    loss = case.naive(method.loss, *light_gcn(method, graph), batch)
     return loss + penalty(method, batch)
 
 
 def loss_name(method):
     """Return the first name of a method's criterion in the registry."""
-    kind = type(method.criterion)
+    kind = type(method.loss)
     return next(name for name, entry in LOSSES.items() if entry.load() is kind)
 
 
 def by_autocf(method, graph, batch):
     """AutoCF: what is masked is drawn anew, in the order in which the step draws."""
-    encoder, loss = method.encoder, method.criterion
+    encoder, loss = method.encoder, method.loss
     links = reference.joint_links(
         cases.split_edges(graph, "train"), *cases.num_nodes(graph)
     )
@@ -251,10 +251,10 @@ def ultra_gcn(method, graph, batch):
     tables = method.encoder.user, method.encoder.item
     weights = method.objective.weights
     case = cases.find(loss_name(method))
-    loss = case.naive(method.criterion, *tables, batch)
+    loss = case.naive(method.loss, *tables, batch)
     reduction = "mean"
     if loss_name(method) == "bce":
-        reduction = method.criterion.reduction
+        reduction = method.loss.reduction
         squares = sum(reference.norm(row) ** 2 for table in tables for row in table)
         loss = loss + weights["l2"] * squares / 2
     else:
@@ -287,7 +287,7 @@ def vgae(method, graph, batch):
     users = cases.num_nodes(graph)[0]
     noise = torch.cat([torch.randn_like(rows) for rows in (mu[:users], mu[users:])])
     z = halves(graph, mu + torch.exp(logstd) * noise)
-    loss = cases.find(loss_name(method)).naive(method.criterion, *z, batch)
+    loss = cases.find(loss_name(method)).naive(method.loss, *z, batch)
     prior = method.objective.weights["kl"] * reference.kl_prior(mu, logstd)
     return loss + prior + penalty(method, batch)
 
@@ -309,7 +309,7 @@ def degree_numbers(graph):
 
 def by_invcf(method, graph, batch):
     """2.13: preference, popularity, both joined, joined and permuted; dCor; L2."""
-    term, encoder = method.criterion, method.encoder
+    term, encoder = method.loss, method.encoder
     user_rank, item_rank = degree_numbers(graph)
     tables = torch.cat([term.user[user_rank], term.item[item_rank]])
     alpha = list(encoder.alpha)

@@ -99,6 +99,9 @@ def test_a_batch_says_its_shape_and_what_it_has():
     mask = torch.ones(2, 3, dtype=torch.bool)
     masked = replace(batch, neg_mask=mask)
     assert repr(masked) == "EdgeBatch(B=2, K=3, neg_mask)"
+    ego = torch.zeros(9, 5), torch.zeros(12, 5)
+    full = replace(batch, neg_rows=torch.zeros(2, 3, 5), ego=ego)
+    assert repr(full) == "EdgeBatch(B=2, K=3, neg_rows, ego)"
 
 
 def test_negatives_are_counted_without_the_masked_ones():
@@ -153,6 +156,20 @@ def test_rows_of_the_whole_graph_are_global_ids():
     assert torch.equal(whole.neg_mask, local.neg_mask)
     for name in ("user_id", "pos_id", "neg_id"):
         assert torch.equal(getattr(whole, name), getattr(local, name))
+
+
+def test_rows_of_a_local_table_are_none_of_the_whole_graphs():
+    local = EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]))
+    rows, ego = torch.zeros(2, 2, 4), (torch.zeros(2, 4), torch.zeros(3, 4))
+    whole = replace(local, neg_rows=rows, ego=ego).whole_graph()
+    assert whole.ego is None
+    assert whole.neg_rows is rows  # a row for each edge, whatever its number is
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 4, 5), (3, 3, 5), (2, 3, 5, 1)])
+def test_rows_for_other_negatives_are_refused(shape):
+    with pytest.raises(ValueError, match=r"neg_rows must be \[2, 3, D\], a row for"):
+        replace(cases.toy_batch(2, 3), neg_rows=torch.zeros(shape))
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (2,), (2, 2, 2)])

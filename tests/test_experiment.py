@@ -51,6 +51,7 @@ PACKAGED = [
     for file in sorted(CONFIGS.glob("*/*.toml"))
 ]
 SMALL = {"model": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
+COUNTED = ("bpr", "ccl", "bc")  # whose L2 penalty is on the negatives' rows as well
 HARDNESS = {
     "adv": EmbeddingHardness,
     "adv-reverse": EmbeddingHardness,
@@ -76,7 +77,7 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     config = Config.resolve(model, loss, data, layers=[small])
     method = build_method(config, graph)
     trainer = make_trainer(config, method, graph, ())
-    criterion, encoder = method.criterion, method.encoder
+    criterion, encoder = method.loss, method.encoder
     assert type(criterion) is LOSSES[loss].load()
     assert type(encoder) is MODELS[model].load_encoder()
     assert encoder.user.size(1) == config.model.options.get("dim", 64)
@@ -88,17 +89,26 @@ def test_every_packaged_configuration_builds_what_it_says(data, model, loss, gra
     sampled = criterion.negatives == "sampled"
     assert trainer.sampler.num_negatives == sampled * config.train.num_negatives
     phases = {phase.name: phase for phase in method.phases}
-    assert phases["main"].lr == config.train.lr
+    assert phases["main"].optimizer([]).defaults["lr"] == config.train.lr
     assert ("adversary" in phases) == loss.startswith("adv")
     if loss in HARDNESS:
         assert type(criterion.hardness) is HARDNESS[loss]
     if "adversary" in phases:
         adversary = phases["adversary"]
         epochs = [epoch for epoch in range(1000) if adversary.active(epoch)]
-        assert adversary.lr == options["adversary_lr"]
-        assert adversary.maximize == (loss != "adv-reverse")
+        adam = adversary.optimizer([]).defaults
+        assert adam["lr"] == options["adversary_lr"]
+        assert adam["maximize"] == (loss != "adv-reverse")
         assert len(epochs) == options["adversary_epochs"]
         assert epochs[1] - epochs[0] == options["adversary_every"]
+
+
+@pytest.mark.parametrize("loss", MODELS["lightgcn"].losses)
+def test_the_penalty_counts_negatives_with_the_losses_whose_authors_do(loss, graph):
+    counted = resolve("lightgcn", loss)
+    other = resolve("lightgcn", loss, train={"l2_negatives": loss not in COUNTED})
+    for config, expected in ((counted, loss in COUNTED), (other, loss not in COUNTED)):
+        assert build_method(config, graph).objective.terms["l2"].negatives == expected
 
 
 @pytest.mark.parametrize(
@@ -158,7 +168,7 @@ def test_every_pair_trains_where_one_node_has_all_pairs(model, loss, data):
 def test_one_user_and_one_item_train_or_say_why_not(model, loss):
     early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
     config = resolve(model, loss, train={"batch_size": 1}, **early)
-    draws = build_method(config, ONE_PAIR.graph).criterion.negatives == "sampled"
+    draws = build_method(config, ONE_PAIR.graph).loss.negatives == "sampled"
     if draws and config.train.exclude_positives:
         with pytest.raises(ConfigError, match="exceeds the 0 train pairs"):
             train(config, ONE_PAIR, device="cpu")
@@ -280,15 +290,15 @@ def test_seeds_decide(seed, dataset):
 
 def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
     wide = build_method(resolve("mf", "adv", model={"dim": 7}), graph)
-    assert wide.criterion.hardness.user.size(1) == 7
+    assert wide.loss.hardness.user.size(1) == 7
     own = {"model": {"dim": 7}, "hardness": {"dim": 3}}
     narrow = build_method(resolve("mf", "adv", **own), graph)
-    assert narrow.criterion.hardness.user.size(1) == 3
+    assert narrow.loss.hardness.user.size(1) == 3
 
 
 def test_a_hardness_may_be_chosen(graph):
     config = resolve("mf", "adv", hardness={"kind": "mlp", "hidden": 2})
-    assert build_method(config, graph).criterion.hardness.user.out_features == 2
+    assert build_method(config, graph).loss.hardness.user.out_features == 2
 
 
 @pytest.mark.parametrize(
@@ -558,16 +568,16 @@ def test_negatives_count_where_they_are_drawn(
         assemble(config, dataset, device="cpu")
 
 
-def test_a_criterion_of_ones_own_without_negatives_is_not_refused(dataset):
+def test_a_custom_loss_without_negatives_is_not_refused(dataset):
     config = resolve("mf", "adv", train={"num_negatives": 10**15})
-    assert train(config, dataset, criterion=DirectAU()).metrics
+    assert train(config, dataset, loss=DirectAU()).metrics
 
 
-def test_a_criterion_of_ones_own_trains():
+def test_a_custom_loss_trains():
     config = Config.resolve("mf", "adv", layers=[{"train": {"epochs": 2}}])
-    criterion = BPR()
-    result = train(config, load_dataset("simulated"), criterion=criterion)
-    assert result.method.criterion is criterion
+    loss = BPR()
+    result = train(config, load_dataset("simulated"), loss=loss)
+    assert result.method.loss is loss
     assert not result.method.cosine
 
 
@@ -584,10 +594,10 @@ def test_a_seed_of_another_loss_is_not_taken(tmp_path):
     data = load_dataset("simulated")
     for given, other in ((None, BPR()), (BPR(), None)):
         folder = tmp_path / str(other)
-        trained = train_seed(config, data, folder, criterion=given)
-        assert trained.record["own_loss"] == (type(given).__name__ if given else None)
-        with pytest.raises(CheckpointError, match="give the same criterion"):
-            train_seed(config, data, folder, criterion=other)
+        trained = train_seed(config, data, folder, loss=given)
+        assert trained.config.custom == (["loss"] if given else [])
+        with pytest.raises(CheckpointError, match=r"loss\.name .* -> "):
+            train_seed(config, data, folder, loss=other)
 
 
 @pytest.mark.parametrize("kind", SCORERS)

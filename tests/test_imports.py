@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "graph": {"errors"},
     "batch": {"errors", "graph"},
     "transforms": {"errors", "graph"},
-    "encoders": {"errors", "functional", "graph", "ops", "transforms"},
+    "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
     "objective": {"errors", "batch", "encoders"},
     "losses": {"registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders"},
@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"ops", "methods", "evaluation", "scorer"},
     "runs": {"errors", "files", "machine", "registry", "batch", "methods"}
     | {"evaluation", "training", "config", "build", "serving"},
-    "experiment": {"errors", "progress", "graph", "objective", "losses", "methods"}
+    "experiment": {"errors", "progress", "graph", "objective", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}

@@ -51,8 +51,7 @@ def sample_of(graph, sampling, batch_size=24):
 def loss_and_gradients(encoder, criterion, graph, batch):
     torch.manual_seed(1)
     z = encoder(graph)
-    x_user, x_item = z.layers[0]
-    loss = criterion(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+    loss = criterion(*z.of_batch(batch))
     leaves = [*encoder.parameters(), *criterion.parameters()]
     grads = torch.autograd.grad(loss, leaves, allow_unused=True)
     return [loss, *(torch.zeros(()) if g is None else g for g in grads)]

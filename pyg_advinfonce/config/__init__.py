@@ -23,7 +23,13 @@ if TYPE_CHECKING:
         settings_text,
         unflatten,
     )
-    from pyg_advinfonce.config.options import FROM_TRAIN, setting_values, settings
+    from pyg_advinfonce.config.options import (
+        FROM_TRAIN,
+        loss_target,
+        model_targets,
+        setting_values,
+        settings,
+    )
     from pyg_advinfonce.config.presets import PRESETS
 
 _HOME = {
@@ -41,6 +47,8 @@ _HOME = {
     "parse_assignment": "config",
     "read_toml": "config",
     "flatten": "config",
+    "loss_target": "options",
+    "model_targets": "options",
     "setting_values": "options",
     "settings": "options",
     "settings_text": "config",
@@ -58,6 +66,8 @@ __all__ = [
     "check_options",
     "comparable",
     "flatten",
+    "loss_target",
+    "model_targets",
     "naming",
     "packaged",
     "parse_assignment",

@@ -57,6 +57,8 @@ class Train(BaseModel):
             samples them.
         lr: Adam's learning rate.
         l2: The weight of the L2 penalty on the embeddings.
+        l2_negatives: Whether the penalty on a batch's rows counts its negatives as well
+            (methods.md D1).
         eval_every: How many epochs lie between two validations.
         patience: How many validations without a better one end training.
         sampling: ``user`` draws users in turn and one of their items, ``interaction``
@@ -76,6 +78,7 @@ class Train(BaseModel):
     num_negatives: int = Field(default=64, ge=0)
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
+    l2_negatives: bool = False
     eval_every: int = Field(default=5, ge=1)
     patience: int = Field(default=20, ge=1)
     sampling: Literal["user", "interaction"] = "user"
@@ -210,21 +213,20 @@ class Config(BaseModel):
 
         Args:
             model: The model, a class or a function that builds it.
-            loss: The loss, or its class.
+            loss: The loss, its class, or the name of none.
         """
-        given = {"model": model, "loss": loss}
-        changed: dict[str, Any] = {
-            section: NamedSection(name=custom_name(target))
-            for section, target in given.items()
-            if target is not None and not is_custom(getattr(self, section).name)
-        }
+        changed: dict[str, Any] = {}
+        for section, target in {"model": model, "loss": loss}.items():
+            if target is not None and not is_custom(getattr(self, section).name):
+                name = target if isinstance(target, str) else custom_name(target)
+                changed[section] = NamedSection(name=name)
         if "loss" in changed:
             changed["hardness"] = {}
         return self.model_copy(update=changed)
 
     @property
     def custom(self) -> list[str]:
-        """The sections that name code of a user's: ``model``, ``loss``, both or none."""
+        """Those of the sections ``model`` and ``loss`` that name a user's code."""
         names = {"model": self.model.name, "loss": self.loss.name}
         return [section for section, name in names.items() if is_custom(name)]
 

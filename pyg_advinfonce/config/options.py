@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from pyg_advinfonce.config.config import Config, Train
 from pyg_advinfonce.losses import build_hardness, find_hardness
-from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.registry import LOSSES, MODELS, is_custom
 
 Target = Callable[..., Any]
 
-FROM_TRAIN = ("lr", "l2")
+FROM_TRAIN = ("lr", "l2", "l2_negatives")
 """Arguments of a model's builder that the section ``[train]`` sets."""
 
 
@@ -33,36 +35,74 @@ class Setting:
     meaning: str
 
 
-def settings(config: Config) -> list[Setting]:
+def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: ANN401
+    """Return what the keys of ``[model]`` are the arguments of; the last one builds it.
+
+    Args:
+        config: Names the model.
+        model: The custom one, if it names one. Nothing configures a module.
+    """
+    if not is_custom(config.model.name):
+        entry = MODELS[config.model.name]
+        return [entry.load_encoder(), entry.load()]
+    if model is None or isinstance(model, nn.Module):
+        return []
+    builder: Target = getattr(model, "from_graph", model)
+    return [model, builder]
+
+
+def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN401
+    """Return what the keys of ``[loss]`` are the arguments of, if anything.
+
+    Args:
+        config: Names the loss.
+        loss: The class of the custom one, if it names one.
+    """
+    name = config.loss.name
+    if is_custom(name):
+        return None if isinstance(loss, nn.Module) else loss
+    found: Target | None = LOSSES[name].load() if name in LOSSES else None
+    return found
+
+
+def settings(
+    config: Config, *, model: object | None = None, loss: object | None = None
+) -> list[Setting]:
     """Return all settings that a run by a configuration has, section by section.
 
-    Arguments of the data set are left out, unless they are set.
+    Arguments of the data set are left out, unless they are set; likewise those of a
+    custom model and loss that are not given.
+
+    Args:
+        config: The configuration.
+        model: The custom model, if it names one.
+        loss: The custom loss, if it names one.
 
     Raises:
         UnknownNameError: If there is no such kind of hardness.
     """
-    entry = MODELS[config.model.name]
-    builder, encoder = entry.load(), entry.load_encoder()
-    loss = LOSSES[config.loss.name].load()
-    model = {**_defaults(encoder), **_defaults(builder)}
-    for key in FROM_TRAIN:
-        model.pop(key, None)
-    width = {"dim": config.model.options.get("dim", model.get("dim"))}
-    losses = _defaults(loss, tied=width)
+    targets, kind = model_targets(config, model), loss_target(config, loss)
+    models = {k: v for target in targets for k, v in _defaults(target).items()}
+    models = {k: v for k, v in models.items() if k not in FROM_TRAIN}
+    width = {"dim": config.model.options.get("dim", models.get("dim"))}
+    losses = {} if kind is None else _defaults(kind, tied=width)
     losses.pop("hardness", None)
-    takes_hardness = "hardness" in inspect.signature(loss).parameters
+    takes_hardness = kind and "hardness" in inspect.signature(kind).parameters
     return [
         *_section("data", {}, config.data.options, []),
-        *_section("model", model, config.model.options, [encoder, builder]),
-        *_section("loss", losses, config.loss.options, [loss]),
+        *_section("model", models, config.model.options, targets),
+        *_section("loss", losses, config.loss.options, [kind] if kind else []),
         *(_hardness(config, width) if takes_hardness else []),
         *_section("train", Train().model_dump(), config.train.model_dump(), [Train]),
     ]
 
 
-def setting_values(config: Config) -> dict[str, Any]:
+def setting_values(
+    config: Config, *, model: object | None = None, loss: object | None = None
+) -> dict[str, Any]:
     """Return what every setting of a run is, chosen or not, by ``section.key``."""
-    return {setting.name: setting.value for setting in settings(config)}
+    found = settings(config, model=model, loss=loss)
+    return {setting.name: setting.value for setting in found}
 
 
 def _hardness(config: Config, width: Mapping[str, object]) -> list[Setting]:

@@ -59,7 +59,9 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         ),
     ),
     "faithful": (
-        Choice("D1", {"loss": {"l2_negatives": True}}, losses=_WITHOUT_NEGATIVES_IN_L2),
+        Choice(
+            "D1", {"train": {"l2_negatives": True}}, losses=_WITHOUT_NEGATIVES_IN_L2
+        ),
         Choice("D2", {"loss": {"hardness_l2": 1e-5}}, losses=_WITH_TABLES),
         Choice("D3", {"loss": {"schedule": "algorithm1"}}, losses=_ADVERSARIAL),
         Choice(

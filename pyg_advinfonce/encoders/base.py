@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import ITEM, USER
 
 
@@ -27,6 +28,17 @@ class Embeddings:
     item: Tensor
     layers: Sequence[tuple[Tensor, Tensor]]
     aux: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def of_batch(self, batch: EdgeBatch) -> tuple[Tensor, Tensor, EdgeBatch]:
+        """Return what a loss or hardness takes: both tables, and a batch of their rows.
+
+        Args:
+            batch: Its indices are rows of these embeddings.
+
+        Returns:
+            ``user``, ``item`` and the batch with layer 0 as its ``ego``.
+        """
+        return self.user, self.item, replace(batch, ego=self.layers[0])
 
 
 class Encoder(nn.Module):

@@ -53,7 +53,6 @@ class AdapTau(Criterion):
         per_user: Off, every user has :math:`w_0`.
         positive_in_denominator: Off, the sum is over the negatives alone, as the
             original paper has it.
-        l2_negatives: Count negatives in the batch's L2 penalty (methods.md D1).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -74,7 +73,6 @@ class AdapTau(Criterion):
         beta: float = 1.0,
         per_user: bool = True,
         positive_in_denominator: bool = True,
-        l2_negatives: bool = False,
     ) -> None:
         super().__init__()
         check_positive(tau=tau, beta=beta)
@@ -82,7 +80,7 @@ class AdapTau(Criterion):
         check_choice("tau", "gap", warm_up=warm_up)
         self.tau, self.beta = tau, beta
         self.warm_up_epochs, self.warm_up = warm_up_epochs, warm_up
-        self.per_user, self.l2_negatives = per_user, l2_negatives
+        self.per_user = per_user
         self.positive_in_denominator = positive_in_denominator
         self.register_buffer("base", torch.tensor(1 / tau, device="cpu"))
         ones = torch.ones(num_users, device="cpu")
@@ -95,15 +93,7 @@ class AdapTau(Criterion):
         """Build for the graph's users."""
         return cls(num_nodes(graph)[0], **options)
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, log_q=False)
         log_q = 0.0 if batch.neg_log_q is None else batch.neg_log_q
         if self.training:

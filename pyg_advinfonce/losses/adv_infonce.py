@@ -19,7 +19,7 @@ from pyg_advinfonce.functional import (
 )
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 from pyg_advinfonce.losses.hardness import Hardness, build_hardness
-from pyg_advinfonce.objective import Phase, Step, every
+from pyg_advinfonce.objective import Phase, Step, adam, every
 
 
 class KLBound(nn.Module):
@@ -86,8 +86,6 @@ class AdvInfoNCE(Criterion):
             ``algorithm1`` after it in every ``every``-th epoch, as the paper prints
             (methods.md 4.1).
         reverse: The adversary lowers the loss as well (an ablation).
-        l2_negatives: Count negatives in the batch's L2 penalty. Off, as the authors'
-            code has it in effect (methods.md D1).
         hardness_l2: The weight of an L2 penalty on the hardness's own embeddings of the
             batch, ``hardness.penalty(batch)``, which the adversary's phase takes off
             what it raises (adds to what it lowers). Off, as the authors' code has it
@@ -98,7 +96,6 @@ class AdvInfoNCE(Criterion):
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
-        - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
         - **output:** a scalar
     """  # noqa: D205
 
@@ -114,7 +111,6 @@ class AdvInfoNCE(Criterion):
         adversary_first: int | None = None,
         schedule: Literal["official", "algorithm1"] = "official",
         reverse: bool = False,
-        l2_negatives: bool = False,
         hardness_l2: float = 0.0,
         max_kl: float = float("inf"),
     ) -> None:
@@ -126,7 +122,7 @@ class AdvInfoNCE(Criterion):
         self.hardness, self.hardness_l2 = hardness, _check_l2(hardness_l2, hardness)
         self.tau, self.negative_weight = tau, negative_weight
         self.adversary_lr, self.reverse = adversary_lr, reverse
-        self.schedule, self.l2_negatives = schedule, l2_negatives
+        self.schedule = schedule
         first = _first(schedule, adversary_every, adversary_epochs, adversary_first)
         self.is_adversarial = every(
             adversary_every, first=first, times=adversary_epochs
@@ -146,32 +142,18 @@ class AdvInfoNCE(Criterion):
             hardness = build_hardness(graph, **(hardness or {}))
         return cls(hardness, **options)
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
-        delta = self.hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        delta = self.hardness(z_user, z_item, batch)
         if self.bound is not None and self.training and delta.requires_grad:
             self.bound.watch(delta, batch.neg_mask)
         return info_nce(pos, neg, delta, self.negative_weight)
 
     def diagnostics(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
+        self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
         """Return both KL divergences from uniform, and the extremes of the hardness."""
-        delta = self.hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+        delta = self.hardness(z_user, z_item, batch)
         if batch.neg_mask is not None:
             delta = delta[batch.neg_mask]
         forward, backward = kl_to_uniform(delta)
@@ -205,8 +187,7 @@ class AdvInfoNCE(Criterion):
                 "hardness_l2", self._penalty, sign * self.hardness_l2
             ),
             params=params,
-            lr=self.adversary_lr,
-            maximize=not self.reverse,
+            optimizer=adam(self.adversary_lr, maximize=not self.reverse),
             active=self.has_turn,
         )
         official = self.schedule == "official"

@@ -14,6 +14,7 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
+from pyg_advinfonce.losses.base import refuse_rows
 from pyg_advinfonce.objective import RankingTerm, Step
 from pyg_advinfonce.ops import Adjacency, log_partition, propagate
 from pyg_advinfonce.transforms import JointGraph, RandomLinks, SubgraphMask
@@ -107,6 +108,7 @@ class AutoCFLoss(RankingTerm):
         self.views = None
 
     def forward(self, step: Step) -> Tensor:
+        refuse_rows(step.batch)
         if not self.training:
             return self._contrast(step.embeddings, step.batch)
         if self.views is not None and step.index % self.fix_steps:

@@ -54,7 +54,6 @@ class BC(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
-    l2_negatives = True
     user_rank: Tensor
     item_rank: Tensor
 
@@ -91,15 +90,7 @@ class BC(Criterion):
         user, item = train_degrees(graph)
         return cls(degree_rank(user), degree_rank(item), **options)
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
         pos = angular_margin(pos * self.tau, self.margin(batch), capped=self.capped)
         main = info_nce(pos / self.tau, neg)

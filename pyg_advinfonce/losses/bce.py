@@ -47,7 +47,6 @@ class BCE(Criterion):
     """  # noqa: D205
 
     cosine = False
-    l2_negatives = True
     user_degree: Tensor
     item_degree: Tensor
 
@@ -80,15 +79,7 @@ class BCE(Criterion):
         """Build from the degrees of a graph's train edges."""
         return cls(*train_degrees(graph), **options)
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, cosine=False, log_q=False)
         pos_loss = softplus(-pos)  # [B]
         neg_loss = softplus(neg) * batch.neg_importance  # [B, K]

@@ -21,21 +21,11 @@ class BPR(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
-    l2_negatives = True
-
     def __init__(self, cosine: bool = False) -> None:
         super().__init__()
         self.cosine = cosine
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         cosine = self.cosine
         pos, neg = batch_scores(z_user, z_item, batch, cosine=cosine, log_q=False)
         return bpr(pos, neg, batch.neg_importance, batch.num_kept)

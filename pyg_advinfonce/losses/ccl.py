@@ -25,8 +25,6 @@ class CCL(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
-    l2_negatives = True
-
     def __init__(self, weight: float = 50.0, margin: float = 0.4) -> None:
         super().__init__()
         check_positive(weight=weight)
@@ -34,15 +32,7 @@ class CCL(Criterion):
             raise ValueError(f"margin must be a cosine, from -1 to 1 (got {margin})")
         self.weight, self.margin = weight, margin
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, log_q=False)
         kept = batch.neg_mask, batch.neg_importance
         return cosine_contrastive(pos, neg, self.weight, self.margin, *kept)

@@ -28,31 +28,19 @@ class DCL(Criterion):
     Args:
         tau: The temperature.
         prior: ``t+``, how likely a negative is a positive.
-        l2_negatives: Count negatives in the batch's L2 penalty.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
-    def __init__(
-        self, tau: float = 0.2, prior: float = 1e-3, l2_negatives: bool = False
-    ) -> None:
+    def __init__(self, tau: float = 0.2, prior: float = 1e-3) -> None:
         super().__init__()
         if not 0 <= prior < 1:
             raise ValueError(f"prior must be in [0, 1) (got {prior})")
         check_positive(tau=tau)
         self.tau, self.prior = tau, prior
-        self.l2_negatives = l2_negatives
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
         count = pos.new_full(pos.shape, neg.size(1))  # [B]
         if batch.neg_mask is not None:

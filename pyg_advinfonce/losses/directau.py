@@ -4,7 +4,7 @@ from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import align, check_not_negative, uniform
-from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.losses.base import Criterion, refuse_rows
 
 
 class DirectAU(Criterion):
@@ -35,15 +35,8 @@ class DirectAU(Criterion):
         check_not_negative(gamma=gamma)
         self.gamma, self.cosine = gamma, cosine
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        refuse_rows(batch)
         user = z_user.index_select(0, batch.src_index)  # [B, D]
         item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
         loss = align(user, item)

@@ -31,7 +31,6 @@ class Hardness(nn.Module):
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
-        - **x_user:** ``[U, D]``, **x_item:** ``[I, D]`` layer-0 rows (default: z)
         - **output:** ``[B, K]`` hardness, zero where the batch masks a negative
     """
 
@@ -40,28 +39,12 @@ class Hardness(nn.Module):
         """Build a hardness that may need the graph's numbers of users and items."""
         return cls(**options)
 
-    def logits(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         """Return unnormalised log hardness ``[B, K]``."""
         raise NotImplementedError(f"{type(self).__name__} has no logits")
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
-        logits = self.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        logits = self.logits(z_user, z_item, batch)
         return _log_mean_one(at_least_float32(logits), batch)
 
     def penalty(self, batch: EdgeBatch) -> Tensor:
@@ -87,15 +70,7 @@ def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
 class UniformHardness(Hardness):
     """All negatives are equally hard: delta is zero."""
 
-    def logits(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         return z_user.new_zeros(batch.dst_neg_index.shape)
 
 
@@ -127,15 +102,7 @@ class EmbeddingHardness(Hardness):
         nn.init.xavier_normal_(self.user)
         nn.init.xavier_normal_(self.item)
 
-    def logits(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         try:
             psi = self.user.index_select(0, batch.user_id)  # [B, D]
             return edge_scores(psi, self.item, batch.neg_id)
@@ -165,6 +132,8 @@ class MLPHardness(Hardness):
 
     The paper's text speaks of a linear layer on final embeddings; the authors' code,
     which is the default here, feeds layer-0 rows through a ReLU (methods.md 2.6b).
+    These are the batch's ``ego``, or else z. A batch's ``neg_rows`` are final rows:
+    ``final`` reads them in place of the items', ``ego`` refuses them.
 
     Args:
         dim: The width of the embeddings.
@@ -189,22 +158,24 @@ class MLPHardness(Hardness):
         self.user = nn.Linear(dim, hidden, device="cpu")
         self.item = nn.Linear(dim, hidden, device="cpu")
 
-    def logits(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
-        if self.input == "ego":
-            z_user = z_user if x_user is None else x_user
-            z_item = z_item if x_item is None else x_item
+    def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        if self.input == "ego" and batch.ego is not None:
+            z_user, z_item = batch.ego
         rows = z_user.detach().index_select(0, batch.src_index)  # [B, D]
         user = self.activation(self.user(rows.to(self.user.weight.dtype)))
-        item = self.activation(self.item(z_item.detach().to(self.item.weight.dtype)))
+        items = z_item if batch.neg_rows is None else self._mixed(batch.neg_rows)
+        item = self.activation(self.item(items.detach().to(self.item.weight.dtype)))
+        if batch.neg_rows is not None:
+            return torch.einsum("bd,bkd->bk", user, item)
         return edge_scores(user, item, batch.dst_neg_index)
+
+    def _mixed(self, rows: Tensor) -> Tensor:
+        if self.input == "ego":
+            raise ValueError(
+                "neg_rows have no layer-0 rows, which MLPHardness reads with "
+                "input='ego': choose input='final' (hardness.input)"
+            )
+        return rows
 
 
 class RandomHardness(Hardness):
@@ -220,28 +191,12 @@ class RandomHardness(Hardness):
         super().__init__()
         self.normalized = normalized
 
-    def logits(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         shape = batch.dst_neg_index.shape
         draw = torch.rand(shape, device=z_user.device, dtype=torch.float32)
         return draw.clamp(min=EPS).log()
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         if self.normalized:
             return super().forward(z_user, z_item, batch)
         delta = self.logits(z_user, z_item, batch) + math.log(2.0)

@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import check_positive, debiased_mass, unit_rows
-from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.losses.base import Criterion, refuse_rows
 
 
 class HDCCF(Criterion):
@@ -55,15 +55,8 @@ class HDCCF(Criterion):
         self.tau, self.omega = tau, omega
         self.users, self.same_type = users, same_type
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        refuse_rows(batch)
         user = unit_rows(z_user.index_select(0, batch.src_index))  # [B, D]
         item = unit_rows(z_item.index_select(0, batch.dst_pos_index))  # [B, D]
         scores = user @ item.t() / self.tau  # [B, B]

@@ -22,8 +22,6 @@ class InfoNCE(Criterion):
         negative_weight: ``w``, the weight of all negatives together.
         negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
             with the other positives of the batch (equal items are left out).
-        l2_negatives: Count negatives in the batch's L2 penalty. Off, as the authors'
-            code has it in effect (methods.md D1).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -34,23 +32,14 @@ class InfoNCE(Criterion):
         tau: float = 0.2,
         negative_weight: float = 1.0,
         negatives: Literal["sampled", "in_batch"] = "sampled",
-        l2_negatives: bool = False,
     ) -> None:
         super().__init__()
         check_choice("sampled", "in_batch", negatives=negatives)
         check_positive(negative_weight=negative_weight, tau=tau)
         self.tau, self.negative_weight = tau, negative_weight
-        self.negatives, self.l2_negatives = negatives, l2_negatives
+        self.negatives = negatives
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
         pos, neg = scores(z_user, z_item, batch, tau=self.tau)
         return info_nce(pos, neg, negative_weight=self.negative_weight)

@@ -19,7 +19,7 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import ITEM, USER, degree_rank, train_degrees
-from pyg_advinfonce.losses.base import contrast_rows, negative_scores
+from pyg_advinfonce.losses.base import contrast_rows, negative_scores, refuse_rows
 from pyg_advinfonce.objective import RankingTerm, Step
 
 Rows = tuple[Tensor, Tensor]  # of users and of their items, [B, D] each
@@ -103,6 +103,7 @@ class InvCF(RankingTerm):
         nn.init.xavier_normal_(self.item)
 
     def forward(self, step: Step) -> Tensor:
+        refuse_rows(step.batch)  # they have no popularity to be joined with
         m, batch = step.embeddings, step.batch
         loss = self._contrast(_rows(m, batch), m.item, batch)
         if not (self.lam1 or self.lam2 or self.lam3):

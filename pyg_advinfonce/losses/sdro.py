@@ -43,7 +43,6 @@ class SDRO(Criterion):
             code does, which changes its balance with the L2 penalty (methods.md D13).
         negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
             with the other positives of the batch.
-        l2_negatives: Count negatives in the batch's L2 penalty (methods.md D1).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -63,7 +62,6 @@ class SDRO(Criterion):
         eta: float = 0.001,
         scale_by_batch: bool = False,
         negatives: Literal["sampled", "in_batch"] = "sampled",
-        l2_negatives: bool = False,
     ) -> None:
         super().__init__()
         if list(thresholds) != sorted(set(thresholds)):
@@ -75,7 +73,6 @@ class SDRO(Criterion):
         check_positive(tau=tau)
         self.tau, self.group_lr, self.eta = tau, group_lr, eta
         self.scale_by_batch, self.negatives = scale_by_batch, negatives
-        self.l2_negatives = l2_negatives
         bounds = popular_ratio.new_tensor(thresholds)
         group = torch.bucketize(popular_ratio, bounds, right=True)  # [U]
         start = torch.zeros(len(thresholds) + 1, device="cpu")  # [G]
@@ -88,15 +85,7 @@ class SDRO(Criterion):
         """Count each user's popular items."""
         return cls(popular_ratio(graph), **options)
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
         pos, neg = scores(z_user, z_item, batch, tau=self.tau)
         losses = softplus(neg.logsumexp(-1) - pos)  # [B]
@@ -107,13 +96,7 @@ class SDRO(Criterion):
         return scale * (self.log_weight.exp() * found).sum()
 
     def diagnostics(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
+        self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
         """Return the groups' weights, which drift."""
         weights = self.log_weight.exp().unbind()

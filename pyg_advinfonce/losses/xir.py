@@ -18,7 +18,7 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion
+from pyg_advinfonce.losses.base import Criterion, refuse_rows
 
 # How popularity, which corrects for the frequency of an item in a batch, is counted.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -106,15 +106,8 @@ class XIR(Criterion):
         """Count the train pairs of each item."""
         return cls(train_degrees(graph)[1], **options)
 
-    def forward(
-        self,
-        z_user: Tensor,
-        z_item: Tensor,
-        batch: EdgeBatch,
-        *,
-        x_user: Tensor | None = None,
-        x_item: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        refuse_rows(batch)
         user = unit_rows(z_user.index_select(0, batch.src_index)) / self.tau  # [B, D]
         scores = user @ unit_rows(z_item.index_select(0, batch.dst_pos_index)).t()
         pos, own = scores.diagonal(), batch.pos_id  # [B]

@@ -1,8 +1,9 @@
 """A method: an encoder, an objective and the phases of an epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,38 +12,16 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.encoders import Embeddings, Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
-from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.objective import Objective, Phase, RankingTerm, Step, Term
+from pyg_advinfonce.objective import (
+    Objective,
+    Phase,
+    RankingLoss,
+    Supervised,
+    Term,
+    adam,
+)
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
-
-
-class Supervised(Term):
-    """Apply a criterion to the step's embeddings and edges.
-
-    Args:
-        criterion: Any :class:`~pyg_advinfonce.losses.Criterion`.
-        perturb: ``False`` takes the clean embeddings, another pass of the encoder.
-    """
-
-    def __init__(self, criterion: Criterion, *, perturb: bool = True) -> None:
-        super().__init__()
-        self.criterion, self.perturb = criterion, perturb
-
-    def forward(self, step: Step) -> Tensor:
-        z = step.embeddings if self.perturb else step.clean
-        x_user, x_item = z.layers[0]
-        loss: Tensor = self.criterion(
-            z.user, z.item, step.batch, x_user=x_user, x_item=x_item
-        )
-        return loss
-
-    def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
-        self.criterion.on_epoch_start(encoder, graph, epoch)
-
-
-def ranking_term(loss: Criterion | RankingTerm) -> Term:
-    """Return a ranking loss as a term."""
-    return loss if isinstance(loss, RankingTerm) else Supervised(loss)
+from pyg_advinfonce.terms import EmbeddingL2
 
 
 class Method(nn.Module):
@@ -59,11 +38,12 @@ class Method(nn.Module):
         encoder: Turns the graph into embeddings, or scores items itself.
         objective: All terms, so that their state moves and is saved with the method.
         phases: The phases of an epoch, in order; exactly one has ``params=None`` and
-            owns what no other phase owns. There may be none.
+            owns what no other phase owns. There are none where nothing is trained.
         cosine: Whether nodes are ranked by cosine instead of by inner product.
 
     Raises:
-        ConfigError: If a parameter has two owners, or a trainable one has none.
+        ConfigError: If a parameter has two owners, or a trainable one has none; or if
+            two phases have the same name.
     """
 
     def __init__(
@@ -77,7 +57,46 @@ class Method(nn.Module):
         super().__init__()
         self.encoder, self.objective = encoder, objective
         self.phases, self.cosine = tuple(phases), cosine
+        self._check_names()
         self._check_owners()
+
+    @classmethod
+    def compose(
+        cls,
+        encoder: Encoder,
+        loss: RankingLoss | None,
+        *,
+        terms: Mapping[str, tuple[float, Term]] | None = None,
+        lr: float = 1e-3,
+        l2: float = 1e-5,
+        l2_negatives: bool = False,
+        perturb: bool = True,
+    ) -> Self:
+        """Put a method together whose terms are one sum, trained as its loss says.
+
+        Args:
+            encoder: The encoder.
+            loss: The ranking loss; its term is ``rec``. None is for an encoder that is
+                not trained: it is frozen, ranks by inner product, and has no terms.
+            terms: Further terms with their weights, by name. One named ``l2`` takes the
+                place of the penalty below.
+            lr: The learning rate of the main phase.
+            l2: The weight of the L2 penalty on the batch's layer-0 rows.
+            l2_negatives: Whether this counts the negatives' rows as well.
+            perturb: Whether the loss sees the encoder's noise; otherwise it gets a pass
+                of its own.
+        """
+        if loss is None:
+            frozen = encoder.requires_grad_(False)
+            return cls(frozen, Objective({}), (), cosine=False)
+        terms = {"l2": (l2, EmbeddingL2(l2_negatives)), **(terms or {})}
+        parts = {name: term for name, (_, term) in terms.items()}
+        objective = Objective(
+            {"rec": Supervised(loss, perturb=perturb), **parts},
+            {name: weight for name, (weight, _) in terms.items()},
+        )
+        phases = loss.phases(Phase("main", objective, optimizer=adam(lr)))
+        return cls(encoder, objective, phases, cosine=loss.cosine)
 
     def params_of(self, phase: Phase) -> list[nn.Parameter]:
         """Return the parameters that a phase trains: of its own, those not frozen."""
@@ -91,16 +110,15 @@ class Method(nn.Module):
         return [p for p in self.parameters() if id(p) not in others]
 
     @property
-    def criterion(self) -> Criterion | RankingTerm | None:
-        """The ranking loss, if there is one."""
-        term: Any = dict(self.objective.terms.items()).get("rec")
-        found: Criterion | RankingTerm | None = getattr(term, "criterion", term)
-        return found
+    def loss(self) -> RankingLoss | None:
+        """The ranking loss; None where no term ``rec`` holds one."""
+        term = dict(self.objective.terms.items()).get("rec")
+        return term.loss if isinstance(term, Supervised) else None
 
     @property
     def negatives(self) -> Literal["sampled", "in_batch", "none"]:
         """What the ranking loss wants of a sampler."""
-        return "none" if self.criterion is None else self.criterion.negatives
+        return "none" if self.loss is None else self.loss.negatives
 
     def encode(self, graph: HeteroData) -> Embeddings:
         """Return unperturbed embeddings without a gradient, in evaluation mode."""
@@ -121,7 +139,7 @@ class Method(nn.Module):
 
     def scorer(self, graph: HeteroData) -> Scorer:
         """Return what ranks the graph's items: the encoder, or its embeddings."""
-        if self._has_scores:
+        if not self.has_embeddings:
             return _OwnScores(self)
         return EmbeddingScores(*self.embed(graph))
 
@@ -131,7 +149,7 @@ class Method(nn.Module):
         Raises:
             ConfigError: If the encoder ranks by scores of its own.
         """
-        if self._has_scores:
+        if not self.has_embeddings:
             raise ConfigError(
                 f"model {type(self.encoder).__name__} ranks by scores and has no "
                 "embeddings whose dot products rank, which are needed to export it, to "
@@ -139,8 +157,15 @@ class Method(nn.Module):
             )
 
     @property
-    def _has_scores(self) -> bool:
-        return callable(getattr(self.encoder, "scores", None))
+    def has_embeddings(self) -> bool:
+        """Whether dot products of embeddings rank, not the encoder's own scores."""
+        return not callable(getattr(self.encoder, "scores", None))
+
+    def _check_names(self) -> None:
+        names = Counter(phase.name for phase in self.phases)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise ConfigError(f"phases must differ in name (several are {twice})")
 
     def _check_owners(self) -> None:
         params = {id(p): (name, p) for name, p in self.named_parameters()}

@@ -6,18 +6,18 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.methods.base import Method, Supervised
-from pyg_advinfonce.objective import Objective, Phase
-from pyg_advinfonce.terms import EmbeddingL2, NeighborContrast, PrototypeContrast
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.terms import NeighborContrast, PrototypeContrast
 
 
 def build_ncl(
     graph: HeteroData,
-    criterion: Criterion,
+    loss: RankingLoss,
     *,
     lr: float = 1e-3,
     l2: float = 1e-4,
+    l2_negatives: bool = False,
     tau: float = 0.1,
     layer: int = 2,
     neighbor_weight: float = 1e-7,
@@ -35,9 +35,10 @@ def build_ncl(
 
     Args:
         graph: The user-item graph.
-        criterion: The ranking loss.
+        loss: The ranking loss.
         lr: The learning rate.
         l2: The weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Whether this counts the negatives' rows as well.
         tau: The temperature of both contrasts.
         layer: The layer that is contrasted with layer 0; an even one.
         neighbor_weight: The weight of that contrast, a sum over the batch.
@@ -51,24 +52,16 @@ def build_ncl(
             :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     options = {"propagate_layers": layer, **encoder}
-    objective = Objective(
-        {
-            "rec": Supervised(criterion),
-            "l2": EmbeddingL2(negatives=criterion.l2_negatives),
-            "neighbors": NeighborContrast(layer, tau, item_weight),
-            "prototypes": PrototypeContrast(
-                num_prototypes, tau, first_epoch, prototypes
-            ),
-        },
-        weights={
-            "l2": l2,
-            "neighbors": neighbor_weight,
-            "prototypes": prototype_weight,
-        },
-    )
-    return Method(
+    neighbors = NeighborContrast(layer, tau, item_weight)
+    clusters = PrototypeContrast(num_prototypes, tau, first_epoch, prototypes)
+    return Method.compose(
         LightGCN(*num_nodes(graph), num_layers=num_layers, **options),
-        objective,
-        criterion.phases(Phase("main", objective, lr=lr)),
-        cosine=criterion.cosine,
+        loss,
+        terms={
+            "neighbors": (neighbor_weight, neighbors),
+            "prototypes": (prototype_weight, clusters),
+        },
+        lr=lr,
+        l2=l2,
+        l2_negatives=l2_negatives,
     )

@@ -7,10 +7,9 @@ from torch_geometric.transforms import BaseTransform, Compose
 
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.methods.base import Method, Supervised
-from pyg_advinfonce.objective import Objective, Phase
-from pyg_advinfonce.terms import EmbeddingL2, ViewContrast
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.terms import ViewContrast
 from pyg_advinfonce.transforms import BipartiteNorm, EdgeDrop, NodeDrop, RandomWalkDrop
 
 Augmentation = Literal["edge", "node", "walk"]
@@ -18,10 +17,11 @@ Augmentation = Literal["edge", "node", "walk"]
 
 def build_sgl(
     graph: HeteroData,
-    criterion: Criterion,
+    loss: RankingLoss,
     *,
     lr: float = 1e-3,
     l2: float = 1e-4,
+    l2_negatives: bool = False,
     augmentation: Augmentation = "edge",
     drop: float = 0.1,
     weight: float = 0.1,
@@ -34,9 +34,10 @@ def build_sgl(
 
     Args:
         graph: The user-item graph.
-        criterion: The ranking loss.
+        loss: The ranking loss.
         lr: The learning rate.
         l2: The weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Whether this counts the negatives' rows as well.
         augmentation: Whether a view lacks edges, nodes, or other edges in each layer.
         drop: The share that it lacks.
         weight: The weight of the contrast.
@@ -49,16 +50,14 @@ def build_sgl(
     light_gcn = LightGCN(*num_nodes(graph), num_layers=num_layers, **encoder)
     thin = _thinning(augmentation, drop, len(light_gcn.convs))
     draw = Compose([thin, BipartiteNorm()])
-    objective = Objective(
-        {
-            "rec": Supervised(criterion),
-            "l2": EmbeddingL2(negatives=criterion.l2_negatives),
-            "views": ViewContrast(draw, tau, candidates),
-        },
-        weights={"l2": l2, "views": weight},
+    return Method.compose(
+        light_gcn,
+        loss,
+        terms={"views": (weight, ViewContrast(draw, tau, candidates))},
+        lr=lr,
+        l2=l2,
+        l2_negatives=l2_negatives,
     )
-    phases = criterion.phases(Phase("main", objective, lr=lr))
-    return Method(light_gcn, objective, phases, cosine=criterion.cosine)
 
 
 def _thinning(kind: Augmentation, drop: float, num_layers: int) -> BaseTransform:

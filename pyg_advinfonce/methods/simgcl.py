@@ -6,18 +6,18 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.methods.base import Method, Supervised
-from pyg_advinfonce.objective import Objective, Phase
-from pyg_advinfonce.terms import EmbeddingL2, PassContrast
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.terms import PassContrast
 
 
 def build_simgcl(
     graph: HeteroData,
-    criterion: Criterion,
+    loss: RankingLoss,
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
+    l2_negatives: bool = False,
     weight: float = 0.5,
     tau: float = 0.2,
     candidates: Literal["all", "batch"] = "batch",
@@ -29,9 +29,10 @@ def build_simgcl(
 
     Args:
         graph: The user-item graph.
-        criterion: The ranking loss, which sees a third pass, without noise.
+        loss: The ranking loss, which sees a third pass, without noise.
         lr: The learning rate.
         l2: The weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Whether this counts the negatives' rows as well.
         weight: The weight of the contrast.
         tau: The temperature of the contrast.
         candidates: Whether it is with all nodes or with the batch's.
@@ -40,17 +41,12 @@ def build_simgcl(
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
-    objective = Objective(
-        {
-            "rec": Supervised(criterion, perturb=False),
-            "l2": EmbeddingL2(negatives=criterion.l2_negatives),
-            "passes": PassContrast(tau, candidates),
-        },
-        weights={"l2": l2, "passes": weight},
-    )
-    return Method(
+    return Method.compose(
         LightGCN(*num_nodes(graph), noise=noise, first_layer=first_layer, **encoder),
-        objective,
-        criterion.phases(Phase("main", objective, lr=lr)),
-        cosine=criterion.cosine,
+        loss,
+        terms={"passes": (weight, PassContrast(tau, candidates))},
+        lr=lr,
+        l2=l2,
+        l2_negatives=l2_negatives,
+        perturb=False,
     )

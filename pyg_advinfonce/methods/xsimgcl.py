@@ -6,18 +6,18 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.methods.base import Method, Supervised
-from pyg_advinfonce.objective import Objective, Phase
-from pyg_advinfonce.terms import EmbeddingL2, LayerContrast
+from pyg_advinfonce.methods.base import Method
+from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.terms import LayerContrast
 
 
 def build_xsimgcl(
     graph: HeteroData,
-    criterion: Criterion,
+    loss: RankingLoss,
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
+    l2_negatives: bool = False,
     layer: int = 1,
     weight: float = 0.2,
     tau: float = 0.15,
@@ -30,9 +30,10 @@ def build_xsimgcl(
 
     Args:
         graph: The user-item graph.
-        criterion: The ranking loss, which sees the noise as well.
+        loss: The ranking loss, which sees the noise as well.
         lr: The learning rate.
         l2: The weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Whether this counts the negatives' rows as well.
         layer: The layer that the sum of layers is contrasted with.
         weight: The weight of the contrast.
         tau: The temperature of the contrast.
@@ -55,17 +56,11 @@ def build_xsimgcl(
             f"layer {layer} would be contrasted with itself: raise num_layers "
             f"(got {num_layers})"
         )
-    objective = Objective(
-        {
-            "rec": Supervised(criterion),
-            "l2": EmbeddingL2(negatives=criterion.l2_negatives),
-            "layers": LayerContrast(layer, tau, candidates),
-        },
-        weights={"l2": l2, "layers": weight},
-    )
-    return Method(
+    return Method.compose(
         light_gcn,
-        objective,
-        criterion.phases(Phase("main", objective, lr=lr)),
-        cosine=criterion.cosine,
+        loss,
+        terms={"layers": (weight, LayerContrast(layer, tau, candidates))},
+        lr=lr,
+        l2=l2,
+        l2_negatives=l2_negatives,
     )

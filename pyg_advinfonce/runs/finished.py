@@ -125,9 +125,7 @@ def read_seed(folder: Path) -> FinishedSeed:
     return FinishedSeed(folder, Config.load(folder / CONFIG), record)
 
 
-def find_seed(
-    folder: Path, config: Config, fingerprint: str
-) -> FinishedSeed | None:
+def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
     """Return the seed in a folder if it is finished, whole, and of these settings.
 
     Args:

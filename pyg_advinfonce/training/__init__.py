@@ -8,7 +8,12 @@ from pyg_advinfonce.training.callbacks import (
     SplitMetrics,
     batch_hardness,
 )
-from pyg_advinfonce.training.checkpoint import load_weights, save_weights, write_tensors
+from pyg_advinfonce.training.checkpoint import (
+    load_weights,
+    read_tensors,
+    save_weights,
+    write_tensors,
+)
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
 from pyg_advinfonce.training.trackers import TensorBoard, Tracker
 from pyg_advinfonce.training.trainer import (
@@ -39,6 +44,7 @@ __all__ = [
     "batch_hardness",
     "load_weights",
     "read_state",
+    "read_tensors",
     "save_weights",
     "seed_everything",
     "train_only",

@@ -22,38 +22,31 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
     """Return the hardness ``[B, K]`` of the negatives.
 
     Args:
-        method: A method whose criterion has a hardness; it is left in evaluation mode.
+        method: A method whose loss has a hardness; it is left in evaluation mode.
         z: What :meth:`~pyg_advinfonce.methods.Method.encode` makes of the graph that
             the batch's rows are of.
         batch: The batch.
     """
-    x_user, x_item = z.layers[0]
-    criterion: Any = method.eval().criterion
-    delta: Tensor = criterion.hardness(
-        z.user, z.item, batch, x_user=x_user, x_item=x_item
-    )
+    loss: Any = method.eval().loss
+    delta: Tensor = loss.hardness(*z.of_batch(batch))
     return delta
 
 
 class Diagnostics(Callback):
-    """Records the adversary's state, align and uniform on the epoch's last batch.
+    """Records the loss's state, align and uniform on the epoch's last batch.
 
-    Works in adversarial epochs and in epochs with a validation (methods.md 4.4).
+    Works in epochs with a validation or with a phase beside the main one, e.g. the
+    adversary's (methods.md 4.4).
     """
 
     @torch.no_grad()
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        if trainer.last_batch is None or not is_diagnosed(record):
+        if trainer.last_batch is None or not is_diagnosed(trainer, record):
             return
         graph, batch = trainer.last_batch
-        method = trainer.method.eval()  # for the criterion, too
-        z = method.encode(graph)
-        x_user, x_item = z.layers[0]
-        found: dict[str, Tensor] = {}
-        if method.criterion is not None:
-            found = method.criterion.diagnostics(
-                z.user, z.item, batch, x_user=x_user, x_item=x_item
-            )
+        method = trainer.method.eval()  # for the loss, too
+        z, loss = method.encode(graph), method.loss
+        found = {} if loss is None else loss.diagnostics(*z.of_batch(batch))
         user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
         found["align"] = align(user, item)
         if user.size(0) > 1:
@@ -77,8 +70,8 @@ class FalseNegatives(Callback):
         self.likes = likes
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        has_none = getattr(trainer.method.criterion, "hardness", None) is None
-        if has_none or not is_diagnosed(record):
+        has_none = getattr(trainer.method.loss, "hardness", None) is None
+        if has_none or not is_diagnosed(trainer, record):
             return
         counts = torch.zeros(4, dtype=torch.long, device="cpu")
         z = trainer.method.encode(trainer.graph)  # for all batches, of samples too
@@ -100,9 +93,9 @@ class FalseNegatives(Callback):
         return torch.stack([total, soft.sum(), false.sum(), (soft & false).sum()])
 
 
-def is_diagnosed(record: Record) -> bool:
-    """Whether an epoch had a validation or an adversarial pass."""
-    return bool(record.metrics) or record.had_adversary
+def is_diagnosed(trainer: Trainer, record: Record) -> bool:
+    """Whether an epoch had a validation or a phase beside the main one."""
+    return bool(record.metrics) or trainer.ran_beside_main(record)
 
 
 class SplitMetrics(Callback):

@@ -14,7 +14,7 @@ from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.training.checkpoint import read_tensors, write_tensors
 from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SECONDS_BETWEEN_WRITES = 30.0
 
 
@@ -28,7 +28,8 @@ class TrainingState:
 
     Attributes:
         tensors: Copies of what changes, by name.
-        about: The rest, as JSON can say it.
+        about: The rest, as JSON can say it. Hyperparameters of an optimiser's groups
+            are not: they are its phase's.
     """
 
     tensors: Mapping[str, Tensor]
@@ -38,14 +39,19 @@ class TrainingState:
     def of(cls, trainer: Trainer) -> "TrainingState":
         """Copy a trainer's state after an epoch."""
         moving = {f"method/{n}": t for n, t in trainer.method.state_dict().items()}
+        plain: list[dict[str, Any]] = []  # what an optimiser remembers beside tensors
         for place, (_, optimizer) in enumerate(trainer.phases):
-            moving |= dict(_moments(optimizer, f"phase/{place}"))
-        tensors = {n: t.detach().to("cpu", copy=True) for n, t in moving.items()}
+            known = dict(_memory(optimizer))
+            tensors = {n: v for n, v in known.items() if isinstance(v, Tensor)}
+            moving |= {f"phase/{place}/{n}": t for n, t in tensors.items()}
+            plain.append({n: v for n, v in known.items() if n not in tensors})
+        copies = {n: t.detach().to("cpu", copy=True) for n, t in moving.items()}
         stopping = trainer.stopping
-        tensors |= {f"best/{n}": t for n, t in stopping.best.items()}  # never changed
+        copies |= {f"best/{n}": t for n, t in stopping.best.items()}  # never changed
         # Records stay as they are: deep copies of all would outlast a short epoch.
         history = [dict(vars(record)) for record in trainer.history]
-        return cls(tensors, {"stopping": stopping.state(), "history": history})
+        about = {"stopping": stopping.state(), "history": history, "optimizers": plain}
+        return cls(copies, about)
 
     def restore(self, trainer: Trainer) -> None:
         """Give a new trainer of the same settings this state.
@@ -55,8 +61,9 @@ class TrainingState:
         """
         try:
             trainer.method.load_state_dict(self._part("method"))
-            for place, (_, optimizer) in enumerate(trainer.phases):
-                _restore_moments(optimizer, self._part(f"phase/{place}"))
+            known = zip(trainer.phases, self.about["optimizers"], strict=True)
+            for place, ((_, optimizer), plain) in enumerate(known):
+                _remember(optimizer, {**self._part(f"phase/{place}"), **plain})
             trainer.stopping.load_state(self.about["stopping"], self._part("best"))
             trainer.history = [Record(**record) for record in self.about["history"]]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -72,16 +79,16 @@ class TrainingState:
         }
 
 
-def _moments(optimizer: Optimizer, prefix: str) -> Iterator[tuple[str, Tensor]]:
+def _memory(optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
     """Yield what an optimiser remembers, by the parameter's place and its own name."""
     for place, known in optimizer.state_dict()["state"].items():
         for name, value in known.items():
-            yield f"{prefix}/{place}/{name}", value
+            yield f"{place}/{name}", value
 
 
-def _restore_moments(optimizer: Optimizer, moments: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in moments.items():
+def _remember(optimizer: Optimizer, memory: Mapping[str, Any]) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in memory.items():
         place, key = name.split("/")
         state.setdefault(int(place), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

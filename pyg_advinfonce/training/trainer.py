@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
-from torch.optim import Adam
+from torch.optim import Optimizer
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
@@ -38,6 +38,7 @@ class Record:
         metrics: The validation's metrics, where one took place.
         diagnostics: Further scalars.
         seconds: Training time, evaluation excluded.
+        phases: The names of the phases that ran, in order.
     """
 
     epoch: int
@@ -45,11 +46,7 @@ class Record:
     metrics: dict[str, float] = field(default_factory=dict)
     diagnostics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-
-    @property
-    def had_adversary(self) -> bool:
-        """Whether the adversary had a pass."""
-        return any(name.startswith("adversary/") for name in self.losses)
+    phases: list[str] = field(default_factory=list)
 
     def flat(self) -> dict[str, float | int | None]:
         """Return one flat object for JSON; what is not finite becomes null."""
@@ -73,11 +70,11 @@ class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
 class Trainer:
     """Trains a method in epochs of phases, selects on a validation metric.
 
-    Each phase has its own Adam, built once; what is frozen (``requires_grad`` is False)
-    when an epoch begins stays as it is. An epoch's randomness depends on the seed,
-    the epoch and the phase alone. At the end the method holds the weights of the best
-    validation, and ``history`` one record an epoch. A method without phases, which has
-    nothing to train, has one epoch, its validation.
+    Each phase has its own optimiser, built once; what is frozen (``requires_grad`` is
+    False) when an epoch begins stays as it is. An epoch's randomness depends on the
+    seed, the epoch and the phase alone. At the end the method holds the weights of the
+    best validation, and ``history`` one record per epoch. A method without phases,
+    which has nothing to train, has one epoch, its validation.
 
     Args:
         method: What is trained.
@@ -138,6 +135,7 @@ class Trainer:
                 if phase.active(epoch) and self.method.params_of(phase):
                     seed_everything(self.seed, epoch, index)
                     record.losses |= self._run_phase(phase, optimizer, epoch)
+                    record.phases.append(phase.name)
             self._wait()
             record.seconds = time.perf_counter() - started
             self._finish_epoch(record)
@@ -150,6 +148,13 @@ class Trainer:
         seconds = [record.seconds for record in self.history[1:]]
         return sum(seconds) / len(seconds) if seconds else None
 
+    def ran_beside_main(self, record: Record) -> bool:
+        """Whether a phase other than the main one, e.g. an adversary's, ran."""
+        return any(
+            phase.params is not None and phase.name in record.phases
+            for phase, _ in self.phases
+        )
+
     def _check_trainable(self) -> None:
         for phase, _ in self.phases:
             if phase.params is None and not self.method.params_of(phase):
@@ -158,13 +163,14 @@ class Trainer:
                     "or another phase's; call requires_grad_(True) on some"
                 )
 
-    def _optimizer(self, phase: Phase) -> Adam:
+    def _optimizer(self, phase: Phase) -> Optimizer:
         # With the frozen ones, which get no gradient: they may be released later.
         owned = [p for p in self.method.owned_by(phase) if p.is_floating_point()]
-        group = {"params": owned}  # may be empty, unlike a list of parameters
-        return Adam([group], lr=phase.lr, maximize=phase.maximize, fused=True)
+        return phase.optimizer(owned)
 
-    def _run_phase(self, phase: Phase, optimizer: Adam, epoch: int) -> dict[str, float]:
+    def _run_phase(
+        self, phase: Phase, optimizer: Optimizer, epoch: int
+    ) -> dict[str, float]:
         """Run one pass over the batches; return the terms' means."""
         params = self.method.params_of(phase)
         phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
@@ -199,7 +205,10 @@ class Trainer:
     def _finish_epoch(self, record: Record) -> None:
         self.history.append(record)
         done = record.epoch + 1
-        trained = any(name.startswith("main/") for name in record.losses)
+        trained = any(
+            phase.params is None and phase.name in record.phases
+            for phase, _ in self.phases
+        )
         if (trained and done % self.eval_every == 0) or done == self.epochs:
             self._validate(record)
         for callback in self.callbacks:

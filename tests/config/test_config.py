@@ -287,7 +287,8 @@ def test_a_layer_changes_its_own_keys_only():
     )
     assert after.loss.options == {**before.loss.options, "tau": 0.5}
     assert after.train == before.train.model_copy(update={"lr": 0.1})
-    assert LOSSES["bpr"].options == {"train": {"num_negatives": 1}}
+    own = {"num_negatives": 1, "l2_negatives": True}
+    assert LOSSES["bpr"].options == {"train": own}
 
 
 def test_the_default_loss_is_the_paper_s():

@@ -61,7 +61,7 @@ def loss_row(decision, preset, loss, key, value, *, model="lightgcn", **more):
 # All of methods.md 9 that a preset chooses.
 ROWS = (
     *(
-        loss_row("D1", "faithful", loss, "l2_negatives", True)
+        Row("D1", "faithful", "lightgcn", loss, {"train": {"l2_negatives": True}})
         for loss in (
             *("infonce", "adv", "adv-mlp", "rand", "adv-reverse"),
             *("adap-tau", "sdro"),
@@ -199,7 +199,7 @@ def test_a_preset_leaves_alone_what_it_does_not_concern():
     assert preset("faithful", "mf", "bpr", "coat") == {}
     assert preset("repro", "mf", "adv", "tencent") == {}
     assert preset("repro", "mf", "adv", "coat") == {"train": {"patience": 10}}
-    assert preset("faithful", "mf", "rand", "coat") == {"loss": {"l2_negatives": True}}
+    assert preset("faithful", "mf", "rand", "coat") == {"train": {"l2_negatives": True}}
 
 
 def test_a_preset_is_a_fresh_layer_of_sections():
@@ -212,7 +212,8 @@ def test_a_preset_is_a_fresh_layer_of_sections():
 
 def test_choices_in_one_section_are_put_together():
     assert preset("faithful", "mf", "adv", "coat") == {
-        "loss": {"l2_negatives": True, "hardness_l2": 1e-5, "schedule": "algorithm1"}
+        "loss": {"hardness_l2": 1e-5, "schedule": "algorithm1"},
+        "train": {"l2_negatives": True},
     }
     adap_tau = {"positive_in_denominator": False, "warm_up": "gap"}
     assert preset("faithful", "mf", "adap-tau", "coat")["loss"].items() >= (

@@ -10,8 +10,7 @@ from pyg_advinfonce.losses import (
     RandomHardness,
     UniformHardness,
 )
-from pyg_advinfonce.methods.base import Supervised
-from pyg_advinfonce.objective import Objective, Phase, Step
+from pyg_advinfonce.objective import Objective, Phase, Step, Supervised, adam
 from pyg_advinfonce.terms import EmbeddingL2
 from tests import cases, reference
 from tests.cases import ADVERSARIAL, DIM, find, toy_batch, toy_tables
@@ -19,15 +18,27 @@ from tests.cases import ADVERSARIAL, DIM, find, toy_batch, toy_tables
 
 def phases_of(criterion):
     objective = Objective({"rec": Supervised(criterion), "l2": EmbeddingL2()})
-    return criterion.phases(Phase("main", objective, lr=0.5))
+    return criterion.phases(Phase("main", objective, optimizer=adam(0.5)))
+
+
+def optimizer_of(phase):
+    """Make a phase's optimiser of its own parameters."""
+    return phase.optimizer(list(phase.params))
+
+
+def maximizes(phase):
+    return phase.optimizer([]).defaults["maximize"]
+
+
+def rate(phase):
+    return phase.optimizer([]).defaults["lr"]
 
 
 def ascend(criterion, tables, batch, steps=1, lr=1e-3):
     """Let the adversary act on fixed embeddings, in the direction of its phase."""
     adversary = next(p for p in phases_of(criterion) if p.name == "adversary")
-    optimizer = torch.optim.Adam(
-        adversary.params, lr=lr, maximize=adversary.maximize, fused=True
-    )
+    optimizer = optimizer_of(adversary)
+    optimizer.param_groups[0]["lr"] = lr
     constant = [z.detach() for z in tables]
     for _ in range(steps):
         optimizer.zero_grad()
@@ -40,13 +51,13 @@ def test_the_adversary_comes_first_and_ascends_on_the_ranking_loss_alone():
     adversary, main = phases_of(criterion)
     assert (adversary.name, main.name) == ("adversary", "main")
     assert adversary.params == tuple(criterion.hardness.parameters())
-    assert adversary.maximize
-    assert adversary.lr == 0.25
+    assert maximizes(adversary)
+    assert rate(adversary) == 0.25
     assert list(adversary.objective.terms) == ["rec"]
     turns = [epoch for epoch in range(100) if adversary.active(epoch)]
     assert turns == list(range(2, 52, 5))
-    assert not main.maximize
-    assert main.lr == 0.5
+    assert not maximizes(main)
+    assert rate(main) == 0.5
     assert main.params is None
     assert list(main.objective.terms) == ["rec", "l2"]
     assert main.active(0)
@@ -60,14 +71,14 @@ def test_algorithm_1_runs_the_adversary_last():
 def test_the_reverse_adversary_descends():
     adversary, _ = phases_of(find("adv-reverse").build())
     assert adversary.name == "adversary"
-    assert not adversary.maximize
+    assert not maximizes(adversary)
 
 
 def penalised(loss, graph, **options):
     """Return the phases of MF with a loss, its hardness and a step, in double."""
     method = find(loss).method("mf", graph, options=options).double()
     step = Step(method.encoder, graph, toy_batch(), 0, 0)
-    return *method.phases, method.criterion.hardness, step
+    return *method.phases, method.loss.hardness, step
 
 
 @pytest.mark.parametrize(("loss", "sign"), [("adv", -1), ("adv-reverse", 1)])
@@ -90,9 +101,8 @@ def test_the_adversary_alone_pays_for_its_tables(graph, loss, sign):
 @pytest.mark.parametrize("loss", ["adv", "adv-reverse"])
 def test_the_penalty_shrinks_the_tables_of_either_adversary(graph, loss):
     adversary, _, hardness, step = penalised(loss, graph, hardness_l2=100.0)
-    optimizer = torch.optim.Adam(
-        adversary.params, lr=0.01, maximize=adversary.maximize, fused=True
-    )
+    optimizer = optimizer_of(adversary)
+    optimizer.param_groups[0]["lr"] = 0.01
     before = [hardness.penalty(step.batch).item()]
     for _ in range(3):
         optimizer.zero_grad()
@@ -219,9 +229,9 @@ def test_the_layer_0_rows_are_handed_on():
     criterion, batch = find("adv-mlp").build(), toy_batch()
     tables, ego = toy_tables(torch.float32), toy_tables(torch.float32, seed=1)
     plain = criterion(*tables, batch)
-    other = criterion(*tables, batch, x_user=ego[0], x_item=ego[1])
+    other = criterion(*tables, replace(batch, ego=ego))
     assert plain.item() != other.item()
-    found = criterion.diagnostics(*tables, batch, x_user=ego[0], x_item=ego[1])
+    found = criterion.diagnostics(*tables, replace(batch, ego=ego))
     assert found != criterion.diagnostics(*tables, batch)
 
 
@@ -295,12 +305,12 @@ def test_hardness_reads_the_layer_0_rows_that_the_loss_is_given():
     torch.manual_seed(0)
     criterion, batch = AdvInfoNCE(MLPHardness(DIM).double()), toy_batch()
     (z_user, z_item), (x_user, x_item) = toy_tables(), toy_tables(seed=1)
-    rows = {"x_user": x_user, "x_item": x_item}
-    delta = criterion.hardness(z_user, z_item, batch, **rows)
-    found = criterion.diagnostics(z_user, z_item, batch, **rows)
+    given = replace(batch, ego=(x_user, x_item))
+    delta = criterion.hardness(z_user, z_item, given)
+    found = criterion.diagnostics(z_user, z_item, given)
     torch.testing.assert_close(found["delta_max"], delta.max())
     losses = [
-        criterion(z_user, z_item, batch, **given)
-        for given in (rows, {"x_user": x_user}, {"x_item": x_item}, {})
+        criterion(z_user, z_item, replace(batch, ego=ego))
+        for ego in ((x_user, x_item), (x_user, z_item), (z_user, x_item), None)
     ]
     assert len({loss.item() for loss in losses}) == 4

@@ -27,7 +27,7 @@ def step_of(method, graph, index=0, batch=None):
 
 def loss_of(method, graph, index=0, seed=0, batch=None):
     torch.manual_seed(seed)
-    return method.criterion(step_of(method, graph, index, batch))
+    return method.loss(step_of(method, graph, index, batch))
 
 
 def links_of(data):
@@ -40,20 +40,20 @@ def seeds_of(term):
 
 @pytest.mark.parametrize("count", [1, 5, SIZE, 100])
 def test_as_many_seeds_as_asked_or_as_there_are(method, graph, count):
-    method.criterion.num_seeds = count
+    method.loss.num_seeds = count
     loss_of(method, graph)
-    assert len(seeds_of(method.criterion)) == min(count, SIZE)
+    assert len(seeds_of(method.loss)) == min(count, SIZE)
 
 
 def test_without_seeds_the_encoder_sees_the_whole_graph(method, graph):
-    method.criterion.num_seeds = 0
+    method.loss.num_seeds = 0
     loss_of(method, graph)
-    masked, rebuilt = method.criterion.views
+    masked, rebuilt = method.loss.views
     assert links_of(masked) == links_of(JointGraph()(graph)) <= links_of(rebuilt)
 
 
 def test_seeds_change_with_the_noise_and_scores_do_not(method, graph):
-    found, term = [], method.criterion
+    found, term = [], method.loss
     for seed in range(10):
         loss_of(method, graph, seed=seed)
         found.append(seeds_of(term))
@@ -71,15 +71,15 @@ def test_seeds_change_with_the_noise_and_scores_do_not(method, graph):
 
 
 def test_noise_is_gumbel_s(method, graph):
-    method.criterion.num_seeds = 1
+    method.loss.num_seeds = 1
     table = torch.cat([method.encoder.user, method.encoder.item])
-    _, ones = method.criterion._whole(graph)
+    _, ones = method.loss._whole(graph)
     score = torch.sigmoid(centrality(table, ones)).detach()
     count = torch.zeros(SIZE)
     for seed in range(2000):
         torch.manual_seed(seed)
-        method.criterion._redraw(step_of(method, graph))
-        count[list(seeds_of(method.criterion))] += 1
+        method.loss._redraw(step_of(method, graph))
+        count[list(seeds_of(method.loss))] += 1
     # the largest of log p + Gumbel noise is distributed as p
     torch.testing.assert_close(
         count / 2000, (score / score.sum()).float(), atol=0.02, rtol=0
@@ -87,7 +87,7 @@ def test_noise_is_gumbel_s(method, graph):
 
 
 def test_views_stay_for_as_many_steps_as_asked(method, graph):
-    term = method.criterion
+    term = method.loss
     term.fix_steps, seen = 3, []
     term.on_epoch_start(method.encoder, graph, 0)
     for index in range(7):
@@ -98,7 +98,7 @@ def test_views_stay_for_as_many_steps_as_asked(method, graph):
 
 
 def test_no_mask_crosses_an_epoch(method, graph):
-    term = method.criterion
+    term = method.loss
     loss_of(method, graph)
     before = term.views
     term.on_epoch_start(method.encoder, graph, 1)
@@ -108,7 +108,7 @@ def test_no_mask_crosses_an_epoch(method, graph):
 
 
 def test_only_a_step_that_draws_adds_the_noisy_scores(method, graph, monkeypatch):
-    term = method.criterion
+    term = method.loss
     drawn, noisy = loss_of(method, graph), []
     kept = loss_of(method, graph, index=1)
     redraw = term._redraw
@@ -121,7 +121,7 @@ def test_only_a_step_that_draws_adds_the_noisy_scores(method, graph, monkeypatch
 
 def test_the_noisy_scores_pull_at_the_tables_alone(method, graph):
     torch.manual_seed(0)
-    noisy = method.criterion._redraw(step_of(method, graph))
+    noisy = method.loss._redraw(step_of(method, graph))
     encoder = method.encoder
     leaves = [encoder.user, encoder.item, *encoder.transformer.parameters()]
     user, item, *rest = torch.autograd.grad(noisy.mean(), leaves, allow_unused=True)
@@ -140,7 +140,7 @@ def test_gradients_reach_every_parameter(method, graph):
 
 def test_in_eval_mode_it_is_pure_and_sees_the_whole_graph(method, graph):
     method.eval()
-    term, state = method.criterion, torch.get_rng_state()
+    term, state = method.loss, torch.get_rng_state()
     first, second = (term(step_of(method, graph)) for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(torch.get_rng_state(), state)
@@ -184,7 +184,7 @@ def test_another_graph_has_a_centrality_of_its_own(method, graph):
         pairs((0, 0), (1, 1)), num_users=NUM_USERS, num_items=NUM_ITEMS
     )
     loss_of(method, small)
-    assert method.criterion.views[0].num_edges <= 4 + SIZE
+    assert method.loss.views[0].num_edges <= 4 + SIZE
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_centrality_needs_no_weights(graph):
 
 
 def test_without_a_weight_there_is_no_contrast_within_a_kind(method, graph):
-    method.eval().criterion.ssl_weight = 0.0
+    method.eval().loss.ssl_weight = 0.0
     z = method.encoder(graph)
     expected = reference.autocf_contrast(z.user, z.item, cases.toy_batch(), 0.0)
     torch.testing.assert_close(loss_of(method, graph), expected)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from pyg_advinfonce.functional import angular_margin, info_nce
 from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.losses import BC, InfoNCE
-from pyg_advinfonce.methods.base import Supervised
-from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.objective import Objective, Phase, Supervised
 from tests.cases import find, toy_batch, toy_graph, toy_tables
 
 
@@ -86,7 +85,7 @@ def test_popularity_learns_first_and_is_then_frozen():
     names = [[p.name for p in (popularity, main) if p.active(e)] for e in range(4)]
     assert names == [["popularity"], ["popularity"], ["main"], ["main"]]
     assert popularity.params == (criterion.user, criterion.item)
-    assert not popularity.maximize
+    assert not popularity.optimizer([]).defaults["maximize"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.methods.base import Supervised
-from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.objective import Objective, Phase, Supervised
 from pyg_advinfonce.registry import LOSSES
 from tests import cases
 from tests.cases import CASES, CRITERIA, FIRST, toy_batch, toy_tables
@@ -320,7 +319,7 @@ def test_diagnostics_are_finite_scalars(case):
 @every_case
 def test_phases_own_disjoint_parameters(case):
     criterion = case.build()
-    main = Phase("main", Objective({"rec": Supervised(criterion)}), lr=0.5)
+    main = Phase("main", Objective({"rec": Supervised(criterion)}))
     phases = criterion.phases(main)
     owned = [id(p) for phase in phases for p in phase.params or ()]
     assert len(owned) == len(set(owned))

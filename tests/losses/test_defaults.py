@@ -17,14 +17,14 @@ from pyg_advinfonce.losses import (
 )
 
 DEFAULTS = {
-    AdvInfoNCE: {"adversary_lr": 1e-4, "l2_negatives": False},
-    AdapTau: {"warm_up_epochs": 100, "l2_negatives": False},
+    AdvInfoNCE: {"adversary_lr": 1e-4},
+    AdapTau: {"warm_up_epochs": 100},
     BC: {"dim": 64, "popularity_tau": 0.1, "freeze_epoch": 5, "capped": True},
     CCL: {"weight": 50.0, "margin": 0.4},
-    DCL: {"tau": 0.2, "prior": 1e-3, "l2_negatives": False},
+    DCL: {"tau": 0.2, "prior": 1e-3},
     DirectAU: {"gamma": 1.0},
-    InfoNCE: {"l2_negatives": False},
-    SDRO: {"eta": 0.001, "l2_negatives": False},
+    InfoNCE: {"negatives": "sampled"},
+    SDRO: {"eta": 0.001},
     XIR: {"cache_size": 1024},
 }
 

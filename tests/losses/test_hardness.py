@@ -39,7 +39,7 @@ class Given(Hardness):
         super().__init__()
         self.values = values
 
-    def logits(self, z_user, z_item, batch, *, x_user=None, x_item=None):
+    def logits(self, z_user, z_item, batch):
         return self.values
 
 
@@ -176,10 +176,10 @@ def test_embedding_tables_start_by_xaviers_normal_rule():
 def test_mlp_logits_are_the_naive_formula(reads, activation):
     torch.manual_seed(0)
     hardness = MLPHardness(DIM, hidden=3, input=reads, activation=activation)
-    batch, (z_user, z_item) = cases.toy_batch(), single()
-    x_user, x_item = cases.toy_tables(torch.float32, seed=1)
-    logits = hardness.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
-    read = (x_user, x_item) if reads == "ego" else (z_user, z_item)
+    z, ego = single(), cases.toy_tables(torch.float32, seed=1)
+    batch = replace(cases.toy_batch(), ego=ego)
+    logits = hardness.logits(*z, batch)
+    read = ego if reads == "ego" else z
     expected = reference.mlp_logits(
         hardness.user,
         hardness.item,
@@ -191,16 +191,16 @@ def test_mlp_logits_are_the_naive_formula(reads, activation):
 
 
 def test_mlp_hardness_comes_from_the_layer_0_rows_it_is_given():
-    hardness, batch, (z_user, z_item) = build("mlp"), cases.toy_batch(), single()
-    x_user, x_item = cases.toy_tables(torch.float32, seed=1)
-    logits = hardness.logits(z_user, z_item, batch, x_user=x_user, x_item=x_item)
-    delta = hardness(z_user, z_item, batch, x_user=x_user, x_item=x_item)
+    hardness, ego = build("mlp"), cases.toy_tables(torch.float32, seed=1)
+    batch = replace(cases.toy_batch(), ego=ego)
+    logits = hardness.logits(*single(), batch)
+    delta = hardness(*single(), batch)
     torch.testing.assert_close(delta, logits.log_softmax(-1) + math.log(4))
 
 
 def test_mlp_reads_embeddings_where_there_are_no_layer_0_rows():
     hardness, batch, (z_user, z_item) = build("mlp"), cases.toy_batch(), single()
-    expected = hardness(z_user, z_item, batch, x_user=z_user, x_item=z_item)
+    expected = hardness(z_user, z_item, replace(batch, ego=(z_user, z_item)))
     assert torch.equal(hardness(z_user, z_item, batch), expected)
 
 

@@ -142,18 +142,16 @@ def test_unknown_negatives():
 
 
 @pytest.mark.parametrize(
-    ("criterion", "l2_negatives", "cosine", "negatives"),
+    ("criterion", "cosine", "negatives"),
     [
-        (BPR(), True, False, "sampled"),
-        (BPR(cosine=True), True, True, "sampled"),
-        (InfoNCE(), False, True, "sampled"),
-        (InfoNCE(negatives="in_batch", l2_negatives=True), True, True, "in_batch"),
-        (AdvInfoNCE(UniformHardness()), False, True, "sampled"),
-        (AdvInfoNCE(UniformHardness(), l2_negatives=True), True, True, "sampled"),
+        (BPR(), False, "sampled"),
+        (BPR(cosine=True), True, "sampled"),
+        (InfoNCE(), True, "sampled"),
+        (InfoNCE(negatives="in_batch"), True, "in_batch"),
+        (AdvInfoNCE(UniformHardness()), True, "sampled"),
     ],
 )
-def test_what_a_criterion_tells_of_itself(criterion, l2_negatives, cosine, negatives):
-    assert criterion.l2_negatives is l2_negatives
+def test_what_a_criterion_tells_of_itself(criterion, cosine, negatives):
     assert criterion.cosine is cosine
     assert criterion.negatives == negatives
 

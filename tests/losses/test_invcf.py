@@ -62,7 +62,7 @@ def test_ranking_ignores_the_popularity_tables(graph, model):
     method = find("invcf").method(model, graph)
     before = method.embed(graph)
     with torch.no_grad():
-        for table in (method.criterion.user, method.criterion.item):
+        for table in (method.loss.user, method.loss.item):
             table.normal_()
     assert all(map(torch.equal, method.embed(graph), before))
 
@@ -177,7 +177,7 @@ def test_a_graph_without_edges_has_one_vector():
 
 def test_what_it_tells_of_itself():
     assert find("invcf").build().negatives == "in_batch"
-    assert find("invcf").method("mf").criterion.negatives == "sampled"
+    assert find("invcf").method("mf").loss.negatives == "sampled"
     assert find("invcf").method("lightgcn").cosine
     assert not find("invcf").method(options={"cosine": False}).cosine
 

@@ -107,7 +107,7 @@ def test_an_adversary_sees_simgcl_s_constant_embeddings(graph):
     step = Step(method.encoder, graph, toy_batch(), 0, 0, given)
     loss = adversary.objective(step)["rec"]
     assert seen == []
-    z = method.criterion(given.user, given.item, step.batch)
+    z = method.loss(given.user, given.item, step.batch)
     torch.testing.assert_close(loss, z)
 
 
@@ -117,7 +117,7 @@ def test_simgcl_ranks_by_the_clean_pass_and_xsimgcl_by_the_noisy_one(graph):
         step = Step(method.encoder, graph, toy_batch(), 0, 0)
         loss = method.objective(step)["rec"]
         z = step.clean if is_clean else step.embeddings
-        expected = method.criterion(z.user, z.item, step.batch)
+        expected = method.loss(z.user, z.item, step.batch)
         assert torch.equal(loss, expected)
         assert not torch.equal(step.clean.user, step.embeddings.user)
 

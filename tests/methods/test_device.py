@@ -102,9 +102,9 @@ def leak_in_encoder(method, monkeypatch):
 
 
 def leak_in_loss(method, monkeypatch):
-    forward = type(method.criterion).forward
+    forward = type(method.loss).forward
     monkeypatch.setattr(
-        type(method.criterion),
+        type(method.loss),
         "forward",
         lambda *args, **keys: (torch.arange(3), forward(*args, **keys))[1],
     )

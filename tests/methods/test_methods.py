@@ -8,8 +8,8 @@ from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.methods import Method, lightgcn
 from pyg_advinfonce.methods import lightgcn as mf
-from pyg_advinfonce.methods.base import Supervised
-from pyg_advinfonce.objective import Objective, Phase
+from pyg_advinfonce.objective import Objective, Phase, Supervised
+from pyg_advinfonce.terms import TableL2
 from tests import cases
 from tests.cases import DIM, PAIRS, find, pair_name
 from tests.scorers import Popularity, untrained
@@ -22,6 +22,11 @@ def parts():
     objective = Objective({"rec": Supervised(criterion)})
     encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
     return encoder, objective, criterion.phases(Phase("main", objective))
+
+
+def rest(main):
+    """Return another phase that would train all that is left."""
+    return replace(main, name="rest")
 
 
 @every_pair
@@ -44,7 +49,7 @@ def test_embeddings_rank_as_the_criterion_scores(model, case, graph):
     assert item.shape == (cases.NUM_ITEMS, DIM)
     assert not user.requires_grad
     z = method.encoder(graph, perturb=False)
-    if method.criterion.cosine:
+    if method.loss.cosine:
         known = z.user.any(dim=1)  # without layer 0 an isolated node has a row of zeros
         torch.testing.assert_close(user.norm(dim=1), known.float())
         z_user, z_item = (nn.functional.normalize(x) for x in (z.user, z.item))
@@ -76,7 +81,7 @@ def test_a_parameter_with_two_owners():
 def test_two_phases_that_take_the_rest():
     encoder, objective, (adversary, main) = parts()
     with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 2\)"):
-        Method(encoder, objective, (adversary, main, main), cosine=True)
+        Method(encoder, objective, (adversary, main, rest(main)), cosine=True)
 
 
 def test_a_parameter_without_an_owner():
@@ -110,7 +115,14 @@ def test_a_frozen_parameter_needs_no_owner_but_may_not_have_two():
     encoder.requires_grad_(False)
     Method(encoder, objective, (adversary,), cosine=True)
     with pytest.raises(ConfigError, match=r"'encoder.user' .* \(it belongs to 2\)"):
-        Method(encoder, objective, (adversary, main, main), cosine=True)
+        Method(encoder, objective, (adversary, main, rest(main)), cosine=True)
+
+
+def test_two_phases_of_one_name(graph):
+    encoder, objective, (adversary, main) = parts()
+    twin = replace(adversary, name="main")
+    with pytest.raises(ConfigError, match=r"differ in name .several are .'main'"):
+        Method(encoder, objective, (twin, main), cosine=True)
 
 
 def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
@@ -119,7 +131,7 @@ def test_mf_is_light_gcn_without_layers_bit_for_bit(graph):
     for model, options in (("mf", {}), ("lightgcn", {"num_layers": 0})):
         method = find("infonce").method(model, **options)
         z = method.encoder(graph)
-        loss = method.criterion(z.user, z.item, batch)
+        loss = method.loss(z.user, z.item, batch)
         loss.backward()
         losses.append((z.user, z.item, loss, method.encoder.user.grad))
     assert all(torch.equal(a, b) for a, b in zip(*losses, strict=True))
@@ -132,22 +144,58 @@ def test_mf_refuses_layers(graph):
 
 
 def test_light_gcn_takes_its_options(graph):
-    criterion = find("infonce").build(l2_negatives=True)
+    criterion = find("infonce").build()
+    penalty = {"l2": 0.25, "l2_negatives": True}
     method = lightgcn.build_lightgcn(
-        graph, criterion, lr=0.5, l2=0.25, dim=3, num_layers=1, alpha=[0.5, 0.5]
+        graph, criterion, lr=0.5, **penalty, dim=3, num_layers=1, alpha=[0.5, 0.5]
     )
     assert tuple(method.encoder.user.shape) == (cases.NUM_USERS, 3)
     assert method.encoder.alpha == (0.5, 0.5)
     assert method.objective.weights == {"rec": 1.0, "l2": 0.25}
     assert method.objective.terms["l2"].negatives
-    assert [(p.name, p.lr) for p in method.phases] == [("main", 0.5)]
-    assert method.criterion is criterion
+    [main] = method.phases
+    assert (main.name, main.optimizer([]).defaults["lr"]) == ("main", 0.5)
+    assert method.loss is criterion
 
 
 def test_two_layers_are_the_default(graph):
     method = lightgcn.build_lightgcn(graph, find("bpr").build())
     assert len(method.encoder.convs) == 2
     assert not method.cosine
+
+
+def composed(**options):
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    return Method.compose(encoder, find("adv").build(), **options)
+
+
+def test_terms_are_composed_in_order():
+    more = {"svd": (0.5, TableL2()), "none": (0.0, TableL2()), "kl": (2.0, TableL2())}
+    method = composed(terms=more, l2=0.25, l2_negatives=True, perturb=False)
+    terms = dict(method.objective.terms.items())
+    assert list(terms) == ["rec", "l2", "svd", "kl"]
+    weights = [method.objective.weights[name] for name in terms]
+    assert weights == [1.0, 0.25, 0.5, 2.0]
+    assert (terms["rec"].perturb, terms["l2"].negatives) == (False, True)
+    assert [p.name for p in method.phases] == ["adversary", "main"]
+    assert list(method.phases[1].objective.terms) == list(terms)
+
+
+def test_another_penalty_takes_the_place_of_the_default_one():
+    penalty = TableL2()
+    method = composed(terms={"l2": (3.0, penalty)}, l2=0.25)
+    assert list(method.objective.terms) == ["rec", "l2"]
+    assert method.objective.terms["l2"] is penalty
+    assert method.objective.weights["l2"] == 3.0
+
+
+def test_a_method_without_a_loss_is_not_trained(graph):
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
+    method = Method.compose(encoder, None)
+    assert (method.loss, method.phases, method.cosine) == (None, (), False)
+    assert not any(p.requires_grad for p in method.parameters())
+    user, _ = method.embed(graph)
+    assert torch.equal(user, encoder(graph).user)
 
 
 def test_without_a_penalty_there_is_no_such_term(graph):

@@ -19,8 +19,8 @@ def parts_of(method, graph):
 def test_with_its_own_loss_all_is_summed_and_whole_tables_are_penalised(graph):
     method = find("bce").method("ultragcn", graph, l2=0.5, std=1.0)
     assert list(method.objective.terms) == ["rec", "l2", "item_graph"]
-    assert method.criterion.reduction == "sum"
-    assert method.criterion.negative_weight == PAIR["negative_weight"] == 300
+    assert method.loss.reduction == "sum"
+    assert method.loss.negative_weight == PAIR["negative_weight"] == 300
     assert method.objective.terms["item_graph"].reduction == "sum"
     assert not method.cosine
     tables = method.encoder.user, method.encoder.item
@@ -57,7 +57,7 @@ def test_another_criterion_keeps_the_constraints_as_means(graph):
     method = find("adv").method("ultragcn", graph)
     assert list(method.objective.terms) == ["rec", "l2", "constraint", "item_graph"]
     assert method.objective.terms["item_graph"].reduction == "mean"
-    constraint = method.objective.terms["constraint"].criterion
+    constraint = method.objective.terms["constraint"].loss
     weights = [getattr(constraint, f"w{k}") for k in (1, 2, 3, 4)]
     assert (weights, constraint.reduction) == ([0, 1, 0, 1], "mean")
     assert method.cosine
@@ -77,7 +77,8 @@ def test_the_criterion_alone_is_matrix_factorisation(graph, loss):
 def test_the_adversary_sees_the_ranking_loss_alone(graph):
     adversary, main = find("adv").method("ultragcn", graph).phases
     assert list(adversary.objective.terms) == ["rec"]
-    assert (adversary.maximize, main.maximize) == (True, False)
+    signs = [p.optimizer([]).defaults["maximize"] for p in (adversary, main)]
+    assert signs == [True, False]
 
 
 def test_it_takes_its_options(graph):
@@ -97,8 +98,9 @@ def test_it_takes_its_options(graph):
     weights = {"rec": 1.0, "l2": 0.25, "constraint": 3.0, "item_graph": 2.0}
     assert method.objective.weights == weights
     assert method.objective.terms["item_graph"].neighbors.size(1) == 3
-    assert method.objective.terms["constraint"].criterion.negative_weight == 7
-    assert (method.encoder.std, method.phases[0].lr) == (0.5, 0.5)
+    assert method.objective.terms["constraint"].loss.negative_weight == 7
+    assert method.encoder.std == 0.5
+    assert method.phases[0].optimizer([]).defaults["lr"] == 0.5
     code = find("infonce").method("ultragcn", graph, num_neighbors=3)
     paper, ours = (m.objective.terms["item_graph"].weights for m in (method, code))
     assert not torch.allclose(paper, ours)

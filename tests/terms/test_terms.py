@@ -7,8 +7,15 @@ from torch import nn
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.losses import BPR, Criterion
-from pyg_advinfonce.methods.base import Supervised
-from pyg_advinfonce.objective import Objective, Step, Term
+from pyg_advinfonce.objective import (
+    Objective,
+    RankingLoss,
+    RankingTerm,
+    Step,
+    Supervised,
+    Term,
+    adam,
+)
 from pyg_advinfonce.terms import EmbeddingL2
 from tests import reference
 from tests.cases import DIM, NUM_ITEMS, NUM_USERS, toy_batch
@@ -133,8 +140,8 @@ def test_l2_without_the_negatives_that_are_masked(graph):
 class Spy(Criterion):
     """A criterion that keeps what it was given."""
 
-    def forward(self, z_user, z_item, batch, *, x_user=None, x_item=None):
-        self.seen = (z_user, z_item, batch, x_user, x_item)
+    def forward(self, z_user, z_item, batch):
+        self.seen = (z_user, z_item, batch)
         return z_user.sum()
 
     def on_epoch_start(self, encoder, graph, epoch):
@@ -147,9 +154,12 @@ def test_supervised_hands_everything_to_the_criterion(graph):
     loss = term(step)
     z = step.embeddings
     assert torch.equal(loss, z.user.sum())
-    expected = (z.user, z.item, step.batch, *z.layers[0])
-    assert all(a is b for a, b in zip(spy.seen, expected, strict=True))
-    assert spy.seen[3] is step.encoder.user
+    user, item, batch = spy.seen
+    assert (user is z.user, item is z.item) == (True, True)
+    assert all(a is b for a, b in zip(batch.ego, z.layers[0], strict=True))
+    assert batch.ego[0] is step.encoder.user
+    assert batch.dst_neg_index is step.batch.dst_neg_index
+    assert step.batch.ego is None  # what is kept of a step keeps no graph
     term.on_epoch_start(step.encoder, graph, 6)
     assert spy.epoch == 6
 
@@ -162,6 +172,41 @@ def test_supervised_may_see_the_clean_embeddings(graph):
     assert not torch.equal(spy.seen[0], step.embeddings.user)
     Supervised(spy)(step)
     assert spy.seen[0] is step.embeddings.user
+
+
+def test_terms_tell_whether_they_look_at_the_whole_graph():
+    one, other = RankingLoss(), RankingLoss()
+    other.needs_whole_graph = True
+    terms = {"rec": Supervised(one), "more": Supervised(other), "l2": EmbeddingL2()}
+    assert Objective(terms).needing_whole_graph() == ["more"]
+    assert Objective(terms, {"more": 0.0}).needing_whole_graph() == []
+
+
+def test_a_loss_that_runs_the_encoder_is_not_given_clean_embeddings(graph):
+    class Constantly(RankingTerm):
+        def forward(self, step):
+            return step.embeddings.user.sum()
+
+    step = step_of(graph)
+    assert torch.equal(Supervised(Constantly())(step), step.embeddings.user.sum())
+    with pytest.raises(ConfigError, match="Constantly runs the encoder itself"):
+        Supervised(Constantly(), perturb=False)(step)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [(RankingLoss, "on_step"), (RankingTerm, "forward")]
+)
+def test_a_base_says_what_it_lacks(graph, kind, method):
+    with pytest.raises(NotImplementedError, match=f"{kind.__name__} has no {method}"):
+        kind().on_step(step_of(graph))
+
+
+def test_an_adam_may_have_nothing_to_train_yet():
+    optimizer = adam(0.25, maximize=True)([])
+    assert type(optimizer) is torch.optim.Adam
+    found = {key: optimizer.defaults[key] for key in ("lr", "maximize", "fused")}
+    assert found == {"lr": 0.25, "maximize": True, "fused": True}
+    assert [group["params"] for group in optimizer.param_groups] == [[]]
 
 
 def test_the_default_criterion_does_nothing_but_say_so(graph):

@@ -30,7 +30,9 @@ def trainer_of(case, graph, *batches, **method):
     pairs = [(graph, batch) for batch in batches]
     last = pairs[-1] if pairs else None
     method = case.method(graph=graph, **method)
-    return SimpleNamespace(method=method, graph=graph, sampler=pairs, last_batch=last)
+    found = SimpleNamespace(method=method, graph=graph, sampler=pairs, last_batch=last)
+    found.ran_beside_main = lambda record: record.phases != ["main"]
+    return found
 
 
 def validated(**more):
@@ -56,16 +58,11 @@ def test_a_record_is_flat_and_fit_for_json():
     assert json.loads(json.dumps(record.flat(), allow_nan=False)) == flat
 
 
-def test_a_record_tells_whether_the_adversary_had_a_pass():
-    both = {"main/rec": 1.5, "adversary/rec": 1.0}
-    assert Record(epoch=0, losses=both).had_adversary
-    assert not Record(epoch=0, losses={"main/rec": 1.5}).had_adversary
-
-
-def test_diagnosed_are_epochs_with_a_validation_or_an_adversary():
-    assert is_diagnosed(validated())
-    assert is_diagnosed(Record(epoch=0, losses={"adversary/rec": 1.0}))
-    assert not is_diagnosed(Record(epoch=0, losses={"main/rec": 1.0}))
+def test_diagnosed_are_epochs_with_a_validation_or_an_adversary(graph):
+    trainer = trainer_of(find("adv"), graph)
+    assert is_diagnosed(trainer, validated(phases=["main"]))
+    assert is_diagnosed(trainer, Record(epoch=0, phases=["adversary", "main"]))
+    assert not is_diagnosed(trainer, Record(epoch=0, phases=["main"]))
 
 
 def test_the_base_does_nothing(graph, batch):
@@ -80,7 +77,7 @@ def test_diagnostics_look_at_the_last_batch(graph, batch):
     Diagnostics().on_epoch_end(trainer, record)
     z = trainer.method.encoder(graph)
     user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
-    delta = trainer.method.criterion.hardness(z.user, z.item, batch)
+    delta = trainer.method.loss.hardness(z.user, z.item, batch)
     expected = {
         "align": align(user, item),
         "uniform": uniform(user) + uniform(item),
@@ -95,7 +92,7 @@ def test_diagnostics_look_at_the_last_batch(graph, batch):
 
 
 def test_diagnostics_keep_quiet_in_other_epochs(graph, batch):
-    record = Record(epoch=0, losses={"main/rec": 1.0})
+    record = Record(epoch=0, phases=["main"])
     Diagnostics().on_epoch_end(trainer_of(find("adv"), graph, batch), record)
     assert record.diagnostics == {}
 
@@ -117,9 +114,8 @@ def test_diagnostics_hand_layer_0_to_the_hardness(graph, batch):
     trainer, record = trainer_of(find("adv-mlp"), graph, batch), validated()
     Diagnostics().on_epoch_end(trainer, record)
     z = trainer.method.encoder(graph)
-    x_user, x_item = z.layers[0]
-    hardness = trainer.method.criterion.hardness
-    delta = hardness(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+    hardness = trainer.method.loss.hardness
+    delta = hardness(*z.of_batch(batch))
     assert record.diagnostics["delta_min"] == pytest.approx(delta.min().item())
     assert record.diagnostics["delta_min"] != hardness(z.user, z.item, batch).min()
 
@@ -135,7 +131,7 @@ def test_false_negatives_are_counted_over_all_batches(graph):
     FalseNegatives(likes).on_epoch_end(trainer, record)
     soft, soft_false = [], []
     for batch in batches:
-        delta = trainer.method.criterion.hardness(
+        delta = trainer.method.loss.hardness(
             torch.zeros(9, 1), torch.zeros(12, 1), batch
         )
         for b, user in enumerate(batch.src_index.tolist()):
@@ -169,14 +165,8 @@ def test_false_negatives_encode_the_graph_once_for_all_batches(graph, loss):
     graphs = encoded(trainer)
     FalseNegatives(likes).on_epoch_end(trainer, record)
     assert [g is graph for g in graphs] == [True]
-    x_user, x_item = z.layers[0]
-    soft = [
-        trainer.method.criterion.hardness(
-            z.user, z.item, batch, x_user=x_user, x_item=x_item
-        )
-        < 0
-        for batch in batches
-    ]
+    hardness = trainer.method.loss.hardness
+    soft = [hardness(*z.of_batch(batch)) < 0 for batch in batches]
     share = torch.cat(soft).double().mean().item()
     assert record.diagnostics["soft_negatives"] == pytest.approx(share)
 
@@ -216,7 +206,7 @@ def test_without_hardness_there_is_nothing_to_count(graph, batch, loss):
 
 
 def test_false_negatives_keep_quiet_in_other_epochs(graph, batch):
-    record = Record(epoch=0, losses={"main/rec": 1.0})
+    record = Record(epoch=0, phases=["main"])
     FalseNegatives(likes).on_epoch_end(trainer_of(find("adv"), graph, batch), record)
     assert record.diagnostics == {}
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def test_what_comes_back_is_the_last_finished_epoch(path):
     state, run = read_state(path)
     assert run == RUN
     assert isinstance(state, TrainingState)
-    assert {k: state.about[k] for k in ("stopping", "history")} == file.state.about
+    assert {k: state.about[k] for k in file.state.about} == file.state.about
     assert_same(TrainingState(state.tensors, {}), TrainingState(file.state.tensors, {}))
 
 
@@ -84,12 +85,12 @@ def test_a_write_that_fails_is_a_warning_and_leaves_the_last_state(path, monkeyp
     assert epochs_in(path) == 2
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1"])
+@pytest.mark.parametrize("version", [0, 1, None, "2"])
 def test_another_format_is_refused(path, version):
     trained(StateFile(path, RUN, every=1))
     tensors, about = read_tensors(path)
     write_tensors(path, tensors, about | {"format": version})
-    with pytest.raises(CheckpointError, match=rf"format 1 \(got {version}\)"):
+    with pytest.raises(CheckpointError, match=rf"format 2 \(got {version}\)"):
         read_state(path)
 
 
@@ -121,14 +122,26 @@ class States(Callback):
         self.kept.append(TrainingState(dict(state.tensors), about))
 
 
-def make(model, case, *, epochs=EPOCHS, patience=20, callbacks=(), frozen=()):
+def make(
+    model,
+    case,
+    *,
+    epochs=EPOCHS,
+    patience=20,
+    callbacks=(),
+    frozen=(),
+    optimizer=None,
+):
     graph = cases.toy_graph()
     method = case.method(
         model, graph, options=EARLY.get(case.loss), **EARLY.get(model, {})
     )
+    if optimizer is not None:
+        phases = [replace(phase, optimizer=optimizer) for phase in method.phases]
+        method.phases = tuple(phases)
     for name in frozen:
         method.get_parameter(name).requires_grad_(False)
-    sampled = method.criterion.negatives == "sampled"
+    sampled = method.loss.negatives == "sampled"
     sampler = EdgeSampler(graph, batch_size=6, num_negatives=4 * sampled)
     return Trainer(
         method,
@@ -173,7 +186,7 @@ def test_a_training_goes_on_bit_for_bit_from_every_epoch(model, case):
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_training_with_a_frozen_table_goes_on_bit_for_bit(moment):
-    frozen = ["encoder.user", "objective.terms.rec.criterion.hardness.item"]
+    frozen = ["encoder.user", "objective.terms.rec.loss.hardness.item"]
 
     def begin(**keys):
         early = frozen if moment == "before" else ()
@@ -192,6 +205,83 @@ def test_a_training_with_a_frozen_table_goes_on_bit_for_bit(moment):
         assert_same(outcome(again), outcome(whole))
         for name, before in kept.items():
             assert torch.equal(again.method.get_parameter(name), before)
+
+
+def in_groups(kind, **options):
+    """Make an optimiser with a group for each half of the parameters."""
+
+    def make(params):
+        half = len(params) // 2
+        groups = [{"params": params[:half], "lr": 0.02}, {"params": params[half:]}]
+        return kind(groups, lr=0.05, **options)
+
+    return make
+
+
+class Counting(torch.optim.Optimizer):
+    """Descends by steps that shrink; remembers numbers, and not in tensors."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    known = self.state[p]
+                    known["count"] = known.get("count", 0) + 1
+                    known["note"] = None
+                    p.sub_(p.grad * group["lr"] / known["count"])
+
+
+OPTIMIZERS = {
+    "AdamW": in_groups(torch.optim.AdamW, weight_decay=0.1),
+    "SGD": in_groups(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "SGD without momentum": in_groups(torch.optim.SGD),
+    "NAdam": in_groups(torch.optim.NAdam),
+    "numbers": in_groups(Counting),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_training_by_any_optimiser_goes_on_bit_for_bit(optimizer, path):
+    case, keys = find("adv"), {"optimizer": optimizer}
+    whole = make("lightgcn", case, callbacks=[states := States()], **keys)
+    best, before = whole.fit(), make("lightgcn", case, **keys)
+    for (phase, used), (_, new) in zip(whole.phases, before.phases, strict=True):
+        assert [g["lr"] for g in used.param_groups] == [0.02, 0.05]
+        ours = zip(whole.method.owned_by(phase), used.param_groups, strict=True)
+        assert all(p is group["params"][0] for p, group in ours)
+        assert type(new) is type(used)
+    assert not torch.equal(whole.method.encoder.user, before.method.encoder.user)
+    for state in states.kept[:-1]:
+        write_tensors(path, state.tensors, {"format": 2, "run": RUN, **state.about})
+        again = make("lightgcn", case, **keys)
+        read_state(path)[0].restore(again)
+        assert again.fit() == best
+        assert_same(outcome(again), outcome(whole))
+
+
+def test_an_optimiser_remembers_numbers_through_a_state():
+    keys = {"optimizer": OPTIMIZERS["numbers"]}
+    whole = make("mf", find("bpr"), callbacks=[states := States()], **keys)
+    whole.fit()
+    again = make("mf", find("bpr"), **keys)
+    states.kept[-1].restore(again)
+    [(_, used)], [(_, found)] = whole.phases, again.phases
+    assert used.state_dict() == found.state_dict()
+    assert {known["count"] for known in found.state.values()} == {EPOCHS * 4}
+
+
+def test_a_record_keeps_its_phases_through_a_state():
+    whole = make("mf", find("adv"), callbacks=[states := States()])
+    whole.fit()
+    again = make("mf", find("adv"))
+    states.kept[-1].restore(again)
+    phases = [record.phases for record in again.history]
+    assert phases == [["adversary", "main"], ["main"]] * 2
+    assert phases == [record.phases for record in whole.history]
 
 
 def test_every_phase_and_term_has_run_in_that_test():
@@ -239,7 +329,7 @@ def test_a_state_of_another_method_is_refused(other):
         states.kept[0].restore(make(model, find(loss)))
 
 
-@pytest.mark.parametrize("missing", ["stopping", "history"])
+@pytest.mark.parametrize("missing", ["stopping", "history", "optimizers"])
 def test_a_state_without_a_part_is_refused(missing):
     trainer = make("mf", find("bpr"), callbacks=[states := States()])
     trainer.fit()

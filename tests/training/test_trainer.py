@@ -83,7 +83,7 @@ class Snapshots(Callback):
 
     def on_epoch_end(self, trainer, record):
         self.encoder.append(state_of(trainer.method.encoder))
-        self.criterion.append(state_of(trainer.method.criterion))
+        self.criterion.append(state_of(trainer.method.loss))
         names = [phase.name for phase, _ in trainer.phases]
         self.adam.append({name: adam_state(trainer, name) for name in names})
 
@@ -155,8 +155,7 @@ def test_an_adversarial_epoch_moves_a_fixed_batchs_loss_the_right_way(case):
 
     def loss_of(method):
         z = method.encoder(cases.toy_graph())
-        x_user, x_item = z.layers[0]
-        return method.criterion(z.user, z.item, batch, x_user=x_user, x_item=x_item)
+        return method.loss(*z.of_batch(batch))
 
     options = {"adversary_lr": 1e-3, "tau": 0.5}
     method = set_active(
@@ -173,9 +172,9 @@ def test_an_adversarial_epoch_moves_a_fixed_batchs_loss_the_right_way(case):
 @pytest.mark.parametrize("case", ADVERSARIAL, ids=lambda case: case.loss)
 def test_without_adversarial_epochs_the_hardness_stays_as_it_was(case):
     trainer = make(case, options={"adversary_epochs": 0}, epochs=6)
-    before = state_of(trainer.method.criterion)
+    before = state_of(trainer.method.loss)
     trainer.fit()
-    assert is_same(before, state_of(trainer.method.criterion))
+    assert is_same(before, state_of(trainer.method.loss))
     assert all("adversary/rec" not in record.losses for record in trainer.history)
 
 
@@ -221,12 +220,12 @@ def test_no_adversarial_epochs_are_nearly_info_nce_of_the_same_weight(graph):
     method = find("adv").method(options={"adversary_epochs": 0})
     make(find("adv"), method=method).fit()
     z, batch = method.encoder(graph), cases.toy_batch()
-    expected = InfoNCE(method.criterion.tau, 64.0)(z.user, z.item, batch)
-    found = method.criterion(z.user, z.item, batch)
+    expected = InfoNCE(method.loss.tau, 64.0)(z.user, z.item, batch)
+    found = method.loss(z.user, z.item, batch)
     assert found.item() == pytest.approx(expected.item(), abs=0.2)
-    for p in method.criterion.hardness.parameters():
+    for p in method.loss.hardness.parameters():
         p.data.zero_()
-    found = method.criterion(z.user, z.item, batch)
+    found = method.loss(z.user, z.item, batch)
     torch.testing.assert_close(found, expected)
 
 
@@ -238,12 +237,49 @@ def test_phases_run_in_the_schedules_order_and_epochs(schedule, order):
     options = {"schedule": schedule, "adversary_every": 2, "adversary_epochs": 2}
     trainer = make(find("adv"), options=options, epochs=7)
     trainer.fit()
-    ran = {
-        record.epoch: list(dict.fromkeys(n.split("/")[0] for n in record.losses))
-        for record in trainer.history
-    }
+    ran = {record.epoch: record.phases for record in trainer.history}
+    for record in trainer.history:
+        assert record.phases == list(
+            dict.fromkeys(n.split("/")[0] for n in record.losses)
+        )
+        others = [name for name in record.phases if name != "main"]
+        assert trainer.ran_beside_main(record) == bool(others)
     assert [e for e in ran if ran[e] == order] == [1, 3]
     assert [e for e in ran if ran[e] == ["main"]] == [0, 2, 4, 5, 6]
+
+
+def test_the_names_of_phases_mean_nothing():
+    seen = []
+    for names in ({}, {"main": "adversary", "adversary": "main"}):
+        method = find("adv").method(options={"adversary_first": 1})
+        method.phases = tuple(
+            replace(p, name=names.get(p.name, p.name)) for p in method.phases
+        )
+        trainer = make(find("adv"), method=method, epochs=7, callbacks=[Diagnostics()])
+        trainer.eval_every = 2
+        trainer.fit()
+        found = [(r.metrics, r.diagnostics) for r in trainer.history]
+        other = [trainer.ran_beside_main(record) for record in trainer.history]
+        seen.append((found, other, trainer.history[1].phases))
+    assert seen[0][:2] == seen[1][:2]
+    assert seen[0][1] == [False, True, False, False, False, False, True]
+    assert [phases for *_, phases in seen] == [
+        ["adversary", "main"],
+        ["main", "adversary"],
+    ]
+
+
+def test_a_phase_is_trained_by_the_optimiser_that_it_makes():
+    made = []
+
+    def by_sgd(params):
+        made.append(torch.optim.SGD(params, lr=0.5))
+        return made[-1]
+
+    method = index_method(optimizer=by_sgd)
+    trainer = make(None, method=method)
+    assert [optimizer for _, optimizer in trainer.phases] == made
+    assert made[0].param_groups[0]["params"] == method.owned_by(method.phases[0])
 
 
 def test_every_phase_has_one_optimiser_of_its_own():
@@ -346,7 +382,7 @@ def test_the_best_weights_are_restored():
     )
     assert trainer.fit() == 1
     assert is_same(state_of(trainer.method.encoder), watch.encoder[1])
-    assert is_same(state_of(trainer.method.criterion), watch.criterion[1])
+    assert is_same(state_of(trainer.method.loss), watch.criterion[1])
     assert not is_same(watch.criterion[1], watch.criterion[3])
 
 
@@ -587,7 +623,7 @@ def test_an_infinite_gradient_of_a_finite_loss_is_caught():
 
 def test_the_adversary_is_named_too():
     method = set_active(find("adv").method(), adversary=only(0))
-    sampler = Saboteur(method.criterion.hardness.user, 0)
+    sampler = Saboteur(method.loss.hardness.user, 0)
     with pytest.raises(NonFiniteLossError, match="phase 'adversary', epoch 0, step"):
         make(find("adv"), method=method, sampler=sampler).fit()
 
@@ -756,11 +792,11 @@ def test_a_main_phase_that_owns_nothing_is_refused():
 
 def test_a_frozen_adversary_has_no_turn():
     method = find("adv").method(options={"adversary_first": 0})
-    method.criterion.hardness.requires_grad_(False)
-    before = state_of(method.criterion)
+    method.loss.hardness.requires_grad_(False)
+    before = state_of(method.loss)
     trainer = make(find("adv"), method=method)
     trainer.fit()
-    assert is_same(before, state_of(method.criterion))
+    assert is_same(before, state_of(method.loss))
     assert all(set(r.losses) == {"main/rec", "main/l2"} for r in trainer.history)
 
 

@@ -249,7 +249,7 @@ def run_figures(
         try:
             found.insert(0, _popularity(seeds, root, cache_dir))
         except AdvInfoNCEError as error:
-            missing = f"Hardness by popularity needs the run's data: {error}"
+            missing = f"Hardness by popularity needs the run's data and code: {error}"
     return found, missing
 
 
@@ -279,6 +279,8 @@ def _popularity(
 
 
 def _profile(seed: FinishedSeed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
+    if seed.config.custom:
+        raise ConfigError(f"{seed.config.pair} is custom code, which is not loaded")
     run = load_run(seed.folder, root=root, cache_dir=cache_dir, device="cpu")
     config, method, graph = run.config, run.method, run.graph
     number = config.train.seed

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Collection, Mapping
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 from optuna.distributions import (
@@ -20,22 +21,31 @@ Space = dict[str, BaseDistribution]  # by section.key
 Params = dict[str, Any]  # by section.key
 
 
-def search_space(config: Config, fixed: Collection[str] = ()) -> Space:
+def search_space(
+    config: Config,
+    fixed: Collection[str] = (),
+    custom: Mapping[str, Any] = MappingProxyType({}),
+) -> Space:
     """Return the space of a configuration's model and loss.
 
     It is what all share (``spaces/shared.toml``), then the model's own file, then the
-    loss's. A key that the registry sets for the pair, as BPR's single negative, is
+    loss's. Of a custom model or loss it is the attribute ``search_space``. A key that
+    the registry sets for the pair, as BPR's single negative, is
     searched only if one of those files names it.
 
     Args:
         config: Names the model and the loss.
         fixed: Keys ``section.key`` that are not to be searched.
+        custom: The custom model and loss, by section.
     """
     model, loss = config.model.name, config.loss.name
     own = {key for layer in pair_settings(model, loss) for key in flatten(layer)}
     shared = {k: v for k, v in read_space("shared").items() if k not in own}
     space = shared | read_space("model", model)
     space |= read_space("loss", loss)
+    for section, target in custom.items():
+        for key, values in getattr(target, "search_space", {}).items():
+            space[f"{section}.{key}"] = _distribution(values)
     return {key: values for key, values in space.items() if key not in fixed}
 
 
@@ -68,9 +78,11 @@ def suggest(trial: Trial, key: str, values: BaseDistribution) -> Any:  # noqa: A
     raise TypeError(f"{key} cannot be searched in {values}")
 
 
-def default_params(config: Config, space: Space) -> Params:
+def default_params(
+    config: Config, space: Space, custom: Mapping[str, Any] = MappingProxyType({})
+) -> Params:
     """Return the values of a configuration that lie in the space."""
-    known = setting_values(config)
+    known = setting_values(config, **custom)
     found = {key: known.get(key) for key in space}
     return {k: v for k, v in found.items() if _contains(space[k], v)}
 

@@ -48,6 +48,7 @@ class Task:
         device: Where trials train.
         deadline: When time is up, on the monotonic clock.
         progress: Told of every trial's epochs and end.
+        custom: The custom model and loss, by section.
     """
 
     config: Config
@@ -57,6 +58,7 @@ class Task:
     device: torch.device
     deadline: float
     progress: Progress
+    custom: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_trial(study: Study, task: Task) -> None:
@@ -106,7 +108,11 @@ def _attempt(
         label, epochs = f"trial {trial.number}", config.train.epochs
         callbacks = [judge, EpochProgress(task.progress, label, epochs)]
         trainer = assemble(
-            config, task.dataset, device=task.device, callbacks=callbacks
+            config,
+            task.dataset,
+            device=task.device,
+            callbacks=callbacks,
+            **task.custom,
         )
         trainer.fit()
     except TrialPruned:
@@ -134,7 +140,7 @@ def _choose(study: Study, task: Task, trial: Trial) -> Config:
     keys = task.default if is_default else task.space
     chosen = {key: suggest(trial, key, task.space[key]) for key in keys}
     config = task.config.updated(unflatten(chosen))
-    values = setting_values(config)
+    values = setting_values(config, **task.custom)
     known = {k: values[k] for k in task.space if values.get(k) is not None}
     trial.set_user_attr("settings", known)
     return config

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import torch
 from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.pruners import BasePruner, MedianPruner
 from optuna.study import Study
+from torch import nn
 
-from pyg_advinfonce.build import assemble
+from pyg_advinfonce.build import CustomLoss, CustomModel, assemble, name_custom
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import ConfigError
@@ -42,6 +43,8 @@ def tune(
     device: torch.device | str = "auto",
     progress: Progress = Progress(),
     pruner: BasePruner | None = None,
+    model: CustomModel | None = None,
+    loss: CustomLoss | None = None,
 ) -> dict[str, Any]:
     """Search the space of a model and a loss for the best validation.
 
@@ -66,6 +69,10 @@ def tune(
         progress: Told of every trial's epochs and end.
         pruner: Stops hopeless trials (default: those below the median of the earlier
             ones, after ten validations).
+        model: A custom model, a class or a function, built anew for each trial. Its
+            attribute ``search_space`` names what is searched of ``[model]``: by key a
+            list of choices or a mapping with ``low``, ``high`` and ``log``.
+        loss: The class of a custom loss, likewise.
 
     Returns:
         What ``summary.json`` holds.
@@ -74,17 +81,26 @@ def tune(
         ConfigError: If an option is wrong, or the folder's study is another one.
     """
     _check_limits(trials, timeout)
-    config, place = config.fitted_to(dataset), find_device(device)
-    space = _space(config, dataset, fixed, place)
+    custom = {"model": model, "loss": loss}
+    for section, target in custom.items():
+        if isinstance(target, nn.Module):
+            raise ConfigError(
+                f"every trial builds its {section} anew: pass a class or a function "
+                f"(got an instance of {type(target).__name__})"
+            )
+    config = name_custom(config, model, loss).fitted_to(dataset)
+    place = find_device(device)
+    space = _space(config, dataset, fixed, place, custom)
     folder = folder() if callable(folder) else folder
     task = Task(
         config,
         dataset,
         space,
-        default_params(config, space),
+        default_params(config, space, custom),
         place,
         math.inf if timeout is None else time.monotonic() + timeout,
         progress,
+        custom,
     )
     settings = _settings(task, fixed)
     warmup = VALIDATIONS_BEFORE_PRUNING * config.train.eval_every
@@ -110,15 +126,19 @@ def _check_limits(trials: int, timeout: float | None) -> None:
 
 
 def _space(
-    config: Config, dataset: Dataset, fixed: Collection[str], device: torch.device
+    config: Config,
+    dataset: Dataset,
+    fixed: Collection[str],
+    device: torch.device,
+    custom: Mapping[str, Any],
 ) -> Space:
     """Leave out of the space what the loss or so little data has no use for.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.
     """
-    space = search_space(config, fixed)
-    method = assemble(config, dataset, device=device).method
+    space = search_space(config, fixed, custom)
+    method = assemble(config, dataset, device=device, **custom).method
     if method.negatives != "sampled":
         space.pop("train.num_negatives", None)
     batches = space.get("train.batch_size")

@@ -58,7 +58,7 @@ class HardnessProfile(Callback):
         self.after: Tensor | None = None
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
-        attacked = record.had_adversary
+        attacked = trainer.ran_beside_main(record)
         if trainer.last_batch is None or not (attacked or self.after is None):
             return
         graph, batch = trainer.last_batch

@@ -103,11 +103,12 @@ def test_the_order_of_negatives_does_not_matter(graph):
 def test_before_is_kept_until_the_adversary_runs_and_after_is_its_last(graph, batch):
     method = find("adv").method(graph=graph)
     trainer = SimpleNamespace(method=method, graph=graph, last_batch=(graph, batch))
+    trainer.ran_beside_main = lambda record: record.phases != ["main"]
     found, seen = HardnessProfile(), []
     for epoch, phase in enumerate(["main", "main", "adversary", "main", "adversary"]):
         with torch.no_grad():
-            method.criterion.hardness.user.add_(0.5)
-        record = Record(epoch=epoch, losses={f"{phase}/rec": 1.0})
+            method.loss.hardness.user.add_(0.5)
+        record = Record(epoch=epoch, phases=[phase])
         found.on_epoch_end(trainer, record)
         seen.append((found.before, found.after))
     assert seen[0][1] is seen[1][1] is None

@@ -1,0 +1,185 @@
+"""The rows that are scored in place of the negatives'."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.losses import batch_scores
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.objective import RankingLoss, Step
+from pyg_advinfonce.training import Trainer
+from tests import cases
+from tests.cases import CASES, CRITERIA, DIM, NUM_ITEMS, NUM_USERS, toy_batch
+
+
+def reads_layer_0(case):
+    """Whether a loss reads what of a mixed negative is not known."""
+    hardness = getattr(case.build(), "hardness", None)
+    return getattr(hardness, "input", None) == "ego"
+
+
+def is_sampled(case):
+    return case.build().negatives == "sampled" and case.loss != "invcf"
+
+
+every_scorer = pytest.mark.parametrize(
+    "case",
+    [c for c in CRITERIA if is_sampled(c) and not reads_layer_0(c)],
+    ids=lambda case: case.id,
+)
+
+
+def toy_rows(batch, dtype=torch.float64, seed=5):
+    """Return rows of a batch's own that want a gradient."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (*batch.dst_neg_index.shape, DIM)
+    rows = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return rows.to(dtype).requires_grad_()
+
+
+def widened(batch):
+    """Return the batch for a table of items that has its rows below the items'."""
+    number = batch.dst_neg_index.numel()
+    below = NUM_ITEMS + torch.arange(number).view_as(batch.dst_neg_index)
+    ids = torch.cat([torch.arange(NUM_ITEMS), batch.neg_id.view(-1)])
+    return replace(batch, dst_neg_index=below, dst_n_id=ids)
+
+
+@every_scorer
+def test_rows_are_scored_as_the_naive_formula_scores_items(case):
+    criterion, batch = case.build().double(), toy_batch()
+    z_user, z_item = cases.toy_tables()
+    rows = toy_rows(batch)
+    torch.manual_seed(0)
+    table = torch.cat([z_item, rows.view(-1, DIM)])
+    expected = case.naive(criterion, z_user, table, widened(batch))
+    torch.manual_seed(0)
+    loss = criterion(z_user, z_item, replace(batch, neg_rows=rows))
+    tolerance = 1e-6 if case.loss == "rand" else 1e-9
+    torch.testing.assert_close(loss, expected, rtol=tolerance, atol=1e-12)
+    leaves = (z_user, z_item, rows, *criterion.parameters())
+    found = torch.autograd.grad(loss, leaves)
+    wanted = torch.autograd.grad(expected, leaves)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=10 * tolerance, atol=tolerance)
+    assert found[2].abs().sum(-1).any()
+
+
+@every_scorer
+@pytest.mark.parametrize("more", ["nothing", "a mask", "a log rate"])
+def test_items_own_rows_change_nothing(case, more):
+    batch, tables = toy_batch(8, 5), cases.toy_tables()
+    if more == "a mask":
+        mask = torch.ones(8, 5, dtype=torch.bool)
+        mask[:, 1] = mask[2, 3] = False
+        batch = replace(batch, neg_mask=mask)
+    if more == "a log rate":
+        batch = replace(batch, neg_log_q=torch.randn(8, 5).double())
+    rows = tables[1][batch.dst_neg_index]
+    losses = []
+    for given in (batch, replace(batch, neg_rows=rows)):
+        torch.manual_seed(0)
+        losses.append(case.build().double()(*tables, given))
+    torch.testing.assert_close(*losses)
+
+
+@every_scorer
+def test_a_masked_row_gets_no_gradient(case):
+    batch = toy_batch()
+    mask = torch.ones(batch.dst_neg_index.shape, dtype=torch.bool)
+    mask[1, 2] = False
+    rows = toy_rows(batch)
+    given = replace(batch, neg_rows=rows, neg_mask=mask)
+    case.build().double()(*cases.toy_tables(), given).backward()
+    assert not rows.grad[1, 2].any()
+    assert rows.grad[mask].any()
+
+
+@pytest.mark.parametrize("cosine", [True, False])
+def test_scores_of_rows_in_half_precision_are_single(cosine):
+    batch = toy_batch()
+    tables = cases.toy_tables(torch.bfloat16)
+    given = replace(batch, neg_rows=toy_rows(batch, torch.bfloat16))
+    _, neg = batch_scores(*tables, given, cosine=cosine)
+    assert neg.dtype == torch.float32
+
+
+def test_rows_of_another_width_are_refused():
+    batch = toy_batch()
+    given = replace(batch, neg_rows=torch.zeros(5, 4, DIM + 1))
+    with pytest.raises(ValueError, match=rf"neg_rows must be \[B, K, {DIM}\]"):
+        batch_scores(*cases.toy_tables(torch.float32), given)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if not is_sampled(c) or reads_layer_0(c)],
+    ids=lambda case: case.id,
+)
+def test_who_cannot_score_rows_refuses_them(case, graph):
+    method, batch = case.method(graph=graph), toy_batch()
+    given = replace(batch, neg_rows=toy_rows(batch, torch.float32))
+    message = "does not score the batch's negatives one by one|no layer-0 rows"
+    with pytest.raises(ValueError, match=message):
+        method.loss.on_step(Step(method.encoder, graph, given, 0, 0))
+
+
+class Mixed(RankingLoss):
+    """Any loss, against negatives that are mixed with the positive, as in MixGCF."""
+
+    def __init__(self, loss, share):
+        super().__init__()
+        self.loss, self.share = loss, share
+        self.cosine, self.negatives = loss.cosine, loss.negatives
+
+    def on_step(self, step, *, perturb=True):
+        z = step.embeddings if perturb else step.clean
+        z_user, z_item, batch = z.of_batch(step.batch)
+        pos = z_item[batch.dst_pos_index].unsqueeze(1)  # [B, 1, D]
+        rows = z_item[batch.dst_neg_index].lerp(pos, self.share)
+        return self.loss(z_user, z_item, replace(batch, neg_rows=rows))
+
+    def phases(self, main):
+        return self.loss.phases(main)
+
+
+def history_of(loss, graph):
+    torch.manual_seed(3)
+    encoder = LightGCN(NUM_USERS, NUM_ITEMS, DIM)
+    trainer = Trainer(
+        Method.compose(encoder, loss, lr=0.05, l2=0.0),
+        graph,
+        EdgeSampler(graph, batch_size=6, num_negatives=4),
+        Evaluator(graph),
+        epochs=6,
+    )
+    trainer.fit()
+    assert {name for r in trainer.history for name in r.phases} == {
+        phase.name for phase in trainer.method.phases
+    }
+    return [record.losses["main/rec"] for record in trainer.history]
+
+
+@pytest.mark.parametrize("name", ["bpr", "infonce", "adv"])
+def test_a_mixer_of_hard_negatives_goes_with_any_loss(name, graph):
+    plain = history_of(cases.find(name).build(), graph)
+    same = history_of(Mixed(cases.find(name).build(), share=0.0), graph)
+    assert same == pytest.approx(plain, rel=1e-4)
+    hard = history_of(Mixed(cases.find(name).build(), share=0.5), graph)
+    assert hard[0] > plain[0]
+    assert hard[-1] < hard[0]
+
+
+def test_a_batch_of_rows_is_one_of_ids_too():
+    batch = toy_batch()
+    given = replace(batch, neg_rows=toy_rows(batch))
+    known = torch.stack([batch.user_id[:1], batch.neg_id[0, :1]])
+    masked = given.mask_pairs(known)
+    assert isinstance(masked, EdgeBatch)
+    assert masked.neg_rows is given.neg_rows
+    assert not masked.neg_mask[0, 0]
