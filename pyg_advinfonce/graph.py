@@ -27,7 +27,7 @@ USER, ITEM = "user", "item"
 INTERACTS = (USER, "interacts", ITEM)
 REV_INTERACTS = (ITEM, "rev_interacts", USER)
 
-RawIds = Tensor | Sequence[str]
+InputIds = Tensor | Sequence[str]
 EdgeType = tuple[str, str, str]
 
 MAX_ROWS = 2**31
@@ -41,8 +41,8 @@ def build_graph(
     num_items: int,
     splits: Mapping[str, Tensor] | None = None,
     candidate_mask: Tensor | None = None,
-    user_ids: RawIds | None = None,
-    item_ids: RawIds | None = None,
+    user_ids: InputIds | None = None,
+    item_ids: InputIds | None = None,
 ) -> HeteroData:
     """Build a user-item graph from train pairs and held-out pairs.
 
