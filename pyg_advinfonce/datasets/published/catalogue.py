@@ -110,7 +110,7 @@ class Published:
 
     @property
     def needed(self) -> dict[str, PublishedFile]:
-        """Required files by name: the last one of each content."""
+        """Required files by name; of equal files only the last one."""
         last = {file.blob: name for name, file in self.files.items()}
         return {n: file for n, file in self.files.items() if last[file.blob] == n}
 
