@@ -105,7 +105,7 @@ def relation_edges(
 
 def _missing(edge_type: EdgeType) -> GraphError:
     return GraphError(
-        f"the graph has no edges {edge_type}: messages must run both ways, "
+        f"the graph has no edges {edge_type}, but messages need both directions: "
         "apply torch_geometric.transforms.ToUndirected()"
     )
 
@@ -237,7 +237,9 @@ def check_graph(graph: HeteroData) -> None:
     for node_type in (USER, ITEM):
         number = graph[node_type].num_nodes
         if number is None:
-            raise GraphError(f"the graph needs num_nodes of node type '{node_type}'")
+            raise GraphError(
+                f"num_nodes of node type '{node_type}' must be set (got None)"
+            )
         if number > MAX_ROWS:
             raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
     for name in ["train", *split_names(graph)]:

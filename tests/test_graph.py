@@ -241,8 +241,8 @@ def has_no_candidates(graph):
 
 
 FAULTS = [
-    (lacks_nodes, "needs num_nodes of node type 'user'"),
-    (lacks_forward, r"no edges \('user', 'interacts', 'item'\): messages must run"),
+    (lacks_nodes, "num_nodes of node type 'user' must be set"),
+    (lacks_forward, r"no edges \('user', 'interacts', 'item'\), but messages need"),
     (lacks_backward, r"no edges \('item', 'rev_interacts', 'user'\).*ToUndirected"),
     (lacks_backward_edges, r"no edges \('item', 'rev_interacts', 'user'\)"),
     (differs_backward, "must hold the edges of .*, flipped"),

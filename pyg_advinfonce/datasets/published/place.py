@@ -107,7 +107,7 @@ class RawFolder:
         if self.published is not None:
             advice = (
                 f"put the split files there, published at {self.published.url}, e.g. "
-                f"by `advnce data fetch {self.name}`"
+                f"with `advnce data fetch {self.name}`"
             )
         return DatasetNotFoundError(
             f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "

@@ -86,7 +86,7 @@ class Simulated(ProcessedDataset):
 def _check_number(name: str, value: float) -> None:
     kinds = (int,) if name == "seed" else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < 2e9:
-        raise ConfigError(f"{name} must be a number, zero or more (got {value!r})")
+        raise ConfigError(f"{name} must be a non-negative number (got {value!r})")
 
 
 def _check_ids(name: str, ids: Tensor, limit: int) -> None:

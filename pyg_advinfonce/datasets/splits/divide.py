@@ -257,7 +257,9 @@ def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntA
                 "remove them, or use --overlap keep or drop"
             )
         if not fresh.any():
-            raise ConfigError(f"all pairs of {name} are also in train or valid")
+            raise ConfigError(
+                f"all pairs of {name} are also in train or valid: use --overlap keep"
+            )
         kept[name] = pairs[:, fresh]
     return kept
 

@@ -49,7 +49,7 @@ class SplitSpec:
         return sha256(text.encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return a dictionary of JSON values."""
         return {
             "format": FORMAT_VERSION,
             "source": dict(self.source),
@@ -72,7 +72,7 @@ class SplitFolder:
     is_new: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return a dictionary of JSON values."""
         return {"folder": str(self.path), "is_new": self.is_new, **self.manifest}
 
 

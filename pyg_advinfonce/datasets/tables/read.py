@@ -130,7 +130,7 @@ def open_table(path: Path) -> Table:
         return ParquetTable(path)
     if suffix in SUFFIXES:
         return DelimitedTable(path)
-    raise ConfigError(f"{path}: expected a table, a file in {', '.join(SUFFIXES)}")
+    raise ConfigError(f"{path}: expected a table with suffix {', '.join(SUFFIXES)}")
 
 
 @dataclass(frozen=True)
