@@ -23,7 +23,7 @@ def _overall(profile: Profile) -> list[str]:
     rows = {
         "data": profile["fingerprint"],
         "folder": profile["folder"] or "none",
-        "terms": profile["terms"] or "not known",
+        "licence": profile["licence"] or "not known",
         "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
         **_odd(profile),
         "overlaps": ", ".join(overlaps) or "none",
@@ -78,12 +78,12 @@ def _count(number: int | None) -> str:
 
 def split_report(folder: SplitFolder) -> str:
     """Return counts, how the splits were made, and what to do with them."""
-    record = folder.record
-    counts = ", ".join(f"{name} {n:,}" for name, n in record["counts"].items())
+    manifest = folder.manifest
+    counts = ", ".join(f"{name} {n:,}" for name, n in manifest["counts"].items())
     options = " ".join(
-        f"{key}={_option_text(v)}" for key, v in record["options"].items()
+        f"{key}={_option_text(v)}" for key, v in manifest["options"].items()
     )
-    repeated = sum(record["duplicates_merged"].values())
+    repeated = sum(manifest["duplicates_merged"].values())
     state = "written" if folder.is_new else "there already, made alike"
     command = shlex.join(["advnce", "train", "lightgcn", "--data", str(folder.path)])
     return "\n".join(
@@ -91,7 +91,7 @@ def split_report(folder: SplitFolder) -> str:
             f"{folder.path}: {state}",
             f"counts   {counts}",
             f"repeated {repeated:,} rows merged",
-            f"made     {options}, fingerprint {record['fingerprint']}",
+            f"made     {options}, fingerprint {manifest['fingerprint']}",
             f"next     {command}",
         ]
     )

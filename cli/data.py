@@ -33,7 +33,7 @@ def list_sets(data_root: Path = SourceRoot) -> None:
 
     for stock in inventory(data_root):
         typer.echo(f"{stock.name:<9}{_stock_text(stock)}")
-        typer.echo(f"{'':<9}{stock.terms}")
+        typer.echo(f"{'':<9}{stock.licence}")
 
 
 def _stock_text(stock: "Stock") -> str:

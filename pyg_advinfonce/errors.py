@@ -1,22 +1,22 @@
-"""The exceptions of this library.
+"""Exceptions and warnings of the library.
 
 .. code-block:: text
 
     AdvInfoNCEError
     ├── GraphError (ValueError)         a malformed user-item graph
-    ├── ConfigError (ValueError)        a run that cannot be what was asked for
-    │   └── UnknownNameError            a name that no table knows
-    ├── DataError (ValueError)          a file whose content is wrong
-    │   ├── DatasetNotFoundError        a file that is not there
-    │   │   └── DownloadError           and that cannot be downloaded
-    │   └── DatasetIntegrityError       a known file with another content
+    ├── ConfigError (ValueError)        an invalid configuration or option
+    │   └── UnknownNameError            an unknown name
+    ├── DataError (ValueError)          a malformed data file
+    │   ├── DatasetNotFoundError        a missing data file
+    │   │   └── DownloadError           a file that cannot be downloaded
+    │   └── DatasetIntegrityError       a published file with different content
     ├── CheckpointError (ValueError)    a run folder that cannot be loaded
     ├── MissingExtraError (ImportError) an optional package that is not installed
     ├── MemoryShortageError (MemoryError)       training does not fit into memory
-    └── NonFiniteLossError (ArithmeticError)    training left the real numbers
+    └── NonFiniteLossError (ArithmeticError)    a NaN or infinite loss or gradient
 
-The command line prints the message of any of them as one line. All but the last two
-(exit code 1) are bad input (exit code 2).
+The command line prints the message of any of them as one line. The last two exit with
+code 1, the others, which are invalid input, with code 2.
 """
 
 import importlib
@@ -25,43 +25,43 @@ from typing import Any
 
 
 class AdvInfoNCEError(Exception):
-    """Any error that this library raises on purpose."""
+    """Base class of the errors of this library."""
 
 
 class GraphError(AdvInfoNCEError, ValueError):
-    """A user-item graph breaks the contract of :mod:`pyg_advinfonce.graph`."""
+    """A user-item graph violates the contract of :mod:`pyg_advinfonce.graph`."""
 
 
 class ConfigError(AdvInfoNCEError, ValueError):
-    """A run's configuration is invalid."""
+    """A configuration or option is invalid."""
 
 
 class UnknownNameError(ConfigError):
-    """A model, loss, data set or key is not one of the known names."""
+    """The name of a model, loss, data set or key is unknown."""
 
 
 class DataError(AdvInfoNCEError, ValueError):
-    """A data file cannot be understood; the message names file and line."""
+    """A data file is malformed; the message names file and line."""
 
 
 class DatasetNotFoundError(DataError):
-    """A data set's file is missing; the message says what to put where."""
+    """A data file is missing; the message says what to put where."""
 
 
 class DownloadError(DatasetNotFoundError):
-    """A file cannot be downloaded; the message says why and what to put where."""
+    """A download failed; the message says why and what to put where."""
 
 
 class DatasetIntegrityError(DataError):
-    """A published file has another content than the one that was published."""
+    """The content of a published file differs from the published one."""
 
 
 class CheckpointError(AdvInfoNCEError, ValueError):
-    """A run folder is incomplete, corrupt or from another format."""
+    """A run folder is incomplete, corrupt or of another format."""
 
 
 class NonFiniteLossError(AdvInfoNCEError, ArithmeticError):
-    """A loss or a gradient became infinite or NaN during training.
+    """A loss or gradient became NaN or infinite in training.
 
     Attributes:
         batch: The :class:`~pyg_advinfonce.batch.EdgeBatch` of the step, or None.
@@ -81,7 +81,7 @@ class MissingExtraError(AdvInfoNCEError, ImportError):
 
 
 class DataWarning(UserWarning):
-    """Data is usable, but is not what its name or its files promise."""
+    """Data is usable but differs from what its name or files suggest."""
 
 
 EXTRAS: Mapping[str, str] = {
@@ -92,21 +92,21 @@ EXTRAS: Mapping[str, str] = {
     "pyarrow": "data",
     "tensorboard": "track",
 }
-"""The extra that installs each package."""
+"""Extra that installs each optional package."""
 
 
 def optional_package(name: str) -> Any:  # noqa: ANN401
-    """Import a package that this library can do without, or a module of it.
+    """Import an optional package or one of its modules.
 
     Raises:
-        MissingExtraError: If it is not installed.
+        MissingExtraError: If the package is not installed.
     """
     package = name.partition(".")[0]
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != package:
-            raise  # it is installed, but something that it needs is not
+            raise  # installed, but a dependency of it is missing
         known = package in EXTRAS
         source = f"'pyg-advinfonce[{EXTRAS[package]}]'" if known else package
         raise MissingExtraError(
@@ -115,6 +115,6 @@ def optional_package(name: str) -> Any:  # noqa: ANN401
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell what Python, CUDA and torch's allocator for the CPU raise from the rest."""
+    """Return whether Python, CUDA or torch's CPU allocator ran out of memory."""
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, MemoryError) or any(w in str(error) for w in words)

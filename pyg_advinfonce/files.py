@@ -1,4 +1,4 @@
-"""Files: written atomically, locked, and safe for whoever reads them."""
+"""File access: atomic writes, locks, and content safe for JSON and spreadsheets."""
 
 import errno
 import math
@@ -19,7 +19,7 @@ NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 def without_nan(values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Replace what JSON cannot hold, NaN and infinity, by None."""
+    """Replace NaN and infinity, which JSON does not allow, by None."""
     return {
         k: v if v is not None and math.isfinite(v) else None for k, v in values.items()
     }
@@ -27,10 +27,10 @@ def without_nan(values: Mapping[str, float | None]) -> dict[str, float | None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a file to write in place of another, which it then replaces at once.
+    """Write a file atomically: yield a temporary path that then replaces ``path``.
 
-    Whoever reads meanwhile, or after a crash, finds the old file or the new one. What
-    an error leaves behind is removed.
+    Other processes see the old file or the complete new one, also after a crash. The
+    temporary file is removed on an error.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -43,21 +43,21 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of text, as a whole."""
+    """Write a text file atomically."""
     with whole_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def writing(path: Path, advice: str = "") -> Iterator[None]:
-    """Turn a failure to write into an error that names the file.
+    """Convert a failure to write into an error that names the file.
 
     Args:
-        path: What is written, as the user knows it.
-        advice: What to do, after the reason.
+        path: The path for the message.
+        advice: What to do, appended to the message.
 
     Raises:
-        ConfigError: If the system raises an ``OSError``, or a path holds a null byte.
+        ConfigError: On an ``OSError``, or if a path holds a null byte.
     """
     try:
         yield
@@ -70,10 +70,10 @@ def writing(path: Path, advice: str = "") -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn a failure to read into an error that names the file.
+    """Convert a failure to read into an error that names the file.
 
     Raises:
-        DataError: If the system raises an ``OSError``.
+        DataError: On an ``OSError``.
     """
     try:
         yield
@@ -84,15 +84,15 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
-    """Hold a lock that other processes wait for.
+    """Hold an exclusive lock between processes.
 
-    The operating system holds it and takes it back when the process ends, by whatever
-    cause. On a file system without locks there is none, or a file that has to be
-    deleted after a process was killed.
+    The operating system releases it when the process ends for any reason. On a file
+    system without locks, either no lock is held, or the lock file must be deleted after
+    a process was killed.
 
     Args:
-        file: The lock's file, in a folder that exists.
-        busy: Called if another process holds it, before waiting; it may raise instead.
+        file: The lock file, in an existing folder.
+        busy: Called before waiting if another process holds the lock; it may raise.
 
     Raises:
         ConfigError: If the file cannot be written.
@@ -117,32 +117,32 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
 
 
 def check_replaceable(path: Path, kind: str = "file", mark: str = "") -> None:
-    """Check that a file may be written in place of what lies at a path, if anything.
+    """Check that a path is free or holds a file that may be replaced.
 
     Args:
         path: The path.
-        kind: What may be replaced.
-        mark: A text that is near the beginning of every file of that kind.
+        kind: Kind of file that may be replaced, for the message.
+        mark: Text near the beginning of every file of that kind.
 
     Raises:
-        ConfigError: If it is a folder or a special file, or lacks the mark.
+        ConfigError: If the path is a folder or a special file, or lacks the mark.
     """
     if path.is_dir():
-        raise ConfigError(f"{path} is a folder: name a file by --out")
+        raise ConfigError(f"{path} is a folder: name a file with --out")
     if not path.exists():
         return
     if not path.is_file():
-        raise ConfigError(f"{path} cannot be replaced: name another file by --out")
+        raise ConfigError(f"{path} cannot be replaced: name another file with --out")
     if not mark:
         return
     with writing(path), path.open("rb") as file:
         if mark.encode() not in file.read(1000):
-            raise ConfigError(f"{path} is no {kind}: it is not overwritten")
+            raise ConfigError(f"{path} is not a {kind}: it is not overwritten")
 
 
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
-    """Give a file to write, as :func:`~pyg_advinfonce.files.whole_file` does.
+    """Write an output file atomically; see :func:`~pyg_advinfonce.files.whole_file`.
 
     Raises:
         ConfigError: If the file cannot be written.
@@ -158,15 +158,15 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def spreadsheet_text(text: str) -> str:
-    """Return a text in one line, with an apostrophe before what would be a formula."""
+    """Return a text in one line, with an apostrophe before a formula."""
     line = " ".join(text.split())
     return f"'{line}" if line.startswith(FORMULA) else line
 
 
 def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table for a file that a spreadsheet may read; numbers stay as they are.
+    """Return a table whose strings are safe in spreadsheets; numbers are unchanged.
 
-    Its texts are as :func:`~pyg_advinfonce.files.spreadsheet_text` returns them.
+    Strings are converted by :func:`~pyg_advinfonce.files.spreadsheet_text`.
     """
     import pandas as pd
 

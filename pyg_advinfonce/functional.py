@@ -1,7 +1,7 @@
-"""The formulas, over tensors only.
+"""Formulas of the losses as functions of tensors.
 
 Scores are already divided by the temperature. Log-sum-exps run in single precision or
-better, and no score is ever exponentiated on its own.
+better, and no single score is exponentiated.
 """
 
 import math
@@ -13,11 +13,11 @@ from torch.nn.functional import embedding, normalize, relu, softplus
 from pyg_advinfonce.ops import log_partition
 
 EPS = 1e-12
-MASKED = -1e30  # a score that no sum notices; finite, so that gradients stay finite
+MASKED = -1e30  # a score without effect on sums; finite, to keep gradients finite
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Widen half precision; leave single and double as they are."""
+    """Convert half precision to float32; leave float32 and float64 unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -32,13 +32,13 @@ def bpr(
     importance: Tensor | float = 1.0,
     num_kept: Tensor | int | None = None,
 ) -> Tensor:
-    r"""Bayesian personalised ranking, :math:`\mathrm{softplus}(s_j - s_i)`, averaged.
+    r"""Bayesian personalised ranking, the mean :math:`\mathrm{softplus}(s_j - s_i)`.
 
     Args:
         pos: ``[B]`` scores of the positives.
         neg: ``[B, K]`` scores of the negatives.
-        importance: ``[B, K]`` how many negatives each stands for.
-        num_kept: ``[B]`` how many negatives count, the others' scores being ``-inf``
+        importance: ``[B, K]`` number of negatives that each one represents.
+        num_kept: ``[B]`` number of negatives that count; the others have score ``-inf``
             (default: K).
     """
     loss = softplus(at_least_float32(neg) - at_least_float32(pos).unsqueeze(-1))
@@ -49,7 +49,7 @@ def bpr(
 def info_nce(
     pos: Tensor, neg: Tensor, delta: Tensor | None = None, negative_weight: float = 1.0
 ) -> Tensor:
-    r"""Contrast each positive with its negatives, each of its own hardness.
+    r"""InfoNCE of each positive with its negatives and their hardness.
 
     .. math::
         \mathcal{L} = \frac{1}{B} \sum_b \mathrm{softplus}\Bigl(\log w + \log \sum_j
@@ -59,9 +59,9 @@ def info_nce(
 
     Args:
         pos: ``[B]`` scores of the positives.
-        neg: ``[B, K]`` scores of the negatives; ``-inf`` leaves one out.
+        neg: ``[B, K]`` scores of the negatives; ``-inf`` masks one.
         delta: ``[B, K]`` hardness of the negatives (default: 0).
-        negative_weight: ``w``, the weight of all negatives.
+        negative_weight: ``w``, the weight of the negatives.
     """
     logits = at_least_float32(neg) if delta is None else at_least_float32(neg) + delta
     mass = math.log(negative_weight) + logits.logsumexp(-1)  # [B]
@@ -76,7 +76,7 @@ def cosine_contrastive(
     mask: Tensor | None = None,
     importance: Tensor | float = 1.0,
 ) -> Tensor:
-    r"""Pull positives, push negatives above a margin.
+    r"""Cosine contrastive loss with a margin for negatives.
 
     .. math::
         \frac{1}{B} \sum_b \Bigl(1 - c_{bi} + \frac{w}{K} \sum_j
@@ -87,8 +87,8 @@ def cosine_contrastive(
         neg: ``[B, K]`` cosines of the negatives.
         weight: ``w``.
         margin: ``m``.
-        mask: ``[B, K]`` True keeps a negative; the mean is over those kept.
-        importance: ``[B, K]`` how many negatives each stands for.
+        mask: ``[B, K]`` True keeps a negative; the mean is over the kept ones.
+        importance: ``[B, K]`` number of negatives that each one represents.
     """
     excess = relu(at_least_float32(neg) - margin) * importance  # [B, K]
     if mask is None:
@@ -99,16 +99,16 @@ def cosine_contrastive(
 
 
 def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Tensor:
-    r"""Turn cosines of angles into cosines of angles wider by a margin.
+    r"""Add a margin to angles given by their cosines.
 
     .. math::
         \cos(\theta + M), \quad \theta = \arccos c
 
     Args:
-        cosine: Any shape; kept a millionth away from -1 and 1, where the angle's
-            gradient is infinite.
-        margin: Of the same shape, in radians.
-        capped: Let no angle pass :math:`\pi`, where the cosine turns.
+        cosine: Any shape; clamped to a distance of 1e-6 from -1 and 1, where the
+            gradient of the angle is infinite.
+        margin: In radians, of the same shape.
+        capped: Whether to cap angles at :math:`\pi`.
     """
     angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
     if capped:
@@ -119,19 +119,19 @@ def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Te
 def view_info_nce(
     anchor: Tensor, candidate: Tensor, tau: float, index: Tensor | None = None
 ) -> Tensor:
-    r"""Contrast two views by cosine: an anchor with all rows of the other view.
+    r"""InfoNCE of two views by cosine: each anchor against all rows of the other view.
 
     .. math::
         \frac{1}{T} \sum_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
         - c(a_t, y_{i(t)})/\tau\Bigr]
 
-    The scores ``[T, N]`` are never held all at once.
+    The scores ``[T, N]`` are computed in chunks.
 
     Args:
         anchor: ``[T, D]`` rows of the first view.
         candidate: ``[N, D]`` rows of the second view.
-        tau: The temperature.
-        index: ``[T]`` the anchors' own rows of ``candidate`` (default: row ``t``).
+        tau: Temperature.
+        index: ``[T]`` positive row of ``candidate`` per anchor (default: row ``t``).
     """
     source, target = unit_rows(anchor) / tau, unit_rows(candidate)
     own = target if index is None else target.index_select(0, index)  # [T, D]
@@ -139,14 +139,14 @@ def view_info_nce(
 
 
 def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Measure how far hardness :math:`\delta = \log(K p)` is from uniform, both ways.
+    r"""KL divergences between hardness :math:`\delta = \log(K p)` and uniform.
 
-    Where p is zero, :math:`p \log p` is zero, and :math:`\delta = -\infty` counts as
+    For p = 0, :math:`p \log p` is zero and :math:`\delta = -\infty` is clamped to
     :math:`-10^{30}`, so that both are finite.
 
     Args:
-        delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` in every row, or the
-            entries of such rows that a mask keeps.
+        delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` per row, or the unmasked
+            entries of such rows.
 
     Returns:
         :math:`KL(P_0 \| P) = -\overline{\delta}` (the paper's Theorem 3.1) and
@@ -160,8 +160,8 @@ def align(z_user: Tensor, z_item: Tensor) -> Tensor:
     r"""Mean squared distance of positive pairs on the unit sphere.
 
     Args:
-        z_user: ``[B, D]``, normalised here.
-        z_item: ``[B, D]`` the positives of the users, normalised here.
+        z_user: ``[B, D]``, normalised by the function.
+        z_item: ``[B, D]`` positives of the users, normalised by the function.
     """
     return (unit_rows(z_user) - unit_rows(z_item)).square().sum(-1).mean()
 
@@ -170,17 +170,17 @@ def uniform(z: Tensor, t: float = 2.0) -> Tensor:
     r"""Log mean Gaussian potential of all pairs, :math:`\log \overline{e^{-t d^2}}`.
 
     Args:
-        z: ``[B, D]`` with at least two rows, normalised here.
-        t: The width of the potential.
+        z: ``[B, D]`` with at least two rows, normalised by the function.
+        t: Inverse width of the potential.
 
     Raises:
-        ValueError: If there are fewer than two rows.
+        ValueError: If ``z`` has fewer than two rows.
     """
     if z.size(0) < 2:
         raise ValueError(f"uniform needs at least two rows (got {z.size(0)})")
     z, number = unit_rows(z), z.size(0)
     square = t * z.square().sum(-1)  # [B]
-    # Not pdist, whose backward pass on a GPU holds B times the input.
+    # Not pdist: its backward pass on a GPU takes B times the input's memory.
     logits = torch.addmm(-square, z, z.t(), alpha=2 * t)  # [B, B]
     rows = logits.fill_diagonal_(MASKED).logsumexp(-1) - square
     return rows.logsumexp(0) - math.log(number * (number - 1))
@@ -193,23 +193,23 @@ def debiased_mass(
     floor: float,
     keep: Tensor | None = None,
 ) -> Tensor:
-    r"""Correct the mass of negatives for the positives that are among them.
+    r"""Log mass of negatives, corrected for false negatives among them.
 
     .. math::
         \log Z_b = \log\Bigl(N \max\Bigl(\frac{\frac{1}{N} \sum_j e^{s_{bj}}
         - \rho e^{s_{bi}}}{1 - \rho}, e^{f}\Bigr)\Bigr)
 
-    Where the floor acts the gradient is zero.
+    The gradient is zero if the floor applies.
 
     Args:
         pos: ``[B]`` scores of the positives.
         neg: ``[B, N]`` scores of the negatives.
-        prior: :math:`\rho`, which share of the negatives are positives in truth.
-        floor: ``f``, the least score that there is.
-        keep: ``[B, N]`` True keeps a negative, False leaves it out.
+        prior: :math:`\rho`, the share of false negatives.
+        floor: ``f``, the smallest possible score.
+        keep: ``[B, N]`` True keeps a negative, False masks it.
 
     Returns:
-        ``[B]``, ``MASKED`` where there is no negative.
+        ``[B]``; ``MASKED`` for rows without negatives.
     """
     if keep is None:
         keep = torch.ones_like(neg, dtype=torch.bool)
@@ -225,7 +225,7 @@ def debiased_mass(
 
 
 def distance_correlation(x: Tensor, y: Tensor, eps: float = 1e-8) -> Tensor:
-    r"""Measure dependence of any kind: 0 for independent rows, 1 for scaled ones.
+    r"""Distance correlation: 0 for independent rows, 1 for scaled ones.
 
     .. math::
         \frac{\mathrm{dCov}(x, y)}
@@ -236,8 +236,8 @@ def distance_correlation(x: Tensor, y: Tensor, eps: float = 1e-8) -> Tensor:
 
     Args:
         x: ``[B, D]``.
-        y: ``[B, D']`` the other view of the same rows.
-        eps: Added under the roots of distances and of dCov.
+        y: ``[B, D']``, paired with the rows of ``x``.
+        eps: Added under the square roots of distances and of dCov.
     """
     a, b = (_centred_distances(at_least_float32(z), eps) for z in (x, y))
 
@@ -256,10 +256,10 @@ def _centred_distances(z: Tensor, eps: float) -> Tensor:
 
 
 def check_positive(**values: float) -> None:
-    """Check arguments by name.
+    """Check that arguments, given by name, are positive and finite.
 
     Raises:
-        ValueError: If one is not positive and finite.
+        ValueError: If one is not.
     """
     for name, value in values.items():
         if not 0 < value < float("inf"):
@@ -267,10 +267,10 @@ def check_positive(**values: float) -> None:
 
 
 def check_not_negative(**values: float) -> None:
-    """Check arguments by name.
+    """Check that arguments, given by name, are finite and not negative.
 
     Raises:
-        ValueError: If one is negative or not finite.
+        ValueError: If one is not.
     """
     for name, value in values.items():
         if not 0 <= value < float("inf"):
@@ -278,10 +278,10 @@ def check_not_negative(**values: float) -> None:
 
 
 def check_choice(*choices: str, **values: str) -> None:
-    """Check arguments by name.
+    """Check that arguments, given by name, are among the choices.
 
     Raises:
-        ValueError: If one is none of the choices.
+        ValueError: If one is not.
     """
     for name, value in values.items():
         if value not in choices:
@@ -290,20 +290,20 @@ def check_choice(*choices: str, **values: str) -> None:
 
 
 def check_counts(name: str, count: Tensor) -> Tensor:
-    """Return counts of pairs, which weights are made of.
+    """Check counts of pairs and return them.
 
     Raises:
-        ValueError: If one is negative or not a number.
+        ValueError: If one is negative or not finite.
     """
     wrong = count[~((count >= 0) & count.isfinite())]
     if len(wrong) > 0:
         raise ValueError(
-            f"{name} must hold numbers of pairs, zero or more (got {wrong[0].item()})"
+            f"{name} must hold non-negative counts of pairs (got {wrong[0].item()})"
         )
     return count
 
 
 def squares(table: Tensor, index: Tensor) -> Tensor:
     """Sum the squared norms of chosen rows of a parameter."""
-    # A sparse gradient spares a pass over the whole table; it is added to a dense one.
+    # A sparse gradient, added to a dense one, avoids a pass over the whole table.
     return embedding(index, table, sparse=True).square().sum()

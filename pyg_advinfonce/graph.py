@@ -1,11 +1,11 @@
-"""The user-item graph: relation names, construction, checks and views of it.
+"""User-item graphs: relation names, construction, checks and views.
 
 A graph is a :class:`~torch_geometric.data.HeteroData` with the node types ``user`` and
-``item``. Train edges are messages and live in both directions; evaluation splits are
-edge types that carry only ``edge_label_index``, so no message can travel over them.
+``item``. Train edges carry messages and are stored in both directions. Held-out splits
+are edge types with ``edge_label_index`` only, so that no messages pass over them.
 
-Train edges may be stored in any of PyG's forms (:func:`relation_edges`); what this
-library makes itself holds ``edge_index``.
+Train edges may be stored in any of PyG's forms (:func:`relation_edges`); graphs built
+by this library store ``edge_index``.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -27,11 +27,11 @@ USER, ITEM = "user", "item"
 INTERACTS = (USER, "interacts", ITEM)
 REV_INTERACTS = (ITEM, "rev_interacts", USER)
 
-RawIds = Tensor | Sequence[str]
+InputIds = Tensor | Sequence[str]
 EdgeType = tuple[str, str, str]
 
 MAX_ROWS = 2**31
-"""Rows of users and of items lie below this, so that a pair fits into an int64."""
+"""Upper bound of user and item rows, so that a pair fits into an int64."""
 
 
 def build_graph(
@@ -41,19 +41,19 @@ def build_graph(
     num_items: int,
     splits: Mapping[str, Tensor] | None = None,
     candidate_mask: Tensor | None = None,
-    user_ids: RawIds | None = None,
-    item_ids: RawIds | None = None,
+    user_ids: InputIds | None = None,
+    item_ids: InputIds | None = None,
 ) -> HeteroData:
     """Build a user-item graph from train pairs and held-out pairs.
 
     Args:
         train: Train pairs ``[2, E]``, user rows first. Duplicates are merged.
-        num_users: The number of users.
-        num_items: The number of items.
+        num_users: Number of users.
+        num_items: Number of items.
         splits: Held-out pairs ``[2, E_split]`` by split name, e.g. ``valid``, ``test``.
-        candidate_mask: ``[I]`` bool, the items that may be ranked (default: all).
-        user_ids: The users' ids in the input: an int64 tensor or strings.
-        item_ids: The items' ids in the input: an int64 tensor or strings.
+        candidate_mask: ``[I]`` bool, True for items that may be ranked (default: all).
+        user_ids: Raw ids of users: an int64 tensor or strings.
+        item_ids: Raw ids of items: an int64 tensor or strings.
 
     Raises:
         GraphError: If an index is out of range or a shape is wrong.
@@ -77,14 +77,15 @@ def build_graph(
 def relation_edges(
     graph: HeteroData, edge_type: EdgeType
 ) -> tuple[Tensor, Tensor | None]:
-    """Return a relation's edges and their weights, in whatever form PyG stores them.
+    """Return the edges and edge weights of a relation in any of PyG's forms.
 
-    These are ``edge_index``, a tensor or an :class:`~torch_geometric.EdgeIndex`, with
-    ``edge_weight``; and what :class:`~torch_geometric.transforms.ToSparseTensor` makes:
-    ``adj_t`` of torch-sparse or in one of torch's sparse layouts.
+    These forms are ``edge_index``, a tensor or an :class:`~torch_geometric.EdgeIndex`,
+    with ``edge_weight``; and ``adj_t``, as made by
+    :class:`~torch_geometric.transforms.ToSparseTensor`, of torch-sparse or in one of
+    torch's sparse layouts.
 
     Returns:
-        ``[2, E]`` int64, sources first, and ``[E]``, None where there are no weights.
+        ``[2, E]`` int64, sources first, and weights ``[E]`` or None.
 
     Raises:
         GraphError: If the graph lacks the relation.
@@ -104,13 +105,13 @@ def relation_edges(
 
 def _missing(edge_type: EdgeType) -> GraphError:
     return GraphError(
-        f"the graph has no edges {edge_type}: messages must run both ways, "
+        f"the graph has no edges {edge_type}, but messages need both directions: "
         "apply torch_geometric.transforms.ToUndirected()"
     )
 
 
 def _is_weighted(adj_t: Any, index: Tensor, weight: Tensor) -> bool:  # noqa: ANN401
-    """Tell weights from the ones that PyG's conversions put where there were none."""
+    """Return whether values are weights, not the ones that PyG fills in."""
     if not isinstance(adj_t, Tensor):
         return bool(adj_t.has_value())
     has_neighbors = index[0].numel() > index[0].unique().numel()
@@ -118,9 +119,9 @@ def _is_weighted(adj_t: Any, index: Tensor, weight: Tensor) -> bool:  # noqa: AN
 
 
 def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
-    """Return the tensors that hold a relation: while they stay the same, so does it."""
+    """Return the tensors that store a relation, as a cache key of it."""
     if edge_type not in graph.edge_types:
-        relation_edges(graph, edge_type)  # says what is missing
+        relation_edges(graph, edge_type)  # raises an error
     edges = graph[edge_type]
     if "adj_t" not in edges or "edge_index" in edges:
         return [edges[key] for key in ("edge_weight", "edge_index") if key in edges]
@@ -154,15 +155,15 @@ def split_names(graph: HeteroData) -> list[str]:
 
 
 def test_splits(graph: HeteroData) -> list[str]:
-    """Return the names of the held-out splits but valid, the main one first."""
+    """Return the names of the held-out splits except valid, the main test first."""
     return [name for name in split_names(graph) if name != "valid"]
 
 
 def split_edges(graph: HeteroData, name: str) -> Tensor:
-    """Return a split's user-item pairs ``[2, E_split]``; ``train`` names the messages.
+    """Return the user-item pairs ``[2, E_split]`` of a split, also of ``train``.
 
     Raises:
-        GraphError: If the graph has no such split.
+        GraphError: If the split does not exist.
     """
     if name == "train":
         return relation_edges(graph, INTERACTS)[0]
@@ -174,11 +175,11 @@ def split_edges(graph: HeteroData, name: str) -> Tensor:
 
 
 def message_graph(graph: HeteroData) -> HeteroData:
-    """Return a shallow copy without the held-out splits and without ids of strings.
+    """Return a shallow copy without held-out splits and without string ids.
 
-    Everything of PyG's that walks over edge types (``metadata()``, ``to_hetero``, the
-    neighbour loader) needs this view: a split has labels but no ``edge_index``, and a
-    list of strings is nothing that a loader can sample.
+    PyG functions that iterate over edge types (``metadata()``, ``to_hetero``, the
+    neighbour loader) need this view: a split has no ``edge_index``, and a loader cannot
+    sample a list of strings.
     """
     view = copy(graph)
     for name in split_names(graph):
@@ -195,7 +196,7 @@ def num_nodes(graph: HeteroData) -> tuple[int, int]:
 
 
 def train_degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
-    """Return how many train pairs each user ``[U]`` and each item ``[I]`` has."""
+    """Return the number of train pairs per user ``[U]`` and per item ``[I]``."""
     user, item = (
         torch.bincount(ends, minlength=size)
         for ends, size in zip(
@@ -206,7 +207,7 @@ def train_degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
 
 
 def candidate_mask(graph: HeteroData) -> Tensor:
-    """Return which items may be ranked, ``[I]`` bool; all where the graph says none."""
+    """Return the mask of items that may be ranked, ``[I]`` bool; all by default."""
     mask: Tensor | None = graph[ITEM].get("candidate_mask")
     if mask is not None:
         return mask
@@ -215,29 +216,30 @@ def candidate_mask(graph: HeteroData) -> Tensor:
 
 
 def degree_rank(count: Tensor) -> Tensor:
-    """Return each node's place among the degrees that occur, the smallest first.
+    """Return the rank of each node's degree among the distinct positive degrees.
 
     Args:
-        count: ``[N]`` degrees. A node without pairs ranks with the smallest degree
-            that occurs.
+        count: ``[N]`` degrees. A node of degree zero has rank 0.
 
     Returns:
-        ``[N]`` int64 from 0 to the number of different degrees minus one.
+        ``[N]`` int64, from 0 for the smallest degree.
     """
     return torch.searchsorted(count[count > 0].unique(), count)
 
 
 def check_graph(graph: HeteroData) -> None:
-    """Check the contract of this module.
+    """Check that a graph is a valid user-item graph.
 
     Raises:
-        GraphError: If a node type or direction is missing, there are too many nodes,
-            the two directions hold different edges, or an index is out of range.
+        GraphError: If a node type or direction is missing, a node type has too many
+            nodes, the two directions hold different edges, or an index is out of range.
     """
     for node_type in (USER, ITEM):
         number = graph[node_type].num_nodes
         if number is None:
-            raise GraphError(f"the graph needs num_nodes of node type '{node_type}'")
+            raise GraphError(
+                f"num_nodes of node type '{node_type}' must be set (got None)"
+            )
         if number > MAX_ROWS:
             raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
     for name in ["train", *split_names(graph)]:
@@ -261,7 +263,7 @@ def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:
         if pairs.size(1) and int(pairs[row].max()) >= size:
             raise GraphError(
                 f"split '{name}' has {label} index {int(pairs[row].max())}, "
-                f"but there are {size} {label}s"
+                f"but the graph has {size} {label}s"
             )
 
 
@@ -291,18 +293,18 @@ def _check_candidates(graph: HeteroData) -> None:
             f"(got {mask.dtype}, {tuple(mask.shape)})"
         )
     if not mask.any():
-        raise GraphError("candidate_mask is empty: no item may be ranked")
+        raise GraphError("candidate_mask must be True for at least one item (got none)")
 
 
 _Rows = TypeVar("_Rows", Tensor, NDArray[np.int64])
 
 
 def pair_keys(user: _Rows, item: _Rows) -> _Rows:
-    """Return one int64 number per pair of rows, which sorts by user, then item.
+    """Return one int64 key per user-item pair, ordered by user, then item.
 
     Args:
-        user: Rows below :data:`MAX_ROWS`, in a tensor or an array of integers.
-        item: The same, of a shape that broadcasts with the users'.
+        user: Integer tensor or array of rows below :data:`MAX_ROWS`.
+        item: The same, of a broadcastable shape.
     """
     if isinstance(user, Tensor):
         return user.long() * MAX_ROWS + item
@@ -310,7 +312,7 @@ def pair_keys(user: _Rows, item: _Rows) -> _Rows:
 
 
 def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:
-    """Return the users and the items of :func:`pair_keys`."""
+    """Return users and items of keys made by :func:`pair_keys`."""
     return keys // MAX_ROWS, keys % MAX_ROWS
 
 
@@ -321,7 +323,7 @@ def is_among(
     keys: NDArray[np.int64], known: NDArray[np.int64]
 ) -> NDArray[np.bool_]: ...
 def is_among(keys: Any, known: Any) -> Any:
-    """Tell which keys, of any shape, are among ``known`` ones ``[M]``, sorted."""
+    """Return which keys, of any shape, are among the sorted ``known`` keys ``[M]``."""
     search = torch.searchsorted if isinstance(keys, Tensor) else np.searchsorted
     if len(known) == 0:
         return keys != keys
@@ -332,17 +334,17 @@ _Made = TypeVar("_Made")
 
 
 class TensorCache(Generic[_Made]):
-    """Keeps what was made of tensors, while these are the same and unchanged.
+    """Cache of values computed from tensors, valid while the tensors are unchanged.
 
-    A value is made again if one of the tensors is another object, as after a move to
-    another device, or was changed in place, as autograd's version counter tells: it
-    does not see what is done by ``.data`` or in inference mode. A value is forgotten
-    with the first of its tensors, which it must not hold. Copies of a cache, those of
-    the module that owns it included, begin empty.
+    A value is recomputed if one of the tensors is another object, e.g. on another
+    device, or was modified in place according to autograd's version counter, which
+    misses changes by ``.data`` or in inference mode. A value is dropped when the first
+    of its tensors is, so it must not reference that tensor. Copies of a cache, also as
+    part of a copied module, start empty.
     """
 
     def __init__(self) -> None:
-        self._kept = WeakTensorKeyDictionary()
+        self._entries = WeakTensorKeyDictionary()
 
     def __reduce__(self) -> tuple[type["TensorCache[_Made]"], tuple[()]]:
         return type(self), ()
@@ -350,22 +352,22 @@ class TensorCache(Generic[_Made]):
     def __call__(
         self, tensors: Sequence[Tensor], make: Callable[[], _Made], *key: Hashable
     ) -> _Made:
-        """Return the value of some tensors, at least one.
+        """Return the cached value, or compute it.
 
         Args:
-            tensors: What the value is made of.
-            make: Makes it.
-            *key: What else it depends on.
+            tensors: Tensors that the value depends on, at least one.
+            make: Computes the value.
+            *key: Other values that it depends on.
         """
         first, *others = tensors
         # Values of one tensor by key: two relations may share a tensor of weights.
-        kept = self._kept.setdefault(first, {})
-        if key not in kept or kept[key][0] != _state(tensors):
+        entries = self._entries.setdefault(first, {})
+        if key not in entries or entries[key][0] != _state(tensors):
             value = make()
-            # The state of afterwards, as PyG marks the torch.sparse_coo that it reads;
-            # and the other tensors, so that no new ones take their ids.
-            kept[key] = _state(tensors), others, value
-        found: _Made = kept[key][-1]
+            # The state after make(), since PyG modifies a torch.sparse_coo it reads.
+            # The other tensors are kept, so that no new tensor takes their ids.
+            entries[key] = _state(tensors), others, value
+        found: _Made = entries[key][-1]
         return found
 
 

@@ -1,4 +1,4 @@
-"""The machine: devices, determinism, memory, the allocator, versions."""
+"""Properties of the machine: devices, determinism, memory, allocator, versions."""
 
 import ctypes
 import os
@@ -18,14 +18,14 @@ _LARGEST_MMAP_THRESHOLD = 32 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep freed memory for this process's next tensors.
+    """Make glibc keep freed memory for the next tensors of this process.
 
-    By default it hands every freed tensor of more than a few hundred kilobytes back to
-    the system, and the next step's tensors cost a page fault for every 4 KiB: more than
-    the sparse product that fills them. Has no effect with another C library.
+    By default glibc returns every freed tensor of more than a few hundred kilobytes to
+    the system, and the tensors of the next step cost one page fault per 4 KiB, more
+    than the sparse product that fills them. No effect with another C library.
 
     Returns:
-        Whether the allocator took the settings.
+        Whether the allocator accepted the settings.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -42,12 +42,12 @@ def keep_freed_memory() -> bool:
 
 
 def use_deterministic_algorithms() -> None:
-    """Let torch use only kernels that give the same bits every time.
+    """Restrict torch to deterministic kernels.
 
-    The CPU needs nothing of this. On CUDA some kernels add numbers in the order in
-    which threads come; others, slower, take their place, cuBLAS gets a workspace of its
-    own, and :func:`~pyg_advinfonce.ops.propagate` another backend. Call it before
-    anything is computed; it holds for the whole process. An operator that has no such
+    The CPU is always deterministic. On CUDA, kernels whose order of summation varies
+    are replaced by slower ones, cuBLAS uses a fixed workspace, and
+    :func:`~pyg_advinfonce.ops.propagate` uses another backend. Call it before any
+    computation; it applies to the whole process. An operator without a deterministic
     kernel raises a ``RuntimeError``.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -56,10 +56,10 @@ def use_deterministic_algorithms() -> None:
 
 
 def find_device(name: torch.device | str) -> torch.device:
-    """Turn ``auto`` into CUDA where it is, and check that a named device exists.
+    """Return a device; ``auto`` is CUDA if available, else the CPU.
 
     Raises:
-        ConfigError: If it does not exist.
+        ConfigError: If the device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -68,15 +68,15 @@ def find_device(name: torch.device | str) -> torch.device:
         torch.zeros(1, device=device).cpu()  # a meta tensor cannot be copied
     except (RuntimeError, AssertionError) as error:
         count = torch.cuda.device_count()
-        there = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
+        available = ", ".join(["cpu", *(f"cuda:{i}" for i in range(count))])
         raise ConfigError(
-            f"device '{name}' is not there: choose from {there}"
+            f"device '{name}' is not available: choose from {available}"
         ) from error
     return device
 
 
 def peak_rss_mb() -> float:
-    """Return the largest resident memory of this process so far, in MB."""
+    """Return the peak resident memory of this process in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
@@ -86,13 +86,13 @@ _FLOAT, _ID, _GB = 4, 8, 1e9
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """The least bytes that a training step holds at once, whatever is trained.
+    """Lower bound of the memory of a training step, in bytes.
 
-    Propagation, the adversary and an evaluation come on top.
+    Propagation, the adversary and the evaluation need additional memory.
 
     Attributes:
-        tables: Users' and items' embeddings, their gradients and Adam's two moments.
-        batch: Negatives with a score and its gradient each.
+        tables: Embeddings of users and items, their gradients and Adam's two moments.
+        batch: Negatives with their scores and gradients.
     """
 
     tables: int
@@ -102,29 +102,29 @@ class MemoryEstimate:
     def of(
         cls, *, num_nodes: int, dim: int, batch_size: int, num_negatives: int
     ) -> "MemoryEstimate":
-        """Estimate from the sizes that a configuration sets."""
+        """Estimate the memory from the sizes in a configuration."""
         tables = 4 * num_nodes * dim * _FLOAT
         return cls(tables, batch_size * num_negatives * (_ID + 2 * _FLOAT))
 
     def check(self, device: torch.device) -> None:
-        """Refuse what clearly cannot fit.
+        """Check that a device has enough memory in total.
 
         Raises:
-            ConfigError: If a device has less memory, in use or not.
+            ConfigError: If it has not.
         """
-        needed, there = self.tables + self.batch, memory_of(device)
-        if needed <= there:
+        needed, total = self.tables + self.batch, memory_of(device)
+        if needed <= total:
             return
         raise ConfigError(
             f"training needs at least {needed / _GB:.1f} GB, {device} has "
-            f"{there / _GB:.1f} GB: lower model.dim (embeddings and optimiser take "
+            f"{total / _GB:.1f} GB: lower model.dim (embeddings and optimiser take "
             f"{self.tables / _GB:.1f} GB), or train.batch_size or train.num_negatives "
             f"(a batch takes {self.batch / _GB:.1f} GB)"
         )
 
 
 def memory_of(device: torch.device) -> float:
-    """Return a device's bytes of memory, infinity where nobody tells."""
+    """Return the total memory of a device in bytes; infinity if unknown."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[1])
     if device.type != "cpu":
@@ -133,7 +133,7 @@ def memory_of(device: torch.device) -> float:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Return the versions of what results depend on, and of further packages."""
+    """Return the versions of the core dependencies and the given packages."""
     names = ("torch", "torch-geometric", *packages)
     found = {name: metadata.version(name) for name in names}
     python = platform.python_version()

@@ -1,27 +1,27 @@
-"""Progress of long work, reported to a listener."""
+"""Progress reports of long-running work."""
 
 
 class Progress:
-    """A listener to long work; this one shows nothing.
+    """Interface of a progress listener; this base class ignores all reports.
 
-    Work reports lines, and parts that are done step by step: a file in bytes, a
-    training in epochs. One part is open at a time. Subclasses show them.
+    Work reports lines of text, and parts with steps: the bytes of a file, the epochs of
+    a training. One part is open at a time.
     """
 
     def say(self, text: str) -> None:
-        """Receive a line."""
+        """Receive a line of text."""
 
     def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
         """Begin a part.
 
         Args:
-            label: What is done.
-            total: The number of steps, None if it is not known.
-            unit: What a step is: ``B`` for bytes, ``epoch``.
+            label: Name of the part.
+            total: Number of steps, or None if unknown.
+            unit: Unit of a step: ``B`` for bytes, ``epoch``.
         """
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Count steps of the open part, with a note on its state."""
+        """Advance the open part, with a note on its state."""
 
     def finish(self) -> None:
-        """End the open part, if there is one; it may be called twice."""
+        """End the open part, if any; repeated calls have no effect."""

@@ -345,13 +345,15 @@ def test_a_device_may_be_named(name):
 
 @pytest.mark.parametrize("name", ["", "gpu", "meta", "cuda:99", "cuda:x", "cpu cpu"])
 def test_a_device_that_is_not_there(name):
-    with pytest.raises(ConfigError, match=f"'{name}' is not there: choose from cpu"):
+    with pytest.raises(
+        ConfigError, match=f"'{name}' is not available: choose from cpu"
+    ):
         find_device(name)
 
 
 def test_a_device_out_of_range_names_those_that_are_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    said = r"'cuda:99' is not there: choose from cpu, cuda:0, cuda:1$"
+    said = r"'cuda:99' is not available: choose from cpu, cuda:0, cuda:1$"
     with pytest.raises(ConfigError, match=said):
         find_device("cuda:99")
 

@@ -119,7 +119,7 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path):
 def test_only_a_marked_file_is_read_before_it_is_replaced(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("mine", "utf-8")
-    with pytest.raises(ConfigError, match=r"is no report: it is not overwritten"):
+    with pytest.raises(ConfigError, match=r"is not a report: it is not overwritten"):
         check_replaceable(path, "report", "<mark>")
 
     def refuse(*args, **more):

@@ -241,8 +241,8 @@ def has_no_candidates(graph):
 
 
 FAULTS = [
-    (lacks_nodes, "needs num_nodes of node type 'user'"),
-    (lacks_forward, r"no edges \('user', 'interacts', 'item'\): messages must run"),
+    (lacks_nodes, "num_nodes of node type 'user' must be set"),
+    (lacks_forward, r"no edges \('user', 'interacts', 'item'\), but messages need"),
     (lacks_backward, r"no edges \('item', 'rev_interacts', 'user'\).*ToUndirected"),
     (lacks_backward_edges, r"no edges \('item', 'rev_interacts', 'user'\)"),
     (differs_backward, "must hold the edges of .*, flipped"),
@@ -252,12 +252,12 @@ FAULTS = [
     (is_float, r"split 'valid' must hold integers \(got torch.float32\)"),
     (is_bool, r"split 'valid' must hold integers \(got torch.bool\)"),
     (is_negative, "split 'valid' has a negative item index"),
-    (has_a_large_user, "split 'valid' has user index 2, but there are 2 users"),
-    (has_a_large_item, "split 'valid' has item index 3, but there are 3 items"),
-    (has_a_large_train_item, "split 'train' has item index 5, but there are 3"),
+    (has_a_large_user, "split 'valid' has user index 2, but the graph has 2 users"),
+    (has_a_large_item, "split 'valid' has item index 3, but the graph has 3 items"),
+    (has_a_large_train_item, "split 'train' has item index 5, but the graph has 3"),
     (has_short_candidates, r"candidate_mask must be bool of shape \[3\] .*\(2,\)"),
     (has_integer_candidates, "candidate_mask must be bool .*int64"),
-    (has_no_candidates, "candidate_mask is empty: no item may be ranked"),
+    (has_no_candidates, "candidate_mask must be True for at least one item"),
 ]
 
 

@@ -1,22 +1,23 @@
-"""Coat, as it was split for the AdvInfoNCE paper."""
+"""Coat in the split of the AdvInfoNCE paper."""
 
 from typing import ClassVar
 
 from pyg_advinfonce.datasets.folder import PublishedDataset
-from pyg_advinfonce.datasets.published import Published, PublishedFile, Terms
+from pyg_advinfonce.datasets.published import Licence, Published, PublishedFile
 
 
 class Coat(PublishedDataset):
     """Ratings of coats, from "Recommendations as Treatments" (Schnabel et al.).
 
-    The test split holds randomly shown coats. 71 test pairs are also train pairs and 31
-    are also valid pairs, as published.
+    The test split holds randomly shown coats. As published, 71 test pairs are also
+    train pairs and 31 are also valid pairs.
 
     Args:
-        root: The folder that holds ``coat/raw`` or ``coat``.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        valid_fraction: Used only where ``valid.txt`` is missing.
-        seed: Decides which train pairs become valid ones then.
+        root: Folder that holds ``coat/raw`` or ``coat``.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes ``valid``; used only if
+            ``valid.txt`` is missing.
+        seed: Seed of that split.
     """
 
     published: ClassVar[Published] = Published(
@@ -52,9 +53,9 @@ class Coat(PublishedDataset):
             ),
         },
         overlaps={"train/test": 71, "valid/test": 31},
-        terms=Terms(
-            "reported as CC BY-NC 4.0: for research, not for commercial use; ask its "
-            "owners before you pass it on",
+        licence=Licence(
+            "reported as CC BY-NC 4.0: research only, no commercial use; ask the "
+            "owners before you redistribute it",
             "https://www.cs.cornell.edu/~schnabts/mnar/",
         ),
     )

@@ -1,4 +1,4 @@
-"""A folder of split files as a PyG data set of one user-item graph."""
+"""Data sets from a folder of split files."""
 
 import warnings
 from collections.abc import Mapping
@@ -25,40 +25,40 @@ from pyg_advinfonce.errors import ConfigError, DataWarning
 
 
 class Dataset(Protocol):
-    """What a run needs of its data."""
+    """Interface of a data set that a run trains on."""
 
     @property
     def graph(self) -> HeteroData:
-        """The user-item graph, as :mod:`pyg_advinfonce.graph` describes it."""
+        """User-item graph as specified in :mod:`pyg_advinfonce.graph`."""
 
     @property
     def fingerprint(self) -> str:
-        """Counts and a hash of the content, in one line."""
+        """One line of counts and a hash of the content."""
 
     def summary(self) -> Summary:
-        """Counts by name."""
+        """Return counts by name."""
 
 
 class InteractionDataset(ProcessedDataset, InMemoryDataset):
     """Implicit feedback from a folder of split files ``user item item ...``.
 
     The folder is ``<root>/<name>/raw``, ``<root>/<name>`` or, for a published data
-    set, the folder's published name under ``root``. Nothing is written there: the
-    processed graph is cached elsewhere, under the hash of what it was made from.
+    set, ``<root>/<published name>``. It is never written to: the processed graph is
+    cached in ``cache_dir`` under a hash of its source files.
 
     Args:
-        root: The folder that holds the data sets' folders.
-        name: The data set's name.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        valid_fraction: The share of the train pairs that becomes the split ``valid``
-            where the folder has no ``valid.txt``.
-        seed: Decides which pairs those are.
+        root: Folder of the data sets' folders.
+        name: Name of the data set.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes the split ``valid`` if
+            the folder has no ``valid.txt``.
+        seed: Seed of that split.
 
     Raises:
         DatasetNotFoundError: If a file is missing.
-        DatasetIntegrityError: If a published file has another content.
-        DataError: If a file's content is wrong.
-        ConfigError: If there is neither ``valid.txt`` nor ``valid_fraction``.
+        DatasetIntegrityError: If a published file has different content.
+        DataError: If a file is malformed.
+        ConfigError: If neither ``valid.txt`` nor ``valid_fraction`` is given.
     """
 
     published: ClassVar[Published | None] = None
@@ -73,7 +73,7 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         seed: int = 0,
     ) -> None:
         if not name or Path(name).name != name:
-            raise ConfigError(f"expected a folder's name without slashes, got '{name}'")
+            raise ConfigError(f"expected a folder name without slashes, got '{name}'")
         super().__init__(str(root))
         self.name = self.label = name
         self.valid_fraction, self.seed = valid_fraction, seed
@@ -82,14 +82,14 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         files = folder.read(needs_valid=valid_fraction is None)
         self.folder = files["train.txt"].path.parent
         if "valid.txt" in files and valid_fraction is not None:
-            self._warn(f"{files['valid.txt'].path} is used, not valid_fraction")
+            self._warn(f"{files['valid.txt'].path} exists: valid_fraction is ignored")
         if self.published is not None:
             self.published.check_files(files)
         self.processed = load_or_build(
             cache_dir, self._cache_key(files), lambda: self._build(files)
         )
         self._data = self.graph
-        self._warn_of_oddities()
+        self._check_summary()
 
     @property
     def raw_dir(self) -> str:
@@ -118,7 +118,7 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             pairs = {"train": train, "valid": valid, **tests}
         return process(replace(raw, pairs=pairs))
 
-    def _warn_of_oddities(self) -> None:
+    def _check_summary(self) -> None:
         summary = self.processed.summary
         known_overlaps: Mapping[str, int] = {}
         if self.published is not None:
@@ -127,14 +127,14 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         for splits, count in summary["overlaps"].items():
             if count not in (0, known_overlaps.get(splits)):
                 one, other = splits.split("/")
-                self._warn(f"{self.name}: {count:,} pairs are in {one} and in {other}")
+                self._warn(f"{self.name}: {count:,} pairs of {one} are also in {other}")
 
     def _warn(self, message: str) -> None:
         warnings.warn(message, DataWarning, stacklevel=4)
 
 
 class PublishedDataset(InteractionDataset):
-    """A data set whose name and files are known."""
+    """A published data set: its name, files and counts are known."""
 
     published: ClassVar[Published]
 

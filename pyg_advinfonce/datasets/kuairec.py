@@ -1,23 +1,24 @@
-"""KuaiRec, as it was split for the AdvInfoNCE paper."""
+"""KuaiRec in the split of the AdvInfoNCE paper."""
 
 from typing import ClassVar
 
 from pyg_advinfonce.datasets.folder import PublishedDataset
-from pyg_advinfonce.datasets.published import Published, PublishedFile, Terms
+from pyg_advinfonce.datasets.published import Licence, Published, PublishedFile
 
 
 class KuaiRec(PublishedDataset):
-    """Watched short videos, with a part of which every pair was observed.
+    """Watched short videos with a fully observed part.
 
     From "KuaiRec: A Fully-observed Dataset and Insights for Evaluating Recommender
-    Systems" (Gao et al.). Valid and test come from 1,411 users who were shown all
-    of 3,327 videos; only those videos are ranked.
+    Systems" (Gao et al.). Valid and test come from 1,411 users who were shown
+    all of 3,327 videos; only those videos are ranked.
 
     Args:
-        root: The folder that holds ``kuairec/raw``, ``kuairec`` or ``kuairec2``.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        valid_fraction: Used only where ``valid.txt`` is missing.
-        seed: Decides which train pairs become valid ones then.
+        root: Folder that holds ``kuairec/raw``, ``kuairec`` or ``kuairec2``.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes ``valid``; used only if
+            ``valid.txt`` is missing.
+        seed: Seed of that split.
     """
 
     published: ClassVar[Published] = Published(
@@ -53,5 +54,5 @@ class KuaiRec(PublishedDataset):
                 363_211,
             ),
         },
-        terms=Terms("CC BY-SA 4.0", "https://kuairec.com", redistributable=True),
+        licence=Licence("CC BY-SA 4.0", "https://kuairec.com", redistributable=True),
     )

@@ -1,4 +1,4 @@
-"""From what a user types after ``--data`` to a data set."""
+"""Loading a data set by name, folder or path."""
 
 import inspect
 import warnings
@@ -26,27 +26,27 @@ def load_dataset(
     valid_fraction: float | None = None,
     **options: object,
 ) -> InteractionDataset | Simulated | TableDataset:
-    """Load a data set by its name, by its folder's name under ``root`` or by a path.
+    """Load a data set by name, by folder name under ``root`` or by path.
 
     Args:
         data: ``coat``, ``simulated``, ``simulated:yahoo``, ``my_folder``,
             ``path/to/folder``, ``path/to/table.csv``, ...
-        root: The folder that holds the data sets' folders.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        valid_fraction: The share of train pairs that becomes ``valid`` where a folder
-            has no ``valid.txt``; of a table the share of all pairs.
-        options: Further arguments of the data set's constructor.
+        root: Folder of the data sets' folders.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes ``valid`` if a folder has
+            no ``valid.txt``; for a table the share of all pairs.
+        options: Further arguments of the data set's class.
 
     Raises:
-        UnknownNameError: If it is neither a name nor a folder nor a table.
-        ConfigError: If it is another file, or an option is unknown.
-        DatasetNotFoundError: If the files are missing.
-        DataError: If they are wrong.
+        UnknownNameError: If ``data`` is neither a name nor a folder nor a table.
+        ConfigError: If ``data`` is any other file, or an option is unknown.
+        DatasetNotFoundError: If files are missing.
+        DataError: If a file is malformed.
     """
     name, colon, size = data.partition(":")
     if name == _SIMULATED:
         if valid_fraction is not None:
-            message = "simulated data has a valid split: valid_fraction is not used"
+            message = "simulated data has a valid split: valid_fraction is ignored"
             warnings.warn(message, DataWarning, stacklevel=2)
         return _make(Simulated, {"size": size} if colon else {}, options)
     root, cache_dir = Path(root), None if cache_dir is None else Path(cache_dir)
@@ -66,7 +66,7 @@ def _make(
     given: Mapping[str, object],
     options: Mapping[str, object],
 ) -> T:
-    """Construct a data set; options are the arguments that are not given already."""
+    """Construct a data set; options may not repeat the given arguments."""
     fixed = {"root", "name", "path", "size", "cache_dir", "valid_fraction"}
     valid = sorted(inspect.signature(dataset).parameters.keys() - fixed)
     wrong = sorted(options.keys() - set(valid))

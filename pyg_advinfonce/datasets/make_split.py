@@ -1,4 +1,4 @@
-"""Writing a folder of split files from any source, simulated data included."""
+"""Writing split folders from tables, owners' files or simulated data."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -45,25 +45,27 @@ def make_split(
     overlap: str = "keep",
     overwrite: bool = False,
 ) -> SplitFolder:
-    """Divide a source into the files of a folder that ``--data`` takes.
+    """Split a source and write a folder that ``--data`` accepts.
 
-    The same source and options find the folder as it is and do nothing.
+    An existing folder made from the same source and options is left as it is.
 
     Args:
-        source: The path of a table; of a folder that holds a table a split
-            (``train.csv``, ``test.csv``, perhaps ``valid.csv``); or ``coat``,
+        source: Path of a table; path of a folder with one table per split
+            (``train.csv``, ``test.csv`` and optionally ``valid.csv``); or ``coat``,
             ``yahoo`` or ``kuairec`` with ``raw``.
-        out: The folder to write.
-        raw: The folder or archive with the files of that published data set.
-        table: Which columns say what.
-        split: How to divide a table; of the other sources its seed, and its
-            ``valid_fraction`` where there is no table ``valid``.
-        overlap: What becomes of pairs in two splits; ``keep``, ``drop`` or ``error``.
-        overwrite: Whether splits by other options are replaced.
+        out: Folder to write.
+        raw: Folder or archive with the owners' files of that published data set.
+        table: Columns of the table.
+        split: Split of a table. Other sources use only its seed, and its
+            ``valid_fraction`` if no table ``valid`` exists.
+        overlap: Handling of pairs that occur in two splits: ``keep``, ``drop`` or
+            ``error``.
+        overwrite: Whether splits made with other options are replaced.
 
     Raises:
         DataError: If the source is malformed; the message says where.
-        ConfigError: If an option is wrong, a split is empty or the folder is taken.
+        ConfigError: If an option is invalid, a split is empty or ``out`` holds other
+            files.
     """
     table, split = table or TableOptions(), split or SplitOptions()
     if overlap not in OVERLAPS:
@@ -71,7 +73,7 @@ def make_split(
     make = partial(make_split_folder, out, overwrite=overwrite)
     if raw is not None:
         return _from_raw(source, raw, table, split, overlap, make)
-    path = _existing(source)
+    path = _source_path(source)
     if path.is_dir():
         return _from_tables(path, table, split, overlap, make)
     options = {"kind": "table", **_columns(path, table, split), **split.used}
@@ -91,7 +93,7 @@ def _from_raw(
         raise unknown("source with --raw", name, SOURCES)
     seed = split.seed or 0
     if table != TableOptions() or split != SplitOptions(seed=split.seed):
-        raise ConfigError(f"{name} is divided as published: it has no options but seed")
+        raise ConfigError(f"{name} is split as published: its only option is seed")
     source = SOURCES[name]
     with raw_files(raw, source.files) as files:
         hashes = {name: file_sha256(path) for name, path in files.items()}
@@ -113,7 +115,7 @@ def _from_tables(
     files = _split_tables(folder)
     fraction, seed = split.valid_fraction or 0.1, split.seed or 0
     if split != SplitOptions(valid_fraction=split.valid_fraction, seed=split.seed):
-        raise ConfigError(f"{folder} holds splits already: they are not divided again")
+        raise ConfigError(f"{folder} already holds splits: remove the split options")
     columns = _columns(files["train"], table, split)
     options = {"kind": "tables", **columns, "overlap": overlap}
     if "valid" not in files:
@@ -128,11 +130,11 @@ def _from_tables(
 
 
 def _split_tables(folder: Path) -> Mapping[str, Path]:
-    """Return a folder's tables by split, train and valid first.
+    """Return the tables of a folder by split, train and valid first.
 
     Raises:
         DatasetNotFoundError: If train or test is missing.
-        ConfigError: If two tables are the same split.
+        ConfigError: If two tables are of the same split.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -141,13 +143,13 @@ def _split_tables(folder: Path) -> Mapping[str, Path]:
         if path.suffix.lower() not in SUFFIXES or not known:
             continue
         if name in found:
-            raise ConfigError(f"{path}: {found[name].name} is the split '{name}', too")
+            raise ConfigError(f"{path}: {found[name].name} is also the split '{name}'")
         found[name] = path
     for kind in ("train", "test"):
         if not any(_kind(name) == kind for name in found):
             raise DatasetNotFoundError(
-                f"{folder}: expected a table a split, train.csv, test.csv and perhaps "
-                f"valid.csv, no {kind} found"
+                f"{folder}: expected one table per split (train.csv, test.csv and "
+                f"optionally valid.csv), found no {kind} table"
             )
     kinds = ("train", "valid", "test")
     return dict(sorted(found.items(), key=lambda x: kinds.index(_kind(x[0]))))
@@ -157,7 +159,7 @@ def _kind(split: str) -> str:
     return split.split("_")[0]
 
 
-def _existing(source: str) -> Path:
+def _source_path(source: str) -> Path:
     path = Path(source)
     with suppress(OSError, ValueError):  # a name too long for the system, a null byte
         if path.exists():
@@ -165,17 +167,17 @@ def _existing(source: str) -> Path:
     if source in SOURCES:
         files = ", ".join(SOURCES[source].files)
         raise DatasetNotFoundError(
-            f"{source} needs its owners' files ({files}): name their folder or archive "
-            "by --raw"
+            f"{source} needs its owners' files ({files}): pass their folder or archive "
+            "with --raw"
         )
     if path.suffix.lower() in SUFFIXES:
         raise DatasetNotFoundError(f"{source}: no such file")
     known = unknown("source", source, SOURCES)
-    raise UnknownNameError(f"{known} with --raw, or the path of a table or of a folder")
+    raise UnknownNameError(f"{known} with --raw, or the path of a table or folder")
 
 
 def _columns(path: Path, options: TableOptions, split: SplitOptions) -> dict[str, Any]:
-    """Return what is read of a table: the same whether it was named or found."""
+    """Return the columns and condition in use, whether given or detected."""
     names = open_table(path).names
     found = find_columns(path, names, options, needs_time=split.split in TIMED)
     columns: dict[str, str | None] = {
@@ -195,29 +197,29 @@ def save_simulated(
     seed: int = 0,
     overwrite: bool = False,
 ) -> SplitFolder:
-    """Write what :class:`~.simulated.Simulated` makes; raw ids are its rows.
+    """Write simulated data as a split folder; raw ids are row numbers.
 
     Args:
-        out: The folder to write.
-        size: Argument of the simulation.
-        popularity_bias: Argument of the simulation.
-        seed: Argument of the simulation.
-        overwrite: Whether splits by other options are replaced.
+        out: Folder to write.
+        size: As in :class:`~pyg_advinfonce.datasets.simulated.Simulated`.
+        popularity_bias: As in ``Simulated``.
+        seed: As in ``Simulated``.
+        overwrite: Whether splits made with other options are replaced.
 
     Raises:
-        UnknownNameError: If there is no such size.
-        ConfigError: If an argument is out of range or the folder is taken.
+        UnknownNameError: If the size is unknown.
+        ConfigError: If an argument is out of range or ``out`` holds other files.
     """
     options = {"size": size, "popularity_bias": float(popularity_bias), "seed": seed}
     spec = SplitSpec({}, {"kind": "simulated", **options})
 
     def simulate() -> SplitPairs:
-        return _splits(Simulated(size, popularity_bias=popularity_bias, seed=seed))
+        return _split_pairs(Simulated(size, popularity_bias=popularity_bias, seed=seed))
 
     return make_split_folder(out, spec, simulate, overwrite=overwrite)
 
 
-def _splits(dataset: Simulated) -> SplitPairs:
+def _split_pairs(dataset: Simulated) -> SplitPairs:
     graph = dataset.graph
     num_users, num_items = num_nodes(graph)
     mask = graph[ITEM].get("candidate_mask")

@@ -1,4 +1,4 @@
-"""The profile of a data set: counts, overlaps and degrees, per split."""
+"""Profile of a data set: counts, overlaps and degrees per split."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -8,9 +8,9 @@ import pandas as pd
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.datasets.base import (
-    Ids,
+    IntArray,
     Processed,
-    describe,
+    fingerprint_text,
     is_table,
     parse_files,
     process,
@@ -24,12 +24,11 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class SplitProfile(TypedDict):
-    """One split.
+    """Statistics of one split.
 
-    ``user_degrees`` and ``item_degrees`` describe how many of the split's pairs those
-    users and items have that have any: count, mean, min, quantiles and max.
-    ``cold_users`` and ``cold_items`` count those among them without a train pair; None
-    if there is no train split.
+    ``user_degrees`` and ``item_degrees`` describe the number of pairs per user and item
+    that occurs in the split: count, mean, min, quantiles and max. ``cold_users`` and
+    ``cold_items`` count those without a train pair; None without a train split.
     """
 
     pairs: int
@@ -42,7 +41,7 @@ class SplitProfile(TypedDict):
 
 
 def split_profile(graph: HeteroData, name: str, duplicates: int) -> SplitProfile:
-    """Describe a split of a graph, of which so many pairs were repeated."""
+    """Return the statistics of a split; ``duplicates`` were merged before."""
     pairs, train = (split_edges(graph, s).numpy() for s in (name, "train"))
     cold = [
         len(np.setdiff1d(ends, known)) if train.size else None
@@ -60,24 +59,24 @@ def split_profile(graph: HeteroData, name: str, duplicates: int) -> SplitProfile
     }
 
 
-def _degrees(ends: Ids) -> dict[str, float]:
-    """Describe how often each id occurs among one end of the pairs ``[E]``."""
+def _degrees(ends: IntArray) -> dict[str, float]:
+    """Describe the number of pairs per id, given one end of the pairs ``[E]``."""
     counts = pd.Series(ends).value_counts().describe(percentiles=list(QUANTILES))
     return {str(name): float(value) for name, value in counts.drop("std").items()}
 
 
 class Profile(TypedDict):
-    """A whole data set; ``terms`` is None where nobody knows them.
+    """Statistics of a data set; ``licence`` is None if unknown.
 
-    ``overlaps`` counts the pairs that two splits share; ``duplicates_merged`` the rows
-    or items that say again what was said, of a table before it was divided.
+    ``overlaps`` counts the pairs that two splits share. ``duplicates_merged`` counts
+    repeated pairs; for a table, those before it is split.
     """
 
     data: str
     folder: str | None
     fingerprint: str
     sha256: str
-    terms: str | None
+    licence: str | None
     users: int
     items: int
     candidate_items: int
@@ -90,23 +89,24 @@ class Profile(TypedDict):
 
 
 def profile(data: str, root: Path = Path("data")) -> Profile:
-    """Describe a data set; its files need not be complete.
+    """Return the statistics of a data set, whose files may be incomplete.
 
     Args:
-        data: A data set's name, a simulation, a folder or a table, as for
+        data: Name, simulation, folder or table, as in
             :func:`~pyg_advinfonce.datasets.load_dataset`.
-        root: The folder that holds the data sets' folders.
+        root: Folder of the data sets' folders.
 
     Raises:
-        UnknownNameError: If it is neither a name nor a folder nor a table.
-        DataError: If there is no split file, or one is wrong.
+        UnknownNameError: If ``data`` is neither a name nor a folder nor a table.
+        DatasetNotFoundError: If the folder has no split file.
+        DataError: If a file is malformed.
     """
     if data.partition(":")[0] == "simulated":
         made = load_dataset(data).processed
-        return _profile(made, data, folder=None, terms="none: it is made up")
-    if is_table(data):  # as it is divided by default
+        return _profile(made, data, folder=None, licence="none: simulated data")
+    if is_table(data):  # with the default split
         table = load_dataset(data).processed
-        return _profile(table, Path(data).name, folder=None, terms=None)
+        return _profile(table, Path(data).name, folder=None, licence=None)
     place = RawFolder.named(data, root)
     folder, known = place.find(), place.published
     files = read_files(folder)
@@ -116,12 +116,12 @@ def profile(data: str, root: Path = Path("data")) -> Profile:
         num_items=known.num_items if known else None,
     )
     origin = known_set(found) if (found := recognise(files)) else known
-    terms = str(origin.terms) if origin else None
-    return _profile(process(raw), place.name, folder=str(folder), terms=terms)
+    licence = str(origin.licence) if origin else None
+    return _profile(process(raw), place.name, folder=str(folder), licence=licence)
 
 
 def _profile(
-    processed: Processed, name: str, *, folder: str | None, terms: str | None
+    processed: Processed, name: str, *, folder: str | None, licence: str | None
 ) -> Profile:
     graph, summary, digest = processed.graph, processed.summary, processed.digest
     has_train = summary["pairs"]["train"] > 0
@@ -129,9 +129,9 @@ def _profile(
     return {
         "data": name,
         "folder": folder,
-        "fingerprint": describe(graph, name, digest),
+        "fingerprint": fingerprint_text(graph, name, digest),
         "sha256": digest,
-        "terms": terms,
+        "licence": licence,
         "users": summary["users"],
         "items": summary["items"],
         "candidate_items": summary["candidate_items"],

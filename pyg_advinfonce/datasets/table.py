@@ -1,4 +1,4 @@
-"""Tables of interactions as data sets: one table, or one table per split."""
+"""Data sets from tables: one table, or one table per split."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,24 +36,24 @@ from pyg_advinfonce.errors import ConfigError
 
 
 def split_table(path: Path, table: TableOptions, split: SplitOptions) -> SplitPairs:
-    """Read a table of interactions and divide its positive pairs.
+    """Read a table of interactions and split its positive pairs.
 
-    The result does not depend on the order of the table's rows.
+    The result does not depend on the order of the rows.
 
     Args:
-        path: A CSV, TSV or parquet file.
-        table: Which of its columns say what.
-        split: How to divide it.
+        path: CSV, TSV or parquet file.
+        table: Columns of the table.
+        split: Kind of split and its options.
 
     Raises:
         DataError: If the table is malformed; the message says where.
-        ConfigError: If an option is wrong or a split would be empty.
+        ConfigError: If an option is invalid or a split is empty.
     """
     needs_time = split.split in TIMED
     if table.time_col is not None and not needs_time:
         raise ConfigError(
-            f"time_col has no effect on the split '{split.split}': leave it out, or "
-            f"choose the split {' or '.join(TIMED)}"
+            f"time_col has no effect on the split '{split.split}': remove it, or use "
+            f"the split {' or '.join(TIMED)}"
         )
     logs = _read({"table": path}, table, needs_time=needs_time)
     log = Interactions.of(logs.tables["table"])
@@ -69,22 +69,22 @@ def read_split_tables(
     seed: int = 0,
     overlap: str = "keep",
 ) -> SplitPairs:
-    """Read tables that are splits already.
+    """Read one table per split.
 
     Args:
-        files: A table by split; without ``valid`` it is taken off ``train`` at random.
-        table: Which of their columns say what.
-        valid_fraction: The share of the train pairs that becomes valid then.
-        seed: Decides which.
-        overlap: What becomes of pairs in two splits; see
+        files: Tables by split. Without ``valid``, random train pairs become valid.
+        table: Columns of the tables.
+        valid_fraction: Share of the train pairs that becomes valid.
+        seed: Seed of that split.
+        overlap: Handling of pairs that occur in two splits; see
             :func:`~pyg_advinfonce.datasets.splits.resolve_overlaps`.
 
     Raises:
         DataError: If a table is malformed; the message says where.
-        ConfigError: If an option is wrong or a split would be empty.
+        ConfigError: If an option is invalid or a split is empty.
     """
     if table.time_col is not None:
-        raise ConfigError("time_col has no effect on tables that are splits already")
+        raise ConfigError("time_col has no effect on tables that already are splits")
     logs = _read(files, table, needs_time=False)
     merged = {name: Interactions.of(log) for name, log in logs.tables.items()}
     splits = {name: log.pairs for name, log in merged.items()}
@@ -116,31 +116,32 @@ def _read(
 class TableDataset(ProcessedDataset):
     """A CSV, TSV or parquet file of interactions.
 
-    The processed graph is cached under the hash of the file and the options, and
-    ``data["user"].raw_id`` and ``data["item"].raw_id`` are the ids in the file.
+    The processed graph is cached under a hash of the file and the options. Its
+    ``raw_id`` of users and items are the ids in the file.
 
     Args:
         path: The file.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        user_col: The column of the users (default: found by a common name).
-        item_col: The column of the items (default: found by a common name).
-        rating_col: The column that ``rating`` in ``positive_if`` means, where none has
-            that name.
-        time_col: The column of the times.
-        positive_if: Which rows count, e.g. ``rating >= 4`` (default: all).
-        split: ``random``, ``leave-last``, ``time`` or ``popularity-shift``; see
-            :class:`~pyg_advinfonce.datasets.splits.SplitOptions`, also
-            for the options that follow.
-        valid_fraction: The share of all pairs that becomes valid.
-        test_fraction: The share of all pairs that becomes test, or each of the tests.
-        gammas: The tests of ``popularity-shift``.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        user_col: Column of user ids (default: detected by a common name).
+        item_col: Column of item ids (default: detected by a common name).
+        rating_col: Column that ``rating`` in ``positive_if`` refers to if no column has
+            that name (default: detected by a common name).
+        time_col: Column of timestamps (default: detected by a common name).
+        positive_if: Condition for a positive row, e.g. ``rating >= 4`` (default: all
+            rows are positive).
+        split: ``random``, ``leave-last``, ``time`` or ``popularity-shift``. This and
+            the following options are those of
+            :class:`~pyg_advinfonce.datasets.splits.SplitOptions`.
+        valid_fraction: Share of all pairs that becomes valid.
+        test_fraction: Share of all pairs that becomes test, per test.
+        gammas: Popularity ratios of the tests of ``popularity-shift``.
         mode: ``exact`` or ``notebook``.
-        num_groups: The groups of items of like popularity.
-        seed: The same seed gives the same split.
+        num_groups: Number of groups of items with similar popularity.
+        seed: Seed of the split.
 
     Raises:
-        DataError: If the file's content is wrong; the message says where.
-        ConfigError: If an option is wrong or a split would be empty.
+        DataError: If the file is malformed; the message says where.
+        ConfigError: If an option is invalid or a split is empty.
     """
 
     def __init__(
@@ -187,7 +188,7 @@ class TableDataset(ProcessedDataset):
 
 def _text_or_none(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise ConfigError(f"a column's name is a text (got {value!r:.80})")
+        raise ConfigError(f"expected a string for a column (got {value!r:.80})")
     return value
 
 

@@ -1,23 +1,24 @@
-"""Tencent, as it was split for the AdvInfoNCE paper."""
+"""Tencent in the split of the AdvInfoNCE paper."""
 
 from typing import ClassVar
 
 from pyg_advinfonce.datasets.folder import PublishedDataset
-from pyg_advinfonce.datasets.published import Published, PublishedFile, Terms
+from pyg_advinfonce.datasets.published import Licence, Published, PublishedFile
 
 
 class Tencent(PublishedDataset):
-    """Watched short videos with three made popularity shifts in the tests.
+    """Watched short videos with three tests of shifted popularity.
 
-    ``test_gamma_200``, ``test_gamma_10`` and ``test_gamma_2``: the smaller gamma, the
-    more alike are popular and other items in the test, and the further from train.
+    The tests are ``test_gamma_200``, ``test_gamma_10`` and ``test_gamma_2``. A smaller
+    gamma makes item popularity in the test more uniform, further away from train.
 
     Args:
-        root: The folder that holds ``tencent/raw``, ``tencent`` or
+        root: Folder that holds ``tencent/raw``, ``tencent`` or
             ``tencent_synthetic``.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        valid_fraction: Used only where ``valid.txt`` is missing.
-        seed: Decides which train pairs become valid ones then.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes ``valid``; used only if
+            ``valid.txt`` is missing.
+        seed: Seed of that split.
     """
 
     published: ClassVar[Published] = Published(
@@ -55,9 +56,9 @@ class Tencent(PublishedDataset):
                 1_973_675,
             ),
         },
-        terms=Terms(
-            "no licence is stated for the data; ask its authors before you use it for "
-            "more than research or pass it on",
+        licence=Licence(
+            "no licence is stated for the data; ask the authors before you use it "
+            "outside of research or redistribute it",
             "https://github.com/LehengTHU/AdvInfoNCE",
         ),
     )

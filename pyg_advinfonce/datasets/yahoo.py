@@ -1,22 +1,23 @@
-"""Yahoo!R3, as it was split for the AdvInfoNCE paper."""
+"""Yahoo!R3 in the split of the AdvInfoNCE paper."""
 
 from typing import ClassVar
 
 from pyg_advinfonce.datasets.folder import PublishedDataset
-from pyg_advinfonce.datasets.published import Published, PublishedFile, Terms
+from pyg_advinfonce.datasets.published import Licence, Published, PublishedFile
 
 
 class Yahoo(PublishedDataset):
     """Ratings of songs, from Yahoo! Webscope.
 
-    They were studied in "Collaborative prediction and ranking with non-random missing
-    data" (Marlin and Zemel). The test split holds randomly shown songs.
+    The data set of "Collaborative prediction and ranking with non-random missing data"
+    (Marlin and Zemel). The test split holds randomly shown songs.
 
     Args:
-        root: The folder that holds ``yahoo/raw``, ``yahoo`` or ``yahoo.new``.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        valid_fraction: Used only where ``valid.txt`` is missing.
-        seed: Decides which train pairs become valid ones then.
+        root: Folder that holds ``yahoo/raw``, ``yahoo`` or ``yahoo.new``.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes ``valid``; used only if
+            ``valid.txt`` is missing.
+        seed: Seed of that split.
     """
 
     published: ClassVar[Published] = Published(
@@ -51,10 +52,10 @@ class Yahoo(PublishedDataset):
                 198_911,
             ),
         },
-        terms=Terms(
-            "given by Yahoo! Webscope on request, for research only; it may not be "
+        licence=Licence(
+            "provided by Yahoo! Webscope on request, for research only; it may not be "
             "redistributed",
             "https://webscope.sandbox.yahoo.com",
-            advice="Prefer a copy that you have requested yourself",
+            advice="Prefer a copy that you requested yourself",
         ),
     )

@@ -1,4 +1,4 @@
-"""Encoders: from a user-item graph to embeddings."""
+"""Encoders of user-item graphs."""
 
 from pyg_advinfonce.encoders.autocf import AutoCF
 from pyg_advinfonce.encoders.base import (

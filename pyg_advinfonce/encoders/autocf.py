@@ -1,4 +1,4 @@
-"""AutoCF's encoder and decoder, with its graph transformer layer."""
+"""Encoder and decoder of AutoCF, with its graph transformer layer."""
 
 from collections.abc import Sequence
 
@@ -17,20 +17,20 @@ from pyg_advinfonce.transforms import JointGraph
 
 
 class GraphTransformer(nn.Module):
-    r"""Every node averages its neighbours by how well they answer to it.
+    r"""Graph transformer layer with dot-product attention over neighbours.
 
     .. math::
         y_i = \bigl\Vert_h \sum_{j \in \mathcal{N}(i)} a^h_{ij} W^h_v x_j, \quad
         a^h_{ij} = \frac{e^{s^h_{ij}}}{\sum_k e^{s^h_{ik}} + 10^{-8}}, \quad
         s^h_{ij} = \langle W^h_q x_i, W^h_k x_j \rangle
 
-    Scores are clamped to [-10, 10] and not divided by the root of their width, and
-    there is neither bias nor shortcut (methods.md 3.6), in all of which this differs
-    from PyG's :class:`~torch_geometric.nn.conv.TransformerConv`.
+    Unlike PyG's :class:`~torch_geometric.nn.conv.TransformerConv`, scores are clamped
+    to [-10, 10] and not divided by the root of their dimension, and the layer has
+    neither bias nor skip connection (methods.md 3.6).
 
     Args:
-        dim: The width ``D``.
-        num_heads: The number of heads, a divisor of ``dim``.
+        dim: Embedding dimension ``D``.
+        num_heads: Number of heads, a divisor of ``dim``.
 
     Shapes:
         - **x:** ``[N, D]``; **adjacency:** ``[N, N]``; **output:** ``[N, D]``
@@ -47,7 +47,7 @@ class GraphTransformer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the three weights anew, each by Xavier's uniform rule."""
+        """Reset the three weights by Xavier uniform initialisation."""
         for linear in (self.query, self.key, self.value):
             nn.init.xavier_uniform_(linear.weight)
 
@@ -63,17 +63,16 @@ class AutoCF(Encoder):
     .. math::
         Z = E + \hat{A} E + \ldots + \hat{A}^L E + \mathrm{Attention}(\hat{A}^L E)
 
-    over users and items together, where :math:`\hat{A}` is the normalised adjacency
-    with self-loops. A user-item graph serves both parts. In training,
-    :class:`~pyg_advinfonce.losses.AutoCFLoss` gives each its own.
+    over users and items jointly, where :math:`\hat{A}` is the normalised adjacency with
+    self-loops. By default both parts use the same graph; in training,
+    :class:`~pyg_advinfonce.losses.AutoCFLoss` passes one graph per part.
 
     Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        dim: The width of the embeddings; the authors use 32, and so does the model
-            ``autocf``.
-        num_layers: ``L``.
-        num_heads: The heads of the transformer, a divisor of ``dim``.
+        num_users: Number of users.
+        num_items: Number of items.
+        dim: Embedding dimension; the authors and the model ``autocf`` use 32.
+        num_layers: ``L``, the number of propagation layers.
+        num_heads: Number of heads of the transformer, a divisor of ``dim``.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 2`` layers
@@ -98,7 +97,7 @@ class AutoCF(Encoder):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw both tables, by Xavier's normal rule, and the transformer anew."""
+        """Reset both tables by Xavier normal initialisation, and the transformer."""
         nn.init.xavier_normal_(self.user)
         nn.init.xavier_normal_(self.item)
         self.transformer.reset_parameters()
@@ -106,21 +105,21 @@ class AutoCF(Encoder):
     def forward(
         self, graph: HeteroData | Sequence[Data], *, perturb: bool | None = None
     ) -> Embeddings:
-        """Encode a user-item graph, or two graphs over users and items together.
+        """Encode a user-item graph, or two joint graphs of users and items.
 
         Args:
-            graph: One graph for both parts, or two as those of
-                :class:`~pyg_advinfonce.transforms.JointGraph`: one for the
-                propagation and one for the transformer.
-            perturb: Without effect.
+            graph: One user-item graph for both parts, or two graphs as made by
+                :class:`~pyg_advinfonce.transforms.JointGraph`: one for the propagation
+                and one for the transformer.
+            perturb: No effect.
         """
         masked, rebuilt = (self._adjacency_of(view) for view in self._views(graph))
         layers = [torch.cat([self.user, self.item])]  # [U + I, D]
         for conv in self.convs:
             layers.append(conv(layers[-1], masked))
         layers.append(self.transformer(layers[-1], rebuilt))
-        tables = [self._halves(x) for x in layers]
-        return Embeddings(*self._halves(torch.stack(layers).sum(0)), tables)
+        tables = [self._split(x) for x in layers]
+        return Embeddings(*self._split(torch.stack(layers).sum(0)), tables)
 
     def _views(self, graph: HeteroData | Sequence[Data]) -> tuple[Data, Data]:
         if isinstance(graph, HeteroData):
@@ -131,7 +130,7 @@ class AutoCF(Encoder):
         return masked, rebuilt
 
     def _adjacency_of(self, view: Data) -> Adjacency:
-        """Return a graph's normalised adjacency, made once a graph."""
+        """Return the normalised adjacency, cached per graph."""
         size = self.user.size(0) + self.item.size(0)
         if view.num_nodes != size:
             raise GraphError(
@@ -141,7 +140,7 @@ class AutoCF(Encoder):
         edges, dtype = view.edge_index, self.user.dtype
         return self._adjacency([edges], lambda: _normalised(edges, size, dtype), dtype)
 
-    def _halves(self, table: Tensor) -> tuple[Tensor, Tensor]:
+    def _split(self, table: Tensor) -> tuple[Tensor, Tensor]:
         user, item = table.split([self.user.size(0), self.item.size(0)])
         return user, item
 

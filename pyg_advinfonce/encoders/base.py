@@ -1,4 +1,4 @@
-"""What every encoder shares."""
+"""Base class and output of encoders."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from pyg_advinfonce.graph import ITEM, USER
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What an encoder makes of a graph.
+    """Output of an encoder.
 
     Attributes:
-        user: ``[U, D]``.
-        item: ``[I, D]``.
-        layers: ``([U, D], [I, D])`` a layer; the first is the table before any message.
-        aux: Further tensors by name, e.g. ``mu``.
+        user: ``[U, D]`` embeddings of users.
+        item: ``[I, D]`` embeddings of items.
+        layers: ``([U, D], [I, D])`` per layer; layer 0 is the table before propagation.
+        aux: Further tensors by name, e.g. ``mu_user``.
     """
 
     user: Tensor
@@ -42,7 +42,7 @@ class Embeddings:
 
 
 class Encoder(nn.Module):
-    """Turns a user-item graph into one embedding a node."""
+    """Base class of encoders, which map a user-item graph to one embedding per node."""
 
     @property
     def device(self) -> torch.device:
@@ -52,7 +52,7 @@ class Encoder(nn.Module):
 
     @property
     def num_hops(self) -> int | None:
-        """From how far a node hears; None says that it needs the whole graph."""
+        """Number of message-passing hops; None if the encoder needs the whole graph."""
         return None
 
     def forward(
@@ -61,16 +61,16 @@ class Encoder(nn.Module):
         """Encode a graph.
 
         Args:
-            graph: One graph, or one for each layer.
-            perturb: Whether to add noise or drop messages; by default as the module's
-                mode says (in training only).
+            graph: One graph, or one per layer.
+            perturb: Whether to add noise or drop messages (default: in training mode
+                only).
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def item_messages(self, graph: HeteroData) -> Tensor | None:
-        r"""Return what items send to users, ``[I, D]``; None where they send nothing.
+        r"""Return the messages from items to users ``[I, D]``, or None without any.
 
-        The row of a user without a row of its own in layer 0 is
+        The embedding of a user without a layer-0 row is
         :math:`\sum_i m_i / \sqrt{d_u d_i}` over its items.
         """
         return None
@@ -83,15 +83,15 @@ class Encoder(nn.Module):
         *,
         perturb: bool | None = None,
     ) -> Embeddings:
-        """Encode a graph whose nodes have other tables than the encoder's own.
+        """Encode a graph with the given tables in place of the encoder's.
 
         Args:
-            user: ``[U, D]``.
-            item: ``[I, D]``.
-            graph: As for :meth:`forward`.
-            perturb: As for :meth:`forward`.
+            user: ``[U, D]`` table of users.
+            item: ``[I, D]`` table of items.
+            graph: As in :meth:`forward`.
+            perturb: As in :meth:`forward`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has tables of its own only")
+        raise NotImplementedError(f"{type(self).__name__} does not encode other tables")
 
 
 class FixedEmbeddings(Encoder):

@@ -1,4 +1,4 @@
-"""LightGCN, matrix factorisation as LightGCN without layers, and noise."""
+"""LightGCN, which without layers is matrix factorisation, and its noise."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from pyg_advinfonce.encoders.propagation import (
     Layers,
     RelationCache,
     Relations,
+    graph_per_layer,
     node_rows,
-    one_a_layer,
 )
 from pyg_advinfonce.functional import check_not_negative, check_positive, unit_rows
 from pyg_advinfonce.ops import layer_sum
 
 
 class UniformNoise(nn.Module):
-    r"""Push each row a fixed distance within its own orthant, as in `"Are Graph
+    r"""Add noise of fixed length to each row within its orthant, as in `"Are Graph
     Augmentations Necessary? Simple Graph Contrastive Learning for Recommendation"
     <https://arxiv.org/abs/2112.08679>`_.
 
@@ -28,7 +28,7 @@ class UniformNoise(nn.Module):
         x' = x + \epsilon \, \mathrm{sign}(x) \odot r / |r|, \quad r \sim U[0, 1)^D
 
     Args:
-        eps: The length of the push.
+        eps: Length of the noise.
 
     Shapes:
         - **x:** ``[N, D]``; **output:** ``[N, D]``
@@ -52,26 +52,25 @@ class LightGCN(Encoder):
     .. math::
         Z = \sum_{k=0}^{L} \alpha_k \hat{A}^k E
 
-    The sum is one fused operation; a single layer is made, by PyG's ``LGConv``, when
-    something asks for it. With ``propagate_layers``, something always does: then the
-    layers are made first, and summed.
+    The sum is one fused operation; single layers are computed on demand by PyG's
+    ``LGConv``. With ``propagate_layers``, all layers are computed first and summed.
 
-    The graph needs the weights of
-    :class:`~pyg_advinfonce.transforms.BipartiteNorm`. Without layers
-    this is matrix factorisation.
+    The graph needs the edge weights of
+    :class:`~pyg_advinfonce.transforms.BipartiteNorm`. Without layers the encoder is
+    matrix factorisation.
 
     Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        dim: The width of the embeddings.
+        num_users: Number of users.
+        num_items: Number of items.
+        dim: Embedding dimension.
         num_layers: ``L``, the number of layers.
-        alpha: The layers' weights ``[L + 1]`` (default: all equal).
-        first_layer: The first layer that the default weights count.
-        propagate_layers: How many layers there are to ask for, at least ``L``
-            (default: ``L``, rarely asked for).
-        noise: Perturb every layer by
-            :class:`~pyg_advinfonce.encoders.UniformNoise` of this length.
-        message_drop: Drop each message of each layer with this probability.
+        alpha: Weights of the layers ``[L + 1]`` (default: all equal).
+        first_layer: First layer with a nonzero default weight.
+        propagate_layers: Number of available layers, at least ``L`` (default: ``L``,
+            computed on demand).
+        noise: Length of :class:`~pyg_advinfonce.encoders.UniformNoise` added to every
+            layer.
+        message_drop: Probability of dropping a message, per layer.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 1`` layers
@@ -95,7 +94,7 @@ class LightGCN(Encoder):
         check_not_negative(num_layers=num_layers)
         if not 0 <= message_drop < 1:
             raise ValueError(f"message_drop must be in [0, 1) (got {message_drop})")
-        self.alpha = _alpha(num_layers, first_layer, alpha)
+        self.alpha = _layer_weights(num_layers, first_layer, alpha)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.is_fused = propagate_layers is None
@@ -107,7 +106,7 @@ class LightGCN(Encoder):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw both tables anew, each by Xavier's normal rule."""
+        """Reset both tables by Xavier normal initialisation."""
         nn.init.xavier_normal_(self.user)
         nn.init.xavier_normal_(self.item)
 
@@ -129,9 +128,9 @@ class LightGCN(Encoder):
         *,
         perturb: bool | None = None,
     ) -> Embeddings:
-        """Propagate other tables than the encoder's own, ``[U, D]`` and ``[I, D]``."""
+        """Propagate the given tables ``[U, D]`` and ``[I, D]``."""
         tables = user, item
-        graphs = one_a_layer(graph, len(self.convs))
+        graphs = graph_per_layer(graph, len(self.convs))
         relations = [self._relations(g, tables) for g in graphs]
         perturb = self.training if perturb is None else perturb
         perturb = perturb and (self.noise is not None or self.message_drop > 0)
@@ -144,7 +143,7 @@ class LightGCN(Encoder):
             summed = layer_sum(*tables, *relations[0], self.alpha)
             return Embeddings(*summed, layers)
         counted = zip(*layers[: len(self.alpha)], strict=True)
-        z_user, z_item = (_sum(self.alpha, column) for column in counted)
+        z_user, z_item = (_weighted_sum(self.alpha, column) for column in counted)
         return Embeddings(z_user, z_item, layers)
 
     def item_messages(self, graph: HeteroData) -> Tensor | None:
@@ -152,13 +151,13 @@ class LightGCN(Encoder):
         if not any(self.alpha[1:]):
             return None
         layers = self(graph, perturb=False).layers[: len(self.alpha) - 1]
-        return _sum(self.alpha[1:], [item for _, item in layers])
+        return _weighted_sum(self.alpha[1:], [item for _, item in layers])
 
     def _drop(self, pair: Relations) -> Relations:
         return pair[0].drop(self.message_drop), pair[1].drop(self.message_drop)
 
 
-def _sum(alpha: Sequence[float], tables: Sequence[Tensor]) -> Tensor:
+def _weighted_sum(alpha: Sequence[float], tables: Sequence[Tensor]) -> Tensor:
     if len(tables) == 1 and alpha == (1.0,):
         return tables[0]
     weighted = [(a, x) for a, x in zip(alpha, tables, strict=True) if a]
@@ -169,22 +168,21 @@ def _sum(alpha: Sequence[float], tables: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _alpha(
+def _layer_weights(
     num_layers: int, first_layer: int, alpha: Sequence[float] | None
 ) -> tuple[float, ...]:
-    """Return the layers' weights, which by default are equal and sum to one."""
+    """Return the weights of the layers, by default equal with sum one."""
     if not 0 <= first_layer <= num_layers:
         raise ValueError(
-            f"first_layer must be from 0 to num_layers, {num_layers} "
-            f"(got {first_layer})"
+            f"first_layer must be from 0 to num_layers={num_layers} (got {first_layer})"
         )
     if alpha is None:
         number = num_layers + 1 - first_layer
         return (0.0,) * first_layer + (1 / number,) * number
     if len(alpha) != num_layers + 1:
         raise ValueError(
-            f"alpha needs {num_layers + 1} weights, one a layer (got {len(alpha)})"
+            f"alpha needs {num_layers + 1} weights, one per layer (got {len(alpha)})"
         )
     if not any(alpha):
-        raise ValueError("alpha needs a weight that is not zero")
+        raise ValueError(f"alpha must have a nonzero weight (got {list(alpha)})")
     return tuple(alpha)

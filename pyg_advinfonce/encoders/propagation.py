@@ -1,4 +1,4 @@
-"""Light graph convolution over a bipartite graph: relations, layers, messages."""
+"""Light graph convolution over a bipartite graph: messages, layers, relations."""
 
 from collections.abc import Callable, Sequence
 from typing import overload
@@ -52,10 +52,10 @@ class Layers(Sequence[Tables]):
     """Users' and items' rows after each layer, computed once and on demand.
 
     Args:
-        tables: ``[U, D]`` and ``[I, D]`` before any message: layer 0.
-        convs: One convolution a layer, called with rows and a relation.
-        relations: The messages to users and those to items, one pair a layer.
-        perturb: Applied to the rows after each layer, before the next one reads them.
+        tables: ``[U, D]`` and ``[I, D]``, layer 0.
+        convs: One convolution per layer, called with rows and an adjacency.
+        relations: Adjacencies to users and to items, one pair per layer.
+        perturb: Applied to the rows after each layer, before the next layer.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Layers(Sequence[Tables]):
 def node_rows(
     graph: HeteroData | Sequence[HeteroData], user: Tensor, item: Tensor
 ) -> Tables:
-    """Return the rows of the graph's nodes, which may be a sample of all nodes."""
+    """Return the rows of the graph's nodes, given by ``n_id`` in a sample."""
     first = graph if isinstance(graph, HeteroData) else next(iter(graph), None)
     if first is None:
         return user, item
@@ -108,34 +108,34 @@ def node_rows(
     )
 
 
-def one_a_layer(
+def graph_per_layer(
     graph: HeteroData | Sequence[HeteroData], num_layers: int
 ) -> Sequence[HeteroData]:
-    """Return one graph for each layer.
+    """Return one graph per layer.
 
     Raises:
-        ValueError: If there is a list of another length.
+        ValueError: If a list has a different length.
     """
     if isinstance(graph, HeteroData):
         return [graph] * num_layers
     if len(graph) != num_layers:
         raise ValueError(
-            f"expected one graph for each of {num_layers} layers (got {len(graph)})"
+            f"expected one graph per layer, {num_layers} in all (got {len(graph)})"
         )
     return graph
 
 
 class RelationCache:
-    """Both directions of a graph's messages, sorted once for what they lie in."""
+    """Adjacencies of both directions of a graph, cached by their tensors."""
 
     def __init__(self) -> None:
         self._cache: TensorCache[Adjacency] = TensorCache()
 
     def __call__(self, graph: HeteroData, tables: Tables) -> Relations:
-        """Return the messages to users and those to items.
+        """Return the adjacencies to users and to items.
 
         Raises:
-            GraphError: If the graph lacks a direction or its weights.
+            GraphError: If the graph lacks a direction or its edge weights.
         """
         sizes = (tables[0].size(0), tables[1].size(0))
         to_item = self._adjacency_of(graph, INTERACTS, sizes)

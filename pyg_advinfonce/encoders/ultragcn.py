@@ -1,4 +1,4 @@
-"""UltraGCN: embeddings without message passing."""
+"""UltraGCN encoder: embeddings without message passing."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from pyg_advinfonce.functional import check_positive
 
 
 class UltraGCN(Encoder):
-    r"""The embeddings of `"UltraGCN: Ultra Simplification of Graph Convolutional
+    r"""Embedding tables of `"UltraGCN: Ultra Simplification of Graph Convolutional
     Networks for Recommendation" <https://arxiv.org/abs/2110.15114>`_.
 
     .. math::
@@ -23,10 +23,10 @@ class UltraGCN(Encoder):
     :class:`~pyg_advinfonce.terms.ItemGraph`.
 
     Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        dim: The width of the embeddings.
-        std: The standard deviation of their first values.
+        num_users: Number of users.
+        num_items: Number of items.
+        dim: Embedding dimension.
+        std: Standard deviation of the initial values.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, one layer
@@ -43,7 +43,7 @@ class UltraGCN(Encoder):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw both tables anew from a normal distribution."""
+        """Reset both tables by normal initialisation."""
         nn.init.normal_(self.user, std=self.std)
         nn.init.normal_(self.item, std=self.std)
 

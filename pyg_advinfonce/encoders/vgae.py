@@ -1,4 +1,4 @@
-"""A variational graph auto-encoder of users and items."""
+"""Variational graph auto-encoder of users and items."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,8 +12,8 @@ from pyg_advinfonce.encoders.propagation import (
     BipartiteConv,
     RelationCache,
     Tables,
+    graph_per_layer,
     node_rows,
-    one_a_layer,
 )
 from pyg_advinfonce.functional import check_choice, check_positive
 
@@ -21,30 +21,30 @@ MAX_LOGSTD = 10.0
 
 
 class VGAE(Encoder):
-    r"""A user-item form of `"Variational Graph Auto-Encoders"
-    <https://arxiv.org/abs/1611.07308>`_: a reconstruction, as the paper's own form is
-    not published (methods.md 1.4).
+    r"""User-item form of `"Variational Graph Auto-Encoders"
+    <https://arxiv.org/abs/1611.07308>`_, a reconstruction: the AdvInfoNCE paper's form
+    is not published (methods.md 1.4).
 
     .. math::
         H = \phi(\hat{A} X), \quad \mu = \hat{A} H W_\mu, \quad
         \log \sigma = \min(\hat{A} H W_\sigma + b, 10), \quad
         Z = \mu + \sigma \odot \epsilon
 
-    Nodes have no features: :math:`X` is the table of embeddings. ``Z`` is drawn in
-    training; in evaluation, or with ``perturb=False``, it is the mean. The two pairs of
-    ``mu`` and ``logstd`` are in ``aux``, as ``mu_user``, ``mu_item`` and so on.
+    Nodes have no features: :math:`X` is the embedding table. ``Z`` is sampled in
+    training; in evaluation, or with ``perturb=False``, it is the mean. ``aux`` holds
+    ``mu_user``, ``mu_item``, ``logstd_user`` and ``logstd_item``.
 
-    The graph needs the weights of
+    The graph needs the edge weights of
     :class:`~pyg_advinfonce.transforms.BipartiteNorm`.
 
     Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        dim: The width of the embeddings.
+        num_users: Number of users.
+        num_items: Number of items.
+        dim: Embedding dimension.
         activation: ``phi``: ``relu``, or ``none`` for a linear encoder.
-        residual: Add ``X`` to ``H``.
-        logstd_offset: ``b``, so that the noise of the first steps does not drown the
-            mean, whose scale is that of Xavier's rule.
+        residual: Whether to add ``X`` to ``H``.
+        logstd_offset: ``b``; a negative value keeps the initial noise below the scale
+            of the mean, which Xavier initialisation sets.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, one layer
@@ -74,7 +74,7 @@ class VGAE(Encoder):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw tables and weights anew, each by Xavier's normal rule."""
+        """Reset tables and weights by Xavier normal initialisation."""
         for weight in (self.user, self.item, self.mu.weight, self.logstd.weight):
             nn.init.xavier_normal_(weight)
 
@@ -85,7 +85,7 @@ class VGAE(Encoder):
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:
-        first, second = one_a_layer(graph, 2)
+        first, second = graph_per_layer(graph, 2)
         tables = node_rows(graph, self.user, self.item)
         user, item = self._messages(self._hidden(tables, first), second)
         aux = {
@@ -96,8 +96,8 @@ class VGAE(Encoder):
         }
         z_user, z_item = aux["mu_user"], aux["mu_item"]
         if self.training if perturb is None else perturb:
-            z_user = _draw(z_user, aux["logstd_user"])
-            z_item = _draw(z_item, aux["logstd_item"])
+            z_user = _sample(z_user, aux["logstd_user"])
+            z_item = _sample(z_item, aux["logstd_item"])
         return Embeddings(z_user, z_item, (tables,), aux)
 
     def item_messages(self, graph: HeteroData) -> Tensor:
@@ -120,5 +120,5 @@ class VGAE(Encoder):
         return logstd.clamp(max=MAX_LOGSTD)
 
 
-def _draw(mu: Tensor, logstd: Tensor) -> Tensor:
+def _sample(mu: Tensor, logstd: Tensor) -> Tensor:
     return torch.addcmul(mu, logstd.exp(), torch.randn_like(mu))

@@ -1,4 +1,4 @@
-"""The expensive computations, each with its backends behind one function."""
+"""Expensive operations, each one function with several backends."""
 
 from pyg_advinfonce.ops.adjacency import Adjacency, silence_sparse_beta
 from pyg_advinfonce.ops.edge_attention import edge_attention

@@ -1,4 +1,4 @@
-"""A constant sparse matrix together with its transpose."""
+"""Constant sparse matrices with their transpose."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -15,9 +15,9 @@ class CSR:
     Attributes:
         rowptr: ``[N + 1]`` int32.
         col: ``[E]`` int32.
-        value: ``[E]`` the constant weights.
-        order: ``[E]`` int32, the place of each entry in the edge list.
-        num_cols: The number of columns.
+        value: ``[E]`` constant weights.
+        order: ``[E]`` int32 position of each entry in the edge list.
+        num_cols: Number of columns.
     """
 
     rowptr: Tensor
@@ -28,11 +28,11 @@ class CSR:
 
     @property
     def num_rows(self) -> int:
-        """The number of rows."""
+        """Number of rows."""
         return self.rowptr.numel() - 1
 
     def to_torch(self) -> Tensor:
-        """Return the same arrays as torch's sparse CSR tensor, without a copy."""
+        """Return a torch sparse CSR tensor that shares these arrays."""
         silence_sparse_beta()
         size = (self.num_rows, self.num_cols)
         return torch.sparse_csr_tensor(
@@ -56,16 +56,16 @@ class CSR:
         return cls(rowptr, col[order].int(), value[order], order.int(), size[1])
 
     def scale(self, factor: Tensor) -> "CSR":
-        """Multiply each entry by its edge's factor ``[E]``, in the edge list."""
+        """Multiply each entry by a factor ``[E]``, given in edge-list order."""
         return replace(self, value=self.value * factor.index_select(0, self.order))
 
 
 @dataclass(frozen=True)
 class Adjacency:
-    """The messages of one relation: a matrix ``[N, M]`` and its transpose ``[M, N]``.
+    """Adjacency of one relation: a matrix ``[N, M]`` and its transpose ``[M, N]``.
 
-    Both are stored by rows, so that a product and its gradient are the same kernel.
-    The weights are constants: no gradient reaches them.
+    Both are stored by rows, so that a product and its gradient use the same kernel.
+    The weights are constants without gradient.
     """
 
     matrix: CSR
@@ -75,13 +75,13 @@ class Adjacency:
     def from_edge_index(
         cls, edge_index: Tensor, edge_weight: Tensor, num_src: int, num_dst: int
     ) -> "Adjacency":
-        """Build from PyG's ``edge_index`` ``[2, E]`` (sources first) and its weights.
+        """Build an adjacency from PyG's ``edge_index`` and edge weights.
 
         Args:
-            edge_index: ``[2, E]`` of any integer type, on any device.
-            edge_weight: ``[E]``, detached here.
-            num_src: ``M``, the number of rows of the messages' sources.
-            num_dst: ``N``, the number of rows of their destinations.
+            edge_index: ``[2, E]`` integers, sources first.
+            edge_weight: ``[E]``, detached.
+            num_src: ``M``, the number of source nodes.
+            num_dst: ``N``, the number of destination nodes.
         """
         src, dst = edge_index.long()
         weight = edge_weight.detach()
@@ -91,19 +91,19 @@ class Adjacency:
         )
 
     def drop(self, p: float) -> "Adjacency":
-        """Drop each message with probability ``p`` and scale up those that are kept."""
+        """Drop each message with probability ``p`` and scale the others by 1/(1-p)."""
         value = self.matrix.value
         kept = torch.rand(value.shape, device=value.device) >= p  # [E]
         factor = kept.to(value.dtype) / (1 - p)
         return Adjacency(self.matrix.scale(factor), self.transpose.scale(factor))
 
     def t(self) -> "Adjacency":
-        """Return the transpose, without a copy."""
+        """Return the transposed adjacency without a copy."""
         return Adjacency(self.transpose, self.matrix)
 
     @cached_property
     def flip(self) -> Tensor:
-        """``[E]`` the place in the matrix of each entry of the transpose."""
+        """``[E]`` position in the matrix of each entry of the transpose."""
         order = self.matrix.order
         place = torch.empty_like(order)
         place[order] = torch.arange(
@@ -114,7 +114,7 @@ class Adjacency:
 
 @cache
 def silence_sparse_beta() -> None:
-    """Let torch say here, unheard, what it says once: its CSR tensors are in beta."""
+    """Trigger, and suppress, torch's one-time warning that CSR tensors are beta."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         index = torch.zeros(2, dtype=torch.long, device="cpu")

@@ -23,28 +23,27 @@ def edge_attention(
     num_heads: int = 1,
     clamp: float = 10.0,
 ) -> Tensor:
-    r"""Average the values of each row's neighbours by the exponentials of their scores.
+    r"""Average neighbours' values with softmax weights of query-key scores.
 
     .. math::
         y_i = \frac{\sum_{j \in \mathcal{N}(i)} e^{s_{ij}} v_j}
         {\sum_{j \in \mathcal{N}(i)} e^{s_{ij}} + 10^{-8}}, \quad
         s_{ij} = \max(-c, \min(c, \langle q_i, k_j \rangle))
 
-    Each head does so with its own ``D / num_heads`` columns. No edge ever gets a row of
-    its own: what is kept for the backward pass is one score an edge and head, and the
-    sums are the products of :func:`~pyg_advinfonce.ops.propagate`.
+    Each head uses ``D / num_heads`` columns. No tensor of size ``[E, D]`` is allocated:
+    the backward pass stores one score per edge and head, and the sums are sparse
+    products as in :func:`~pyg_advinfonce.ops.propagate`.
 
     Args:
         query: ``[N, D]``.
         key: ``[M, D]``.
         value: ``[M, D]``.
-        adjacency: ``[N, M]``, who attends to whom; its weights are not looked at, and
-            it holds no entry twice.
-        num_heads: The number of heads, a divisor of ``D``.
-        clamp: ``c``, the largest absolute score; it keeps the exponentials finite.
+        adjacency: ``[N, M]`` without duplicate entries; its weights are ignored.
+        num_heads: Number of heads, a divisor of ``D``.
+        clamp: ``c``, the largest absolute score, which keeps exponentials finite.
 
     Returns:
-        ``[N, D]``; a row without neighbours gets zeros.
+        ``[N, D]``; zero for rows without neighbours.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``D``.
@@ -104,7 +103,8 @@ def _head_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of one head's query, key and value.
 
-    With ``g`` the gradient over the mass, a score's is ``e^s <g_i, v_j - y_i>``.
+    With ``g`` the output's gradient divided by the mass, the gradient of a score is
+    ``e^s <g_i, v_j - y_i>``.
     """
     query, key, value, out, grad = rows
     matrix, transpose, order = adjacency.matrix, adjacency.transpose, adjacency.flip
@@ -132,7 +132,7 @@ def _append(x: Tensor, number: float) -> Tensor:
 
 
 def _products(matrix: CSR, x: Tensor, y: Tensor) -> Tensor:
-    """Return the inner products ``[E]`` of the rows that entries stand for."""
+    """Return the inner products ``[E]`` of the rows of each entry."""
     pattern = replace(matrix, value=x.new_zeros(matrix.col.numel())).to_torch()
     return torch.sparse.sampled_addmm(pattern, x, y.t(), beta=0.0).values()
 

@@ -1,4 +1,4 @@
-"""Dot products of sampled pairs (SDDMM), with a choice of kernels."""
+"""Dot products of sampled pairs (SDDMM) with several backends."""
 
 from functools import cache
 from typing import Any
@@ -13,42 +13,42 @@ from torch.nn.functional import embedding_bag
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
 
 BACKENDS = ("fused", "gather")
-MOST_GATHERED = 2**28  # bytes of rows on a GPU; their gradient has as many
+MOST_GATHERED = 2**28  # bytes of gathered rows on a GPU; as many again for the gradient
 
 
 def edge_scores(
     x_src: Tensor, x_dst: Tensor, index: Tensor, *, backend: str | None = None
 ) -> Tensor:
-    r"""Score each source row against its own sampled destination rows.
+    r"""Score each source row against its sampled destination rows.
 
     .. math::
         s_{bk} = \langle x_b, y_{\mathrm{index}[b, k]} \rangle
 
-    The ``fused`` backend never holds the gathered rows ``[B, K, D]``: scores are one
-    sampled dense-dense product, and their gradients are weighted sums over bags.
+    The ``fused`` backend never allocates the gathered rows ``[B, K, D]``: scores are
+    one sampled dense-dense product, and gradients are weighted bag sums.
 
     Args:
         x_src: ``[B, D]`` source rows.
         x_dst: ``[I, D]`` all destination rows.
         index: ``[B, K]`` integer rows of ``x_dst``.
-        backend: ``fused`` or ``gather``; by default the one of
-            :func:`default_edge_scores_backend`.
+        backend: ``fused`` or ``gather`` (default: that of
+            :func:`default_edge_scores_backend`).
 
     Returns:
         ``[B, K]`` scores.
 
     Raises:
-        ValueError: If the shapes do not fit or the backend is unknown.
-        IndexError: If an index is out of range (on a GPU, torch's own error).
+        ValueError: If shapes do not match or the backend is unknown.
+        IndexError: If an index is out of range (on a GPU, torch raises its own error).
     """
     _check_shapes(x_src, x_dst, index)
     num_bytes = index.numel() * x_dst.size(1) * x_dst.element_size()
     name = backend or default_edge_scores_backend(x_src.device, num_bytes)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
-    if index.numel() and index.device.type == "cpu":  # the fused kernel reads anything
+    if index.numel() and index.device.type == "cpu":  # the fused kernel does not check
         _check_range(index, x_dst.size(0))
-    if index.size(1) > x_dst.size(0):  # the fused kernel takes no fuller row
+    if index.size(1) > x_dst.size(0):  # not supported by the fused kernel
         return (x_src @ x_dst.t()).gather(1, index.long())
     half = x_src.dtype in (torch.float16, torch.bfloat16)
     if name == "gather" or index.numel() == 0 or half:
@@ -58,11 +58,11 @@ def edge_scores(
 
 
 def default_edge_scores_backend(device: torch.device, num_bytes: int) -> str:
-    """Return the backend that is used for so many bytes of gathered rows on a device.
+    """Return the default backend for ``num_bytes`` of gathered rows on a device.
 
-    On a GPU ``gather`` is faster, for it launches fewer kernels; ``fused`` is for
-    scores whose gathered rows would take too much of its memory. On a CPU ``fused``
-    is always faster. Where its self-check fails it is never used.
+    On a GPU ``gather`` is faster, since it launches fewer kernels; ``fused`` is used if
+    the gathered rows take too much memory. On a CPU ``fused`` is always faster. It is
+    not used if its self-check fails.
     """
     if device.type != "cpu" and num_bytes <= MOST_GATHERED:
         return "gather"
@@ -170,7 +170,7 @@ def _transpose(
 
 @cache
 def _fused_works(device_type: str) -> bool:
-    """Compare the fused kernels with plain ones on rows with repeated columns."""
+    """Check fused kernels against the gather backend, with repeated columns."""
     device = torch.device(device_type)
     x_src = torch.arange(6.0, device=device).view(2, 3).requires_grad_()
     x_dst = (torch.arange(12.0, device=device).view(4, 3) - 5).requires_grad_()

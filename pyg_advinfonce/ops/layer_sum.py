@@ -1,4 +1,4 @@
-"""The weighted sum of all propagation layers, without keeping any of them."""
+"""Weighted sum of propagation layers in constant memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,20 +20,20 @@ def layer_sum(
     to_item: Adjacency,
     alpha: Sequence[float],
 ) -> tuple[Tensor, Tensor]:
-    r"""Propagate linearly over a bipartite graph and sum the layers up.
+    r"""Return the weighted sum of linear propagation layers of a bipartite graph.
 
     .. math::
         Z = \sum_{k=0}^{L} \alpha_k A^k X = \alpha_0 X + A (\alpha_1 X + A (\ldots))
 
-    Evaluated from the inside out (Horner's scheme), in place: no layer outlives the
-    next one, and the gradient is the same computation on the transposed relations.
+    Evaluated in place by Horner's scheme: no layer outlives the next one, and the
+    gradient is the same computation on the transposed relations.
 
     Args:
         x_user: ``[U, D]``.
         x_item: ``[I, D]``.
-        to_user: The messages from items to users, ``[U, I]``.
-        to_item: The messages from users to items, ``[I, U]``.
-        alpha: The layers' weights ``[L + 1]``.
+        to_user: ``[U, I]`` adjacency from items to users.
+        to_item: ``[I, U]`` adjacency from users to items.
+        alpha: Weights of the layers ``[L + 1]``.
 
     Returns:
         ``[U, D]`` and ``[I, D]``.

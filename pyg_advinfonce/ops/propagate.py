@@ -1,4 +1,4 @@
-"""Sparse adjacency times dense rows (SpMM), with a choice of kernels."""
+"""Sparse-dense product of adjacency and rows (SpMM) with several backends."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,23 +13,23 @@ from pyg_advinfonce.ops.adjacency import CSR, Adjacency
 
 
 def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) -> Tensor:
-    r"""Send weighted messages along a relation and sum them up.
+    r"""Sum the weighted messages of one relation.
 
     .. math::
         y_i = \sum_{j \in \mathcal{N}(i)} w_{ij} x_j
 
     Args:
-        adjacency: The relation, ``[N, M]``.
-        x: ``[M, D]`` rows of the sources.
-        backend: ``embedding_bag`` (the fused kernel; default on CPU, and on CUDA where
-            torch is told to be deterministic), ``csr`` (torch's sparse product; default
-            on CUDA) or ``gather`` (plain indexing).
+        adjacency: ``[N, M]`` adjacency of the relation.
+        x: ``[M, D]`` source rows.
+        backend: ``embedding_bag`` (fused kernel; default on CPU, and on CUDA with
+            deterministic algorithms), ``csr`` (torch's sparse product; default on CUDA)
+            or ``gather`` (plain indexing).
 
     Returns:
-        ``[N, D]``; a destination without messages gets zeros.
+        ``[N, D]``; zero for destinations without messages.
 
     Raises:
-        ValueError: If ``x`` has not ``M`` rows or the backend is unknown.
+        ValueError: If ``x`` does not have ``M`` rows or the backend is unknown.
     """
     if x.dim() != 2 or x.size(0) != adjacency.matrix.num_cols:
         raise ValueError(
@@ -43,10 +43,10 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
 
 
 def default_propagate_backend(device: torch.device) -> str:
-    """Return the backend that is used on a device.
+    """Return the default backend of a device.
 
-    cuSPARSE's product does not promise the same bits every time; embedding_bag sums
-    each row in order.
+    The product of cuSPARSE is not bit-reproducible; embedding_bag sums each row in
+    order.
     """
     in_order = device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
     return "embedding_bag" if in_order else "csr"

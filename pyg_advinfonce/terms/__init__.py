@@ -1,4 +1,4 @@
-"""Terms of an objective beside the ranking loss."""
+"""Terms added to the ranking loss of an objective."""
 
 from pyg_advinfonce.terms.contrast import (
     Contrast,

@@ -14,16 +14,16 @@ Tables = tuple[Tensor, Tensor]  # users' rows [U, D] and items' rows [I, D]
 
 
 class Contrast(Term):
-    r"""Pull a node's two views together, and away from other nodes' second views.
+    r"""InfoNCE between two views of the nodes of a batch.
 
     .. math::
         \mathrm{NCE}(V, V') = \frac{1}{|T|} \sum_{t \in T} \Bigl[\log \sum_{k \in C}
         e^{c(V_t, V'_k)/\tau} - c(V_t, V'_t)/\tau\Bigr]
 
-    over the nodes ``T`` of a batch, each once, for users and for items, added up.
+    over the distinct nodes ``T`` of a batch; the terms of users and of items are added.
 
     Args:
-        tau: The temperature.
+        tau: Temperature.
         candidates: ``C``: ``all`` users (items), or those of the ``batch`` (methods.md
             D11).
     """
@@ -43,10 +43,10 @@ class Contrast(Term):
         """Return NCE of users plus NCE of items.
 
         Args:
-            first: The first view of all users and items.
-            second: The second view.
-            users: ``[B]`` rows of users, also repeated ones.
-            items: ``[B]`` rows of items.
+            first: First view of all users and items.
+            second: Second view.
+            users: ``[B]`` rows of users; may repeat.
+            items: ``[B]`` rows of items; may repeat.
         """
         pairs = zip(first, second, (users, items), strict=True)
         user, item = (self._nce(x, y, index.unique()) for x, y, index in pairs)
@@ -74,8 +74,8 @@ class LayerContrast(Contrast):
 
     Args:
         layer: ``l``, counted from 1.
-        tau: The temperature.
-        candidates: As for :class:`~pyg_advinfonce.terms.Contrast`.
+        tau: Temperature.
+        candidates: As in :class:`~pyg_advinfonce.terms.Contrast`.
 
     Shapes:
         - **output:** a scalar
@@ -102,7 +102,7 @@ class LayerContrast(Contrast):
 
 
 class NeighborContrast(Term):
-    r"""Contrast a layer's rows, which sum up a node's neighbours of its own kind, with
+    r"""Contrast a layer's rows, which aggregate neighbours of the same type, with
     layer 0, of `"Improving Graph Collaborative Filtering with Neighborhood-enriched
     Contrastive Learning" <https://arxiv.org/abs/2202.06200>`_.
 
@@ -110,13 +110,13 @@ class NeighborContrast(Term):
         \sum_b \Bigl[\log \sum_v e^{c(E^{(k)}_u, E^{(0)}_v)/\tau}
         - c(E^{(k)}_u, E^{(0)}_u)/\tau\Bigr]
 
-    over all users ``v``, plus ``item_weight`` times the same for items. A sum over the
-    batch, repeated nodes included: its weight is meant to be tiny.
+    over all users ``v``, plus ``item_weight`` times the same for items. The term is a
+    sum over the batch, including repeated nodes, so it needs a very small weight.
 
     Args:
-        layer: ``k``; an even one ends at nodes of the same kind.
-        tau: The temperature.
-        item_weight: The weight of items against users.
+        layer: ``k``; an even layer aggregates nodes of the same type.
+        tau: Temperature.
+        item_weight: Weight of items relative to users.
 
     Shapes:
         - **output:** a scalar
@@ -145,16 +145,16 @@ class NeighborContrast(Term):
 
 
 class PassContrast(Contrast):
-    r"""Contrast two passes of an encoder over the same graph, which its noise or
-    dropped messages tell apart, as in `"Are Graph Augmentations Necessary? Simple Graph
+    r"""Contrast two passes of an encoder over the same graph, which differ by noise or
+    dropped messages, as in `"Are Graph Augmentations Necessary? Simple Graph
     Contrastive Learning for Recommendation" <https://arxiv.org/abs/2112.08679>`_.
 
     .. math::
         \mathrm{NCE}(Z', Z'')
 
     of :class:`~pyg_advinfonce.terms.Contrast`, with the embeddings of all
-    users ``[U, D]`` and items ``[I, D]`` after each pass. The first pass is the step's
-    own, which other terms see as well.
+    users ``[U, D]`` and items ``[I, D]`` after each pass. The first pass is shared with
+    the other terms of the step.
 
     Shapes:
         - **output:** a scalar
@@ -170,26 +170,26 @@ class PassContrast(Contrast):
         )
 
 
-View: TypeAlias = HeteroData | Sequence[HeteroData]  # one graph, or one a layer
+View: TypeAlias = HeteroData | Sequence[HeteroData]  # one graph, or one per layer
 
 
 class ViewContrast(Contrast):
-    r"""Contrast two views of the graph, drawn once an epoch, as in `"Self-supervised
+    r"""Contrast two views of the graph, drawn once per epoch, as in `"Self-supervised
     Graph Learning for Recommendation" <https://arxiv.org/abs/2010.10783>`_.
 
     .. math::
         \mathrm{NCE}(Z(\mathcal{G}'), Z(\mathcal{G}''))
 
     of :class:`~pyg_advinfonce.terms.Contrast`, with the embeddings of all
-    users ``[U, D]`` and items ``[I, D]`` on each view. Where the authors' code sums
-    over a batch's nodes, repeated ones included, this is the mean over its different
-    nodes (methods.md 3.1).
+    users ``[U, D]`` and items ``[I, D]`` on each view. The authors' code sums over the
+    nodes of a batch, including repeated ones; this is the mean over distinct nodes
+    (methods.md 3.1).
 
     Args:
-        draw: Returns a new view of the graph, with weights, e.g.
+        draw: Returns a new view of the graph with edge weights, e.g.
             ``Compose([EdgeDrop(0.1), BipartiteNorm()])``.
-        tau: The temperature.
-        candidates: As for :class:`~pyg_advinfonce.terms.Contrast`.
+        tau: Temperature.
+        candidates: As in :class:`~pyg_advinfonce.terms.Contrast`.
 
     Shapes:
         - **output:** a scalar
@@ -214,6 +214,6 @@ class ViewContrast(Contrast):
         return self.contrast(
             (first.user, first.item),
             (second.user, second.item),
-            step.batch.user_id,  # a view shows the whole graph
+            step.batch.user_id,  # global ids: a view is of the whole graph
             step.batch.pos_id,
         )

@@ -1,4 +1,4 @@
-"""UltraGCN's graph of items that occur together."""
+"""Item co-occurrence graph of UltraGCN."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,11 +17,11 @@ from pyg_advinfonce.objective import Step, Term
 from pyg_advinfonce.ops import edge_scores
 
 Form = Literal["code", "paper"]
-MAX_PAIRS = 1 << 23  # how many pairs of co-occurring items are held at once
+MAX_PAIRS = 1 << 23  # co-occurring item pairs in memory at once
 
 
 class ItemGraph(Term):
-    r"""Draw users towards the neighbours of their items, as in `"UltraGCN: Ultra
+    r"""Pull users towards the neighbours of their items, as in `"UltraGCN: Ultra
     Simplification of Graph Convolutional Networks for Recommendation"
     <https://arxiv.org/abs/2110.15114>`_.
 
@@ -30,13 +30,13 @@ class ItemGraph(Term):
         \mathrm{softplus}(-\langle e_{u_b}, e_j \rangle), \quad
         G = R^\top R, \quad g_i = \sum_k G_{ik}
 
-    :math:`S(i)` are the items of the largest weights :math:`\omega_{ij}`; an item is
-    usually its own neighbour, as the diagonal of ``G`` is kept. Of equal weights the
-    first items are taken. By default the sum over ``b`` is divided by ``B``.
+    :math:`S(i)` holds the items of the largest weights :math:`\omega_{ij}`; an item is
+    usually its own neighbour, since the diagonal of ``G`` is kept. Ties are resolved by
+    the smaller index. By default the sum over ``b`` is divided by ``B``.
 
     Args:
-        neighbors: ``[I, S]`` the neighbours of each item.
-        weights: ``[I, S]`` their weights, 0 where an item has fewer of them.
+        neighbors: ``[I, S]`` neighbours of each item.
+        weights: ``[I, S]`` their weights, 0 if an item has fewer neighbours.
         reduction: ``mean`` or ``sum`` over the batch.
     """  # noqa: D205
 
@@ -65,13 +65,13 @@ class ItemGraph(Term):
         form: Form = "code",
         **options: Any,  # noqa: ANN401
     ) -> Self:
-        r"""Find the neighbours in a graph's train edges.
+        r"""Build the term from the train edges of a graph.
 
         Args:
             graph: The user-item graph.
-            num_neighbors: How many neighbours an item has at most.
-            form: ``code`` has :math:`\omega_{ij} = G_{ij} \sqrt{g_i + 1} / (g_i
-                \sqrt{g_j + 1})`, as the authors' code; ``paper`` has
+            num_neighbors: Maximum number of neighbours per item.
+            form: ``code`` is :math:`\omega_{ij} = G_{ij} \sqrt{g_i + 1} / (g_i
+                \sqrt{g_j + 1})`, as in the authors' code; ``paper`` is
                 :math:`G_{ij} / (g_i - G_{ii}) \cdot \sqrt{g_i / g_j}` (methods.md 1.3).
             **options: Further arguments of the class.
         """
@@ -89,7 +89,7 @@ class ItemGraph(Term):
     def forward(self, step: Step) -> Tensor:
         batch = step.batch
         if batch.dst_n_id is not None:
-            raise ValueError("neighbours of items lie in the whole graph, not a sample")
+            raise ValueError("ItemGraph needs the whole graph, got a sampled batch")
         z = step.embeddings
         user = z.user.index_select(0, batch.src_index)  # [B, D]
         index = self.neighbors.index_select(0, batch.dst_pos_index)  # [B, S]
@@ -112,20 +112,20 @@ def _neighbors(
     by_item = rated.T.tocsr()
     total = by_item @ rated.sum(1)  # [I], the row sums g of G
     column = total + 1 if form == "code" else total  # [I]
-    for start, stop in _pieces(total):
+    for start, stop in _item_ranges(total):
         together = (by_item[start:stop] @ rated).tocsr()  # rows of G
         for row in range(start, stop):
             place = slice(*together.indptr[row - start : row - start + 2])
             col, count = together.indices[place], together.data[place]
-            # Within a row this orders as the weights do, and ties are exact.
+            # Within a row the order is that of the weights, with exact ties.
             found, size = _top(col, count * count / column[col], shape[1])
             neighbors[row, : len(found)] = found
             weights[row, : len(found)] = np.sqrt(size)
     return neighbors, weights * _row_factor(total, by_item, form)[:, None]
 
 
-def _pieces(total: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Cut the items so that the rows of each piece have few entries in all."""
+def _item_ranges(total: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield ranges of items with about ``MAX_PAIRS`` entries."""
     ends = np.flatnonzero(np.diff(total.cumsum() // MAX_PAIRS)) + 1
     bounds = [0, *ends.tolist(), len(total)]
     yield from pairwise(bounds)
@@ -134,7 +134,7 @@ def _pieces(total: np.ndarray) -> Iterator[tuple[int, int]]:
 def _top(
     col: np.ndarray, size: np.ndarray, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns and sizes of the largest entries, of equal ones the first."""
+    """Return columns and sizes of the largest entries; ties by smaller column."""
     if len(col) > number:
         least = np.partition(size, -number)[-number]
         col, size = col[size >= least], size[size >= least]

@@ -1,4 +1,4 @@
-"""Penalties: L2 of a batch, L2 of all tables, the prior of a variational encoder."""
+"""Penalties: L2 of a batch, L2 of all parameters, KL to the prior."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,15 @@ from pyg_advinfonce.objective import Step, Term
 
 
 class EmbeddingL2(Term):
-    r"""Half the squared norms of the batch's layer-0 rows, a positive edge.
+    r"""Half the squared norms of the batch's layer-0 rows, per positive pair.
 
     .. math::
         \frac{1}{2 B} \sum_b \Bigl(|e_u|^2 + |e_i|^2 + \sum_j |e_j|^2\Bigr)
 
-    A row counts once for each time it occurs in the batch; a masked negative does not.
+    A row counts once per occurrence in the batch; masked negatives do not count.
 
     Args:
-        negatives: Whether the last sum is counted.
+        negatives: Whether negatives are included.
     """
 
     def __init__(self, negatives: bool = False) -> None:
@@ -37,16 +37,16 @@ class EmbeddingL2(Term):
 
 
 class KLPrior(Term):
-    r"""Pull a variational encoder's distributions towards a standard normal one, as in
+    r"""KL divergence of a variational encoder from the standard normal prior, as in
     `"Variational Graph Auto-Encoders" <https://arxiv.org/abs/1611.07308>`_.
 
     .. math::
         -\frac{1}{2 (U + I)} \sum_{v} \sum_d
         \bigl(1 + 2 \log \sigma_{vd} - \mu_{vd}^2 - \sigma_{vd}^2\bigr)
 
-    The encoder puts ``mu_user``, ``logstd_user``, ``mu_item`` and ``logstd_item`` into
+    The encoder returns ``mu_user``, ``logstd_user``, ``mu_item`` and ``logstd_item`` in
     ``aux``. The mean over nodes is that of PyG's ``VGAE.kl_loss``; the further division
-    by their number, which PyG's examples make, is left to the weight (methods.md 1.4).
+    by their number in PyG's examples is left to the weight (methods.md 1.4).
     """  # noqa: D205
 
     needs_whole_graph = True
@@ -59,19 +59,19 @@ class KLPrior(Term):
 
 
 def _divergence(mu: Tensor, logstd: Tensor) -> Tensor:
-    """Return the sum over nodes, by products that keep nothing of a table's size."""
+    """Return the sum over nodes; dot products avoid tables of squares."""
     mean, std = mu.flatten(), logstd.exp().flatten()
     squares = mean.dot(mean) + std.dot(std)
     return (squares - 2 * logstd.sum() - mu.numel()) / 2
 
 
 class TableL2(Term):
-    r"""Half the squared norm of all of the encoder's parameters, at every batch.
+    r"""Half the squared norm of all parameters of the encoder, in every step.
 
     .. math::
         \frac{1}{2} \sum_\theta |\theta|^2
 
-    UltraGCN's penalty, whose authors' code counts whole tables (methods.md 1.3).
+    This is the penalty of UltraGCN's authors' code (methods.md 1.3).
     """
 
     def forward(self, step: Step) -> Tensor:

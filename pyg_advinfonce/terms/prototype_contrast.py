@@ -1,4 +1,4 @@
-"""Contrast of nodes with the centroids of clusters."""
+"""Prototype contrast of NCL: nodes against cluster centroids."""
 
 from typing import Literal
 
@@ -27,16 +27,16 @@ class PrototypeContrast(Term):
         \sum_b \Bigl[\log \sum_c e^{c(E^{(0)}_u, \mu_c)/\tau}
         - c(E^{(0)}_u, \mu_{a(u)})/\tau\Bigr]
 
-    plus the same for items. Users and items are clustered by k-means at each epoch's
-    start; centroids are constants, and no checkpoint holds what an epoch finds anew.
+    plus the same for items. Users and items are clustered by k-means at the start of
+    each epoch. Centroids are constants and are not part of checkpoints.
 
     Args:
-        num_prototypes: The number of clusters, at most half the number of nodes.
-        tau: The temperature.
-        first_epoch: The first epoch with prototypes, counted from 0; before it, the
-            term is zero.
-        prototypes: ``all`` centroids are candidates, or those that the ``batch`` is
-            assigned to, one for each edge of it (methods.md D10).
+        num_prototypes: Number of clusters, at most half the number of nodes.
+        tau: Temperature.
+        first_epoch: First epoch with prototypes, counted from 0; the term is zero
+            before.
+        prototypes: Candidates: ``all`` centroids, or those assigned to the ``batch``,
+            one per edge (methods.md D10).
 
     Shapes:
         - **output:** a scalar
@@ -61,10 +61,10 @@ class PrototypeContrast(Term):
         check_choice("all", "batch", prototypes=prototypes)
         self.num_prototypes, self.tau = num_prototypes, tau
         self.first_epoch, self.prototypes = first_epoch, prototypes
-        nothing_yet = torch.empty(0, device="cpu")
+        empty = torch.empty(0, device="cpu")
         for node in ("user", "item"):
             for part in ("centroids", "cluster"):
-                self.register_buffer(f"{node}_{part}", nothing_yet, persistent=False)
+                self.register_buffer(f"{node}_{part}", empty, persistent=False)
 
     @torch.no_grad()
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
@@ -90,9 +90,9 @@ class PrototypeContrast(Term):
         )
 
     def _cluster(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Find centroids ``[k, D]`` of length 1 and each row's cluster ``[N]``.
+        """Return unit-length centroids ``[k, D]`` and the cluster of each row ``[N]``.
 
-        One thread makes the result the same on any machine.
+        One thread makes the result independent of the machine.
         """
         seed = int(torch.randint(2**31, (), device="cpu"))
         size = max(1, min(self.num_prototypes, x.size(0) // 2))

@@ -20,9 +20,9 @@ from pyg_advinfonce.graph import (
 class BipartiteNorm(BaseTransform):
     r"""Store each edge's weight :math:`1 / \sqrt{d_u d_i}` on both relations.
 
-    Degrees are those of the train edges. The weights are stored before any sampling, so
-    a sampled batch keeps the whole graph's normalisation. Edges that are stored as
-    ``adj_t`` come out as ``edge_index``.
+    Degrees count train edges. Weights are stored before sampling, so that a sampled
+    batch keeps the normalisation of the whole graph. Edges stored as ``adj_t`` are
+    converted to ``edge_index``.
 
     Shapes:
         - adds ``edge_weight`` ``[E]`` to both directions of the interactions

@@ -1,4 +1,4 @@
-"""Augmentations that drop edges, nodes, or other edges in each layer."""
+"""Graph augmentations: edge, node and random-walk dropout."""
 
 import math
 from fractions import Fraction
@@ -26,56 +26,51 @@ class EdgeDrop(BaseTransform):
     `"Self-supervised Graph Learning for Recommendation"
     <https://arxiv.org/abs/2010.10783>`_.
 
-    They are drawn uniformly without replacement, and both directions keep the same
-    ones. Nodes keep their ids. Weights are not renewed: let
-    :class:`~pyg_advinfonce.transforms.BipartiteNorm` follow.
+    Edges are drawn uniformly without replacement, and both directions keep the same
+    ones. Nodes keep their ids. Edge weights are not updated: apply
+    :class:`~pyg_advinfonce.transforms.BipartiteNorm` afterwards.
 
     Args:
-        p: The share of edges to drop.
+        p: Fraction of edges to drop.
     """  # noqa: D205
 
     def __init__(self, p: float) -> None:
-        self.p = check_share(p)
+        self.p = check_probability(p)
 
     def forward(self, data: HeteroData) -> HeteroData:
         edge_index = split_edges(data, "train")
         num_edges = edge_index.size(1)
         order = torch.randperm(num_edges, device=edge_index.device)
         keep = torch.zeros(num_edges, dtype=torch.bool, device=edge_index.device)
-        keep[order[: share_of(num_edges, 1 - exact(self.p))]] = True
+        keep[order[: math.floor(num_edges * (1 - as_fraction(self.p)))]] = True
         return keep_edges(data, keep)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.p})"
 
 
-def check_share(p: float) -> float:
-    """Return p if it is a share of what there is to drop.
+def check_probability(p: float) -> float:
+    """Return ``p`` if it is in [0, 1).
 
     Raises:
-        ValueError: If it is not from 0 to below 1.
+        ValueError: If it is not.
     """
     if not 0 <= p < 1:
         raise ValueError(f"drop must be in [0, 1) (got {p})")
     return p
 
 
-def exact(share: float) -> Fraction:
-    """Return the decimal number that a float is written as: 10 * (1 - 0.9) is 1."""
-    return Fraction(str(share))
-
-
-def share_of(count: int, share: Fraction) -> int:
-    """Return the floor of a share of a count."""
-    return math.floor(count * share)
+def as_fraction(p: float) -> Fraction:
+    """Return a float as the decimal it is printed as, so that 10 * (1 - 0.9) is 1."""
+    return Fraction(str(p))
 
 
 def keep_edges(data: HeteroData, keep: Tensor) -> HeteroData:
-    """Return a shallow copy with some of the edges, in both directions.
+    """Return a shallow copy with a subset of edges, in both directions.
 
     Args:
         data: The user-item graph.
-        keep: ``[E]`` bool, by place among the edges from users to items.
+        keep: ``[E]`` bool mask over the edges from users to items.
     """
     data = with_edge_index(data)
     kept = {INTERACTS: keep}
@@ -85,13 +80,15 @@ def keep_edges(data: HeteroData, keep: Tensor) -> HeteroData:
 
 
 def _in_reverse(data: HeteroData, keep: Tensor) -> Tensor:
-    """Find the same edges among those from items to users, whatever their order."""
-    there = relation_edges(data, INTERACTS)[0]
-    back = relation_edges(data, REV_INTERACTS)[0].flip(0)
-    if torch.equal(there, back):
+    """Return the mask over the edges from items to users, in any order."""
+    forward = relation_edges(data, INTERACTS)[0]
+    backward = relation_edges(data, REV_INTERACTS)[0].flip(0)
+    if torch.equal(forward, backward):
         return keep
-    first, second = _by_pair(there), _by_pair(back)
-    if there.shape != back.shape or not torch.equal(there[:, first], back[:, second]):
+    first, second = _by_pair(forward), _by_pair(backward)
+    if forward.shape != backward.shape or not torch.equal(
+        forward[:, first], backward[:, second]
+    ):
         raise GraphError(
             f"{REV_INTERACTS} must hold the edges of {INTERACTS}, flipped: "
             "apply torch_geometric.transforms.ToUndirected()"
@@ -102,7 +99,7 @@ def _in_reverse(data: HeteroData, keep: Tensor) -> Tensor:
 
 
 def _by_pair(edge_index: Tensor) -> Tensor:
-    """Return the order ``[E]`` by user, then by item."""
+    """Return the permutation ``[E]`` that sorts by user, then item."""
     by_item = edge_index[1].argsort(stable=True)
     return by_item[edge_index[0][by_item].argsort(stable=True)]
 
@@ -113,16 +110,16 @@ class NodeDrop(BaseTransform):
     items, as in the node dropout of `"Self-supervised Graph Learning for
     Recommendation" <https://arxiv.org/abs/2010.10783>`_.
 
-    They are drawn uniformly and lose all their edges, in both directions, but keep
-    their ids and so their own rows. Weights are not renewed: let
-    :class:`~pyg_advinfonce.transforms.BipartiteNorm` follow.
+    Nodes are drawn uniformly and lose all edges in both directions, but keep their ids
+    and rows. Edge weights are not updated: apply
+    :class:`~pyg_advinfonce.transforms.BipartiteNorm` afterwards.
 
     Args:
-        p: The share of users, and of items, to isolate.
+        p: Fraction of users, and of items, to isolate.
     """  # noqa: D205
 
     def __init__(self, p: float) -> None:
-        self.p = check_share(p)
+        self.p = check_probability(p)
 
     def forward(self, data: HeteroData) -> HeteroData:
         num_users, num_items = num_nodes(data)
@@ -132,10 +129,10 @@ class NodeDrop(BaseTransform):
         return keep_edges(data, stays_user[user] & stays_item[item])
 
     def _draw(self, count: int, device: torch.device) -> Tensor:
-        """Tell of each of some nodes whether it stays."""
+        """Draw the mask of nodes that keep their edges."""
         stays = torch.ones(count, dtype=torch.bool, device=device)
         order = torch.randperm(count, device=device)
-        stays[order[: share_of(count, exact(self.p))]] = False
+        stays[order[: math.floor(count * as_fraction(self.p))]] = False
         return stays
 
     def __repr__(self) -> str:
@@ -144,14 +141,14 @@ class NodeDrop(BaseTransform):
 
 @functional_transform("random_walk_drop")
 class RandomWalkDrop(BaseTransform):
-    """Make one graph a layer, each with edges of its own, as in the random walk of
+    """Draw one edge-dropped graph per layer, as in the random walk of
     `"Self-supervised Graph Learning for Recommendation"
     <https://arxiv.org/abs/2010.10783>`_.
 
     Args:
-        p: The share of edges that each graph drops, as in
+        p: Fraction of edges to drop per graph, as in
             :class:`~pyg_advinfonce.transforms.EdgeDrop`.
-        num_layers: The number of graphs.
+        num_layers: Number of graphs.
     """  # noqa: D205
 
     def __init__(self, p: float, num_layers: int) -> None:

@@ -1,4 +1,4 @@
-"""A user-item graph as one homogeneous graph, random links and masks in it."""
+"""Homogeneous user-item graphs, with random links and subgraph masks."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from pyg_advinfonce.graph import num_nodes, split_edges
 
 @functional_transform("joint_graph")
 class JointGraph(BaseTransform):
-    """Number users, then items, and link both directions and each node to itself.
+    """Merge users and items into one graph with both directions and self-loops.
 
     Shapes:
         - **output:** ``edge_index`` ``[2, 2 E + U + I]``, ``num_nodes`` ``U + I``
@@ -29,14 +29,14 @@ class JointGraph(BaseTransform):
 
 @functional_transform("random_links")
 class RandomLinks(BaseTransform):
-    """Link random pairs of the nodes of ``pool_mask``, and each node to itself.
+    """Link random pairs of the nodes of ``pool_mask`` and add self-loops.
 
     Pairs are drawn with replacement, linked in both directions and merged with the
-    edges that are there (methods.md 3.6, item 3).
+    existing edges (methods.md 3.6, item 3).
 
     Args:
-        num_pairs: The number of draws.
-        extra: Let so large a share of all nodes, drawn with replacement, into the pool.
+        num_pairs: Number of pairs to draw.
+        extra: Fraction of all nodes, drawn with replacement, added to the pool.
 
     Shapes:
         - reads ``edge_index`` ``[2, E]`` and the bool ``pool_mask`` ``[N]``
@@ -61,7 +61,7 @@ class RandomLinks(BaseTransform):
         return data
 
     def _draw(self, pool: Tensor) -> Tensor:
-        """Return pairs ``[2, num_pairs]``, none from an empty pool."""
+        """Draw pairs ``[2, num_pairs]``; ``[2, 0]`` if the pool is empty."""
         if pool.numel() == 0:
             return pool.expand(2, 0)
         shape = (2, self.num_pairs)
@@ -70,13 +70,13 @@ class RandomLinks(BaseTransform):
 
 @functional_transform("subgraph_mask")
 class SubgraphMask(BaseTransform):
-    """Remove all edges of the nodes of ``seed_mask``, then those of what they led to.
+    """Remove the edges of the nodes of ``seed_mask``, then those of their neighbours.
 
     The ends of the removed edges are the seeds of the next round (methods.md 3.6,
-    item 2). All seeds of a round act at once: their order does not matter.
+    item 2). All seeds of a round act at once, so their order does not matter.
 
     Args:
-        depth: The number of rounds.
+        depth: Number of rounds.
 
     Shapes:
         - reads ``edge_index`` ``[2, E]`` and the bool ``seed_mask`` ``[N]``; adds the

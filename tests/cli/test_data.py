@@ -32,7 +32,7 @@ def test_a_table_for_a_person(advnce, split_folder):
     assert rows["split"][:2] == ["pairs", "density"]
     assert rows["train"] == ["7", "14.000%", "4", "5", "0", "0", "0"]
     assert rows["test"] == ["3", "6.000%", "3", "3", "1", "0", "0"]
-    assert "terms       not known" in found.out
+    assert "licence     not known" in found.out
     assert "no train    6 users, 0 items" in found.out
 
 
@@ -68,7 +68,7 @@ def test_a_table_that_is_not_there(advnce):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("../../x", "../../x: no such folder or table, seen from here"),
+        ("../../x", "../../x: no such folder or table"),
         ("cota", "unknown data set 'cota', did you mean 'coat'?"),
         ("", "unknown data set ''"),
     ],
@@ -136,10 +136,13 @@ def test_offline(advnce, folder, splits):
         (["cota"], "did you mean 'coat'?"),
         (["simulated"], "no published files: choose from coat, yahoo"),
         (["yahoo"], "--accept-terms yahoo"),
-        (["coat", "--accept-terms", "yahoo"], "--accept-terms names 'yahoo'"),
+        (
+            ["coat", "--accept-terms", "yahoo"],
+            "expected --accept-terms coat, got 'yahoo'",
+        ),
         (["kuairec", "--mirror", "http://example.org"], "expected https"),
-        (["kuairec", "--mirror", "here"], "expected an address"),
-        (["kuairec", "--insecure", "https://a"], "--insecure wants a host"),
+        (["kuairec", "--mirror", "here"], "expected a URL"),
+        (["kuairec", "--insecure", "https://a"], "--insecure expects a host"),
     ],
 )
 def test_bad_input_is_one_line(advnce, folder, words, said):
@@ -153,12 +156,12 @@ def test_terms_are_shown_before_anything_else(advnce, folder):
     found = advnce("data", "fetch", "yahoo", "--accept-terms", "yahoo", "--offline")
     assert found.code == 2
     first, last = found.err.splitlines()
-    assert first.startswith("yahoo: given by Yahoo! Webscope on request")
-    assert "copy that you have requested yourself" in first
+    assert first.startswith("yahoo: provided by Yahoo! Webscope on request")
+    assert "copy that you requested yourself" in first
     assert "by hand: test_ood.txt train.txt valid.txt" in last
 
 
-@pytest.mark.filterwarnings("always:.*without a proof")
+@pytest.mark.filterwarnings("always:certificate of")
 def test_a_host_without_a_trusted_certificate(
     advnce, folder, splits, serve, certificate
 ):
@@ -166,12 +169,12 @@ def test_a_host_without_a_trusted_certificate(
     words = [*WORDS, "--mirror", serve(routes, certificate=certificate).url]
     found = advnce(*words)
     assert found.code == 2
-    assert "certificate is not to be trusted" in found.err.splitlines()[-1]
+    assert "certificate cannot be verified" in found.err.splitlines()[-1]
     assert "put into here/kuairec/raw by hand" in found.err.splitlines()[-1]
     assert advnce(*words, "--insecure", "localhost").code == 2
     found = advnce(*words, "--insecure", "127.0.0.1")
     assert found.code == 0
-    assert "advnce: warning: 127.0.0.1 is trusted without a proof" in found.err
+    assert "advnce: warning: certificate of 127.0.0.1 is not verified" in found.err
 
 
 def test_every_verb_is_in_the_help_in_full(advnce):
@@ -308,7 +311,7 @@ def test_train_on_a_table_itself(advnce, table):
         ([*CHOOSE, "--split", "time"], "--time-col"),
         ([*CHOOSE, "--gammas", "2"], "no effect"),
         ([*CHOOSE, "--gammas", "2;3"], "numbers like 200,10,2"),
-        ([*CHOOSE[:-1], "stars"], "positive_if wants a column"),
+        ([*CHOOSE[:-1], "stars"], "positive_if must be a column"),
         ([*CHOOSE, "--overlap", "no"], "unknown overlap"),
     ],
 )

@@ -34,7 +34,7 @@ def test_a_run_s_embeddings(advnce, run, folder, words):
     [
         (["m.xyz"], "unknown format 'xyz'; choose from safetensors, npz"),
         (["m", "--to", "tensors"], "unknown format 'tensors', did you mean 'safe"),
-        (["run", "--to", "npz"], "run is a folder: name a file by --out"),
+        (["run", "--to", "npz"], "run is a folder: name a file with --out"),
     ],
 )
 def test_what_cannot_be_written(advnce, run, folder, words, said):

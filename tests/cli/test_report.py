@@ -58,4 +58,4 @@ def test_a_figure_that_is_left_out_is_a_warning(advnce, folder, split_folder):
 def test_a_file_of_ones_own_is_left_alone(advnce, run, folder):
     folder.joinpath("thesis.html").write_text("mine", "utf-8")
     found = advnce("report", "run", "--out", "thesis.html")
-    assert found.line == "thesis.html is no report of advnce: it is not overwritten"
+    assert found.line == "thesis.html is not a report of advnce: it is not overwritten"

@@ -260,9 +260,9 @@ WRONG = [
     (["mf", "--set", "train.num_negatives=0"], "train.num_negatives"),
     (["mf", "--set", "train.batch_size=9999"], "train.batch_size 9999 exceeds"),
     (["mf", "--set", "data.popularity_bias=-1"], "popularity_bias"),
-    (["mf", "--device", "warp"], "device 'warp' is not there: choose from cpu"),
-    (["mf", "--device", "meta"], "device 'meta' is not there: choose from cpu"),
-    (["mf", "--device", "cuda:99"], "device 'cuda:99' is not there"),
+    (["mf", "--device", "warp"], "device 'warp' is not available: choose from cpu"),
+    (["mf", "--device", "meta"], "device 'meta' is not available: choose from cpu"),
+    (["mf", "--device", "cuda:99"], "device 'cuda:99' is not available"),
     (["mf", "--config", "my.toml"], "my.toml: No such file"),
     (["mf", "--config", "."], "Is a directory"),
     (["mf", "--out", "x" * 300], "File name too long; choose another --out"),
@@ -305,7 +305,7 @@ def test_cuda_that_is_not_there(advnce):
         pytest.skip("this machine has CUDA")
     found = advnce("train", "mf", "--device", "cuda")
     assert found.code == 2
-    assert found.line == "device 'cuda' is not there: choose from cpu"
+    assert found.line == "device 'cuda' is not available: choose from cpu"
 
 
 def test_auto_says_where_it_falls_back(advnce):

@@ -127,7 +127,7 @@ def test_a_missing_package_is_named_with_its_extra(advnce, folder, monkeypatch):
         (["mf", "--epochs", "0"], "train.epochs: "),
         (["mf", "--trials", "0"], "'--trials': "),
         (["mf", "--timeout", "-1"], "'--timeout': "),
-        (["mf", "--device", "warp"], "device 'warp' is not there"),
+        (["mf", "--device", "warp"], "device 'warp' is not available"),
         (["mf", "--data", "cota"], "unknown data set 'cota'"),
         (["mf", "--seed", "-1"], "train.seed: "),
         (["mf", "--out", "/dev/null/study"], "Not a directory; choose another --out"),

@@ -47,8 +47,8 @@ def test_the_summary_counts_what_is_odd(make_folder):
     with pytest.warns(DataWarning) as caught:
         dataset = InteractionDataset(root, name="toy")
     assert [str(w.message) for w in caught] == [
-        "toy: 1 pairs are in train and in test",
-        "toy: 1 pairs are in valid and in test",
+        "toy: 1 pairs of train are also in test",
+        "toy: 1 pairs of valid are also in test",
     ]
     assert dataset.summary() == {
         "users": 3,
@@ -86,7 +86,9 @@ def test_valid_is_split_off_only_on_demand(toy):
 
 
 def test_a_fraction_beside_a_valid_file_is_not_silently_ignored(toy):
-    with pytest.warns(DataWarning, match=r"valid\.txt is used, not valid_fraction"):
+    with pytest.warns(
+        DataWarning, match=r"valid\.txt exists: valid_fraction is ignored"
+    ):
         dataset = InteractionDataset(toy, name="toy", valid_fraction=0.4)
     assert len(pairs(dataset, "valid")) == 2
 
@@ -96,8 +98,8 @@ def test_what_is_missing_is_named_in_one_line(toy, tmp_path):
         InteractionDataset(tmp_path, name="absent")
     assert str(error.value) == (
         f"data set 'absent' needs train.txt, not found in {tmp_path}/absent/raw, "
-        f"{tmp_path}/absent: put the split files there (one user a line: user item "
-        "item ...), or name another root by --data-root"
+        f"{tmp_path}/absent: put the split files there (one user per line: user item "
+        "item ...), or set another root with --data-root"
     )
     (toy / "toy" / "test.txt").unlink()
     with pytest.raises(DatasetNotFoundError, match=r"needs test\.txt or test_ood\.txt"):

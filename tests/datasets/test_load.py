@@ -113,5 +113,5 @@ def test_valid_fraction_reaches_the_folder(toy):
 
 
 def test_valid_fraction_is_not_silently_ignored():
-    with pytest.warns(DataWarning, match="valid_fraction is not used"):
+    with pytest.warns(DataWarning, match="valid_fraction is ignored"):
         load_dataset("simulated", valid_fraction=0.1)

@@ -30,13 +30,13 @@ def tables(tmp_path):
 
 def test_a_table_is_divided_once(table, tmp_path):
     first = make_split(str(table), tmp_path / "out")
-    assert first.record["counts"] == {
+    assert first.manifest["counts"] == {
         **{"users": 5, "items": 4},
         **{"train": 16, "valid": 2, "test": 2},
     }
     assert not make_split(str(table), tmp_path / "out").is_new
     table.write_text(TABLE + "9,9\n9,8\n")
-    with pytest.raises(ConfigError, match="another source, or of its older content"):
+    with pytest.raises(ConfigError, match="another source or of its old content"):
         make_split(str(table), tmp_path / "out")
 
 
@@ -53,7 +53,7 @@ def test_other_options_are_another_split(table, tmp_path, options):
     with pytest.raises(ConfigError, match="--overwrite"):
         make_split(str(table), tmp_path / "out", **options)
     other = make_split(str(table), tmp_path / "out", **options, overwrite=True)
-    assert other.record["fingerprint"] != first.record["fingerprint"]
+    assert other.manifest["fingerprint"] != first.manifest["fingerprint"]
 
 
 def test_naming_what_was_found_is_the_same_split(table, tmp_path):
@@ -65,10 +65,12 @@ def test_naming_what_was_found_is_the_same_split(table, tmp_path):
 def test_tables_of_other_names_are_no_splits(tables, tmp_path):
     (tables / "train.csv").rename(tables / "train.CSV")
     (tables / "test_old.csv").write_text(TABLE)
-    counts = make_split(str(tables), tmp_path / "out", overlap="drop").record["counts"]
+    counts = make_split(str(tables), tmp_path / "out", overlap="drop").manifest[
+        "counts"
+    ]
     assert set(counts) == {"users", "items", "train", "valid", "test"}
     (tables / "train.CSV").rename(tables / "train_data.csv")
-    with pytest.raises(DatasetNotFoundError, match="no train found"):
+    with pytest.raises(DatasetNotFoundError, match="found no train table"):
         make_split(str(tables), tmp_path / "other")
 
 
@@ -81,31 +83,31 @@ def test_a_name_in_any_place_of_the_table_does_not_matter(table, tmp_path):
     first = make_split(str(table), tmp_path / "out")
     moved = table.rename(tmp_path / "renamed.csv")
     assert not make_split(str(moved), tmp_path / "out").is_new
-    assert "table.csv" not in json.dumps(first.record)
+    assert "table.csv" not in json.dumps(first.manifest)
 
 
 def test_tables_that_are_splits(tables, tmp_path):
     folder = make_split(str(tables), tmp_path / "out", overlap="drop")
-    assert folder.record["counts"] == {
+    assert folder.manifest["counts"] == {
         **{"users": 5, "items": 5},
         **{"train": 18, "valid": 2, "test": 1},
     }
     (tables / "valid.csv").write_text("user,item\n1,9\n")
     counts = make_split(
         str(tables), tmp_path / "out", overlap="drop", overwrite=True
-    ).record["counts"]
+    ).manifest["counts"]
     assert (counts["train"], counts["valid"]) == (20, 1)
 
 
 def test_tables_that_are_splits_are_not_divided_again(tables, tmp_path):
-    with pytest.raises(ConfigError, match="holds splits already"):
+    with pytest.raises(ConfigError, match="already holds splits"):
         make_split(str(tables), tmp_path / "out", split=SplitOptions("time"))
     (tables / "test.csv").write_text("user,item\n1,9\n")
-    with pytest.raises(ConfigError, match=r"test\.csv is the split 'test', too"):
+    with pytest.raises(ConfigError, match=r"test\.csv is also the split 'test'"):
         make_split(str(tables), tmp_path / "out")
     for name in ("test.csv", "test.tsv"):
         (tables / name).unlink()
-    with pytest.raises(DatasetNotFoundError, match="no test found"):
+    with pytest.raises(DatasetNotFoundError, match="found no test table"):
         make_split(str(tables), tmp_path / "out")
 
 
@@ -126,7 +128,7 @@ def test_a_published_name_wants_its_owners_files(tmp_path, monkeypatch):
         make_split("coat", tmp_path / "out")
     with pytest.raises(UnknownNameError, match="unknown source with --raw 'tencent'"):
         make_split("tencent", tmp_path / "out", raw=tmp_path)
-    with pytest.raises(ConfigError, match="no options but seed"):
+    with pytest.raises(ConfigError, match="its only option is seed"):
         make_split("coat", tmp_path / "out", raw=tmp_path, split=SplitOptions("time"))
 
 

@@ -14,7 +14,7 @@ def test_a_small_folder(make_folder):
     assert (found["users"], found["items"], found["candidate_items"]) == (3, 4, 4)
     assert found["overlaps"] == {"train/valid": 0, "train/test": 1, "valid/test": 0}
     assert found["users_without_train"] == found["items_without_train"] == 1
-    assert (found["terms"], found["folder"]) == (None, str(folder))
+    assert (found["licence"], found["folder"]) == (None, str(folder))
     train, test = found["splits"]["train"], found["splits"]["test"]
     assert (train["pairs"], train["duplicates_merged"]) == (4, 1)
     assert train["density"] == pytest.approx(4 / 12)
@@ -50,7 +50,7 @@ def test_without_train_nobody_is_called_cold(make_folder):
 def test_a_published_set_has_terms(splits, make_folder):
     texts = {name.removesuffix(".txt"): t.decode() for name, t in splits.items()}
     folder = make_folder("mine", **texts)
-    assert profile(str(folder))["terms"] == "CC BY-SA 4.0 (https://kuairec.com)"
+    assert profile(str(folder))["licence"] == "CC BY-SA 4.0 (https://kuairec.com)"
 
 
 def test_nothing_to_describe(tmp_path):
@@ -84,4 +84,4 @@ def test_part_of_kuairec(real_data):
     pairs = {split: p["pairs"] for split, p in found["splits"].items()}
     assert pairs == {"valid": 72_392, "test": 144_783}
     assert found["splits"]["test"]["user_degrees"]["count"] == 1411
-    assert found["terms"] == "CC BY-SA 4.0 (https://kuairec.com)"
+    assert found["licence"] == "CC BY-SA 4.0 (https://kuairec.com)"

@@ -55,7 +55,7 @@ def test_repeated_rows_are_merged_and_counted(tmp_path):
 def test_no_positive_row_is_an_error(tmp_path):
     with pytest.raises(
         DataError,
-        match=r"rating > 9, but none of 30 is so: 'rating' lies between 1 and 5;",
+        match=r"satisfies rating > 9 \(30 rows\): 'rating' lies between 1 and 5;",
     ):
         split_table(
             write(tmp_path, BLOCK), TableOptions(positive_if="rating > 9"), RANDOM
@@ -76,8 +76,8 @@ def test_users_that_come_too_late_are_left_out(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
     assert [str(w.message) for w in caught] == [
-        "1 users of valid have no train pair: their 2 pairs are left out",
-        "1 users of test have no train pair: their 2 pairs are left out",
+        "1 users of valid have no train pair: their 2 pairs are dropped",
+        "1 users of test have no train pair: their 2 pairs are dropped",
     ]
     assert splits.user_ids.tolist() == [0, 1, 2, 3]
 
@@ -276,7 +276,7 @@ def test_a_damaged_cache_is_rebuilt(path, tmp_path):
     cache = tmp_path / "cache"
     load_dataset(str(path), cache_dir=cache)
     next(cache.iterdir()).write_bytes(b"damaged")
-    with pytest.warns(DataWarning, match="is damaged or stale and is rebuilt"):
+    with pytest.warns(DataWarning, match="is damaged or outdated and is rebuilt"):
         load_dataset(str(path), cache_dir=cache)
 
 
@@ -286,9 +286,9 @@ def test_a_damaged_cache_is_rebuilt(path, tmp_path):
         ({"split": "tiem"}, "unknown split 'tiem', did you mean 'time'"),
         ({"user_cl": "a"}, r"'data\.user_cl', did you mean 'data\.user_col'"),
         ({"path": "b.csv"}, r"unknown key 'data\.path'"),
-        ({"user_col": 3}, r"a column's name is a text \(got 3\)"),
+        ({"user_col": 3}, r"expected a string for a column \(got 3\)"),
         ({"gammas": 3}, r"gammas must be a list like \[200, 10, 2\]"),
-        ({"positive_if": "time"}, "positive_if wants a column"),
+        ({"positive_if": "time"}, "positive_if must be a column"),
     ],
 )
 def test_a_wrong_option(path, options, said):

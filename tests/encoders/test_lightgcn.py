@@ -266,7 +266,7 @@ def test_layers_are_made_on_demand_and_sum_up(graph):
 
 @pytest.mark.parametrize("num_graphs", [1, 3])
 def test_a_list_of_another_length(graph, num_graphs):
-    message = rf"one graph for each of 2 layers \(got {num_graphs}\)"
+    message = rf"one graph per layer, 2 in all \(got {num_graphs}\)"
     with pytest.raises(ValueError, match=message):
         light_gcn(2)([graph] * num_graphs)
 
@@ -333,7 +333,7 @@ def test_tables_start_by_xaviers_normal_rule_each_on_its_own():
     [
         ({"dim": 0}, r"dim must be positive \(got 0\)"),
         ({"num_layers": -1}, r"num_layers must not be negative \(got -1\)"),
-        ({"alpha": (1.0, 2.0)}, r"alpha needs 3 weights, one a layer \(got 2\)"),
+        ({"alpha": (1.0, 2.0)}, r"alpha needs 3 weights, one per layer \(got 2\)"),
     ],
 )
 def test_impossible_options(options, message):
@@ -536,9 +536,9 @@ def test_other_tables_are_propagated_with_the_same_noise(graph):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"first_layer": 3}, r"first_layer must be from 0 to num_layers, 2 \(got 3\)"),
+        ({"first_layer": 3}, r"first_layer must be from 0 to num_layers=2 \(got 3\)"),
         ({"first_layer": -1}, r"first_layer must be .* \(got -1\)"),
-        ({"alpha": (0.0, 0.0, 0.0)}, "alpha needs a weight that is not zero"),
+        ({"alpha": (0.0, 0.0, 0.0)}, "alpha must have a nonzero weight"),
         ({"message_drop": 1.0}, r"message_drop must be in \[0, 1\) \(got 1\.0\)"),
         ({"message_drop": -0.1}, r"message_drop must be in \[0, 1\) \(got -0\.1\)"),
         ({"noise": -1.0}, r"eps must not be negative \(got -1\.0\)"),

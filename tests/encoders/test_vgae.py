@@ -126,7 +126,7 @@ def test_a_list_has_one_graph_a_layer(graph):
     part = build_graph(pairs(*TRAIN[:9]), num_users=NUM_USERS, num_items=NUM_ITEMS)
     part = cases.BipartiteNorm()(part)
     assert not torch.allclose(joint(encoder([graph, part])), joint(encoder(graph)))
-    with pytest.raises(ValueError, match=r"one graph for each of 2 layers \(got 1\)"):
+    with pytest.raises(ValueError, match=r"one graph per layer, 2 in all \(got 1\)"):
         encoder([graph])
 
 

@@ -150,7 +150,7 @@ def test_neighbours_follow_the_module_and_are_no_state_to_save(graph):
 def test_a_sampled_batch_is_refused(graph):
     batch = toy_batch()
     sampled = cases.replace(batch, dst_n_id=torch.arange(NUM_ITEMS))
-    with pytest.raises(ValueError, match="in the whole graph, not a sample"):
+    with pytest.raises(ValueError, match="needs the whole graph, got a sample"):
         ItemGraph.from_graph(graph)(step_of(graph, sampled))
 
 

@@ -1,6 +1,6 @@
-"""What every data set is made from: split files, processed graphs, descriptions."""
+"""Shared parts of data sets: split files, processed graphs, summaries."""
 
-from pyg_advinfonce.datasets.base.description import Summary, describe
+from pyg_advinfonce.datasets.base.description import Summary, fingerprint_text
 from pyg_advinfonce.datasets.base.named import TABLE_SUFFIXES, find_folder, is_table
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
@@ -16,7 +16,7 @@ from pyg_advinfonce.datasets.base.split_files import (
     SPLIT_OF_FILE,
     USER_IDS,
     IdList,
-    Ids,
+    IntArray,
     RawFile,
     SplitPairs,
     distinct_pairs,
@@ -37,16 +37,16 @@ __all__ = [
     "TABLE_SUFFIXES",
     "USER_IDS",
     "IdList",
-    "Ids",
+    "IntArray",
     "Processed",
     "ProcessedDataset",
     "RawFile",
     "SplitPairs",
     "Summary",
-    "describe",
     "distinct_pairs",
     "file_sha256",
     "find_folder",
+    "fingerprint_text",
     "is_integer_id",
     "is_printable_id",
     "is_table",

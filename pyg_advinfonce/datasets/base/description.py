@@ -1,4 +1,4 @@
-"""What is said about a data set beside every result: counts, oddities and a hash."""
+"""Summary and fingerprint of a data set: counts, overlaps and a content hash."""
 
 from hashlib import sha256
 from typing import TypedDict
@@ -6,7 +6,7 @@ from typing import TypedDict
 import numpy as np
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base.split_files import Ids
+from pyg_advinfonce.datasets.base.split_files import IntArray
 from pyg_advinfonce.graph import (
     ITEM,
     is_among,
@@ -18,7 +18,7 @@ from pyg_advinfonce.graph import (
 
 
 class Summary(TypedDict):
-    """Counts; ``overlaps`` counts the pairs that two splits share."""
+    """Counts of a data set; ``overlaps`` counts the pairs that two splits share."""
 
     users: int
     items: int
@@ -32,7 +32,7 @@ class Summary(TypedDict):
 
 
 def content_hash(graph: HeteroData) -> str:
-    """Return the sha256 of everything that training and evaluation read."""
+    """Return the sha256 of all data that training and evaluation use."""
     digest = sha256(f"{num_nodes(graph)}".encode())
     for name in ["train", *sorted(split_names(graph))]:
         pairs = split_edges(graph, name).contiguous().numpy().astype("<i8")
@@ -44,8 +44,8 @@ def content_hash(graph: HeteroData) -> str:
     return digest.hexdigest()
 
 
-def describe(graph: HeteroData, name: str, digest: str) -> str:
-    """Return the fingerprint: one line of counts and the start of the hash."""
+def fingerprint_text(graph: HeteroData, name: str, digest: str) -> str:
+    """Return one line of counts and the first 12 digits of the hash."""
     num_users, num_items = num_nodes(graph)
     splits = ", ".join(f"{split} {n:,}" for split, n in count_pairs(graph).items())
     return (
@@ -55,13 +55,13 @@ def describe(graph: HeteroData, name: str, digest: str) -> str:
 
 
 def count_pairs(graph: HeteroData) -> dict[str, int]:
-    """Return the number of pairs of every split, train first."""
+    """Return the number of pairs per split, train first."""
     names = ["train", *split_names(graph)]
     return {name: split_edges(graph, name).size(1) for name in names}
 
 
-def summarize(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
-    """Return the counts that tell whether data is what one thinks it is."""
+def graph_summary(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
+    """Return the counts of a graph; ``duplicates`` were merged into it."""
     num_users, num_items = num_nodes(graph)
     users, items = split_edges(graph, "train").numpy()
     _, degrees = np.unique(users, return_counts=True)
@@ -80,8 +80,8 @@ def summarize(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
 
 
 def _overlaps(graph: HeteroData) -> dict[str, int]:
-    """Count the pairs that train, or valid, shares with what is held out from it."""
-    keys: dict[str, Ids] = {
+    """Count the pairs that train, or valid, shares with each later split."""
+    keys: dict[str, IntArray] = {
         name: pair_keys(*split_edges(graph, name).numpy())
         for name in ["train", *split_names(graph)]
     }

@@ -1,4 +1,4 @@
-"""Resolving the text after ``--data`` to a table or an existing folder."""
+"""Resolution of a ``--data`` text to a table or an existing folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +11,17 @@ from pyg_advinfonce.errors import (
 from pyg_advinfonce.registry import DATASETS, unknown
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
-"""What names a table wherever a folder may be named, too."""
+"""Suffixes of tables where a folder is also accepted."""
 
 
 def is_table(data: str) -> bool:
-    """Return whether the text names an existing table, which split files are not."""
+    """Return whether the text is the path of an existing table."""
     suffix = Path(data).suffix.lower()
     return suffix in TABLE_SUFFIXES and _is(Path.is_file, Path(data))
 
 
 def find_folder(data: str, root: Path) -> Path:
-    """Return the folder under root, or at the path, that the text names."""
+    """Return the folder of that name under root, or of that path."""
     is_bare = bool(data) and Path(data).name == data
     if is_bare and _is(Path.is_dir, root / data):
         return root / data
@@ -35,7 +35,7 @@ def find_folder(data: str, root: Path) -> Path:
     if Path(data).suffix.lower() in TABLE_SUFFIXES:
         raise DatasetNotFoundError(f"{data}: no such file")
     if data and not is_bare:
-        raise DatasetNotFoundError(f"{data}: no such folder or table, seen from here")
+        raise DatasetNotFoundError(f"{data}: no such folder or table")
     known = unknown("data set", data, DATASETS)
     raise UnknownNameError(
         f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "

@@ -1,4 +1,4 @@
-"""Processed graphs and their cache: plain tensors, never pickled objects."""
+"""Processed graphs and their cache, which holds tensors and no pickled objects."""
 
 import os
 import warnings
@@ -16,8 +16,8 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.datasets.base.description import (
     Summary,
     content_hash,
-    describe,
-    summarize,
+    fingerprint_text,
+    graph_summary,
 )
 from pyg_advinfonce.datasets.base.split_files import IdList, SplitPairs
 from pyg_advinfonce.errors import DataError, DataWarning
@@ -25,7 +25,7 @@ from pyg_advinfonce.files import reading, whole_file
 from pyg_advinfonce.graph import (
     ITEM,
     USER,
-    RawIds,
+    InputIds,
     build_graph,
     num_nodes,
     split_edges,
@@ -37,7 +37,7 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True)
 class Processed:
-    """A graph, with what took time to find out about it."""
+    """A user-item graph with its summary and content hash."""
 
     graph: HeteroData
     summary: Summary
@@ -45,13 +45,13 @@ class Processed:
 
     @classmethod
     def of(cls, graph: HeteroData, duplicates: dict[str, int]) -> "Processed":
-        """Find it out.
+        """Compute summary and hash.
 
         Args:
-            graph: The graph.
-            duplicates: How many repeated pairs were merged.
+            graph: The user-item graph.
+            duplicates: Number of merged pairs by split or table.
         """
-        return cls(graph, summarize(graph, duplicates), content_hash(graph))
+        return cls(graph, graph_summary(graph, duplicates), content_hash(graph))
 
 
 class ProcessedDataset:
@@ -67,11 +67,11 @@ class ProcessedDataset:
 
     @property
     def fingerprint(self) -> str:
-        """Counts and the start of the content's sha256, in one line."""
-        return describe(self.graph, self.label, self.processed.digest)
+        """One line of counts and the first 12 digits of the content's sha256."""
+        return fingerprint_text(self.graph, self.label, self.processed.digest)
 
     def summary(self) -> Summary:
-        """Return counts of users, items and pairs, and of what is odd about them."""
+        """Return counts of users, items, pairs, overlaps and duplicates."""
         return self.processed.summary.copy()
 
     def __repr__(self) -> str:
@@ -79,7 +79,7 @@ class ProcessedDataset:
 
 
 def default_cache_dir() -> Path:
-    """Return this library's folder in the user's cache folder."""
+    """Return the folder of this library in the user's cache folder."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
         base = Path("~/.cache").expanduser()
@@ -89,12 +89,12 @@ def default_cache_dir() -> Path:
 def load_or_build(
     cache_dir: Path | None, key: str, build: Callable[[], Processed]
 ) -> Processed:
-    """Return the processed data of a key, built if it is not there yet.
+    """Return the cached data of a key, or build and cache it.
 
     Args:
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        key: A hash of all that the data is made from.
-        build: Makes it.
+        cache_dir: Folder of the cache (default: the user's cache folder).
+        key: Hash of everything that the data is made from.
+        build: Returns the data if it is not cached.
     """
     folder = cache_dir or _user_folder()
     if folder is None:
@@ -111,16 +111,16 @@ def _user_folder() -> Path | None:
     try:
         return default_cache_dir()
     except RuntimeError as error:
-        message = f"no cache folder ({error}): choose one by --cache-dir"
+        message = f"cache folder not found ({error}): set --cache-dir"
         warnings.warn(message, DataWarning, stacklevel=5)
         return None
 
 
 def load_cached(path: Path, key: str) -> Processed | None:
-    """Return what was saved, or None if there is nothing that can be used.
+    """Return the cached data, or None if it does not exist or cannot be used.
 
-    Pickled objects are refused, so a foreign file cannot run code. A file that is
-    damaged or from another version is warned about.
+    Pickled objects are rejected, so a foreign file cannot run code. A damaged file, or
+    one of another version, raises a warning.
     """
     if not path.is_file():
         return None
@@ -129,7 +129,7 @@ def load_cached(path: Path, key: str) -> Processed | None:
     except Exception as error:  # a damaged file can fail in any way
         reason = str(error).splitlines()[0][:80] if str(error) else repr(error)
         warnings.warn(
-            f"{path}: the cached data is damaged or stale and is rebuilt ({reason})",
+            f"{path}: cached data is damaged or outdated and is rebuilt ({reason})",
             DataWarning,
             stacklevel=4,
         )
@@ -137,14 +137,14 @@ def load_cached(path: Path, key: str) -> Processed | None:
 
 
 def _read(path: Path) -> dict[str, object]:
-    with warnings.catch_warnings():  # what torch says of foreign files: we say more
+    with warnings.catch_warnings():  # torch's on foreign files: ours says more
         warnings.simplefilter("ignore")
         payload = torch.load(path, map_location="cpu", weights_only=True)
     return cast("dict[str, object]", payload)
 
 
 def save_cached(path: Path, key: str, processed: Processed) -> None:
-    """Save for the next time; a folder that cannot be written to is warned about."""
+    """Write data to the cache; warn if the folder cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as unfinished:
@@ -152,8 +152,8 @@ def save_cached(path: Path, key: str, processed: Processed) -> None:
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         warnings.warn(
-            f"{path.parent}: the processed data cannot be cached ({reason}); choose "
-            "another folder by --cache-dir",
+            f"{path.parent}: processed data cannot be cached ({reason}); set another "
+            "folder with --cache-dir",
             DataWarning,
             stacklevel=4,
         )
@@ -190,30 +190,30 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
         num_items=cast("int", payload["num_items"]),
         splits=pairs,
         candidate_mask=cast("Tensor | None", payload["candidate_mask"]),
-        user_ids=cast("RawIds | None", payload["user_ids"]),
-        item_ids=cast("RawIds | None", payload["item_ids"]),
+        user_ids=cast("InputIds | None", payload["user_ids"]),
+        item_ids=cast("InputIds | None", payload["item_ids"]),
     )
     digest = content_hash(graph)
     if digest != payload["digest"]:
-        raise DataError("its content has changed")
+        raise DataError("content hash differs")
     return Processed(graph, cast("Summary", payload["summary"]), digest)
 
 
 def file_sha256(path: Path) -> str:
-    """Return the hash of a file's content, read piece by piece.
+    """Return the sha256 of a file, which is read in blocks.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If the file cannot be read.
     """
     digest = sha256()
     with reading(path), path.open("rb") as file:
-        while piece := file.read(2**20):
-            digest.update(piece)
+        while block := file.read(2**20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 def process(raw: SplitPairs) -> Processed:
-    """Build the graph of a division into splits; without train it has no edges.
+    """Build the graph of splits; without train it has no edges.
 
     Raises:
         GraphError: If an index is out of range.
@@ -232,5 +232,5 @@ def process(raw: SplitPairs) -> Processed:
     return Processed.of(graph, raw.duplicates)
 
 
-def _as_raw_id(ids: IdList | None) -> RawIds | None:
+def _as_raw_id(ids: IdList | None) -> InputIds | None:
     return torch.from_numpy(ids) if isinstance(ids, np.ndarray) else ids

@@ -1,4 +1,4 @@
-"""The field's split files: pairs, raw ids, and the folder that holds them."""
+"""Split files: pairs, raw ids and the folder that holds them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ from pyg_advinfonce.errors import DataError
 from pyg_advinfonce.files import reading
 from pyg_advinfonce.graph import MAX_ROWS, pair_keys, pairs_of
 
-Ids = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
-IdList = Ids | list[str]
-"""Raw ids by row: integers ``[N]``, or strings."""
+IdList = IntArray | list[str]
+"""Raw ids by row: an array of integers ``[N]``, or a list of strings."""
 
 SPLIT_OF_FILE: Mapping[str, str] = {
     "train.txt": "train",
@@ -29,10 +29,10 @@ SPLIT_OF_FILE: Mapping[str, str] = {
     "test_ood_2.txt": "test_gamma_10",
     "test_ood_3.txt": "test_gamma_2",
 }
-"""What a file of pairs holds, by its name; a folder's other files are not read."""
+"""Split names by file name; other files of a folder are not read."""
 
 GAMMA_FILE = re.compile(r"test_gamma_[0-9]+(\.[0-9]+)?\.txt")
-"""Tests of any other popularity shift are files that are named like their splits."""
+"""File names of the tests of any other popularity shift."""
 
 NOT_CANDIDATE = "not_candidate.txt"
 USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
@@ -44,7 +44,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file's content, read once for its hashes and for parsing."""
+    """A file's content, read once for hashing and parsing."""
 
     path: Path
     content: bytes
@@ -56,21 +56,21 @@ class RawFile:
 
 @dataclass(frozen=True)
 class SplitPairs:
-    """What a folder of split files says.
+    """Parsed content of a folder of split files.
 
     Args:
-        num_users: One more than the largest user id, or the known number.
-        num_items: One more than the largest item id, or the known number.
+        num_users: Number of users.
+        num_items: Number of items.
         pairs: Distinct pairs ``[2, E]`` by split, sorted.
-        duplicates: How often each split repeated a pair.
-        candidate_mask: ``[I]`` bool, the items that may be ranked, or None for all.
-        user_ids: The users' ids in the input, by row, where they are known.
-        item_ids: The items' ids in the input, by row, where they are known.
+        duplicates: Number of repeated pairs by split.
+        candidate_mask: ``[I]`` bool, True for items that may be ranked; None for all.
+        user_ids: Raw ids of users by row, if known.
+        item_ids: Raw ids of items by row, if known.
     """
 
     num_users: int
     num_items: int
-    pairs: dict[str, Ids]
+    pairs: dict[str, IntArray]
     duplicates: dict[str, int]
     candidate_mask: NDArray[np.bool_] | None = None
     user_ids: IdList | None = None
@@ -78,7 +78,7 @@ class SplitPairs:
 
 
 def read_files(folder: Path) -> dict[str, RawFile]:
-    """Read the folder's split files, by file name.
+    """Read the split files of a folder, by file name.
 
     Raises:
         DataError: If a file cannot be read.
@@ -89,7 +89,7 @@ def read_files(folder: Path) -> dict[str, RawFile]:
 
 
 def _gamma_files(folder: Path) -> list[str]:
-    """Return the files of further popularity shifts, the largest gamma first."""
+    """Return the names of further popularity shifts, largest gamma first."""
     names = [path.name for path in folder.glob("test_gamma_*.txt")]
     found = [name for name in names if GAMMA_FILE.fullmatch(name)]
     return sorted(found, key=lambda n: float(n[11:-4]), reverse=True)
@@ -101,7 +101,7 @@ def _read(path: Path) -> RawFile:
 
 
 def split_of_file(name: str) -> str | None:
-    """Return the split that a file of this name holds, or None if it holds none."""
+    """Return the split of a file name, or None if it is not a split file."""
     is_gamma = GAMMA_FILE.fullmatch(name)
     return name.removesuffix(".txt") if is_gamma else SPLIT_OF_FILE.get(name)
 
@@ -112,25 +112,25 @@ def parse_files(
     num_users: int | None = None,
     num_items: int | None = None,
 ) -> SplitPairs:
-    """Parse what :func:`read_files` read.
+    """Parse the files returned by :func:`read_files`.
 
     Args:
-        files: The files by name; ``train.txt`` is among them.
-        num_users: The known number of users (default: as the ids say).
-        num_items: The known number of items (default: as the ids say).
+        files: Files by name.
+        num_users: Known number of users (default: one more than the largest id).
+        num_items: Known number of items (default: one more than the largest id).
 
     Raises:
         DataError: If a word is not an id below the known number, a split is empty or
-            two files claim the same split.
+            two files of the same split differ.
     """
     user_ids = _raw_ids(files, USER_IDS, num_users)
     item_ids = _raw_ids(files, ITEM_IDS, num_items)
     num_users = num_users or (None if user_ids is None else len(user_ids))
     num_items = num_items or (None if item_ids is None else len(item_ids))
     limits = {"num_users": num_users or MAX_ROWS, "num_items": num_items or MAX_ROWS}
-    pairs: dict[str, Ids] = {}
+    pairs: dict[str, IntArray] = {}
     duplicates: dict[str, int] = {}
-    for split, file in _one_a_split(files).items():
+    for split, file in _file_per_split(files).items():
         repeated = parse_pairs(file.content, file.path, **limits)
         if not repeated.size:
             raise DataError(f"{file.path}: expected user-item pairs, found none")
@@ -146,8 +146,8 @@ def parse_files(
     return SplitPairs(users, items, pairs, duplicates, mask, user_ids, item_ids)
 
 
-def _one_a_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
-    """Return the file of each split; a second one must have the same content."""
+def _file_per_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
+    """Return one file per split; a second one must have the same content."""
     chosen: dict[str, RawFile] = {}
     for name, file in files.items():
         split = split_of_file(name)
@@ -156,14 +156,14 @@ def _one_a_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
         first = chosen.setdefault(split, file)
         if first.content != file.content:
             raise DataError(
-                f"{file.path}: expected the same pairs as in {first.path.name}, both "
-                f"are the split '{split}': remove one of them"
+                f"{file.path}: expected the same pairs as in {first.path.name}, which "
+                f"is also the split '{split}': remove one of them"
             )
     return chosen
 
 
-def _drop_repeated_test(pairs: dict[str, Ids], duplicates: dict[str, int]) -> None:
-    """Drop ``test_id`` where it repeats ``test``, as published sets do."""
+def _drop_repeated_test(pairs: dict[str, IntArray], duplicates: dict[str, int]) -> None:
+    """Drop ``test_id`` if it equals ``test``, as in published sets."""
     if "test" not in pairs or "test_id" not in pairs:
         return
     if np.array_equal(pairs["test"], pairs["test_id"]):
@@ -182,7 +182,7 @@ def _raw_ids(
     return ids
 
 
-def _excluded_items(files: Mapping[str, RawFile], num_items: int) -> Ids:
+def _excluded_items(files: Mapping[str, RawFile], num_items: int) -> IntArray:
     if NOT_CANDIDATE not in files:
         return np.zeros(0, dtype=np.int64)
     file = files[NOT_CANDIDATE]
@@ -190,7 +190,7 @@ def _excluded_items(files: Mapping[str, RawFile], num_items: int) -> Ids:
 
 
 def _candidate_mask(
-    files: Mapping[str, RawFile], excluded: Ids, num_items: int
+    files: Mapping[str, RawFile], excluded: IntArray, num_items: int
 ) -> NDArray[np.bool_] | None:
     if not excluded.size:
         return None
@@ -198,15 +198,15 @@ def _candidate_mask(
     mask[excluded] = False
     if not mask.any():
         raise DataError(
-            f"{files[NOT_CANDIDATE].path}: expected at least one item that may be "
-            f"ranked, but all {num_items} are excluded"
+            f"{files[NOT_CANDIDATE].path}: expected at least one candidate item, but "
+            f"all {num_items} items are excluded"
         )
     return mask
 
 
-def distinct_pairs(pairs: Ids) -> Ids:
+def distinct_pairs(pairs: IntArray) -> IntArray:
     """Return the distinct pairs ``[2, E]``, sorted by user, then item."""
-    keys = np.sort(pair_keys(*pairs))  # np.unique hashes, and takes 50 times as long
+    keys = np.sort(pair_keys(*pairs))  # np.unique takes 50 times as long
     return np.stack(pairs_of(keys[np.diff(keys, prepend=-1) != 0]))
 
 
@@ -216,17 +216,18 @@ def parse_pairs(
     *,
     num_users: int = MAX_ROWS,
     num_items: int = MAX_ROWS,
-) -> Ids:
+) -> IntArray:
     """Return the user-item pairs ``[2, E]`` of a text, in its order.
 
     Args:
-        content: The text, in ASCII, with any kind of line end.
-        path: Where it comes from, for messages.
-        num_users: User ids must be below it.
-        num_items: Item ids must be below it.
+        content: ASCII text with any kind of line end.
+        path: Path of the text, for messages.
+        num_users: Upper bound of user ids, exclusive.
+        num_items: Upper bound of item ids, exclusive.
 
     Raises:
-        DataError: If a word is not an id; it says ``path:line:column``.
+        DataError: If a word is not an id; the message starts with
+            ``path:line:column``.
     """
     content = content.removeprefix(_BOM)
     tokens = _tokenize(content)
@@ -238,8 +239,8 @@ def parse_pairs(
     return _parse_by_line(content, path, num_users, num_items)
 
 
-def _tokenize(content: bytes) -> tuple[Ids, NDArray[np.bool_]] | None:
-    """Return all numbers and which are the first of a line; None: look closer."""
+def _tokenize(content: bytes) -> tuple[IntArray, NDArray[np.bool_]] | None:
+    """Return all numbers and a mask of each line's first; None if it cannot parse."""
     text = np.frombuffer(content, dtype=np.uint8)
     is_digit = (text - ord("0")) < 10  # unsigned: anything below "0" wraps around
     is_break = (text == ord("\n")) | (text == ord("\r"))
@@ -254,8 +255,8 @@ def _tokenize(content: bytes) -> tuple[Ids, NDArray[np.bool_]] | None:
     return _decode(text, starts, ends), first
 
 
-def _decode(text: NDArray[np.uint8], starts: Ids, ends: Ids) -> Ids:
-    """Return the numbers that the digits between starts and ends spell."""
+def _decode(text: NDArray[np.uint8], starts: IntArray, ends: IntArray) -> IntArray:
+    """Return the numbers between the offsets ``starts`` and ``ends``."""
     lengths = ends - starts
     values = np.zeros(len(starts), dtype=np.int64)
     for place in range(int(lengths.max(initial=0))):
@@ -265,17 +266,19 @@ def _decode(text: NDArray[np.uint8], starts: Ids, ends: Ids) -> Ids:
     return values
 
 
-def _pair_up(values: Ids, first: NDArray[np.bool_]) -> Ids:
+def _pair_up(values: IntArray, first: NDArray[np.bool_]) -> IntArray:
     line = np.cumsum(first) - 1
     return np.stack([values[first][line[~first]], values[~first]])  # [2, E]
 
 
-def _below(ids: Ids, limit: int) -> bool:
+def _below(ids: IntArray, limit: int) -> bool:
     return bool(ids.max(initial=-1) < limit)
 
 
-def _parse_by_line(content: bytes, path: Path, num_users: int, num_items: int) -> Ids:
-    """Parse slowly; a wrong word is known by its line and column."""
+def _parse_by_line(
+    content: bytes, path: Path, num_users: int, num_items: int
+) -> IntArray:
+    """Parse word by word, to locate an invalid one."""
     pairs: list[tuple[int, int]] = []
     for line, words in _lines(content):
         limits = [num_users] + [num_items] * len(words)
@@ -287,18 +290,19 @@ def _parse_by_line(content: bytes, path: Path, num_users: int, num_items: int) -
     return np.array(pairs, dtype=np.int64).reshape(-1, 2).T
 
 
-def parse_ids(content: bytes, path: Path, *, limit: int = MAX_ROWS) -> Ids:
-    """Return the ids ``[N]`` of a text that holds one a line.
+def parse_ids(content: bytes, path: Path, *, limit: int = MAX_ROWS) -> IntArray:
+    """Return the ids ``[N]`` of a text with one id per line.
 
     Raises:
-        DataError: If a line holds anything else; it says ``path:line:column``.
+        DataError: If a line holds anything else; the message starts with
+            ``path:line:column``.
     """
     content = content.removeprefix(_BOM)
     ids: list[int] = []
     for line, words in _lines(content):
         if len(words) > 1:
             raise DataError(
-                f"{path}:{line}:{words[1][0]}: expected one id a line, "
+                f"{path}:{line}:{words[1][0]}: expected one id per line, "
                 f"got {len(words)} words"
             )
         ids.extend(_number(word, path, line, column, limit) for column, word in words)
@@ -306,7 +310,7 @@ def parse_ids(content: bytes, path: Path, *, limit: int = MAX_ROWS) -> Ids:
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
-    """Yield the number and the words, with their columns, of lines that have any."""
+    """Yield number and words, with their columns, of each line that is not blank."""
     for line, text in enumerate(content.splitlines(), start=1):
         words = [(m.start() + 1, m[0]) for m in re.finditer(rb"[^ \t]+", text)]
         if words:
@@ -315,24 +319,25 @@ def _lines(content: bytes) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
 
 def _number(word: bytes, path: Path, line: int, column: int, limit: int) -> int:
     if not word.isdigit():
-        _refuse(f"{path}:{line}:{column}", "", word)
+        _raise_not_an_integer(f"{path}:{line}:{column}", "", word)
     digits = word.lstrip(b"0") or b"0"
     if len(digits) > _INT64_DIGITS or int(digits) >= limit:
-        _refuse(f"{path}:{line}:{column}", f" below {limit}", word)
+        _raise_not_an_integer(f"{path}:{line}:{column}", f" below {limit}", word)
     return int(digits)
 
 
-def _refuse(place: str, bound: str, word: bytes) -> NoReturn:
+def _raise_not_an_integer(place: str, bound: str, word: bytes) -> NoReturn:
     text = word.decode("utf-8", errors="replace")
     shown = text if len(text) <= 40 else text[:37] + "..."
     raise DataError(f"{place}: expected a non-negative integer{bound}, got {shown!r}")
 
 
 def parse_raw_ids(content: bytes, path: Path) -> IdList:
-    """Return the ids of a text: integers if all of them are, else strings.
+    """Return the ids of a text: integers if all are integers, else strings.
 
     Raises:
-        DataError: If a line is no id or repeats one; it says ``path:line``.
+        DataError: If a line is not an id or repeats one; the message starts with
+            ``path:line``.
     """
     try:
         lines = content.decode("utf-8-sig").split("\n")
@@ -342,37 +347,37 @@ def parse_raw_ids(content: bytes, path: Path) -> IdList:
     texts = [line.removesuffix("\r") for line in lines]
     while texts and not texts[-1]:
         texts.pop()
-    _check(texts, path)
+    _check_unique_ids(texts, path)
     if texts and all(map(is_integer_id, texts)):
         return np.array(list(map(int, texts)), dtype=np.int64)
     return texts
 
 
-def _check(texts: list[str], path: Path) -> None:
+def _check_unique_ids(texts: list[str], path: Path) -> None:
     if len(set(texts)) == len(texts) and all(map(is_printable_id, texts)):
         return
     seen: set[str] = set()
     for line, text in enumerate(texts, start=1):
         if not is_printable_id(text) or text in seen:
-            raise DataError(f"{path}:{line}: expected a new id, got {text[:40]!r}")
+            raise DataError(f"{path}:{line}: expected a unique id, got {text[:40]!r}")
         seen.add(text)
 
 
 def is_integer_id(text: str) -> bool:
-    """Return whether a text is an integer from 0 to 2**63 - 1, without zeros before."""
+    """Return whether a text is an integer from 0 to 2**63 - 1 without leading zeros."""
     return bool(_INTEGER.fullmatch(text)) and int(text) < 2**63
 
 
 def is_printable_id(text: str) -> bool:
-    """Return whether a text is an id that fits into a line."""
+    """Return whether a text is not empty and has no control character."""
     return bool(text) and not _CONTROL.search(text)
 
 
-def take_ids(ids: IdList, rows: Ids) -> IdList:
-    """Return the raw ids of some rows."""
+def take_ids(ids: IdList, rows: IntArray) -> IdList:
+    """Return the raw ids of the given rows."""
     return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows]
 
 
 def raw_ids_text(ids: IdList) -> str:
-    """Return the text of raw ids."""
+    """Return raw ids as text, one per line."""
     return "".join(f"{raw_id}\n" for raw_id in ids)

@@ -1,4 +1,4 @@
-"""Owners' files, read from a folder or from an untrusted archive."""
+"""Access to owners' files in a folder or an untrusted archive."""
 
 import lzma
 import shutil
@@ -24,21 +24,22 @@ def is_archive(path: Path) -> bool:
 
 
 def extract_files(archive: Path, names: Collection[str], into: Path) -> dict[str, Path]:
-    """Write the files of these names, whatever their folders, into a folder.
+    """Extract the files of the given names, at any depth, into a folder.
 
-    All members are looked at before anything is written: an absolute path, one with
-    ``..``, a link, a device, too many members or too large ones refuse the archive.
+    All members are checked before anything is written. The archive is rejected if it
+    holds an absolute path, one with ``..``, a link, a device, too many members or too
+    large ones.
 
     Args:
-        archive: A zip or tar file, the latter compressed in any of the usual ways.
-        names: The names of the files that are wanted.
-        into: The folder to write to.
+        archive: Zip or tar file; a tar file may be compressed.
+        names: Names of the files to extract.
+        into: Folder to write to.
 
     Returns:
-        The path of each file that was found, by its name.
+        Paths of the files found, by name.
 
     Raises:
-        DataError: If the archive is damaged or unsafe or has a wanted name twice.
+        DataError: If the archive is damaged or unsafe or holds a name twice.
     """
     with _archive_errors(archive):
         if zipfile.is_zipfile(archive):
@@ -49,7 +50,7 @@ def extract_files(archive: Path, names: Collection[str], into: Path) -> dict[str
 def _extract_zip(path: Path, names: Collection[str], into: Path) -> dict[str, Path]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        check = _Check(path, names)
+        check = _MemberCheck(path, names)
         for member in members:
             kind = stat.S_IFMT(member.external_attr >> 16)
             plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
@@ -63,7 +64,7 @@ def _extract_zip(path: Path, names: Collection[str], into: Path) -> dict[str, Pa
 
 def _extract_tar(path: Path, names: Collection[str], into: Path) -> dict[str, Path]:
     with tarfile.open(path) as archive:
-        check = _Check(path, names)
+        check = _MemberCheck(path, names)
         for member in archive:
             plain = member.isreg() or member.isdir()
             check.add(member.name, member.size, is_plain=plain)
@@ -75,8 +76,8 @@ def _extract_tar(path: Path, names: Collection[str], into: Path) -> dict[str, Pa
         return found
 
 
-class _Check:
-    """Judges an archive's members one by one and remembers which are wanted."""
+class _MemberCheck:
+    """Checks the members of an archive and collects those to extract."""
 
     def __init__(self, archive: Path, names: Collection[str]) -> None:
         self._archive, self._names = archive, names
@@ -86,23 +87,23 @@ class _Check:
     def add(self, full: str, size: int, *, is_plain: bool) -> None:
         self._count, self._bytes = self._count + 1, self._bytes + size
         if self._count > MAX_MEMBERS or self._bytes > MAX_BYTES:
-            self._refuse(f"more than {MAX_MEMBERS:,} members or {MAX_BYTES:,} bytes")
+            self._reject(f"more than {MAX_MEMBERS:,} members or {MAX_BYTES:,} bytes")
         name = PurePosixPath(full.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or full[1:2] == ":":
-            self._refuse(f"the member {full[:80]!r} outside of it")
+            self._reject(f"the member {full[:80]!r} outside of the archive")
         if not is_plain:
-            self._refuse(f"the member {full[:80]!r}, a link or a device")
+            self._reject(f"the member {full[:80]!r}, a link or a device")
         if name.name in self._names and not full.endswith("/"):
             if name.name in self.wanted:
-                self._refuse(f"{name.name} twice")
+                self._reject(f"{name.name} twice")
             self.wanted[name.name] = full
 
-    def _refuse(self, what: str) -> None:
-        raise DataError(f"{self._archive}: expected a plain archive, found {what}")
+    def _reject(self, what: str) -> None:
+        raise DataError(f"{self._archive}: expected a safe archive, found {what}")
 
 
 def _write(source: IO[bytes], path: Path) -> Path:
-    """Copy a member; the archive's reader gives no more bytes than it declares."""
+    """Copy a member; the reader returns at most its declared number of bytes."""
     with path.open("wb") as target:
         shutil.copyfileobj(source, target)
     return path
@@ -120,31 +121,31 @@ def _archive_errors(archive: Path) -> Iterator[None]:
         raise
     except damaged as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{archive}: expected a whole archive ({reason})") from error
+        raise DataError(f"{archive}: expected a readable archive ({reason})") from error
 
 
 @contextmanager
 def raw_files(raw: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
-    """Give the paths of a source's files while the block runs.
+    """Provide the paths of a source's files within the ``with`` block.
 
     Args:
-        raw: A folder that holds them, at any depth, or a zip or tar archive.
-        names: The files' names.
+        raw: Folder that holds them, at any depth, or a zip or tar archive.
+        names: Names of the files.
 
     Raises:
-        DatasetNotFoundError: If one is missing, or there is nothing at the path.
+        DatasetNotFoundError: If a file is missing, or ``raw`` does not exist.
         DataError: If the archive is damaged or unsafe.
     """
     if raw.is_file() and is_archive(raw):
         with tempfile.TemporaryDirectory(prefix="advnce-") as folder:
             yield _complete(raw, extract_files(raw, names, Path(folder)), names)
     else:
-        found = {name: path for name in names for path in _places(raw, name)}
+        found = {name: path for name in names for path in _locate(raw, name)}
         yield _complete(raw, found, names)
 
 
-def _places(raw: Path, name: str) -> list[Path]:
-    """Return the place of a file, the one nearest to the top."""
+def _locate(raw: Path, name: str) -> list[Path]:
+    """Return the path of a file nearest to the top; empty if not found."""
     if (raw / name).is_file():
         return [raw / name]
     found = sorted(raw.rglob(name), key=lambda path: (len(path.parts), path))
@@ -157,7 +158,7 @@ def _complete(
     missing = [name for name in names if name not in found]
     if missing:
         raise DatasetNotFoundError(
-            f"{raw}: expected a folder or archive that holds {', '.join(names)}, "
+            f"{raw}: expected a folder or archive that holds {', '.join(names)}; "
             f"{', '.join(missing)} not found"
         )
     return found

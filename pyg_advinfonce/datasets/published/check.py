@@ -1,34 +1,34 @@
-"""Which published files a root holds, and whether they are intact."""
+"""Inventory and verification of published files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pyg_advinfonce.datasets.base import read_files
-from pyg_advinfonce.datasets.published.place import RawFolder
-from pyg_advinfonce.datasets.published.record import (
+from pyg_advinfonce.datasets.published.catalogue import (
+    Licence,
     Published,
     PublishedFile,
-    Terms,
     known_set,
     known_sets,
     recognise,
 )
+from pyg_advinfonce.datasets.published.place import RawFolder
 from pyg_advinfonce.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Stock:
-    """One data set's files.
+    """Local files of one published data set.
 
     Args:
-        name: The data set's name.
-        folder: Where files of it lie, or None.
-        present: The sizes in bytes of the needed files that are there, by name.
-        num_files: How many files it needs.
-        num_bytes: The size of those whose size is known.
-        unsized: The files whose size is not known.
-        terms: Under which terms it may be used.
+        name: Name of the data set.
+        folder: Folder that holds some of its files, or None.
+        present: Sizes in bytes of the required files that exist, by name.
+        num_files: Number of required files.
+        num_bytes: Total size of the required files of known size.
+        unsized: Names of the required files of unknown size.
+        licence: Licence of the data.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Stock:
     num_files: int
     num_bytes: int
     unsized: list[str]
-    terms: Terms
+    licence: Licence
 
 
 def inventory(root: Path = Path("data")) -> list[Stock]:
-    """Look for every published data set's files; their content is not read.
+    """List the local files of every published data set without reading them.
 
     Args:
-        root: The folder that holds the data sets' folders.
+        root: Folder of the data sets' folders.
     """
     return [_stock(name, known, root) for name, known in known_sets().items()]
 
@@ -60,7 +60,7 @@ def _stock(name: str, published: Published, root: Path) -> Stock:
         len(needed),
         sum(file.size or 0 for file in needed.values()),
         [n for n, file in needed.items() if file.size is None],
-        published.terms,
+        published.licence,
     )
 
 
@@ -69,12 +69,12 @@ State = Literal["ok", "differs", "missing"]
 
 @dataclass(frozen=True)
 class FileCheck:
-    """What became of one file's check.
+    """Result of the verification of one file.
 
     Args:
-        path: Where the file lies, or belongs.
-        state: Whether it is the published one.
-        detail: Its size and hashes, or what was expected.
+        path: Path of the file, or where it is expected.
+        state: ``ok`` if it is the published file, else ``differs`` or ``missing``.
+        detail: Size and hashes of the file, or what was expected.
     """
 
     path: Path
@@ -86,13 +86,13 @@ def verify(data: str, root: Path = Path("data")) -> list[FileCheck]:
     """Compare the files of a data set with the published ones.
 
     Args:
-        data: A published data set's name, or a folder that holds files of one.
-        root: The folder that holds the data sets' folders.
+        data: Name of a published data set, or a folder that holds its files.
+        root: Folder of the data sets' folders.
 
     Raises:
-        UnknownNameError: If it is neither a name nor a folder.
+        UnknownNameError: If ``data`` is neither a name nor a folder.
         ConfigError: If it is not a published data set.
-        DatasetNotFoundError: If none of its files is there.
+        DatasetNotFoundError: If none of its files exists.
     """
     place = RawFolder.named(data, root)
     folder, published = place.find(), place.published
@@ -101,8 +101,8 @@ def verify(data: str, root: Path = Path("data")) -> list[FileCheck]:
     name = recognise(read_files(folder))
     if name is None:
         raise ConfigError(
-            f"{folder} holds no published file: expected one of a data set that "
-            "`advnce data list` shows"
+            f"{folder} holds no published file: expected files of a data set in "
+            "`advnce data list`"
         )
     return check_folder(folder, known_set(name))
 
@@ -110,7 +110,8 @@ def verify(data: str, root: Path = Path("data")) -> list[FileCheck]:
 def check_folder(folder: Path, published: Published) -> list[FileCheck]:
     """Compare the files of a folder with those of a data set.
 
-    Files that the data set does not have, but that would be read with it, differ.
+    An additional split file, which would be read with the others, is reported as
+    ``differs``.
     """
     files = read_files(folder)
     needed = [published.path(folder, name).name for name in published.needed]

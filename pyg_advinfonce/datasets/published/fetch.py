@@ -1,16 +1,16 @@
-"""Downloading the published files of a data set."""
+"""Download of the published files of a data set."""
 
 import re
 from pathlib import Path
 
-from pyg_advinfonce.datasets.published.check import check_folder
-from pyg_advinfonce.datasets.published.place import RawFolder
-from pyg_advinfonce.datasets.published.record import (
+from pyg_advinfonce.datasets.published.catalogue import (
     RAW_UPSTREAM,
     Published,
     PublishedFile,
     known_set,
 )
+from pyg_advinfonce.datasets.published.check import check_folder
+from pyg_advinfonce.datasets.published.place import RawFolder
 from pyg_advinfonce.datasets.published.web import WebAccess
 from pyg_advinfonce.errors import (
     ConfigError,
@@ -22,10 +22,10 @@ from pyg_advinfonce.files import locked, whole_file, writing
 from pyg_advinfonce.progress import Progress
 
 MAX_BYTES = 64 * 2**20
-"""The most that a file may have whose size is not known; published ones are smaller."""
+"""Upper bound for a file of unknown size; published files are smaller."""
 
 _HTML = re.compile(rb"[\xef\xbb\xbf\s]*<(!doctype html|html)", re.IGNORECASE)
-ADVICE = "name another root by --data-root"
+ADVICE = "set another root with --data-root"
 
 
 def fetch(
@@ -39,32 +39,32 @@ def fetch(
     timeout: float = 30.0,
     progress: Progress = Progress(),
 ) -> Path:
-    """Download the files of a published data set that are not there yet.
+    """Download the missing files of a published data set.
 
-    Every file's size and hashes are compared with the published ones before it is
-    written. Of several processes one downloads, the others wait for it.
+    Size and hashes of a file are verified before it is written. If several processes
+    fetch the same data set, one downloads and the others wait.
 
     Args:
-        name: The data set's name.
-        root: The folder that holds the data sets' folders; the files are written to
+        name: Name of the data set.
+        root: Folder of the data sets' folders; files are written to
             ``<root>/<name>/raw``.
-        accept_terms: The data set's name again, if you accept its terms; needed where
-            the data may not be redistributed.
-        offline: Download nothing, say what is missing.
-        mirror: Another address below which the files lie as ``<folder>/<file>``.
-        insecure: The one host whose certificate is not checked; with a warning.
-        timeout: The most seconds to wait for a sign of life.
-        progress: Receives the terms, and each file in bytes.
+        accept_terms: ``name`` again, to accept the licence; required if the data is
+            not redistributable.
+        offline: Download nothing; raise an error that lists the missing files.
+        mirror: Alternative base URL, with files at ``<folder>/<file>``.
+        insecure: Host whose certificate is not verified; raises a warning.
+        timeout: Timeout of a connection and of a read, in seconds.
+        progress: Receives the licence, and the bytes of each file.
 
     Returns:
         The folder that holds the files.
 
     Raises:
-        UnknownNameError: If there is no such data set.
-        ConfigError: If it has no published files, its terms are not accepted, an
-            address may not be used or the folder cannot be written.
-        DatasetNotFoundError: If files are missing and cannot be downloaded; it says
-            which to put where.
+        UnknownNameError: If the name is unknown.
+        ConfigError: If the data set has no published files, its licence is not
+            accepted, a URL is not allowed or the folder cannot be written.
+        DatasetNotFoundError: If files are missing and cannot be downloaded; the
+            message says what to put where.
         DatasetIntegrityError: If a file is not the published one.
     """
     published = known_set(name)
@@ -72,37 +72,35 @@ def fetch(
     base = f"{(mirror or RAW_UPSTREAM).rstrip('/')}/{published.folder}"
     access.check(base)
     if accept_terms not in (None, name):
-        raise ConfigError(
-            f"--accept-terms names '{accept_terms}', but '{name}' is to be fetched"
-        )
+        raise ConfigError(f"expected --accept-terms {name}, got '{accept_terms}'")
     place = RawFolder(root, name, published).first_place()
     is_complete = place is not None and all(
         check.state == "ok" for check in check_folder(place, published)
     )
-    if not (is_complete or accept_terms or published.terms.redistributable):
+    if not (is_complete or accept_terms or published.licence.redistributable):
         raise ConfigError(
-            f"the terms of '{name}' have to be accepted first: {published.terms}; if "
-            f"you accept them, add --accept-terms {name}"
+            f"'{name}' requires that you accept its terms: {published.licence}; to "
+            f"accept them, add --accept-terms {name}"
         )
-    progress.say(f"{name}: {published.terms}")
+    progress.say(f"{name}: {published.licence}")
     if place is not None and is_complete:
         progress.say(f"{name}: all files are in {place}, nothing to download")
         return place
     folder = root / name / "raw"
     if offline:
-        by_hand = _by_hand(folder, published)
-        raise DatasetNotFoundError(f"nothing is downloaded offline: {by_hand}")
+        advice = _manual_advice(folder, published)
+        raise DatasetNotFoundError(f"downloads are disabled by --offline: {advice}")
     with writing(folder, ADVICE):
         folder.mkdir(parents=True, exist_ok=True)
-    waiting = f"{name}: waiting for another process to fetch it"
+    waiting = f"{name}: waiting for another process that fetches it"
     with locked(folder.parent / ".fetch.lock", lambda: progress.say(waiting)):
         for file in _missing(folder, published):
             url, known = f"{base}/{file}", published.needed[file]
             try:
                 content = _download(url, known, access, progress)
             except DownloadError as error:
-                by_hand = _by_hand(folder, published)
-                raise DownloadError(f"{error}; {by_hand}") from error
+                advice = _manual_advice(folder, published)
+                raise DownloadError(f"{error}; {advice}") from error
             with writing(folder / file, ADVICE):
                 for remains in folder.glob(f".{file}.*"):  # of a killed process
                     remains.unlink()
@@ -113,18 +111,18 @@ def fetch(
 
 
 def _missing(folder: Path, published: Published) -> list[str]:
-    """Return the files to download; another file in their place is an error."""
+    """Return the files to download; a file of other content is an error."""
     checks = check_folder(folder, published)
     for check in checks:
         if check.state == "differs":
             raise DatasetIntegrityError(
-                f"{check.path}: {check.detail}: it is not overwritten, move it away "
-                "first"
+                f"{check.path}: {check.detail}: it is not overwritten, move or delete "
+                "it first"
             )
     return [check.path.name for check in checks if check.state == "missing"]
 
 
-def _by_hand(folder: Path, published: Published) -> str:
+def _manual_advice(folder: Path, published: Published) -> str:
     names = " ".join(_missing(folder, published))
     source = f"{RAW_UPSTREAM}/{published.folder}/<file>"
     return f"put into {folder} by hand: {names}, from {source}"
@@ -133,7 +131,7 @@ def _by_hand(folder: Path, published: Published) -> str:
 def _download(
     url: str, known: PublishedFile, access: WebAccess, progress: Progress
 ) -> bytes:
-    """Return the content of a file; any other content is an error."""
+    """Return the verified content of a file."""
     limit = MAX_BYTES if known.size is None else known.size
     progress.start(url.rpartition("/")[2], known.size, unit="B")
     try:
@@ -150,6 +148,6 @@ def _download(
     elif known.size is not None and len(content) < known.size:
         guess = " (cut off)"
     raise DatasetIntegrityError(
-        f"{url}: {difference}{guess}: nothing was kept, try again or use another "
-        "address"
+        f"{url}: {difference}{guess}: the file was discarded, try again or use "
+        "another mirror"
     )

@@ -1,4 +1,4 @@
-"""Splits of Coat, Yahoo!R3 and KuaiRec from their owners' files."""
+"""Splits of Coat, Yahoo!R3 and KuaiRec made from their owners' files."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyg_advinfonce.datasets.base import Ids, SplitPairs, take_ids
+from pyg_advinfonce.datasets.base import IntArray, SplitPairs, take_ids
 from pyg_advinfonce.datasets.splits import Interactions
 from pyg_advinfonce.datasets.tables import Columns, Condition, DelimitedTable, read_logs
 from pyg_advinfonce.errors import DataError
@@ -33,11 +33,11 @@ _KUAIREC_COLUMNS = Columns(
 
 @dataclass(frozen=True)
 class Source:
-    """How a published data set is made from its owners' files.
+    """Owners' files of a published data set, and its splits made from them.
 
     Args:
-        files: The names of its files.
-        build: Makes the splits from the files' paths and a seed.
+        files: Names of the files.
+        build: Returns the splits, given the files' paths by name and a seed.
     """
 
     files: tuple[str, ...]
@@ -45,16 +45,16 @@ class Source:
 
 
 def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of Coat as for the AdvInfoNCE paper (methods.md 6.2).
+    """Split Coat as in the AdvInfoNCE paper (methods.md 6.2).
 
-    Ratings of 4 and 5 are positive. Those of ``train.ascii``, self-chosen, are divided
-    into train and valid; those of ``test.ascii``, of coats shown at random, are test.
-    Users and items without a positive in ``train.ascii`` are left out. Raw ids are the
-    rows and columns of the matrices, from 0 on.
+    Ratings of 4 and 5 are positive. Those of ``train.ascii``, of coats that users
+    selected, become train and valid; those of ``test.ascii``, of coats shown at random,
+    become test. Users and items without a positive in ``train.ascii`` are dropped. Raw
+    ids are rows and columns of the matrices, counted from 0.
 
     Args:
-        files: The paths of ``train.ascii`` and ``test.ascii``.
-        seed: Decides which pairs are valid.
+        files: Paths of ``train.ascii`` and ``test.ascii``.
+        seed: Seed of the random valid pairs.
 
     Raises:
         DataError: If a matrix is malformed; the message says where.
@@ -86,13 +86,13 @@ def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
     )
 
 
-def _positive_pairs(matrix: Ids, users: Ids, items: Ids) -> Ids:
+def _positive_pairs(matrix: IntArray, users: IntArray, items: IntArray) -> IntArray:
     is_positive = matrix[np.ix_(users, items)] >= _COAT_POSITIVE
     return np.stack(np.nonzero(is_positive))  # [2, E]
 
 
-def _read_matrix(path: Path) -> Ids:
-    """Read integers between blanks; every line has as many as the first."""
+def _read_matrix(path: Path) -> IntArray:
+    """Read whitespace-separated integers, equally many per line."""
     rows: list[list[int]] = []
     for number, line in _lines(path):
         row = [_rating(word, path, number, c) for c, word in enumerate(line.split(), 1)]
@@ -117,21 +117,21 @@ def _rating(word: str, path: Path, line: int, column: int) -> int:
     if not re.fullmatch(f"[0-{_COAT_MAX_RATING}]", word):
         raise DataError(
             f"{path}:{line}:{column}: expected a rating from 1 to "
-            f"{_COAT_MAX_RATING}, or 0 for none, got {word[:40]!r}"
+            f"{_COAT_MAX_RATING}, or 0 if not rated, got {word[:40]!r}"
         )
     return int(word)
 
 
 def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of Yahoo!R3 as for the AdvInfoNCE paper (methods.md 6.2).
+    """Split Yahoo!R3 as in the AdvInfoNCE paper (methods.md 6.2).
 
-    Ratings of 4 and 5 are positive. Those of the train file, self-chosen, are divided
-    into train and valid; those of the test file, of songs drawn at random, are test.
-    Users without a positive in the train file are left out, songs never are.
+    Ratings of 4 and 5 are positive. Those of the train file, of songs that users
+    selected, become train and valid; those of the test file, of random songs, become
+    test. Users without a positive in the train file are dropped; songs are all kept.
 
     Args:
-        files: The paths of the two files, tab-separated ``user song rating``.
-        seed: Decides which pairs are valid.
+        files: Paths of the two files, tab-separated ``user song rating``.
+        seed: Seed of the random valid pairs.
 
     Raises:
         DataError: If a file is malformed; the message says where.
@@ -155,30 +155,30 @@ def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
     return SplitPairs(
         len(users),
         len(logs.item_ids),
-        {name: _with_rows(found, users) for name, found in pairs.items()},
+        {name: _compact_users(found, users) for name, found in pairs.items()},
         {"train": selected.duplicates, "test": test.duplicates},
         user_ids=take_ids(logs.user_ids, users),
         item_ids=logs.item_ids,
     )
 
 
-def _with_rows(pairs: Ids, users: Ids) -> Ids:
+def _compact_users(pairs: IntArray, users: IntArray) -> IntArray:
     return np.stack([np.searchsorted(users, pairs[0]), pairs[1]])
 
 
 def split_self_selected(
-    pairs: Ids, rng: np.random.Generator, *, keeps_items: bool
-) -> tuple[Ids, Ids]:
-    """Divide pairs 70:30 at random into train and valid pairs.
+    pairs: IntArray, rng: np.random.Generator, *, keeps_items: bool
+) -> tuple[IntArray, IntArray]:
+    """Split pairs 70:30 at random into train and valid pairs.
 
-    A user left without a train pair gets all its valid pairs back, and so does an item
-    where ``keeps_items`` says so. The published splits show this rule (methods.md 6.2);
-    their seed is not known.
+    The valid pairs of a user without a train pair become train pairs; with
+    ``keeps_items`` those of an item, too. The published splits follow this rule
+    (methods.md 6.2); their seed is unknown.
 
     Args:
         pairs: Distinct pairs ``[2, E]``.
-        rng: Draws.
-        keeps_items: Whether every item keeps a train pair, too.
+        rng: Random generator.
+        keeps_items: Whether every item also keeps a train pair.
     """
     is_valid = np.zeros(pairs.shape[1], dtype=np.bool_)
     number = round(VALID_FRACTION * pairs.shape[1])
@@ -191,19 +191,19 @@ def split_self_selected(
 
 
 def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of KuaiRec as for the AdvInfoNCE paper (methods.md 6.2).
+    """Split KuaiRec as in the AdvInfoNCE paper (methods.md 6.2).
 
-    A video that was watched for more than twice its length, in any view, is a
-    positive. Those of the big matrix are train; of those of the small one, in which
-    every pair was seen, a random third is valid and the rest test. Only its videos may
-    be ranked.
+    A pair is positive if the user watched the video for more than twice its length in
+    any view. Positives of the big matrix are train. Of the positives of the small
+    matrix, in which every pair is observed, a random third is valid and the rest test.
+    Only videos of the small matrix are candidates.
 
-    The files are read in pieces, and of their columns only the three that are needed:
-    the small matrix lacks the times of some rows.
+    The files are read in chunks and only three columns are read: the small matrix
+    lacks the times of some rows.
 
     Args:
-        files: The paths of ``big_matrix.csv`` and ``small_matrix.csv``.
-        seed: Decides which pairs are valid.
+        files: Paths of ``big_matrix.csv`` and ``small_matrix.csv``.
+        seed: Seed of the random valid pairs.
 
     Raises:
         DataError: If a file is malformed; the message says where.
@@ -216,7 +216,7 @@ def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
     number = unbiased.pairs.shape[1]
     if number < 2:
         raise DataError(
-            f"{files[KUAIREC_SMALL]}:1: expected two positive pairs at least"
+            f"{files[KUAIREC_SMALL]}:1: expected at least two positive pairs"
         )
     is_valid = np.zeros(number, dtype=np.bool_)
     chosen = np.random.default_rng(seed).permutation(number)
@@ -246,7 +246,7 @@ def _open_matrix(path: Path) -> DelimitedTable:
         *_KUAIREC_COLUMNS.numbers,
     ):
         if name not in table.names:
-            raise DataError(f"{path}:1: expected the column '{name}', found none")
+            raise DataError(f"{path}:1: column '{name}' not found")
     return table
 
 

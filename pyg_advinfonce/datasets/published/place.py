@@ -1,4 +1,4 @@
-"""Where a data set's files lie, and what to say if they are not there."""
+"""Location of a data set's files, and the errors about missing ones."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,19 +12,20 @@ from pyg_advinfonce.datasets.base import (
     read_files,
     split_of_file,
 )
-from pyg_advinfonce.datasets.published.record import Published, known_set
+from pyg_advinfonce.datasets.published.catalogue import Published, known_set
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.registry import DATASETS
 
 
 @dataclass(frozen=True)
 class RawFolder:
-    """The folder of a data set: the first of several places that has its files.
+    """Folder of a data set: the first of several places that holds its files.
 
     Args:
-        root: The folder that holds the data sets' folders.
-        name: The data set's name: ``<root>/<name>/raw`` and ``<root>/<name>``.
-        published: What is known of it; its folder's name is the last place.
+        root: Folder of the data sets' folders.
+        name: Name of the data set; places are ``<root>/<name>/raw`` and
+            ``<root>/<name>``.
+        published: Its catalogue entry, if any; its folder name is the last place.
     """
 
     root: Path
@@ -33,12 +34,12 @@ class RawFolder:
 
     @classmethod
     def named(cls, data: str, root: Path) -> Self:
-        """Return the folder of a published data set, or any other by name or path.
+        """Return the folder of a published data set, or one of a name or path.
 
         Raises:
-            UnknownNameError: If it is neither a name nor a folder.
-            ConfigError: If it is a data set without files, or another file.
-            DatasetNotFoundError: If it is a path and nothing is there.
+            UnknownNameError: If ``data`` is neither a name nor a folder.
+            ConfigError: If it is a data set without published files, or a file.
+            DatasetNotFoundError: If it is a path that does not exist.
         """
         if data in DATASETS:
             return cls(root, data, known_set(data))
@@ -49,7 +50,7 @@ class RawFolder:
         """Return the first place with a train file, else the first with any split.
 
         Raises:
-            DatasetNotFoundError: If there is none.
+            DatasetNotFoundError: If no place holds a split file.
         """
         place = self.first_place()
         if place is None:
@@ -58,7 +59,7 @@ class RawFolder:
 
     @property
     def places(self) -> list[Path]:
-        """Where the files may lie, the first choice first."""
+        """Possible folders of the files, in order of preference."""
         places = [self.root / self.name / "raw", self.root / self.name]
         if self.published is not None:
             places.append(self.root / self.published.folder)
@@ -73,11 +74,14 @@ class RawFolder:
         return None
 
     def read(self, *, needs_valid: bool) -> dict[str, RawFile]:
-        """Read the files by name; train, a test and, if it is needed, valid are there.
+        """Read the files by name, and check that train, test and valid exist.
+
+        Args:
+            needs_valid: Whether ``valid.txt`` is required.
 
         Raises:
             DatasetNotFoundError: If a file is missing.
-            ConfigError: If ``valid.txt`` is missing in a folder of unknown origin.
+            ConfigError: If ``valid.txt`` is missing and the data is not published.
         """
         folder = self.find()
         files = read_files(folder)
@@ -93,21 +97,21 @@ class RawFolder:
         if self.published is not None:
             return self._missing("valid.txt", folder)
         return ConfigError(
-            f"{folder} has no valid.txt: add one, or split it off the train pairs by "
+            f"{folder} has no valid.txt: add one, or split it off the train pairs with "
             "--valid-fraction 0.1"
         )
 
     def _missing(self, file: str, *places: Path) -> DatasetNotFoundError:
         looked = ", ".join(dict.fromkeys(str(place) for place in places))
-        advice = "put the split files there (one user a line: user item item ...)"
+        advice = "put the split files there (one user per line: user item item ...)"
         if self.published is not None:
             advice = (
                 f"put the split files there, published at {self.published.url}, e.g. "
-                f"by `advnce data fetch {self.name}`"
+                f"with `advnce data fetch {self.name}`"
             )
         return DatasetNotFoundError(
             f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "
-            "or name another root by --data-root"
+            "or set another root with --data-root"
         )
 
 

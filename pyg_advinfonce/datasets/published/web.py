@@ -1,4 +1,4 @@
-"""HTTP access: certificates are verified and redirects never lose encryption."""
+"""HTTP access with verified certificates and no redirect from https to http."""
 
 import ssl
 import time
@@ -23,19 +23,19 @@ from pyg_advinfonce.errors import ConfigError, DataWarning, DownloadError
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 CHUNK = 2**16
-TIMEOUTS = 60  # the most that one file may take, however steadily it drips
+MAX_TIMEOUTS = 60  # total time limit of a file, in timeouts
 
 
 @dataclass(frozen=True)
 class WebAccess:
-    """How addresses are read.
+    """Settings of HTTP access.
 
-    Plain http is accepted from this machine alone.
+    Plain http is allowed for the local machine only.
 
     Args:
-        insecure: The one host whose certificate is not checked and that may use http;
-            with a warning.
-        timeout: The most seconds to wait for a sign of life.
+        insecure: Host that may use http and whose certificate is not verified; raises
+            a warning.
+        timeout: Timeout of a connection and of a read, in seconds.
     """
 
     insecure: str | None = None
@@ -46,67 +46,65 @@ class WebAccess:
         if not self.timeout > 0:
             raise ConfigError(f"timeout must be positive (got {self.timeout})")
         if host is not None and (not host or set(host) & set("/?#@ *")):
-            raise ConfigError(f"--insecure wants a host's name alone (got '{host}')")
+            raise ConfigError(f"--insecure expects a host name (got '{host}')")
 
     def check(self, url: str) -> SplitResult:
-        """Return the parts of an address that may be read.
+        """Return the parts of a valid URL.
 
         Raises:
-            ConfigError: If it may not, is no address or holds a password.
+            ConfigError: If the URL is invalid, not encrypted or holds a password.
         """
-        if "@" in url.partition("//")[2].partition("/")[0]:  # it is not repeated
-            raise ConfigError("expected an address without a user's name and password")
+        if "@" in url.partition("//")[2].partition("/")[0]:  # not repeated: a secret
+            raise ConfigError("expected a URL without user name and password")
         try:
             parts = urlsplit(url)
             is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
-            is_web = is_web and parts.port != 0  # the port raises where it is no number
+            is_web = is_web and parts.port != 0  # raises if it is not a number
         except ValueError:
             is_web = False
         if not is_web or any(not "!" <= letter <= "~" for letter in url):
-            raise ConfigError(
-                f"expected an address like https://host/path (got {url!r})"
-            )
+            raise ConfigError(f"expected a URL like https://host/path (got {url!r})")
         is_safe = parts.scheme == "https" or _is_this_machine(parts)
         if not is_safe and not self._is_insecure(parts):
             raise ConfigError(
-                f"{url}: expected https, since http protects nothing: use https, or "
+                f"{url}: expected https, since http is not encrypted: use https, or "
                 f"--insecure {parts.hostname}"
             )
         return parts
 
     def read(self, url: str, limit: int, received: Callable[[int], object]) -> bytes:
-        """Return what an address sends, until it ends, breaks off or is too much.
+        """Return the content of a URL, possibly cut off or one byte too long.
 
         Args:
-            url: The address.
-            limit: How many bytes are expected at most; one more is read, none beyond.
-            received: Called with the size of every piece.
+            url: The URL.
+            limit: Expected maximum of bytes; at most one more is read.
+            received: Called with the size of every chunk.
 
         Raises:
-            ConfigError: If the address may not be read.
-            DownloadError: If nothing comes that could be data; it says why.
+            ConfigError: If the URL is not allowed.
+            DownloadError: If no content is received; the message says why.
         """
-        content, seconds = bytearray(), TIMEOUTS * self.timeout
+        content, seconds = bytearray(), MAX_TIMEOUTS * self.timeout
         until = time.monotonic() + seconds
         with self._open(url) as response:
             while size := min(limit + 1 - len(content), CHUNK):
                 try:
                     chunk = response.read1(size)
                 except TimeoutError:
-                    message = f"{url}: nothing came for {self.timeout:g} s"
+                    message = f"{url}: no data received for {self.timeout:g} s"
                     raise DownloadError(message) from None
-                except (OSError, HTTPException):  # broken off: the content will tell
+                except (OSError, HTTPException):  # cut off: the caller checks
                     break
                 if not chunk:
                     break
                 content += chunk
                 received(len(chunk))
                 if time.monotonic() > until:
-                    raise DownloadError(f"{url}: not complete after {seconds:g} s")
+                    raise DownloadError(f"{url}: incomplete after {seconds:g} s")
         return bytes(content)
 
     def _open(self, url: str) -> HTTPResponse:
-        """Return the response at the end of all redirects."""
+        """Follow redirects and return the last response."""
         for _ in range(MAX_REDIRECTS + 1):
             parts = self.check(url)
             response = self._request(url, parts)
@@ -115,7 +113,7 @@ class WebAccess:
             response.close()
             location = response.headers.get("Location")
             if response.status not in REDIRECTS or location is None:
-                raise DownloadError(f"{url}: answered by HTTP status {response.status}")
+                raise DownloadError(f"{url}: HTTP status {response.status}")
             try:
                 target = self.check(urljoin(url, location))
             except ValueError as error:
@@ -130,11 +128,11 @@ class WebAccess:
     def _request(self, url: str, parts: SplitResult) -> HTTPResponse:
         context = ssl.create_default_context()
         if self._is_insecure(parts):
-            message = f"{parts.hostname} is trusted without a proof: only the files' "
-            warnings.warn(f"{message}hashes are checked", DataWarning, stacklevel=4)
+            message = f"certificate of {parts.hostname} is not verified, only the "
+            warnings.warn(f"{message}hashes of files are", DataWarning, stacklevel=4)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        opener = OpenerDirector()  # the usual one knows ftp and files, and redirects
+        opener = OpenerDirector()  # the default one opens ftp and files, and redirects
         opener.add_handler(ProxyHandler({} if _is_this_machine(parts) else None))
         opener.add_handler(HTTPHandler())
         opener.add_handler(HTTPSHandler(context=context))
@@ -143,24 +141,24 @@ class WebAccess:
             return cast("HTTPResponse", opener.open(request, timeout=self.timeout))
         except (OSError, HTTPException, UnicodeError) as error:
             cause = getattr(error, "reason", error)
-            said = (
+            reason = (
                 getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
             )
             if isinstance(cause, TimeoutError):
-                said = f"no answer within {self.timeout:g} s"
+                reason = f"no answer within {self.timeout:g} s"
             if isinstance(cause, ssl.SSLCertVerificationError):
-                said = (
-                    f"its certificate is not to be trusted ({cause.verify_message}); "
-                    f"--insecure {parts.hostname} would take it anyway"
+                reason = (
+                    f"certificate cannot be verified ({cause.verify_message}); "
+                    f"--insecure {parts.hostname} accepts it"
                 )
-            raise DownloadError(f"{url}: {' '.join(said.split())}") from error
+            raise DownloadError(f"{url}: {' '.join(reason.split())}") from error
 
     def _is_insecure(self, parts: SplitResult) -> bool:
         return self.insecure is not None and parts.hostname == self.insecure.lower()
 
 
 def _is_this_machine(parts: SplitResult) -> bool:
-    """Whether an address never leaves the loopback interface."""
+    """Return whether a URL stays on the loopback interface."""
     host = parts.hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback

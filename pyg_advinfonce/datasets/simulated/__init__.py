@@ -1,7 +1,7 @@
-"""Simulated data, missing not at random."""
+"""Simulated data that is missing not at random."""
 
 from pyg_advinfonce.datasets.simulated.dataset import Simulated
-from pyg_advinfonce.datasets.simulated.truth import SIZES
+from pyg_advinfonce.datasets.simulated.preference import SIZES
 
 __all__ = [
     "SIZES",

@@ -1,4 +1,4 @@
-"""A missing-not-at-random data set whose truth is known, made on the spot."""
+"""Simulated data set: missing not at random, with known preferences."""
 
 from functools import partial
 
@@ -8,33 +8,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base import Ids, Processed, ProcessedDataset
+from pyg_advinfonce.datasets.base import IntArray, Processed, ProcessedDataset
 from pyg_advinfonce.datasets.simulated.exposure import draw_clicks, uniform_exposure
-from pyg_advinfonce.datasets.simulated.truth import SIZES, Preference, Size
+from pyg_advinfonce.datasets.simulated.preference import SIZES, Preference, Size
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import build_graph, is_among, pair_keys
 from pyg_advinfonce.registry import unknown
 
 
 class Simulated(ProcessedDataset):
-    """Clicks on items shown by popularity, tested on items shown at random.
+    """Simulated clicks: train items shown by popularity, test items at random.
 
-    Latent factors decide who likes what. The log shows items in proportion to
-    ``rank ** -popularity_bias``, where the popularity rank has little to do with how
-    well an item is liked; its clicks are the train and valid pairs, and every user has
-    a train pair. The test shows uniformly random pairs and keeps those that are liked
-    and not in the log. With size ``kuairec`` valid is of the same kind as test, and
-    both cover a part of the users and items, as in the real set.
+    Preferences follow from latent factors. The log shows items in proportion to
+    ``rank ** -popularity_bias``, where the popularity rank is only weakly related to
+    how many users like an item. Clicks in the log become train and valid pairs; every
+    user has a train pair. The test shows uniformly random pairs and keeps those that
+    are liked and not in the log. With size ``kuairec``, valid is drawn like test, and
+    both cover a subset of users and items, as in the published data set.
 
     Args:
-        size: ``coat``, ``yahoo``, ``kuairec`` or ``tencent``: the numbers of users,
-            items and pairs of the data set of that name.
-        popularity_bias: The exponent of the power law; 0 shows all items alike.
-        seed: The same seed gives the same data, and the same preferences for any
-            popularity bias.
+        size: ``coat``, ``yahoo``, ``kuairec`` or ``tencent``: numbers of users, items
+            and pairs as in the data set of that name.
+        popularity_bias: Exponent of the power law; 0 shows all items equally often.
+        seed: Seed of all draws. The preferences do not depend on the popularity bias.
 
     Raises:
-        UnknownNameError: If there is no such size.
+        UnknownNameError: If the size is unknown.
         ConfigError: If the bias or the seed is negative or not a number.
     """
 
@@ -47,7 +46,7 @@ class Simulated(ProcessedDataset):
         _check_number("seed", seed)
         self.size, self.popularity_bias, self.seed = size, popularity_bias, seed
         shape = SIZES[size]
-        truth, log, chance = map(
+        preference_rng, log_rng, test_rng = map(
             np.random.default_rng, np.random.SeedSequence(seed).spawn(3)
         )
         self.preference = Preference.draw(
@@ -55,23 +54,23 @@ class Simulated(ProcessedDataset):
             shape.num_items,
             dim=shape.dim,
             like_rate=shape.like_rate,
-            rng=truth,
+            rng=preference_rng,
         )
-        clicks = draw_clicks(shape, self.preference, popularity_bias, log)
-        graph, self._exposure = _assemble(shape, self.preference, clicks, chance)
+        clicks = draw_clicks(shape, self.preference, popularity_bias, log_rng)
+        graph, self._exposure = _assemble(shape, self.preference, clicks, test_rng)
         self.processed, self.label = Processed.of(graph, {}), f"simulated:{size}"
 
     @property
     def test_exposure(self) -> Tensor:
-        """The pairs shown at random ``[2, E]``, liked or not; test is among them."""
+        """Pairs shown at random ``[2, E]``, liked or not; they include test."""
         return torch.from_numpy(self._exposure)
 
     def likes(self, user_id: Tensor, item_id: Tensor) -> Tensor:
-        """Return whether users truly like items, shown or not.
+        """Return whether users like items, shown or not.
 
         Args:
-            user_id: Integers, of a shape that broadcasts with the items', ``[B, 1]``.
-            item_id: Integers, e.g. ``[B, K]``.
+            user_id: Integers, e.g. ``[B, 1]``.
+            item_id: Integers of a broadcastable shape, e.g. ``[B, K]``.
 
         Returns:
             Booleans of the broadcast shape, on the device of ``user_id``.
@@ -87,7 +86,7 @@ class Simulated(ProcessedDataset):
 def _check_number(name: str, value: float) -> None:
     kinds = (int,) if name == "seed" else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < 2e9:
-        raise ConfigError(f"{name} must be a number, zero or more (got {value!r})")
+        raise ConfigError(f"{name} must be a non-negative number (got {value!r})")
 
 
 def _check_ids(name: str, ids: Tensor, limit: int) -> None:
@@ -102,11 +101,11 @@ def _check_ids(name: str, ids: Tensor, limit: int) -> None:
 
 def _assemble(
     shape: Size,
-    truth: Preference,
-    clicks: tuple[Ids, Ids],
+    preference: Preference,
+    clicks: tuple[IntArray, IntArray],
     rng: np.random.Generator,
-) -> tuple[HeteroData, Ids]:
-    """Return the graph and the pairs that the test has shown."""
+) -> tuple[HeteroData, IntArray]:
+    """Return the graph and the pairs that the test showed."""
     train, valid = clicks
     num_users, num_items = shape.panel or (shape.num_users, shape.num_items)
     users = np.sort(rng.permutation(shape.num_users)[:num_users])
@@ -116,7 +115,7 @@ def _assemble(
     shown, test = uniform_exposure(
         users,
         items,
-        partial(_likes_unseen, truth, seen),
+        partial(_likes_unseen, preference, seen),
         num_accepted=num_drawn,
         rng=rng,
     )
@@ -135,9 +134,9 @@ def _assemble(
 
 
 def _likes_unseen(
-    truth: Preference, seen: Ids, user_id: Ids, item_id: Ids
+    preference: Preference, seen: IntArray, user_id: IntArray, item_id: IntArray
 ) -> NDArray[np.bool_]:
-    """Judge pairs: liked, and not among the sorted keys of the log."""
-    liked = truth.likes(user_id, item_id)
+    """Return which pairs are liked and not among the sorted keys of the log."""
+    liked = preference.likes(user_id, item_id)
     liked[liked] = ~is_among(pair_keys(user_id[liked], item_id[liked]), seen)
     return liked

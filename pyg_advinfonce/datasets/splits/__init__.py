@@ -1,4 +1,4 @@
-"""Dividing interactions into splits."""
+"""Splits of interactions."""
 
 from pyg_advinfonce.datasets.splits.divide import (
     OVERLAPS,

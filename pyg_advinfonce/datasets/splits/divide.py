@@ -1,4 +1,4 @@
-"""Dividing interactions into train, valid and test pairs."""
+"""Split of interactions into train, valid and test pairs."""
 
 import warnings
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pyg_advinfonce.datasets.base import (
     IdList,
-    Ids,
+    IntArray,
     SplitPairs,
     distinct_pairs,
     take_ids,
@@ -26,15 +26,15 @@ OVERLAPS = ("keep", "drop", "error")
 
 @dataclass(frozen=True)
 class Interactions:
-    """Pairs that a user has once, sorted by user, then item.
+    """Distinct pairs, sorted by user, then item.
 
     Args:
         pairs: ``[2, E]``.
-        duplicates: How many further rows repeated them.
-        time: ``[E]``, the time at which each occurred first, where it is known.
+        duplicates: Number of merged rows.
+        time: ``[E]`` time of the first occurrence, if known.
     """
 
-    pairs: Ids
+    pairs: IntArray
     duplicates: int = 0
     time: NDArray[np.float64] | None = None
 
@@ -50,24 +50,24 @@ class Interactions:
         return cls(log.pairs[:, first], len(keys) - len(first), log.time[first])
 
 
-def divide(log: Interactions, options: SplitOptions) -> dict[str, Ids]:
-    """Return the pairs by split, train and valid first, each sorted.
+def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
+    """Split interactions; return sorted pairs by split, train and valid first.
 
     Args:
-        log: What there is, with times for the splits that need them.
-        options: How to divide it.
+        log: The interactions, with times if the split needs them.
+        options: Kind of split and its options.
 
     Raises:
-        ConfigError: If a split would be empty.
+        ConfigError: If a split is empty or times are missing.
     """
     used = options.used
     if options.split == "leave-last":
         splits = leave_last(log.pairs, _times(log))
     elif options.split == "time":
         shares = used["valid_fraction"], used["test_fraction"]
-        splits = latest(log.pairs, _times(log), *shares)
+        splits = hold_out_latest(log.pairs, _times(log), *shares)
     else:
-        splits = _drawn(log.pairs, options)
+        splits = _random_splits(log.pairs, options)
     for name, pairs in splits.items():
         if not pairs.size:
             raise ConfigError(
@@ -77,7 +77,7 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, Ids]:
     return splits
 
 
-def _drawn(pairs: Ids, options: SplitOptions) -> dict[str, Ids]:
+def _random_splits(pairs: IntArray, options: SplitOptions) -> dict[str, IntArray]:
     used, total = options.used, pairs.shape[1]
     rng = np.random.default_rng(used["seed"])
     if options.split == "random":
@@ -97,11 +97,11 @@ def _times(log: Interactions) -> np.ndarray:
     return log.time
 
 
-def leave_last(pairs: Ids, time: NDArray[np.float64]) -> dict[str, Ids]:
-    """Hold out each user's last pair as test and the one before it as valid.
+def leave_last(pairs: IntArray, time: NDArray[np.float64]) -> dict[str, IntArray]:
+    """Hold out the last pair per user as test and the one before it as valid.
 
-    Users with fewer than three pairs keep all. Of pairs at the same time the one with
-    the larger item row counts as later.
+    Users with fewer than three pairs keep all as train. Pairs of equal time are ordered
+    by item row.
 
     Args:
         pairs: Distinct pairs ``[2, E]``, sorted by user.
@@ -120,18 +120,21 @@ def leave_last(pairs: Ids, time: NDArray[np.float64]) -> dict[str, Ids]:
     }
 
 
-def latest(
-    pairs: Ids, time: NDArray[np.float64], valid_fraction: float, test_fraction: float
-) -> dict[str, Ids]:
-    """Hold out the latest pairs of all as test and those before them as valid.
+def hold_out_latest(
+    pairs: IntArray,
+    time: NDArray[np.float64],
+    valid_fraction: float,
+    test_fraction: float,
+) -> dict[str, IntArray]:
+    """Hold out the latest pairs as test and those before them as valid.
 
-    Pairs at the same time are never divided, so that a split can be larger than asked.
+    Pairs of equal time stay together, so a split can be larger than its fraction.
 
     Args:
         pairs: Distinct pairs ``[2, E]``.
         time: ``[E]``.
-        valid_fraction: The share of the pairs that becomes valid.
-        test_fraction: The share of the pairs that becomes test.
+        valid_fraction: Share of the pairs that becomes valid.
+        test_fraction: Share of the pairs that becomes test.
     """
     is_test = _is_latest(time, test_fraction * len(time))
     is_valid = ~is_test
@@ -144,7 +147,7 @@ def latest(
 
 
 def _is_latest(time: NDArray[np.float64], number: float) -> NDArray[np.bool_]:
-    """Return which are so many of the latest ``[E]``, or as late as one of these."""
+    """Return a mask ``[E]`` of the ``number`` latest times and their ties."""
     size = max(1, round(number))
     if size > len(time):
         return np.ones(len(time), dtype=np.bool_)
@@ -153,11 +156,12 @@ def _is_latest(time: NDArray[np.float64], number: float) -> NDArray[np.bool_]:
     return found
 
 
-def held_out(pairs: Ids, number: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which of the pairs ``[2, E]`` to hold out ``[E]``.
+def held_out(
+    pairs: IntArray, number: int, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Draw pairs ``[2, E]`` to hold out; return a mask ``[E]``.
 
-    Every user keeps at least one pair, so that nobody becomes cold by it; few pairs a
-    user can therefore make it fewer than the number.
+    Every user keeps at least one pair, so fewer than ``number`` may be drawn.
     """
     order = rng.permutation(pairs.shape[1])
     _, first_of_user = np.unique(pairs[0, order], return_index=True)
@@ -167,19 +171,20 @@ def held_out(pairs: Ids, number: int, rng: np.random.Generator) -> NDArray[np.bo
     return chosen
 
 
-def split_off_valid(train: Ids, fraction: float, seed: int) -> tuple[Ids, Ids]:
-    """Divide pairs ``[2, E]`` at random into train and valid pairs.
+def split_off_valid(
+    train: IntArray, fraction: float, seed: int
+) -> tuple[IntArray, IntArray]:
+    """Split pairs ``[2, E]`` at random into train and valid pairs.
 
-    Every user keeps at least one train pair, so that nobody becomes cold by it; few
-    pairs a user can therefore make valid smaller than the fraction.
+    Every user keeps at least one train pair, so valid may be smaller than ``fraction``.
 
     Args:
-        train: The pairs, each once.
-        fraction: The share of the pairs that become valid ones, between 0 and 1.
-        seed: The same seed gives the same split.
+        train: Distinct pairs.
+        fraction: Share of the pairs that becomes valid, between 0 and 1.
+        seed: Seed of the split.
 
     Raises:
-        ConfigError: If the fraction or seed is out of range or valid would be empty.
+        ConfigError: If the fraction or seed is out of range or valid is empty.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"valid_fraction must lie between 0 and 1 (got {fraction})")
@@ -190,22 +195,22 @@ def split_off_valid(train: Ids, fraction: float, seed: int) -> tuple[Ids, Ids]:
     if not is_valid.any():
         raise ConfigError(
             f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
-            "empty when every user keeps one: use a larger fraction or a valid.txt"
+            "empty, since every user keeps one: use a larger fraction or a valid.txt"
         )
     return train[:, ~is_valid], train[:, is_valid]
 
 
-def without_cold_users(splits: Mapping[str, Ids]) -> dict[str, Ids]:
-    """Leave out the held-out pairs of users that have no train pair.
+def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
+    """Drop held-out pairs of users without a train pair, with a warning.
 
-    Nothing can be learned about them, so that a mean over users would measure how many
-    there are. How many pairs were left out is a warning.
+    Nothing can be learned about these users, so a mean over users would measure their
+    number.
 
     Args:
-        splits: Pairs ``[2, E]`` by split, ``train`` among them.
+        splits: Pairs ``[2, E]`` by split, including ``train``.
 
     Raises:
-        DataError: If a split would be empty.
+        DataError: If a split becomes empty.
     """
     known = np.zeros(
         1 + max(int(pairs[0].max()) for pairs in splits.values()), np.bool_
@@ -219,46 +224,47 @@ def without_cold_users(splits: Mapping[str, Ids]) -> dict[str, Ids]:
         if cold.size:
             warnings.warn(
                 f"{len(cold):,} users of {name} have no train pair: their "
-                f"{pairs.shape[1] - kept[name].shape[1]:,} pairs are left out",
+                f"{pairs.shape[1] - kept[name].shape[1]:,} pairs are dropped",
                 DataWarning,
                 stacklevel=4,
             )
     return kept
 
 
-def resolve_overlaps(splits: Mapping[str, Ids], how: str) -> dict[str, Ids]:
-    """Return splits whose pairs are in train, valid or a test as is wished.
+def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntArray]:
+    """Handle pairs that occur in more than one split.
 
     Args:
         splits: Pairs ``[2, E]`` by split.
-        how: ``keep`` (the evaluator ranks such pairs, and a data set warns of them),
-            ``drop`` (train pairs leave valid, train and valid pairs leave the tests) or
-            ``error``.
+        how: ``keep`` (the evaluator ranks these pairs, and a data set warns about
+            them), ``drop`` (removes train pairs from valid, and train and valid pairs
+            from the tests) or ``error``.
 
     Raises:
-        DataError: If there are such pairs and they are an error, or all of a split's
-            pairs are such.
-        ConfigError: If there is no such way.
+        DataError: If ``how`` is ``error`` and splits share pairs.
+        ConfigError: If ``how`` is unknown or a split becomes empty.
     """
     if how not in OVERLAPS:
         raise unknown("overlap", how, OVERLAPS)
     if how == "keep":
         return dict(splits)
-    kept: dict[str, Ids] = {}
+    kept: dict[str, IntArray] = {}
     for name, pairs in splits.items():
-        fresh = _fresh(pairs, [kept[n] for n in ("train", "valid") if n in kept])
+        fresh = _unseen(pairs, [kept[n] for n in ("train", "valid") if n in kept])
         if how == "error" and not fresh.all():
             raise DataError(
-                f"{(~fresh).sum():,} pairs of {name} are in train or valid too: take "
-                "them out, or use --overlap keep or drop"
+                f"{(~fresh).sum():,} pairs of {name} are also in train or valid: "
+                "remove them, or use --overlap keep or drop"
             )
         if not fresh.any():
-            raise ConfigError(f"all pairs of {name} are in train or valid too")
+            raise ConfigError(
+                f"all pairs of {name} are also in train or valid: use --overlap keep"
+            )
         kept[name] = pairs[:, fresh]
     return kept
 
 
-def _fresh(pairs: Ids, earlier: list[Ids]) -> np.ndarray:
+def _unseen(pairs: IntArray, earlier: list[IntArray]) -> np.ndarray:
     keys = pair_keys(*pairs)
     if not earlier:
         return np.ones(len(keys), dtype=np.bool_)
@@ -266,18 +272,18 @@ def _fresh(pairs: Ids, earlier: list[Ids]) -> np.ndarray:
 
 
 def compact_ids(
-    splits: Mapping[str, Ids],
+    splits: Mapping[str, IntArray],
     user_ids: IdList,
     item_ids: IdList,
     duplicates: Mapping[str, int],
 ) -> SplitPairs:
-    """Leave out users and items without any pair; the order of the others stays.
+    """Drop users and items without a pair and renumber the others in order.
 
     Args:
         splits: Pairs ``[2, E]`` by split.
-        user_ids: The users' raw ids, by their old rows.
-        item_ids: The items' raw ids, by their old rows.
-        duplicates: How many repeated pairs each split had.
+        user_ids: Raw ids of users, by old row.
+        item_ids: Raw ids of items, by old row.
+        duplicates: Number of repeated pairs by split.
     """
     users, user_row = _used([pairs[0] for pairs in splits.values()], len(user_ids))
     items, item_row = _used([pairs[1] for pairs in splits.values()], len(item_ids))
@@ -291,9 +297,9 @@ def compact_ids(
     )
 
 
-def _used(columns: list[Ids], number: int) -> tuple[Ids, Ids]:
-    """Return the old rows that are used, and the new row of each old one."""
-    there = np.zeros(number, dtype=np.bool_)
+def _used(columns: list[IntArray], number: int) -> tuple[IntArray, IntArray]:
+    """Return the old rows in use, and the new row of each old one."""
+    used = np.zeros(number, dtype=np.bool_)
     for column in columns:
-        there[column] = True
-    return np.flatnonzero(there), np.cumsum(there) - 1
+        used[column] = True
+    return np.flatnonzero(used), np.cumsum(used) - 1

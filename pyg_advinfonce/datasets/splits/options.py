@@ -1,4 +1,4 @@
-"""How interactions are to be divided into train, valid and test."""
+"""Options of the split into train, valid and test."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,40 +20,40 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "seed": 0,
     },
 }
-"""The options of each split."""
+"""Options and their defaults by kind of split."""
 
 TIMED = ("leave-last", "time")
-"""The splits that need the times of the interactions."""
+"""Kinds of split that need the time of each interaction."""
 
 MODES = ("exact", "notebook")
 
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How to divide interactions; what a split does not use may not be given.
+    """Kind of split and its options; an option without effect is an error.
 
-    - ``random``: any pair is equally likely to be held out; every user keeps one.
-    - ``leave-last``: a user's last pair is test, the one before it valid, where the
-      user has three pairs or more.
-    - ``time``: the latest pairs of all are test, those before them valid.
-    - ``popularity-shift``: a test for every gamma, in which the most popular items are
+    - ``random``: pairs are held out with equal probability; every user keeps one.
+    - ``leave-last``: the last pair per user is test and the one before it valid, for
+      users with at least three pairs.
+    - ``time``: the latest pairs are test and those before them valid.
+    - ``popularity-shift``: one test per gamma, in which the most popular items are
       gamma times as frequent as the least popular; see
       :func:`~pyg_advinfonce.datasets.splits.popularity_shift`.
 
     Args:
-        split: One of these four.
-        valid_fraction: The share of all pairs that becomes valid (default: 0.1).
-        test_fraction: The share of all pairs that becomes test, or each of the tests
-            (default: 0.1).
-        gammas: The tests of ``popularity-shift``, in the order in which they are drawn
-            (default: 200, 10, 2).
+        split: One of the kinds above.
+        valid_fraction: Share of all pairs that becomes valid (default: 0.1).
+        test_fraction: Share of all pairs that becomes test, per test (default: 0.1).
+        gammas: Popularity ratios of the tests of ``popularity-shift``, in the order in
+            which the tests are drawn (default: 200, 10, 2).
         mode: ``exact`` (default) or ``notebook``, of ``popularity-shift``.
-        num_groups: The groups of items of like popularity there (default: 50).
-        seed: The same seed gives the same split (default: 0).
+        num_groups: Number of groups of items with similar popularity, of
+            ``popularity-shift`` (default: 50).
+        seed: Seed of the split (default: 0).
 
     Raises:
         ConfigError: If a value is out of range or has no effect.
-        UnknownNameError: If there is no such split or mode.
+        UnknownNameError: If the split or mode is unknown.
     """
 
     split: str = "random"
@@ -69,17 +69,17 @@ class SplitOptions:
             raise unknown("split", self.split, DEFAULTS)
         known = DEFAULTS[self.split]
         for name, value in asdict(self).items():
-            # Every data set has a seed: it is no error where nothing is drawn.
+            # Every data set takes a seed, whether the split is random or not.
             if value is not None and name not in (*known, "split", "seed"):
                 raise ConfigError(
-                    f"{name} has no effect on the split '{self.split}': leave it out "
-                    f"(its options: {', '.join(known) or 'none'})"
+                    f"{name} has no effect on the split '{self.split}': remove it "
+                    f"(options: {', '.join(known) or 'none'})"
                 )
         self._check_values()
 
     @property
     def used(self) -> dict[str, Any]:
-        """The options that decide the outcome, defaults included, as JSON has them."""
+        """Options in effect, including defaults, as JSON values."""
         known = DEFAULTS[self.split]
         chosen = {name: getattr(self, name) for name in known}
         given = {name: value for name, value in chosen.items() if value is not None}
@@ -91,7 +91,7 @@ class SplitOptions:
     def _check_values(self) -> None:
         seed = 0 if self.seed is None else self.seed
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ConfigError(f"seed must be an integer, zero or more (got {seed!r})")
+            raise ConfigError(f"seed must be a non-negative integer (got {seed!r})")
         if self.split == "popularity-shift":
             _check_shift(self)
         if "test_fraction" in DEFAULTS[self.split]:
@@ -99,16 +99,16 @@ class SplitOptions:
 
 
 def parse_gammas(text: str) -> tuple[float, ...]:
-    """Read ``200,10,2``.
+    """Parse gammas such as ``200,10,2``.
 
     Raises:
-        ConfigError: If the text has another form.
+        ConfigError: If the text is not a list of numbers.
     """
     try:
         return tuple(map(float, text.split(",")))
     except ValueError:
         raise ConfigError(
-            f"gammas wants numbers like 200,10,2 (got '{text}')"
+            f"gammas must be numbers like 200,10,2 (got '{text}')"
         ) from None
 
 
@@ -118,7 +118,7 @@ def _check_shares(used: Mapping[str, Any]) -> None:
     are_shares = all(_is_number(share) and 0 < share < 1 for share in (valid, test))
     if not are_shares or valid + tests * test > 1 - 1e-9:
         raise ConfigError(
-            "valid_fraction and test_fraction must be positive and leave some pairs to "
+            "valid_fraction and test_fraction must be positive and leave pairs for "
             f"train (got {valid} and {test} for {tests} tests)"
         )
 
@@ -127,12 +127,12 @@ def _check_shift(options: SplitOptions) -> None:
     gammas, mode, groups = options.gammas, options.mode, options.num_groups
     if gammas is not None and not _are_gammas(gammas):
         raise ConfigError(
-            f"gammas must be different numbers from 1 on (got {list(gammas)})"
+            f"gammas must be distinct numbers of at least 1 (got {list(gammas)})"
         )
     if mode is not None and mode not in MODES:
         raise unknown("mode", str(mode), MODES)
     if groups is not None and not (type(groups) is int and groups >= 2):
-        raise ConfigError(f"num_groups must be an integer from 2 on (got {groups!r})")
+        raise ConfigError(f"num_groups must be an integer, at least 2 (got {groups!r})")
 
 
 def _are_gammas(gammas: tuple[float, ...]) -> bool:

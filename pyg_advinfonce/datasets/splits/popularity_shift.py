@@ -1,4 +1,4 @@
-"""Tests in which items are closer to equally popular than in train."""
+"""Popularity shift: tests with more uniform item popularity than train."""
 
 import warnings
 from collections.abc import Sequence
@@ -6,50 +6,49 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import Ids
+from pyg_advinfonce.datasets.base import IntArray
 from pyg_advinfonce.errors import ConfigError, DataWarning
 
 
 def popularity_shift(
-    pairs: Ids,
+    pairs: IntArray,
     *,
     gammas: Sequence[float],
     mode: str,
     num_groups: int,
     test_fraction: float,
     rng: np.random.Generator,
-) -> dict[str, Ids]:
-    r"""Draw a test for each gamma, each from what the ones before have left.
+) -> dict[str, IntArray]:
+    r"""Draw one test per gamma, each from the pairs that the previous ones left.
 
-    Items are sorted by popularity, the most popular first, and cut into groups of equal
-    size. As "Empowering Collaborative Filtering with Principled Adversarial Contrastive
-    Loss" (Zhang et al.) describes it, group :math:`i` of :math:`G` gives
+    Items are sorted by decreasing popularity and cut into groups of equal size. As in
+    "Empowering Collaborative Filtering with Principled Adversarial Contrastive Loss"
+    (Zhang et al.), group :math:`i` of :math:`G` contributes
 
     .. math::
         N_i = N_0 \, \gamma^{-(i - 1) / (G - 1)}
 
-    pairs: gamma 1 makes all groups alike, a large one comes closer to the long tail of
-    train. ``exact`` takes that many, rounded, without replacement and at random in the
-    group, but never more than the group has. ``notebook`` does what the sample notebook
-    of InvCF does (methods.md 6.2): an item with :math:`n > 1` pairs has each taken with
-    the probability :math:`p = n_{max} \gamma^{-(i - 2) / (G - 1)} / n`, at most 1, and
-    the pair after one that was taken never, which leaves
-    :math:`n p / (1 + p)` to expect.
+    pairs. Gamma 1 makes all groups equally frequent; a large gamma approaches the long
+    tail of train. ``exact`` draws that number, rounded, at random without replacement,
+    limited by the size of the group. ``notebook`` follows the sample notebook of InvCF
+    (methods.md 6.2): each pair of an item with :math:`n > 1` pairs is taken with
+    probability :math:`p = n_{max} \gamma^{-(i - 2) / (G - 1)} / n`, at most 1, and the
+    pair after a taken one never. The expected number is :math:`n p / (1 + p)`.
 
     Args:
         pairs: Distinct pairs ``[2, E]``.
-        gammas: The quotients of the most and the least popular group, in their order.
+        gammas: Ratios of the most to the least popular group, in order.
         mode: ``exact`` or ``notebook``.
         num_groups: ``G``.
-        test_fraction: Which share of all pairs each test is; :math:`N_0` and
-            :math:`n_{max}` follow from it.
-        rng: Draws.
+        test_fraction: Share of all pairs per test, which determines :math:`N_0` and
+            :math:`n_{max}`.
+        rng: Random generator.
 
     Returns:
-        The tests by name, ``test_gamma_200`` and so on, after the remainder, ``train``.
+        The remaining pairs as ``train``, then the tests ``test_gamma_200`` and so on.
 
     Raises:
-        ConfigError: If there are fewer items than groups or a test would be empty.
+        ConfigError: If the items are fewer than the groups or a test is empty.
     """
     number, rest = test_fraction * pairs.shape[1], pairs
     group = popularity_groups(pairs[1], num_groups)
@@ -59,23 +58,23 @@ def popularity_shift(
         chosen = take(rest, group, gamma, number, rng)
         tests[f"test_gamma_{gamma:g}"], rest = rest[:, chosen], rest[:, ~chosen]
         if not chosen.any():
-            raise ConfigError(f"the test of gamma {gamma:g} is empty: too few pairs")
+            raise ConfigError(f"the test of gamma {gamma:g} is empty: use more pairs")
     return {"train": rest, **tests}
 
 
-def popularity_groups(item: Ids, num_groups: int) -> Ids:
-    """Return each item's group from 0 on ``[I]``, the most popular first.
+def popularity_groups(item: IntArray, num_groups: int) -> IntArray:
+    """Return the group of each item ``[I]``, 0 for the most popular items.
 
-    The last group also has the items that are left over.
+    The last group includes the remainder.
 
     Raises:
-        ConfigError: If there are fewer items than groups.
+        ConfigError: If the items are fewer than the groups.
     """
     popularity = np.bincount(item)
     if len(popularity) < num_groups:
         raise ConfigError(
-            f"{num_groups} groups need as many items (got {len(popularity)}): choose a "
-            "smaller num_groups"
+            f"num_groups must be at most the number of items {len(popularity)} "
+            f"(got {num_groups})"
         )
     place = np.empty(len(popularity), dtype=np.int64)
     place[np.argsort(-popularity, kind="stable")] = np.arange(len(popularity))
@@ -83,19 +82,19 @@ def popularity_groups(item: Ids, num_groups: int) -> Ids:
     return np.minimum(place // size, num_groups - 1)
 
 
-def exact_profile(gamma: float, num_groups: int, number: float) -> Ids:
-    """Return how many pairs each group is to give ``[G]``."""
+def exact_counts(gamma: float, num_groups: int, number: float) -> IntArray:
+    """Return the number of pairs to draw per group ``[G]``."""
     weight = gamma ** -(np.arange(num_groups) / (num_groups - 1))
-    wanted: Ids = np.round(number * weight / weight.sum()).astype(np.int64)
+    wanted: IntArray = np.round(number * weight / weight.sum()).astype(np.int64)
     return wanted
 
 
-def notebook_profile(
-    gamma: float, popularity: Ids, group: Ids, num_groups: int, number: float
+def notebook_probabilities(
+    gamma: float, popularity: IntArray, group: IntArray, num_groups: int, number: float
 ) -> NDArray[np.float64]:
-    """Return the probability that a visited pair of each item is taken ``[I]``.
+    """Return the probability ``[I]`` that a visited pair of an item is taken.
 
-    ``n_max`` is found by bisection, so that as many pairs as wanted are expected.
+    ``n_max`` is found by bisection, such that ``number`` pairs are expected.
     """
     weight = gamma ** -((group - 1) / (num_groups - 1))
     several = popularity > 1
@@ -116,11 +115,15 @@ def notebook_profile(
 
 
 def _take_exactly(
-    pairs: Ids, group: Ids, gamma: float, number: float, rng: np.random.Generator
+    pairs: IntArray,
+    group: IntArray,
+    gamma: float,
+    number: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
     of_pair = group[pairs[1]]
     available = np.bincount(of_pair, minlength=int(group.max()) + 1)
-    wanted = exact_profile(gamma, len(available), number)
+    wanted = exact_counts(gamma, len(available), number)
     _warn_if_short(gamma, wanted, available)
     order = rng.permutation(pairs.shape[1])
     order = order[np.argsort(of_pair[order], kind="stable")]
@@ -130,13 +133,13 @@ def _take_exactly(
     return chosen
 
 
-def _warn_if_short(gamma: float, wanted: Ids, available: Ids) -> None:
+def _warn_if_short(gamma: float, wanted: IntArray, available: IntArray) -> None:
     short = wanted > available
     if short.any():
         found = np.minimum(wanted, available).sum()
         warnings.warn(
             f"{short.sum()} of {len(wanted)} groups have fewer pairs than gamma "
-            f"{gamma:g} wants of them: its test has {found:,} pairs instead of "
+            f"{gamma:g} requires: its test has {found:,} pairs instead of "
             f"{wanted.sum():,}",
             DataWarning,
             stacklevel=5,
@@ -144,11 +147,17 @@ def _warn_if_short(gamma: float, wanted: Ids, available: Ids) -> None:
 
 
 def _take_as_the_notebook(
-    pairs: Ids, group: Ids, gamma: float, number: float, rng: np.random.Generator
+    pairs: IntArray,
+    group: IntArray,
+    gamma: float,
+    number: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Visit each item's pairs in turn; a pair that is taken hides the one after it."""
+    """Visit the pairs of each item in order; a taken pair skips the next one."""
     popularity = np.bincount(pairs[1], minlength=len(group))
-    share = notebook_profile(gamma, popularity, group, int(group.max()) + 1, number)
+    share = notebook_probabilities(
+        gamma, popularity, group, int(group.max()) + 1, number
+    )
     order = np.argsort(pairs[1], kind="stable")
     item = pairs[1, order]
     wins = rng.random(len(item)) < share[item]

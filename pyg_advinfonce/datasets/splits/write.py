@@ -1,4 +1,4 @@
-"""Writing splits to a folder, with the record of how they were made."""
+"""Split folders: files of pairs and a manifest of how they were made."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from pyg_advinfonce.datasets.base import (
     ITEM_IDS,
     NOT_CANDIDATE,
     USER_IDS,
-    Ids,
+    IntArray,
     SplitPairs,
     raw_ids_text,
 )
@@ -24,19 +24,19 @@ from pyg_advinfonce.files import writing
 
 FORMAT_VERSION = 1
 
-RECORD = "split.json"
-"""The file that says how a folder's splits were made."""
+MANIFEST = "split.json"
+"""File name of a split folder's manifest."""
 
-END = "choose another --out, or --overwrite"
+ADVICE = "choose another --out, or use --overwrite"
 
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """How splits are made.
+    """Specification of splits: source files and options.
 
     Args:
-        source: The sha256 of each file they are made from, by what it holds.
-        options: All that decides the outcome, in what JSON has.
+        source: The sha256 of each source file, by its role.
+        options: All options that determine the splits, as JSON values.
     """
 
     source: Mapping[str, str]
@@ -44,12 +44,12 @@ class SplitSpec:
 
     @property
     def fingerprint(self) -> str:
-        """The start of the spec's sha256."""
+        """The first 16 digits of the sha256 of the specification."""
         text = json.dumps(self.as_dict(), sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return a dictionary of JSON values."""
         return {
             "format": FORMAT_VERSION,
             "source": dict(self.source),
@@ -59,21 +59,21 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class SplitFolder:
-    """A folder of split files that is there.
+    """An existing folder of split files.
 
     Args:
         path: The folder.
-        record: What its ``split.json`` says: spec, counts and the files' hashes.
-        is_new: Whether it was made just now.
+        manifest: Content of ``split.json``: specification, counts and file hashes.
+        is_new: Whether the call wrote the folder.
     """
 
     path: Path
-    record: Mapping[str, Any]
+    manifest: Mapping[str, Any]
     is_new: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        return {"folder": str(self.path), "is_new": self.is_new, **self.record}
+        """Return a dictionary of JSON values."""
+        return {"folder": str(self.path), "is_new": self.is_new, **self.manifest}
 
 
 def make_split_folder(
@@ -83,65 +83,70 @@ def make_split_folder(
     *,
     overwrite: bool = False,
 ) -> SplitFolder:
-    """Write splits, or use those that the same options have written.
+    """Write splits, or reuse those of the same specification.
 
-    The folder is written beside its place first: it is there as a whole or not at all.
+    The folder is written atomically.
 
     Args:
         path: The folder.
-        spec: How the splits are made.
-        build: Makes them.
-        overwrite: Whether a folder of splits by other options is replaced.
+        spec: Specification of the splits.
+        build: Returns the splits.
+        overwrite: Whether splits of another specification are replaced.
 
     Raises:
-        ConfigError: If the folder holds anything else, or cannot be written.
+        ConfigError: If the folder holds other files, or cannot be written.
     """
     with writing(path, "choose another --out"):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            record = _read_record(path)
-            if record["fingerprint"] == spec.fingerprint and _is_whole(path, record):
-                return SplitFolder(path, record, is_new=False)
+            manifest = _read_manifest(path)
+            if manifest["fingerprint"] == spec.fingerprint and _is_whole(
+                path, manifest
+            ):
+                return SplitFolder(path, manifest, is_new=False)
             if not overwrite:
-                raise ConfigError(_difference(path, record, spec))
+                raise ConfigError(_difference(path, manifest, spec))
     splits = build()
     with writing(path, "choose another --out"):
         return SplitFolder(path, _write(path, spec, splits, overwrite), is_new=True)
 
 
-def _read_record(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        found = dict(record, source=dict(record["source"]), files=dict(record["files"]))
-        found["options"], _ = dict(record["options"]), record["fingerprint"]
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        found = dict(
+            manifest, source=dict(manifest["source"]), files=dict(manifest["files"])
+        )
+        found["options"], _ = dict(manifest["options"]), manifest["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
-            f"{path} exists and is no folder of splits, it has no {RECORD}: choose "
-            "another --out"
+            f"{path} exists but is not a split folder, since it has no {MANIFEST}: "
+            "choose another --out"
         ) from None
     return found
 
 
-def _is_whole(path: Path, record: Mapping[str, Any]) -> bool:
+def _is_whole(path: Path, manifest: Mapping[str, Any]) -> bool:
     return all(
         (path / name).is_file()
         and sha256((path / name).read_bytes()).hexdigest() == digest
-        for name, digest in record["files"].items()
+        for name, digest in manifest["files"].items()
     )
 
 
-def _difference(path: Path, record: Mapping[str, Any], spec: SplitSpec) -> str:
-    """Say how the splits that are there differ from those that were asked for."""
-    there, asked = record["options"], json.loads(json.dumps(dict(spec.options)))
-    keys = [k for k in {**there, **asked} if there.get(k) != asked.get(k)]
+def _difference(path: Path, manifest: Mapping[str, Any], spec: SplitSpec) -> str:
+    """Return a message on how existing splits differ from the requested ones."""
+    existing = manifest["options"]
+    requested = json.loads(json.dumps(dict(spec.options)))
+    keys = [k for k in {**existing, **requested} if existing.get(k) != requested.get(k)]
     if keys:
-        made, wanted = _said(there, keys), _said(asked, keys)
-        return f"{path} holds splits made with {made}, not with {wanted}: {END}"
-    if record["source"] != dict(spec.source):
-        return f"{path} holds splits of another source, or of its older content: {END}"
-    return f"{path} holds splits that were changed since they were made: {END}"
+        made, wanted = _options_text(existing, keys), _options_text(requested, keys)
+        return f"{path} holds splits made with {made}, not with {wanted}: {ADVICE}"
+    if manifest["source"] != dict(spec.source):
+        return f"{path} holds splits of another source or of its old content: {ADVICE}"
+    return f"{path} holds splits that were modified after writing: {ADVICE}"
 
 
-def _said(options: Mapping[str, Any], keys: Iterable[str]) -> str:
+def _options_text(options: Mapping[str, Any], keys: Iterable[str]) -> str:
     return ", ".join(
         f"{key}={options[key]!r:.80}" if key in options else f"no {key}" for key in keys
     )
@@ -151,7 +156,7 @@ def _write(
     path: Path, spec: SplitSpec, splits: SplitPairs, overwrite: bool
 ) -> dict[str, Any]:
     files = {name: text.encode() for name, text in split_texts(splits).items()}
-    record = {
+    manifest = {
         "fingerprint": spec.fingerprint,
         **spec.as_dict(),
         "counts": {
@@ -162,7 +167,7 @@ def _write(
         "duplicates_merged": splits.duplicates,
         "files": {name: sha256(text).hexdigest() for name, text in files.items()},
     }
-    files[RECORD] = (json.dumps(record, indent=2) + "\n").encode()
+    files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".advnce-", dir=path.parent) as unfinished:
         folder = Path(unfinished) / "splits"
@@ -171,14 +176,14 @@ def _write(
             (folder / name).write_bytes(text)
         if path.exists():
             if not overwrite and any(path.iterdir()):
-                raise ConfigError(f"{path} has been written by another process: {END}")
+                raise ConfigError(f"{path} was written by another process: {ADVICE}")
             shutil.move(path, Path(unfinished) / "replaced")
         folder.rename(path)
-    return record
+    return manifest
 
 
 def split_texts(splits: SplitPairs) -> dict[str, str]:
-    """Return the text of each file of a folder of splits."""
+    """Return the text of each split file, by file name."""
     texts = {f"{name}.txt": _pairs_text(p) for name, p in splits.pairs.items()}
     if splits.user_ids is not None:
         texts[USER_IDS] = raw_ids_text(splits.user_ids)
@@ -189,8 +194,8 @@ def split_texts(splits: SplitPairs) -> dict[str, str]:
     return texts
 
 
-def _pairs_text(pairs: Ids) -> str:
-    """Return ``user item item ...``, one user a line."""
+def _pairs_text(pairs: IntArray) -> str:
+    """Return lines ``user item item ...``, one per user."""
     users, starts = np.unique(pairs[0], return_index=True)
     items = np.split(pairs[1], starts[1:])
     return "".join(

@@ -1,4 +1,4 @@
-"""Reading tables of interactions."""
+"""Tables of interactions: columns, conditions and readers."""
 
 from pyg_advinfonce.datasets.tables.columns import (
     Columns,

@@ -1,4 +1,4 @@
-"""The columns of a table and the condition that makes a row positive."""
+"""Columns of a table, and the condition for a positive row."""
 
 import operator
 import re
@@ -31,7 +31,7 @@ _COMPARISON = re.compile(
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column, a sign and a number."""
+    """Comparison of a column with a number."""
 
     column: str
     sign: str
@@ -43,30 +43,30 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Condition:
-    """Comparisons of columns with numbers, all of which must hold."""
+    """Conjunction of comparisons of columns with numbers."""
 
     comparisons: tuple[Comparison, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read ``column >= 4``, or several of them joined by ``and``.
+        """Parse ``column >= 4``, or several such comparisons joined by ``and``.
 
         Raises:
-            ConfigError: If the text has another form.
+            ConfigError: If the text is invalid.
         """
         return cls(tuple(map(_parse, re.split(r"\s+and\s+", text))))
 
     def __str__(self) -> str:
-        """Return the text that :meth:`parse` reads, however it was written."""
+        """Return the condition in the normal form of :meth:`parse`."""
         return " and ".join(map(str, self.comparisons))
 
     @property
     def columns(self) -> list[str]:
-        """The columns that are compared, each once."""
+        """Distinct columns of the comparisons."""
         return list(dict.fromkeys(one.column for one in self.comparisons))
 
     def renamed(self, names: Mapping[str, str]) -> "Condition":
-        """Return the condition on columns of other names."""
+        """Return the condition with columns renamed."""
         return Condition(
             tuple(
                 Comparison(names.get(one.column, one.column), one.sign, one.number)
@@ -75,7 +75,7 @@ class Condition:
         )
 
     def holds(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return for each row ``[N]`` whether it counts."""
+        """Return whether the condition holds, per row ``[N]``."""
         found = np.ones(len(rows), dtype=np.bool_)
         for one in self.comparisons:
             compare = _OPERATORS[one.sign]
@@ -87,13 +87,13 @@ def _parse(text: str) -> Comparison:
     match = _COMPARISON.fullmatch(text)
     if match is None:
         raise ConfigError(
-            "positive_if wants a column, one of >= > <= < == != and a number, e.g. "
+            "positive_if must be a column, one of >= > <= < == != and a number, e.g. "
             f"'rating >= 4' (got {text!r:.80})"
         )
     return Comparison(match["column"], match["sign"], float(match["number"]))
 
 
-# Compared without case, blanks, dots, dashes and underscores.
+# Case, whitespace, dots, dashes and underscores are ignored.
 _COMMON: Mapping[str, str] = {
     "user": "user users userid useridx uid u customer customerid reviewerid visitorid",
     "item": (
@@ -108,16 +108,17 @@ _COMMON: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class TableOptions:
-    """How a table of interactions is to be read.
+    """Columns of a table of interactions and the condition for a positive row.
 
     Args:
-        user_col: The column of the users (default: found by a common name).
-        item_col: The column of the items (default: found by a common name).
-        rating_col: The column that ``rating`` in ``positive_if`` means, where no column
-            has that name (default: found by a common name).
-        time_col: The column of the times, numbers or ISO 8601, for the splits that need
-            one (default: found by a common name).
-        positive_if: Which rows count, e.g. ``rating >= 4`` (default: all).
+        user_col: Column of user ids (default: detected by a common name).
+        item_col: Column of item ids (default: detected by a common name).
+        rating_col: Column that ``rating`` in ``positive_if`` refers to if no column has
+            that name (default: detected by a common name).
+        time_col: Column of timestamps, numbers or ISO 8601, for splits that need them
+            (default: detected by a common name).
+        positive_if: Condition for a positive row, e.g. ``rating >= 4`` (default: all
+            rows are positive).
     """
 
     user_col: str | None = None
@@ -129,7 +130,7 @@ class TableOptions:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one table by what they are for."""
+    """Columns of one table by role."""
 
     user: str
     item: str
@@ -138,24 +139,24 @@ class Columns:
 
     @property
     def numbers(self) -> list[str]:
-        """The columns that are compared with numbers."""
+        """Columns that are compared with numbers."""
         return self.positive.columns
 
 
 def find_columns(
     path: Path, names: Sequence[str], options: TableOptions, *, needs_time: bool
 ) -> Columns:
-    """Choose a table's columns.
+    """Select or detect the columns of a table.
 
     Args:
-        path: The table, for messages.
-        names: Its columns.
-        options: What was asked for.
+        path: Path of the table, for messages.
+        names: Names of its columns.
+        options: Requested columns.
         needs_time: Whether the split needs a time.
 
     Raises:
-        DataError: If a column is not there, or the choice is not clear.
-        ConfigError: If ``positive_if`` has another form, or is about an id.
+        DataError: If a column is missing or ambiguous.
+        ConfigError: If ``positive_if`` is invalid or compares an id.
     """
     finder = _Finder(path, names)
     user = finder.find("user", options.user_col)
@@ -169,13 +170,13 @@ def find_columns(
     ids = sorted({user, item} & {*positive.columns})
     if ids:
         raise ConfigError(
-            f"positive_if compares '{ids[0]}' with a number, but it is an id"
+            f"positive_if compares the id column '{ids[0]}': use another column"
         )
     return Columns(user, item, time, positive)
 
 
 def _positive(finder: "_Finder", options: TableOptions) -> Condition:
-    """Return the condition, in which ``rating`` may stand for the rating column."""
+    """Return the condition with ``rating`` resolved to the rating column."""
     if options.positive_if is None:
         return Condition()
     condition = Condition.parse(options.positive_if)
@@ -189,15 +190,15 @@ def _positive(finder: "_Finder", options: TableOptions) -> Condition:
 
 
 def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> None:
-    """Warn if a table has ratings and nothing says which of them are positive.
+    """Warn if a table has ratings but ``positive_if`` is not set.
 
     Args:
-        path: The table.
-        names: Its columns.
-        options: What was asked for.
+        path: Path of the table.
+        names: Names of its columns.
+        options: Requested columns and condition.
 
     Raises:
-        DataError: If the column of the ratings is not there.
+        DataError: If the rating column is missing.
     """
     if options.positive_if is not None:
         return
@@ -208,8 +209,8 @@ def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> 
         ratings = [options.rating_col]
     if ratings:
         warnings.warn(
-            f"{path}: every row counts as positive, whatever its '{ratings[0]}': "
-            f"choose which do by --positive-if '{ratings[0]} >= 4' (data.positive_if)",
+            f"{path}: every row counts as positive, whatever its '{ratings[0]}': set a "
+            f"condition with --positive-if '{ratings[0]} >= 4' (data.positive_if)",
             DataWarning,
             stacklevel=2,
         )
@@ -227,10 +228,10 @@ class _Finder:
         found = self.common(role)
         if len(found) == 1:
             return found[0]
-        said = f"several, {_listed(found)}" if found else "none"
+        actual = f"several, {_listed(found)}" if found else "none"
         raise DataError(
-            f"{self.path}:1: expected one column of the {role}s, found {said}, among "
-            f"{_listed(self.names)}: name it by --{role}-col (data.{role}_col)"
+            f"{self.path}:1: expected one {role} column, found {actual}, among "
+            f"{_listed(self.names)}: set it with --{role}-col (data.{role}_col)"
         )
 
     def check(self, column: str, option: str) -> str:
@@ -242,7 +243,7 @@ class _Finder:
         return column
 
     def common(self, role: str) -> list[str]:
-        """Return the columns whose names are common for what the role is."""
+        """Return the columns with a common name of the role."""
         common = _COMMON[role].split()
         return [name for name in self.names if _plain(name) in common]
 

@@ -1,4 +1,4 @@
-"""A table in text: values between commas, tabs, semicolons or bars."""
+"""Text tables separated by commas, tabs, semicolons or bars."""
 
 import csv
 import re
@@ -20,21 +20,21 @@ _MAX_HEADER = 2**16
 _BLOCK = 2**22
 _BLANKS = " \t\r\n"
 
-Records = Iterator[tuple[int, list[str]]]
+Rows = Iterator[tuple[int, list[str]]]
 
 
 class DelimitedTable:
-    """A text file whose first line names the columns.
+    """A delimited text file with a header line.
 
-    The text is UTF-8, with or without a byte order mark. Blank lines are skipped,
-    blanks around values are not part of them, and quotes may hold delimiters.
+    The text is UTF-8, with or without a byte order mark. Blank lines and whitespace
+    around values are ignored; quoted values may contain delimiters.
 
     Args:
         path: The file.
-        names: The columns, where the file has no line that names them.
+        names: Names of the columns if the file has no header.
 
     Raises:
-        DataError: If the file is not there, has no row or names a column twice.
+        DataError: If the file does not exist, has no row or repeats a column name.
     """
 
     def __init__(self, path: Path, names: Sequence[str] | None = None) -> None:
@@ -50,7 +50,7 @@ class DelimitedTable:
     def chunks(
         self, ids: Sequence[str], numbers: Sequence[str], time: str | None
     ) -> Iterator[pd.DataFrame]:
-        """Read columns as :class:`~pyg_advinfonce.datasets.tables.Table` says."""
+        """See :class:`~pyg_advinfonce.datasets.tables.Table`."""
         numeric = list(numbers)
         if time is not None and is_number(self._value(self._first_row, time)):
             numeric.append(time)
@@ -65,11 +65,11 @@ class DelimitedTable:
     def wrong(
         self, column: str, is_wrong: Callable[[str], bool], expected: str
     ) -> DataError | None:
-        """Return the error that names a column's first wrong value, if there is one."""
+        """See :class:`~pyg_advinfonce.datasets.tables.Table`."""
         field = self.names.index(column) + 1
         with self._text_errors():
-            for line, record in self._records():
-                value = self._value(record, column)
+            for line, row in self._rows():
+                value = self._value(row, column)
                 if is_wrong(value):
                     place = f"{self.path}:{line}:{field}"
                     return DataError(
@@ -78,7 +78,7 @@ class DelimitedTable:
         return None
 
     def _read(self, wanted: Sequence[str], numeric: set[str]) -> Iterator[pd.DataFrame]:
-        """Let pandas read columns, by their places: names may be empty or repeated."""
+        """Read columns by position, since names may be empty or repeated."""
         with self._text_errors():
             self._check_lengths()
         places = sorted(self.names.index(name) for name in wanted)
@@ -102,28 +102,28 @@ class DelimitedTable:
                 chunksize=CHUNK_ROWS,
             )
             rows = 0
-            with reader, suppress(IndexError):  # pandas, where it finds no row
+            with reader, suppress(IndexError):  # pandas raises it if no row follows
                 for chunk in reader:
                     rows += len(chunk)
                     yield chunk.set_axis([self.names[p] for p in places], axis=1)
-        if not rows:  # where the csv module has found one: lone carriage returns
+        if not rows:  # lone carriage returns, in which the csv module finds a row
             place = f"{self.path}:{self._last_line()}"
             raise DataError(f"{place}: malformed row, expected values")
 
     def _check_lengths(self) -> None:
-        """Refuse the first row with more values than columns: pandas cuts it off."""
+        """Reject rows with more values than columns, which pandas truncates."""
         if not self._may_have_long_rows():
             return
         number = len(self.names)
-        for line, record in self._records():
-            if any(record[number:]):
+        for line, row in self._rows():
+            if any(row[number:]):
                 raise DataError(
-                    f"{self.path}:{line}: expected {number} values, got {len(record)}: "
-                    "quote a value that holds the delimiter"
+                    f"{self.path}:{line}: expected {number} values, got {len(row)}: "
+                    "quote values that contain the delimiter"
                 )
 
     def _may_have_long_rows(self) -> bool:
-        """Whether a line has too many delimiters, quoted or not, or an open quote."""
+        """Return whether a line has too many delimiters or an open quote."""
         most, rest = len(self.names) - 1, b""
         with self.path.open("rb") as file:
             while block := file.read(_BLOCK):
@@ -133,35 +133,35 @@ class DelimitedTable:
         return _is_suspect(rest, self._delimiter, most)
 
     def _finite(self, values: pd.Series, column: str) -> pd.Series:
-        if values.dtype == object:  # an id that is compared with a number, too
+        if values.dtype == object:  # an id column that is also compared with a number
             code, texts = pd.factorize(values)
             if not all(is_number(text.strip(_BLANKS)) for text in texts):
-                raise self._no_number(column)
+                raise self._not_finite(column)
             numbers = texts.astype("float64").to_numpy()[code]
             values = pd.Series(numbers, index=values.index)
         if not np.isfinite(values.to_numpy()).all():
-            raise self._no_number(column)
+            raise self._not_finite(column)
         return values
 
     def _times(self, values: pd.Series, column: str) -> pd.Series:
         code, texts = pd.factorize(values)
         times = parse_times(texts)
         if times is None:
-            raise self._refusal(
+            raise self._value_error(
                 column,
                 lambda text: not is_time(text),
                 f"numbers or ISO 8601 times in column '{column}'",
             )
         return pd.Series(times[code], index=values.index)
 
-    def _no_number(self, column: str) -> DataError:
+    def _not_finite(self, column: str) -> DataError:
         expected = f"a finite number in column '{column}'"
-        return self._refusal(column, lambda text: not is_number(text), expected)
+        return self._value_error(column, lambda text: not is_number(text), expected)
 
-    def _refusal(
+    def _value_error(
         self, column: str, is_wrong: Callable[[str], bool], expected: str
     ) -> DataError:
-        """Return the error about a column that pandas could not read."""
+        """Return the error about a column that pandas cannot read."""
         unknown = DataError(f"{self.path}:1: expected {expected} in every row")
         return self.wrong(column, is_wrong, expected) or unknown
 
@@ -170,14 +170,14 @@ class DelimitedTable:
             while line := file.readline(_MAX_HEADER):
                 if line.strip(_BLANKS):
                     return line
-        raise DataError(f"{self.path}:1: expected a line that names the columns")
+        raise DataError(f"{self.path}:1: expected a header line, found none")
 
     def _check_names(self) -> None:
         if not self._has_header:
             return
         if all(map(is_number, self.names)):
             raise DataError(
-                f"{self.path}:1: expected a line that names the columns, got "
+                f"{self.path}:1: expected a header line with column names, got "
                 f"{shown(self._delimiter.join(self.names))}: add one"
             )
         named = [name for name in self.names if name]
@@ -189,12 +189,12 @@ class DelimitedTable:
 
     def _read_first_row(self) -> list[str]:
         with self._text_errors():
-            for _, record in self._records():
-                return record
-        raise DataError(f"{self.path}:1: expected rows below the columns' names")
+            for _, row in self._rows():
+                return row
+        raise DataError(f"{self.path}:1: expected rows below the header, found none")
 
-    def _records(self) -> Records:
-        """Yield the rows below the header, with the line that each ends on."""
+    def _rows(self) -> Rows:
+        """Yield the rows below the header, with the number of their last line."""
         with self._open() as file:
             reader = csv.reader(file, delimiter=self._delimiter, skipinitialspace=True)
             rows = ((reader.line_num, r) for r in reader if not _is_blank(r))
@@ -202,16 +202,16 @@ class DelimitedTable:
                 next(rows, None)
             yield from rows
 
-    def _value(self, record: Sequence[str], column: str) -> str:
+    def _value(self, row: Sequence[str], column: str) -> str:
         place = self.names.index(column)
-        return record[place].strip(_BLANKS) if place < len(record) else ""
+        return row[place].strip(_BLANKS) if place < len(row) else ""
 
     def _open(self) -> TextIO:
         return self.path.open(encoding="utf-8-sig", newline="")
 
     @contextmanager
     def _number_errors(self, columns: set[str]) -> Iterator[None]:
-        """Find the value that pandas could not turn into a number."""
+        """Locate a value that pandas cannot convert to a number."""
         try:
             yield
         except (UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
@@ -226,7 +226,7 @@ class DelimitedTable:
 
     @contextmanager
     def _text_errors(self) -> Iterator[None]:
-        """Say of malformed text in one line what it is and where."""
+        """Turn errors about malformed text into a one-line error with the place."""
         try:
             with reading(self.path):
                 yield
@@ -236,22 +236,22 @@ class DelimitedTable:
         except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
             raise DataError(f"{self._malformed(error)}") from error
         except csv.Error as error:
-            raise DataError(f"{self.path}:1: expected values, {error}") from error
+            raise DataError(f"{self.path}:1: malformed text, {error}") from error
 
     def _malformed(self, error: Exception) -> str:
-        said = _first_line(error).removeprefix("Error tokenizing data. C error: ")
-        found = re.search(r"line (\d+)", said)
+        reason = _first_line(error).removeprefix("Error tokenizing data. C error: ")
+        found = re.search(r"line (\d+)", reason)
         line = int(found[1]) if found else self._last_line()
-        return f"{self.path}:{line}: malformed row, {said}"
+        return f"{self.path}:{line}: malformed row, {reason}"
 
     def _last_line(self) -> int:
-        """Return where the last row begins: an open quote runs on to the end."""
-        ends = [line for line, _ in self._records()][-2:]
+        """Return the line of the last row, where an open quote begins."""
+        ends = [line for line, _ in self._rows()][-2:]
         return ends[0] + 1 if len(ends) == 2 else 1
 
 
 def _is_suspect(lines: bytes, delimiter: str, most: int) -> bool:
-    """Whether one of the lines has more delimiters than that, or an open quote."""
+    """Return whether a line has more than ``most`` delimiters or an open quote."""
     if b'"' in lines:
         sign = delimiter.encode()
         return any(
@@ -268,8 +268,8 @@ def _split(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
 
 
-def _is_blank(record: Sequence[str]) -> bool:
-    return not record or (len(record) == 1 and not record[0].strip(_BLANKS))
+def _is_blank(row: Sequence[str]) -> bool:
+    return not row or (len(row) == 1 and not row[0].strip(_BLANKS))
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A table in a parquet file."""
+"""Parquet tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ CHUNK_ROWS = 2**20
 
 
 class ParquetTable:
-    """A parquet file; it needs the extra ``[data]``, and rows stand for lines.
+    """A parquet file, read with the extra ``[data]``; messages cite rows as lines.
 
     Args:
         path: The file.
 
     Raises:
         MissingExtraError: If pyarrow is not installed.
-        DataError: If the file is no parquet file or has no row.
+        DataError: If the file is not a parquet file or has no row.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class ParquetTable:
     def chunks(
         self, ids: Sequence[str], numbers: Sequence[str], time: str | None
     ) -> Iterator[pd.DataFrame]:
-        """Read columns as :class:`~pyg_advinfonce.datasets.tables.Table` says."""
+        """See :class:`~pyg_advinfonce.datasets.tables.Table`."""
         wanted = list(dict.fromkeys([*ids, *numbers, *([time] if time else [])]))
         for chunk in self._read(wanted):
             for column in numbers:
@@ -52,7 +52,7 @@ class ParquetTable:
     def wrong(
         self, column: str, is_wrong: Callable[[str], bool], expected: str
     ) -> DataError | None:
-        """Return the error that names a column's first wrong value, if there is one."""
+        """See :class:`~pyg_advinfonce.datasets.tables.Table`."""
         row, field = 1, self.names.index(column) + 1
         for chunk in self._read([column]):
             values = [str(value) for value in chunk[column]]
@@ -75,7 +75,7 @@ class ParquetTable:
             if np.isfinite(found.to_numpy()).all():
                 return found
         expected = f"a finite number in column '{values.name}'"
-        raise self._refusal(values, lambda text: not is_number(text), expected)
+        raise self._value_error(values, lambda text: not is_number(text), expected)
 
     def _times(self, values: pd.Series) -> pd.Series:
         if pd.api.types.is_numeric_dtype(values):
@@ -84,12 +84,12 @@ class ParquetTable:
         if times is not None:
             return pd.Series(times, index=values.index)
         expected = f"numbers or ISO 8601 times in column '{values.name}'"
-        raise self._refusal(values, lambda text: not is_time(text), expected)
+        raise self._value_error(values, lambda text: not is_time(text), expected)
 
-    def _refusal(
+    def _value_error(
         self, values: pd.Series, is_wrong: Callable[[str], bool], expected: str
     ) -> DataError:
-        """Return the error about a column with a wrong value or of a wrong type."""
+        """Return the error about a column with an invalid value or type."""
         wrong = self.wrong(str(values.name), is_wrong, expected)
         type_ = f"{self.path}:1: expected {expected}, got values of type {values.dtype}"
         return wrong or DataError(type_)

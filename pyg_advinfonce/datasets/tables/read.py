@@ -1,4 +1,4 @@
-"""Tables of interactions read into arrays that share one numbering of ids."""
+"""Tables of interactions as arrays that share one numbering of ids."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyg_advinfonce.datasets.base import (
     TABLE_SUFFIXES,
     IdList,
-    Ids,
+    IntArray,
     is_integer_id,
     is_printable_id,
 )
@@ -24,44 +24,44 @@ from pyg_advinfonce.datasets.tables.values import is_number
 from pyg_advinfonce.errors import ConfigError, DataError
 
 SUFFIXES = (*TABLE_SUFFIXES, ".txt")
-"""The names of tables end so; a text file is one where no split files are meant."""
+"""Suffixes of tables; ``.txt`` is a table where no split files are accepted."""
 
 _DIGITS = re.compile(r"[0-9]+")
 _MISSING = frozenset(("", "nan", "none", "null", "<na>", "inf", "-inf"))
 
-Refuse = Callable[[str, str], DataError]
-"""From a wrong id and what was expected to the error that says where it occurs."""
+ErrorFactory = Callable[[str, str], DataError]
+"""Returns the error about an invalid id and what was expected."""
 
 
 class IdCodes:
-    """Collects the ids of users, or of items, from any number of columns.
+    """Encodes the ids of users, or of items, from any number of columns.
 
-    Ids are integers if all that occur are, else strings; 007 is a string. What looks
-    like a number and is no integer from zero on, among numbers alone, is an error.
+    Ids are integers if all values are, else strings; 007 is a string. If all values are
+    numbers, one that is not a non-negative integer is an error.
     """
 
     def __init__(self) -> None:
         self._code: dict[str, int] = {}
 
     def codes(self, values: pd.Series) -> NDArray[np.int32]:
-        """Return a number for each value ``[N]``, in the order of first occurrence."""
+        """Return one code per value ``[N]``, in the order of first occurrence."""
         of_value, distinct = pd.factorize(values, use_na_sentinel=False)
         texts = [str(text).strip(" \t\r\n") for text in distinct]
         code = self._code
         found = [code.setdefault(text, len(code)) for text in texts]
         return np.array(found, dtype=np.int32)[of_value]
 
-    def sort(self, refuse: Refuse) -> tuple[IdList, Ids]:
-        """Return the ids in their order, and for each code the id's row.
+    def sort(self, error: ErrorFactory) -> tuple[IdList, IntArray]:
+        """Return the sorted ids, and the row of each code.
 
         Args:
-            refuse: Makes the error about a wrong id.
+            error: Returns the error about an invalid id.
 
         Raises:
-            DataError: If an id is missing, holds a control character or is a number
-                among numbers but no integer from 0 to 2**63 - 1.
+            DataError: If an id is missing, has a control character or, among numbers
+                only, is not an integer from 0 to 2**63 - 1.
         """
-        ids = _check(list(self._code), refuse)
+        ids = _check_ids(list(self._code), error)
         array = np.array(ids, dtype=np.int64 if isinstance(ids[0], int) else object)
         order = np.argsort(array, kind="stable")
         row = np.empty(len(ids), dtype=np.int64)
@@ -70,15 +70,15 @@ class IdCodes:
         return (in_order if in_order.dtype == np.int64 else in_order.tolist()), row
 
 
-def _check(texts: list[str], refuse: Refuse) -> list[int] | list[str]:
+def _check_ids(texts: list[str], error: ErrorFactory) -> list[int] | list[str]:
     for text in texts:
         if text.lower() in _MISSING or not is_printable_id(text):
-            raise refuse(text, "an id")
+            raise error(text, "an id")
     if all(map(is_integer_id, texts)):
         return [int(text) for text in texts]
     if all(is_number(text) and not _has_padding(text) for text in texts):
         wrong = next(text for text in texts if not is_integer_id(text))
-        raise refuse(wrong, "an integer id from 0 to 2**63 - 1")
+        raise error(wrong, "an integer id from 0 to 2**63 - 1")
     return texts
 
 
@@ -87,7 +87,7 @@ def _has_padding(text: str) -> bool:
 
 
 class Table(Protocol):
-    """A file of rows with named columns."""
+    """Interface of a file of rows with named columns."""
 
     path: Path
 
@@ -98,63 +98,63 @@ class Table(Protocol):
     def chunks(
         self, ids: Sequence[str], numbers: Sequence[str], time: str | None
     ) -> Iterator[pd.DataFrame]:
-        """Read some columns, a number of rows at a time.
+        """Yield chunks of rows with the given columns.
 
         Args:
-            ids: Columns that are given as they are, as text where the file is text.
-            numbers: Columns of finite numbers, given as float64.
-            time: A column of times, given as float64 that sort as the times do.
+            ids: Columns returned unchanged; as strings if the file is text.
+            numbers: Columns of finite numbers, returned as float64.
+            time: Column of times, returned as float64 in the same order.
 
         Raises:
-            DataError: If a number or time is none, or the file is malformed.
+            DataError: If a number or time is invalid, or the file is malformed.
         """
 
     def wrong(
         self, column: str, is_wrong: Callable[[str], bool], expected: str
     ) -> DataError | None:
-        """Return the error that names a column's first wrong value, if there is one.
+        """Return the error about the first wrong value of a column, or None.
 
-        It begins with ``path:line:field``.
+        Its message starts with ``path:line:field``.
         """
 
 
 def open_table(path: Path) -> Table:
-    """Return the table in a file.
+    """Open a table by its suffix.
 
     Raises:
-        ConfigError: If the file's name ends in nothing that is known.
-        DataError: If the file is no table.
+        ConfigError: If the suffix is unknown.
+        DataError: If the file is not a table.
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return ParquetTable(path)
     if suffix in SUFFIXES:
         return DelimitedTable(path)
-    raise ConfigError(f"{path}: expected a table, a file in {', '.join(SUFFIXES)}")
+    raise ConfigError(f"{path}: expected a table with suffix {', '.join(SUFFIXES)}")
 
 
 @dataclass(frozen=True)
 class Log:
-    """The rows of one table.
+    """Interactions of one table.
 
     Args:
-        pairs: The pairs ``[2, N]`` that count as positive, as often as they occur.
-        time: Their times ``[N]``, where they were read.
-        num_rows: How many rows there are, those that do not count included.
-        users: The rows ``[U']`` of the users that occur, in any row of the table.
-        items: The rows ``[I']`` of the items that occur.
+        pairs: Positive pairs ``[2, N]``, including repeated ones.
+        time: Their times ``[N]``, if read.
+        num_rows: Number of rows, including those that are not positive.
+        users: Graph rows ``[U']`` of the users in any row of the table.
+        items: Graph rows ``[I']`` of the items in any row of the table.
     """
 
-    pairs: Ids
+    pairs: IntArray
     time: NDArray[np.float64] | None
     num_rows: int
-    users: Ids
-    items: Ids
+    users: IntArray
+    items: IntArray
 
 
 @dataclass(frozen=True)
 class Logs:
-    """Tables by name, and the raw ids of the rows that they share."""
+    """Interactions by table name, and the raw ids by their shared graph rows."""
 
     tables: Mapping[str, Log]
     user_ids: IdList
@@ -162,18 +162,22 @@ class Logs:
 
 
 def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
-    """Read tables in pieces; ids become rows in the order of the sorted ids.
+    """Read tables in chunks; ids become graph rows in sorted order.
 
     Raises:
-        DataError: If a value is wrong or no row counts; it says where.
+        DataError: If a value is invalid or no row is positive; the message says where.
     """
     users, items = IdCodes(), IdCodes()
     codes = {
         name: _read(table, columns, users, items)
         for name, (table, columns) in tables.items()
     }
-    user_ids, user_row = users.sort(_refusal([(t, c.user) for t, c in tables.values()]))
-    item_ids, item_row = items.sort(_refusal([(t, c.item) for t, c in tables.values()]))
+    user_ids, user_row = users.sort(
+        _id_error([(t, c.user) for t, c in tables.values()])
+    )
+    item_ids, item_row = items.sort(
+        _id_error([(t, c.item) for t, c in tables.values()])
+    )
     logs = {name: _renumbered(log, user_row, item_row) for name, log in codes.items()}
     return Logs(logs, user_ids, item_ids)
 
@@ -190,49 +194,48 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
         pairs.append(np.stack([user[counts], item[counts]]))
         if columns.time is not None:
             times.append(chunk[columns.time].to_numpy()[counts])
-        seen_users, seen_items = _with(seen_users, user), _with(seen_items, item)
+        seen_users, seen_items = _union(seen_users, user), _union(seen_items, item)
         num_rows += len(chunk)
     if not sum(part.shape[1] for part in pairs):
-        raise _nothing(table, columns, num_rows)
+        raise _no_positive(table, columns, num_rows)
     time = np.concatenate(times) if times else None
     return Log(np.concatenate(pairs, axis=1), time, num_rows, seen_users, seen_items)
 
 
-def _with(seen: Ids, codes: NDArray[np.int32]) -> Ids:
-    """Return the codes that have been seen, with new ones."""
-    there = np.zeros(max(seen.max(initial=-1), codes.max(initial=-1)) + 1, np.bool_)
-    there[seen] = there[codes] = True
-    return np.flatnonzero(there)
+def _union(seen: IntArray, codes: NDArray[np.int32]) -> IntArray:
+    """Return the sorted union of codes."""
+    present = np.zeros(max(seen.max(initial=-1), codes.max(initial=-1)) + 1, np.bool_)
+    present[seen] = present[codes] = True
+    return np.flatnonzero(present)
 
 
-def _nothing(table: Table, columns: Columns, num_rows: int) -> DataError:
+def _no_positive(table: Table, columns: Columns, num_rows: int) -> DataError:
     if num_rows:
-        spans = " and ".join(_span(table, name) for name in columns.numbers)
+        ranges = " and ".join(_range_text(table, name) for name in columns.numbers)
         return DataError(
-            f"{table.path}:1: expected rows with {columns.positive}, but none of "
-            f"{num_rows:,} is so: {spans}; choose another --positive-if "
-            "(data.positive_if)"
+            f"{table.path}:1: no row satisfies {columns.positive} ({num_rows:,} rows): "
+            f"{ranges}; set another --positive-if (data.positive_if)"
         )
-    return DataError(f"{table.path}:1: expected rows below the columns' names")
+    return DataError(f"{table.path}:1: expected rows below the header, found none")
 
 
-def _span(table: Table, column: str) -> str:
-    """Say between which numbers a column lies."""
+def _range_text(table: Table, column: str) -> str:
+    """Return a text with the range of a column."""
     chunks = [chunk[column] for chunk in table.chunks([], [column], None)]
     low, high = min(c.min() for c in chunks), max(c.max() for c in chunks)
     return f"'{column}' lies between {low:g} and {high:g}"
 
 
-def _renumbered(log: Log, user_row: Ids, item_row: Ids) -> Log:
+def _renumbered(log: Log, user_row: IntArray, item_row: IntArray) -> Log:
     pairs = np.stack([user_row[log.pairs[0]], item_row[log.pairs[1]]])
     users, items = np.sort(user_row[log.users]), np.sort(item_row[log.items])
     return Log(pairs, log.time, log.num_rows, users, items)
 
 
-def _refusal(columns: Sequence[tuple[Table, str]]) -> Refuse:
-    """Return what makes the error about an id: it names the first place that has it."""
+def _id_error(columns: Sequence[tuple[Table, str]]) -> ErrorFactory:
+    """Return a function that makes the error about the first place of an id."""
 
-    def refuse(text: str, expected: str) -> DataError:
+    def error(text: str, expected: str) -> DataError:
         for table, column in columns:
             wrong = table.wrong(column, lambda v: v.strip() == text, expected)
             if wrong is not None:
@@ -242,4 +245,4 @@ def _refusal(columns: Sequence[tuple[Table, str]]) -> Refuse:
             f"{table.path}:1: expected {expected} in every row of {column}"
         )
 
-    return refuse
+    return error

@@ -1,4 +1,4 @@
-"""What a value in a table can be: a number, a time, an id."""
+"""Parsing of numbers and times in tables."""
 
 import re
 import warnings
@@ -12,17 +12,17 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text spells a finite number."""
+    """Return whether a text is a finite number."""
     return bool(_NUMBER.fullmatch(text)) and np.isfinite(float(text))
 
 
 def is_time(text: str) -> bool:
-    """Return whether a text spells a time as ISO 8601 does."""
+    """Return whether a text is an ISO 8601 time."""
     return parse_times(pd.Index([text])) is not None
 
 
 def parse_times(texts: pd.Index) -> NDArray[np.float64] | None:
-    """Return ISO 8601 times in seconds since 1970 ``[N]``; None if one is no time."""
+    """Return ISO 8601 times in seconds since 1970 ``[N]``; None if one is invalid."""
     with warnings.catch_warnings(), suppress(ValueError, TypeError, OverflowError):
         warnings.simplefilter("ignore")
         times = pd.to_datetime(texts, format="ISO8601", utc=True)
@@ -32,6 +32,6 @@ def parse_times(texts: pd.Index) -> NDArray[np.float64] | None:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: quoted, escaped and of moderate length."""
+    """Return a value for a message: quoted, escaped and at most 40 characters."""
     text = str(value)
     return repr(text if len(text) <= 40 else f"{text[:37]}...")

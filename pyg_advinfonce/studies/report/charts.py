@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from markupsafe import Markup, escape
 
-from pyg_advinfonce.errors import AdvInfoNCEError
+from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.runs import FinishedSeed, load_run
 from pyg_advinfonce.studies.paper.figures import (

@@ -70,7 +70,7 @@ def test_a_second_load_is_equal_and_parses_nothing(
 )
 def test_a_damaged_or_stale_cache_is_rebuilt_with_a_warning(toy, cache, saved, damage):
     damage(saved)
-    with pytest.warns(DataWarning, match="is damaged or stale and is rebuilt"):
+    with pytest.warns(DataWarning, match="is damaged or outdated and is rebuilt"):
         again = load(toy, cache)
     assert again.fingerprint.startswith("toy: 3 users, 4 items, train 5")
     load(toy, cache)  # whole again: no warning
@@ -146,5 +146,7 @@ def test_without_a_home_there_is_no_cache(toy, monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(cache_module, "default_cache_dir", homeless)
-    with pytest.warns(DataWarning, match=re.escape("no cache folder (Could not")):
+    with pytest.warns(
+        DataWarning, match=re.escape("cache folder not found (Could not")
+    ):
         InteractionDataset(toy, name="toy")

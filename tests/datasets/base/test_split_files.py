@@ -93,7 +93,9 @@ def test_an_empty_list_of_non_candidates_excludes_nothing(make_folder):
 
 
 def test_some_item_must_be_a_candidate(make_folder):
-    with pytest.raises(DataError, match=r"not_candidate\.txt: .* all 2 are excluded"):
+    with pytest.raises(
+        DataError, match=r"not_candidate\.txt: .* all 2 items are excluded"
+    ):
         parse(make_folder(train="0 1", not_candidate="0\n1"))
 
 
@@ -269,7 +271,7 @@ def test_no_pairs(content):
 
 def test_ids_one_a_line():
     assert parse_ids(b"\xef\xbb\xbf3\r\n\r\n1 \n", PAIR_TEXT_PATH).tolist() == [3, 1]
-    with pytest.raises(DataError, match=r":2:3: expected one id a line"):
+    with pytest.raises(DataError, match=r":2:3: expected one id per line"):
         parse_ids(b"3\n1 2\n", PAIR_TEXT_PATH)
     with pytest.raises(DataError, match=r":1:1: .* below 3, got '3'"):
         parse_ids(b"3", PAIR_TEXT_PATH, limit=3)

@@ -57,7 +57,7 @@ def test_the_wanted_files_and_no_others(tmp_path, into, write):
 )
 def test_a_member_outside_refuses_all(tmp_path, into, write, name):
     path = write(tmp_path / "archive", [("a.txt", b"one"), (name, b"two")])
-    with pytest.raises(DataError, match="outside of it"):
+    with pytest.raises(DataError, match="outside of the archive"):
         extract_files(path, ["a.txt"], into)
     assert list(into.iterdir()) == []
 
@@ -102,7 +102,7 @@ def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, into):
     path = write_zip(tmp_path / "archive", [("a.txt", b"0" * 1000)])
     content = path.read_bytes()
     path.write_bytes(content.replace((1000).to_bytes(4, "little"), b"\x01\0\0\0"))
-    with pytest.raises(DataError, match="expected a whole archive"):
+    with pytest.raises(DataError, match="expected a readable archive"):
         extract_files(path, ["a.txt"], into)
 
 
@@ -116,7 +116,9 @@ def test_a_name_twice_is_refused(tmp_path, into):
 def test_a_damaged_archive(tmp_path, into, write):
     path = write(tmp_path / "archive", [("a.txt", bytes(range(256)) * 400)])
     path.write_bytes(path.read_bytes()[:-60])
-    with pytest.raises(DataError, match="archive: expected a whole archive") as error:
+    with pytest.raises(
+        DataError, match="archive: expected a readable archive"
+    ) as error:
         extract_files(path, ["a.txt"], into)
     assert "\n" not in str(error.value)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from pyg_advinfonce.datasets.published import PublishedFile, inventory, verify
-from pyg_advinfonce.datasets.published.record import known_sets
+from pyg_advinfonce.datasets.published.catalogue import known_sets
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.registry import DATASETS
 
@@ -26,7 +26,7 @@ def test_what_is_there_is_counted(splits, make_folder, tmp_path):
     assert stock.folder == folder
     assert stock.present == {"valid.txt": 8, "test_ood.txt": 4}
     assert stock.num_files == len(splits) == 3
-    assert stock.terms.redistributable
+    assert stock.licence.redistributable
 
 
 def test_only_one_of_two_equal_files_is_needed():

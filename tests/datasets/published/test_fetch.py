@@ -12,7 +12,7 @@ from importlib import import_module
 import pytest
 
 from pyg_advinfonce.datasets import KuaiRec, load_dataset
-from pyg_advinfonce.datasets.published import PublishedFile, Terms, fetch, web
+from pyg_advinfonce.datasets.published import Licence, PublishedFile, fetch, web
 from pyg_advinfonce.errors import (
     ConfigError,
     DatasetIntegrityError,
@@ -210,7 +210,7 @@ def test_what_to_do_by_hand(splits, serve, tmp_path):
     with pytest.raises(DownloadError) as error:
         fetch("kuairec", tmp_path, mirror=server.url)
     message = str(error.value)
-    assert f"{server.url}{FOLDER}/valid.txt: answered by HTTP status 404" in message
+    assert f"{server.url}{FOLDER}/valid.txt: HTTP status 404" in message
     assert f"put into {tmp_path}/kuairec/raw by hand: valid.txt " in message
     assert "from https://raw.githubusercontent.com/LehengTHU/AdvInfoNCE/" in message
     assert "/data/kuairec2/<file>" in message
@@ -233,7 +233,7 @@ def test_nobody_listens(splits, tmp_path):
 def test_a_silent_server_is_left(splits, serve, tmp_path):
     release = threading.Event()
     server = serve(routes(splits, train=held(splits["train.txt"], release)))
-    with pytest.raises(DownloadError, match=r"nothing came for 0\.2 s; put into"):
+    with pytest.raises(DownloadError, match=r"no data received for 0\.2 s; put into"):
         fetch("kuairec", tmp_path, mirror=server.url, timeout=0.2)
     release.set()
     assert "train.txt" not in names(tmp_path)
@@ -249,10 +249,10 @@ def test_a_server_that_does_not_answer_is_left(splits, serve, tmp_path):
 
 def test_a_dripping_server_is_left(splits, serve, tmp_path, monkeypatch):
     forget_train(monkeypatch)
-    monkeypatch.setattr(web, "TIMEOUTS", 2)
+    monkeypatch.setattr(web, "MAX_TIMEOUTS", 2)
     stop = threading.Event()
     server = serve(routes(splits, train=dripping(b"0", 0.02, stop)))
-    with pytest.raises(DownloadError, match=r"not complete after 1 s"):
+    with pytest.raises(DownloadError, match=r"incomplete after 1 s"):
         fetch("kuairec", tmp_path, mirror=server.url, timeout=0.5)
     stop.set()
     assert not {n for n in names(tmp_path) if "train" in n}
@@ -271,14 +271,14 @@ def test_a_simulation_has_no_files(tmp_path):
 
 
 def test_terms_are_accepted_by_name(splits, serve, tmp_path, monkeypatch):
-    terms = Terms("not to be passed on", "https://owner.example")
-    monkeypatch.setattr(KuaiRec, "published", replace(KuaiRec.published, terms=terms))
+    terms = Licence("not to be passed on", "https://owner.example")
+    monkeypatch.setattr(KuaiRec, "published", replace(KuaiRec.published, licence=terms))
     server = serve(routes(splits))
     with pytest.raises(ConfigError) as error:
         fetch("kuairec", tmp_path, mirror=server.url)
     assert "not to be passed on (https://owner.example)" in str(error.value)
     assert "--accept-terms kuairec" in str(error.value)
-    with pytest.raises(ConfigError, match="names 'coat', but 'kuairec'"):
+    with pytest.raises(ConfigError, match="--accept-terms kuairec, got 'coat'"):
         fetch("kuairec", tmp_path, mirror=server.url, accept_terms="coat")
     assert server.requests == []
     assert list(tmp_path.iterdir()) == []
@@ -293,7 +293,7 @@ def test_what_may_not_be_passed_on_wants_acceptance(tmp_path, name):
 
 
 def test_yahoo_says_that_one_s_own_copy_is_better(tmp_path):
-    with pytest.raises(ConfigError, match="Prefer a copy that you have requested"):
+    with pytest.raises(ConfigError, match="Prefer a copy that you requested"):
         fetch("yahoo", tmp_path)
 
 
@@ -352,7 +352,9 @@ def test_of_two_processes_one_waits(splits, serve, start, tmp_path):
         here = pool.submit(fetch, "kuairec", tmp_path / "data", mirror=server.url)
         wait_for(lambda: f"{FOLDER}/train.txt" in server.requests)
         other = start(server.url)
-        wait_for(lambda: "waiting for another process to fetch it" in log.read_text())
+        wait_for(
+            lambda: "waiting for another process that fetches it" in log.read_text()
+        )
         assert "train.txt" not in names(tmp_path / "data")
         release.set()
         here.result()

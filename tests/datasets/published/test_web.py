@@ -30,7 +30,7 @@ def test_a_certificate_that_nobody_knows(serve, certificate, insecure):
     server = serve({"/a": b"text"}, certificate=certificate)
     with pytest.raises(DownloadError) as error:
         read(f"{server.url}/a", insecure)
-    assert f"{server.url}/a: its certificate is not to be trusted" in str(error.value)
+    assert f"{server.url}/a: certificate cannot be verified" in str(error.value)
     assert "--insecure 127.0.0.1" in str(error.value)
     assert server.requests == []
 
@@ -39,13 +39,13 @@ def test_a_certificate_of_another_host(serve, make_certificate, monkeypatch):
     other = make_certificate("DNS:example.org")
     monkeypatch.setenv("SSL_CERT_FILE", str(other))
     server = serve({"/a": b"text"}, certificate=other)
-    with pytest.raises(DownloadError, match="not to be trusted"):
+    with pytest.raises(DownloadError, match="cannot be verified"):
         read(f"{server.url}/a")
 
 
 def test_the_very_host_may_be_named_insecure(serve, certificate):
     server = serve({"/a": b"text"}, certificate=certificate)
-    with pytest.warns(DataWarning, match=r"127\.0\.0\.1 is trusted without a proof"):
+    with pytest.warns(DataWarning, match=r"127\.0\.0\.1 is not verified"):
         assert read(f"{server.url}/a", "127.0.0.1") == b"text"
 
 
@@ -53,8 +53,8 @@ def test_the_insecure_host_does_not_vouch_for_others(serve, certificate):
     hidden = serve({"/a": b"text"}, certificate=certificate)
     server = serve({"/a": redirect(f"{hidden.url}/a")})
     with (
-        pytest.warns(DataWarning, match="localhost is trusted without"),
-        pytest.raises(DownloadError, match=r"127\.0\.0\.1:\d+/a: its certificate"),
+        pytest.warns(DataWarning, match="certificate of localhost is not verified"),
+        pytest.raises(DownloadError, match=r"127\.0\.0\.1:\d+/a: certificate"),
     ):
         read(f"http://localhost:{server.port}/a", "localhost")
 
@@ -84,7 +84,7 @@ def test_a_redirect_from_https_to_http_is_refused(serve, trusted):
     with pytest.raises(DownloadError, match=r"from https to http://.*refused"):
         read(f"{here.url}/a")
     assert there.requests == []
-    with pytest.warns(DataWarning, match="without a proof"):
+    with pytest.warns(DataWarning, match="not verified"):
         assert read(f"{here.url}/a", "127.0.0.1") == b"text"
 
 
@@ -92,9 +92,9 @@ def test_a_redirect_from_https_to_http_is_refused(serve, trusted):
     ("location", "said"),
     [
         ("http://example.org/a", "expected https"),
-        ("file:///etc/passwd", "expected an address like https"),
-        ("ftp://127.0.0.1/a", "expected an address like https"),
-        ("https://user:hunter2@example.org/a", "without a user's name"),
+        ("file:///etc/passwd", "expected a URL like https"),
+        ("ftp://127.0.0.1/a", "expected a URL like https"),
+        ("https://user:hunter2@example.org/a", "without user name"),
         ("http://[/", "redirects: Invalid"),
         ("", "more than 5 redirects"),
         ("/a", "more than 5 redirects"),
@@ -122,7 +122,7 @@ def test_a_redirect_to_nowhere(serve, location, said):
     ],
 )
 def test_an_address_that_is_not_taken(url):
-    with pytest.raises(ConfigError, match=r"expected (an address|https)") as error:
+    with pytest.raises(ConfigError, match=r"expected (a URL|https)") as error:
         WebAccess().check(url)
     assert "hunter2" not in str(error.value)
 
@@ -148,7 +148,7 @@ def test_plain_http_from_a_host_that_is_named():
 
 @pytest.mark.parametrize("host", ["", "*", "https://example.org", "a b", "a/b", "u@h"])
 def test_a_host_is_named_alone(host):
-    with pytest.raises(ConfigError, match="--insecure wants a host's name"):
+    with pytest.raises(ConfigError, match="--insecure expects a host name"):
         WebAccess(host)
 
 

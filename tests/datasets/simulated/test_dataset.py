@@ -175,7 +175,9 @@ def test_wrong_arguments_are_named(coat):
     with pytest.raises(UnknownNameError, match=r"size .* 'coats', did you mean 'coat'"):
         Simulated("coats")
     for bias in (-1, float("nan"), float("inf"), "1", True):
-        with pytest.raises(ConfigError, match="popularity_bias must be a number"):
+        with pytest.raises(
+            ConfigError, match="popularity_bias must be a non-negative number"
+        ):
             Simulated(popularity_bias=bias)
     for seed in (-1, 0.5):
         with pytest.raises(ConfigError, match="seed must be"):

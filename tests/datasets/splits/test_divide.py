@@ -14,7 +14,7 @@ from pyg_advinfonce.datasets.splits import (
     split_off_valid,
     without_cold_users,
 )
-from pyg_advinfonce.datasets.splits.divide import latest, leave_last
+from pyg_advinfonce.datasets.splits.divide import hold_out_latest, leave_last
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 from pyg_advinfonce.graph import pair_keys
@@ -112,7 +112,7 @@ def test_the_last_pair_is_test_and_the_one_before_it_valid():
 
 
 def test_the_latest_pairs_of_all_are_test():
-    assert listed(latest(PAIRS[:, :6], TIME[:6], 1 / 6, 1 / 6)) == {
+    assert listed(hold_out_latest(PAIRS[:, :6], TIME[:6], 1 / 6, 1 / 6)) == {
         "train": [[0, 0], [0, 2], [1, 0], [1, 1]],
         "valid": [[0, 3]],
         "test": [[0, 1]],
@@ -120,7 +120,7 @@ def test_the_latest_pairs_of_all_are_test():
 
 
 def test_pairs_at_the_same_time_are_not_divided():
-    splits = latest(PAIRS, TIME, 1 / 9, 2 / 9)
+    splits = hold_out_latest(PAIRS, TIME, 1 / 9, 2 / 9)
     assert listed(splits)["test"] == [[0, 1], [2, 5], [2, 6], [2, 7]]
     assert listed(splits)["valid"] == [[0, 3]]
 
@@ -129,7 +129,7 @@ def test_pairs_at_the_same_time_are_not_divided():
 def test_what_is_held_out_is_never_earlier(times):
     time = np.array(times, dtype=float)
     pairs = np.stack([np.zeros(len(time), dtype=np.int64), np.arange(len(time))])
-    splits = latest(pairs, time, 0.2, 0.2)
+    splits = hold_out_latest(pairs, time, 0.2, 0.2)
     in_order = [time[splits[name][1]] for name in ("train", "valid", "test")]
     assert sum(map(len, in_order)) == len(time)
     ends = [part for part in in_order if len(part)]
@@ -163,7 +163,7 @@ def test_error_counts_them():
 
 
 def test_nothing_left_and_an_unknown_way():
-    with pytest.raises(ConfigError, match="all pairs of test are in train"):
+    with pytest.raises(ConfigError, match="all pairs of test are also in train"):
         resolve_overlaps({"train": SPLITS["train"], "test": SPLITS["train"]}, "drop")
     with pytest.raises(
         ConfigError, match="unknown overlap 'dorp', did you mean 'drop'"
@@ -173,7 +173,9 @@ def test_nothing_left_and_an_unknown_way():
 
 def test_users_without_train_pairs_are_left_out_and_counted():
     splits = SPLITS | {"test": np.array([[0, 2, 2, 7], [3, 1, 2, 1]])}
-    with pytest.warns(DataWarning, match=r"2 users of test .* their 3 pairs are left"):
+    with pytest.warns(
+        DataWarning, match=r"2 users of test .* their 3 pairs are dropped"
+    ):
         kept = without_cold_users(splits)
     assert listed(kept) == listed(SPLITS | {"test": np.array([[0], [3]])})
 

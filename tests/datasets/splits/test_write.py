@@ -45,7 +45,7 @@ def test_a_folder_becomes_the_graph_that_was_written(tmp_path):
 def test_it_says_how_it_was_made(tmp_path):
     folder = make(tmp_path / "out")
     record = json.loads((tmp_path / "out" / "split.json").read_text())
-    assert record == folder.record
+    assert record == folder.manifest
     assert record["source"] == {"table": "abc"}
     assert record["options"] == {"seed": 0, "gammas": [2.0]}
     assert record["duplicates_merged"] == {"table": 7}
@@ -56,7 +56,7 @@ def test_it_says_how_it_was_made(tmp_path):
 def test_the_same_options_find_it_and_makes_nothing(tmp_path):
     first = make(tmp_path / "out")
     again = make_split_folder(tmp_path / "out", SPEC, lambda: 1 / 0)
-    assert (again.is_new, again.record) == (False, first.record)
+    assert (again.is_new, again.manifest) == (False, first.manifest)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_same_options_find_it_and_makes_nothing(tmp_path):
         ),
         (
             SplitSpec({"table": "abd"}, SPEC.options),
-            "another source, or of its older",
+            "another source or of its old",
         ),
     ],
 )
@@ -82,14 +82,14 @@ def test_other_options_are_an_error_unless_they_may_overwrite(tmp_path, spec, sa
         make(tmp_path / "out", spec)
     assert "--overwrite" in str(error.value)
     folder = make(tmp_path / "out", spec, overwrite=True)
-    assert folder.record["fingerprint"] == spec.fingerprint != SPEC.fingerprint
+    assert folder.manifest["fingerprint"] == spec.fingerprint != SPEC.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_changed_files_are_not_taken_for_what_was_made(tmp_path):
     make(tmp_path / "out")
     (tmp_path / "out" / "train.txt").write_text("0 0\n")
-    with pytest.raises(ConfigError, match="changed since they were made"):
+    with pytest.raises(ConfigError, match="modified after writing"):
         make(tmp_path / "out")
     make(tmp_path / "out", overwrite=True)
     assert not make(tmp_path / "out").is_new
@@ -100,7 +100,7 @@ def test_a_foreign_folder_is_never_replaced(tmp_path, record):
     (tmp_path / "notes.txt").write_text("mine")
     if record is not None:
         (tmp_path / "split.json").write_text(record)
-    with pytest.raises(ConfigError, match="no folder of splits"):
+    with pytest.raises(ConfigError, match="is not a split folder"):
         make(tmp_path, overwrite=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
@@ -132,7 +132,7 @@ def test_what_another_process_wrote_meanwhile_is_kept(tmp_path):
         make(out, other)
         return SPLITS
 
-    with pytest.raises(ConfigError, match="out has been written by another process"):
+    with pytest.raises(ConfigError, match="out was written by another process"):
         make_split_folder(out, SPEC, build)
     assert not make(out, other).is_new
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -77,7 +77,7 @@ def test_a_row_with_more_values_than_columns(write, before, monkeypatch):
     with pytest.raises(DataError) as error:
         read(path)
     assert str(error.value) == (
-        f"{path}:{4 + before}: expected 4 values, got 5: quote a value that holds the "
+        f"{path}:{4 + before}: expected 4 values, got 5: quote values that contain the "
         "delimiter"
     )
 
@@ -140,11 +140,11 @@ def test_a_wrong_time_is_named_with_its_place(write):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", ":1: expected a line that names the columns"),
-        ("\n \r\n", ":1: expected a line that names the columns"),
+        ("", ":1: expected a header line"),
+        ("\n \r\n", ":1: expected a header line"),
         ("user,item\n", ":1: expected rows below"),
         ("user,item\n\n  \n", ":1: expected rows below"),
-        ("1,2,3\n4,5,6\n", ":1: expected a line that names the columns, got '1,2,3'"),
+        ("1,2,3\n4,5,6\n", ":1: expected a header line with column names, got '1,2,3'"),
         (
             "user,item,user\n1,2,3\n",
             ":1: expected each column once, found 'user' twice",

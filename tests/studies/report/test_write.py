@@ -97,10 +97,10 @@ def test_a_report_is_in_its_folder_and_is_replaced(run, tmp_path):
 def test_what_is_no_report_is_left_alone(run, tmp_path):
     thesis = tmp_path / "thesis.html"
     thesis.write_text("<html>mine", "utf-8")
-    with pytest.raises(ConfigError, match="is no report of advnce"):
+    with pytest.raises(ConfigError, match="is not a report of advnce"):
         write_report(run, thesis, root=tmp_path)
     assert thesis.read_text("utf-8") == "<html>mine"
-    with pytest.raises(ConfigError, match="is a folder: name a file by --out"):
+    with pytest.raises(ConfigError, match="is a folder: name a file with --out"):
         write_report(run, tmp_path, root=tmp_path)
 
 

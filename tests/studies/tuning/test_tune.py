@@ -318,7 +318,7 @@ def test_other_data_is_another_study(study, dataset):
         ({"trials": 0}, r"trials must be positive \(got 0\)"),
         ({"timeout": -1.0}, r"timeout must not be negative \(got -1\.0\)"),
         ({"timeout": math.nan}, r"timeout must not be negative \(got nan\)"),
-        ({"device": "warp"}, "device 'warp' is not there"),
+        ({"device": "warp"}, "device 'warp' is not available"),
     ],
 )
 def test_wrong_options_leave_nothing_behind(study, tmp_path, options, said):

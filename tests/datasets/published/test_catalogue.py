@@ -4,7 +4,7 @@ import pytest
 
 from pyg_advinfonce.datasets import InteractionDataset, KuaiRec
 from pyg_advinfonce.datasets.published import Published, PublishedFile
-from pyg_advinfonce.datasets.published.record import git_blob_id
+from pyg_advinfonce.datasets.published.catalogue import git_blob_id
 from pyg_advinfonce.errors import (
     DataError,
     DatasetIntegrityError,
@@ -63,7 +63,7 @@ def test_another_content_is_refused_with_both_hashes(root, make_folder, file):
     message = str(error.value)
     assert sha256(expected.encode()).hexdigest() in message
     assert sha256(b"0 3\n").hexdigest() in message
-    assert "by its path" in message
+    assert "pass the path" in message
     assert len(message.splitlines()) == 1
 
 
@@ -86,7 +86,7 @@ def test_a_cached_set_warns_again(root, make_folder):
             Tiny(root)
         messages.append([str(warning.message) for warning in caught])
     assert messages[0] == messages[1]
-    assert messages[0][-1] == "tiny: 1 pairs are in train and in valid"
+    assert messages[0][-1] == "tiny: 1 pairs of train are also in valid"
 
 
 def test_ids_beyond_the_known_numbers_are_refused(root, make_folder):

@@ -1,4 +1,4 @@
-"""The true preferences of the simulator, and its sizes."""
+"""Preferences and sizes of simulated data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import Ids
+from pyg_advinfonce.datasets.base import IntArray
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -14,19 +14,18 @@ Bools = NDArray[np.bool_]
 _CHUNK = 2**20
 _QUALITY_SCALE = 0.5
 _GENEROSITY_SCALE = 0.4
-_YARDSTICK = 300
+_SAMPLE_SIZE = 300
 
 
 @dataclass(frozen=True)
 class Preference:
     r"""User :math:`u` likes item :math:`i` if :math:`p_u \cdot q_i + b_i > t_u`.
 
-    The threshold :math:`t_u` is such that the user likes a share of a fixed sample of
-    items that varies from user to user around ``like_rate``: at least one of them and
-    never all.
+    The threshold :math:`t_u` makes the user like a share of a fixed sample of items,
+    at least one and never all. The share varies between users around ``like_rate``.
 
     Args:
-        user: :math:`p`, ``[D, U]``, of unit length; the first dimensions matter most.
+        user: :math:`p`, ``[D, U]``, of unit length; the scale falls with the dimension.
         item: :math:`q`, ``[D, I]``.
         quality: :math:`b`, ``[I]``.
         threshold: :math:`t`, ``[U]``.
@@ -47,22 +46,22 @@ class Preference:
         like_rate: float,
         rng: np.random.Generator,
     ) -> "Preference":
-        """Draw factors at random and fit the thresholds to them."""
+        """Draw random factors and fit the thresholds."""
         scale = np.arange(1, dim + 1, dtype=np.float32)[:, None] ** -0.5  # [D, 1]
         user = rng.standard_normal((dim, num_users), dtype=np.float32) * scale
         user /= np.linalg.norm(user, axis=0)
         item = rng.standard_normal((dim, num_items), dtype=np.float32)
         quality = _QUALITY_SCALE * rng.standard_normal(num_items, dtype=np.float32)
-        yardstick = rng.permutation(num_items)[:_YARDSTICK]
+        sampled = rng.permutation(num_items)[:_SAMPLE_SIZE]
         generosity = _GENEROSITY_SCALE * rng.standard_normal(num_users)
         rate = like_rate * np.exp(generosity - _GENEROSITY_SCALE**2 / 2)
-        liked = np.rint(rate * len(yardstick)).clip(1, len(yardstick) - 1)  # [U]
-        sample = cls(user, item[:, yardstick], quality[yardstick], quality[:0])
+        liked = np.rint(rate * len(sampled)).clip(1, len(sampled) - 1)  # [U]
+        sample = cls(user, item[:, sampled], quality[sampled], quality[:0])
         threshold = _fit_thresholds(sample, liked.astype(np.int64))
         return cls(user, item, quality, threshold)
 
-    def likes(self, user_id: Ids, item_id: Ids) -> Bools:
-        """Return for pairs of ids, each ``[N]``, whether the user likes the item."""
+    def likes(self, user_id: IntArray, item_id: IntArray) -> Bools:
+        """Return which pairs of ids, each ``[N]``, are liked."""
         liked = np.empty(len(user_id), dtype=np.bool_)
         for start in range(0, len(user_id), _CHUNK):
             part = slice(start, start + _CHUNK)
@@ -70,16 +69,16 @@ class Preference:
             liked[part] = score > self.threshold[user_id[part]]
         return liked
 
-    def likes_of(self, user_id: Ids) -> Bools:
-        """Return for a few users ``[B]`` which items they like, ``[B, I]``."""
+    def likes_of(self, user_id: IntArray) -> Bools:
+        """Return which items the users ``[B]`` like, ``[B, I]``."""
         score = self.scores(user_id[:, None], np.arange(len(self.quality)))
         return score > self.threshold[user_id][:, None]
 
-    def scores(self, user_id: Ids, item_id: Ids) -> Floats:
+    def scores(self, user_id: IntArray, item_id: IntArray) -> Floats:
         """Return scores of ids of broadcastable shapes.
 
-        The sum runs in a fixed order, so that a pair's score never depends on the
-        pairs it is asked for with.
+        The order of summation is fixed, so that the score of a pair does not depend on
+        the other pairs of the call.
         """
         score = self.quality[item_id]
         for p, q in zip(self.user, self.item, strict=True):
@@ -87,8 +86,8 @@ class Preference:
         return score
 
 
-def _fit_thresholds(sample: Preference, num_liked: Ids) -> Floats:
-    """Return thresholds with which each user likes so many of the sampled items."""
+def _fit_thresholds(sample: Preference, num_liked: IntArray) -> Floats:
+    """Return thresholds at which a user likes ``num_liked`` sampled items."""
     num_users, num_items = len(num_liked), len(sample.quality)
     threshold = np.empty(num_users, dtype=np.float32)
     step = max(1, _CHUNK // num_items)
@@ -102,18 +101,18 @@ def _fit_thresholds(sample: Preference, num_liked: Ids) -> Floats:
 
 @dataclass(frozen=True)
 class Size:
-    """The shape of a simulated data set.
+    """Size of a simulated data set.
 
     Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        num_train: The number of train pairs.
-        num_valid: The number of valid pairs.
-        num_test: The number of test pairs.
-        like_rate: About which share of all pairs is liked.
-        dim: The rank of the preferences.
-        panel: How many users and items the unbiased part covers (default: all). With
-            a panel, valid is unbiased too and other items are not ranked.
+        num_users: Number of users.
+        num_items: Number of items.
+        num_train: Number of train pairs.
+        num_valid: Number of valid pairs.
+        num_test: Number of test pairs.
+        like_rate: Approximate share of liked pairs.
+        dim: Rank of the preferences.
+        panel: Numbers of users and items in the unbiased part (default: all). With a
+            panel, valid is unbiased, too, and other items are not candidates.
     """
 
     num_users: int

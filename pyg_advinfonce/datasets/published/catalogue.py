@@ -1,4 +1,4 @@
-"""Records of the published data sets: files, hashes, counts and licences."""
+"""Catalogue of the published data sets: files, hashes, counts and licences."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ from pyg_advinfonce.registry import DATASETS, resolve
 
 
 @dataclass(frozen=True)
-class Terms:
-    """The terms of a data set's owners, as far as they are known.
+class Licence:
+    """Licence of a data set, as far as it is known.
 
     Args:
-        licence: What is allowed, in one line.
-        owner: The address where the owners describe the data.
-        redistributable: Whether anybody may pass the data on. If not, a person has to
-            accept the terms by name before the data is fetched.
-        advice: What else a person should know first.
+        text: The permitted use in one line.
+        owner: URL of the owners' description of the data.
+        redistributable: Whether redistribution is allowed. If not, the licence must be
+            accepted by name before the data is downloaded.
+        advice: A further recommendation.
     """
 
-    licence: str = "no licence is stated"
+    text: str = "no licence is stated"
     owner: str = ""
     redistributable: bool = False
     advice: str = ""
@@ -32,14 +32,14 @@ class Terms:
     def __str__(self) -> str:
         owner = f" ({self.owner})" if self.owner else ""
         advice = f". {self.advice}" if self.advice else ""
-        return f"{self.licence}{owner}{advice}"
+        return f"{self.text}{owner}{advice}"
 
 
 _COMMIT = "e7c0416d6d0047343a90c338fa37cc2d8fa85da3"
 _UPSTREAM = f"https://github.com/LehengTHU/AdvInfoNCE/tree/{_COMMIT}/data"
 
 RAW_UPSTREAM = f"https://raw.githubusercontent.com/LehengTHU/AdvInfoNCE/{_COMMIT}/data"
-"""Below it the published files lie as ``<folder>/<file>``."""
+"""Base URL of the published files ``<folder>/<file>``."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class PublishedFile:
 
     Args:
         blob: Its git blob id.
-        sha256: Its hash, where known; without it a difference is only warned about.
-        size: Its number of bytes, where known.
+        sha256: Its hash, if known; without it other content only raises a warning.
+        size: Its number of bytes, if known.
     """
 
     blob: str
@@ -58,18 +58,18 @@ class PublishedFile:
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        """Return what identifies a content."""
+        """Return hashes and size of a content."""
         return cls(git_blob_id(content), sha256(content).hexdigest(), len(content))
 
     def difference(self, content: bytes) -> str | None:
-        """Say what was expected and what the content is; None if it is this file."""
+        """Return how a content differs from this file, or None if it is equal."""
         found = self.of(content)
         pairs = [
             (self.size, found.size),
             (self.sha256, found.sha256),
             (self.blob, found.blob),
         ]
-        if all(known in (None, "", there) for known, there in pairs):
+        if all(known in (None, "", actual) for known, actual in pairs):
             return None
         return f"expected {self}, got {found}"
 
@@ -81,17 +81,17 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class Published:
-    """One published data set.
+    """Catalogue entry of a published data set.
 
     Args:
-        name: Its name here.
-        folder: The folder's name where it was published.
-        num_users: The number of users.
-        num_items: The number of items.
-        num_pairs: The number of pairs by split.
-        files: The files by name.
-        overlaps: Pairs that two splits are known to share, e.g. ``train/test``.
-        terms: Under which terms the data may be used.
+        name: Name in this library.
+        folder: Name of its folder where it is published.
+        num_users: Number of users.
+        num_items: Number of items.
+        num_pairs: Number of pairs by split.
+        files: Files by name.
+        overlaps: Known number of pairs that two splits share, e.g. by ``train/test``.
+        licence: Licence of the data.
     """
 
     name: str
@@ -101,25 +101,25 @@ class Published:
     num_pairs: Mapping[str, int]
     files: Mapping[str, PublishedFile]
     overlaps: Mapping[str, int] = field(default_factory=dict)
-    terms: Terms = field(default_factory=Terms)
+    licence: Licence = field(default_factory=Licence)
 
     @property
     def url(self) -> str:
-        """Where the files are published, to look at in a browser."""
+        """Web page of the published files."""
         return f"{_UPSTREAM}/{self.folder}"
 
     @property
     def needed(self) -> dict[str, PublishedFile]:
-        """The files by name, only the last of several that have the same content."""
+        """Required files by name; of equal files only the last one."""
         last = {file.blob: name for name, file in self.files.items()}
         return {n: file for n, file in self.files.items() if last[file.blob] == n}
 
     def file(self, name: str) -> PublishedFile | None:
-        """Return what is known of a file, ``test.txt`` being ``test_ood.txt``."""
+        """Return the entry of a file; ``test.txt`` is an alias of ``test_ood.txt``."""
         return self.files.get(name) or self.files.get(_OTHER_NAME.get(name, ""))
 
     def path(self, folder: Path, name: str) -> Path:
-        """Return where a file lies in a folder, or belongs: maybe as ``test.txt``."""
+        """Return the path of a file in a folder, under its alias if that exists."""
         other = next((n for n, known in _OTHER_NAME.items() if known == name), name)
         is_other = not (folder / name).is_file() and (folder / other).is_file()
         return folder / (other if is_other else name)
@@ -128,7 +128,7 @@ class Published:
         """Compare the hashes of files with the published ones.
 
         Raises:
-            DatasetIntegrityError: If a file has another content.
+            DatasetIntegrityError: If a file has different content.
         """
         for name, file in files.items():
             known = self.file(name)
@@ -136,7 +136,7 @@ class Published:
                 _check_file(known, file)
 
     def check_counts(self, num_pairs: Mapping[str, int], name: str) -> None:
-        """Warn of splits whose number of pairs is not the published one."""
+        """Warn if the number of pairs of a split is not the published one."""
         for split, expected in self.num_pairs.items():
             found = num_pairs.get(split)
             if found is not None and found != expected:
@@ -157,8 +157,8 @@ def _check_file(known: PublishedFile, file: RawFile) -> None:
     elif file.sha256 != known.sha256:
         raise DatasetIntegrityError(
             f"{file.path}: expected the published file with sha256 {known.sha256}, "
-            f"found {file.sha256}: put the published file there, or name the folder "
-            "by its path instead of the data set's name"
+            f"found {file.sha256}: restore the published file, or pass the path of the "
+            "folder instead of the data set's name"
         )
 
 
@@ -174,23 +174,23 @@ def _warn_of_blob(expected: str, file: RawFile) -> None:
 
 
 def git_blob_id(content: bytes) -> str:
-    """Return the id that git gives to a file of this content."""
+    """Return the git blob id of a content."""
     header = f"blob {len(content)}\0".encode()
     return sha1(header + content, usedforsecurity=False).hexdigest()
 
 
 def known_sets() -> dict[str, Published]:
-    """Return what is known of every published data set, by name."""
+    """Return the catalogue entries of all published data sets, by name."""
     found = {name: _published(name) for name in DATASETS}
     return {name: known for name, known in found.items() if known is not None}
 
 
 def known_set(name: str) -> Published:
-    """Return what is known of a published data set.
+    """Return the catalogue entry of a published data set.
 
     Raises:
-        UnknownNameError: If there is no such data set.
-        ConfigError: If it is not a published one.
+        UnknownNameError: If the name is unknown.
+        ConfigError: If the data set has no published files.
     """
     published = _published(name)
     if published is None:
@@ -202,7 +202,7 @@ def known_set(name: str) -> Published:
 
 
 def recognise(files: Mapping[str, RawFile]) -> str | None:
-    """Return the name of the published data set that most files belong to, if any."""
+    """Return the published data set that matches most files, or None."""
     counts = {name: _matches(known, files) for name, known in known_sets().items()}
     best = max(counts, key=lambda name: counts[name])
     return best if counts[best] else None
