@@ -18,7 +18,6 @@ RECORD = {
     "device": "cpu",
     "versions": {},
     "data": "coat: sha256 abc",
-    "own_loss": None,
 }
 """What ``metrics.json`` of a seed holds."""
 

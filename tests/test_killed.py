@@ -16,7 +16,7 @@ from pyg_advinfonce import files as whole_file
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.runs import STATE
-from pyg_advinfonce.training.checkpoint import read_tensors
+from pyg_advinfonce.training import read_tensors
 from tests.cases import toy_graph
 
 POINTS = int(os.environ.get("ADVNCE_KILL_POINTS", "4"))

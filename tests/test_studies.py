@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyg_advinfonce.config import NAMES, Config, flatten, packaged, read_toml
+from pyg_advinfonce.config import NAMED, Config, flatten, packaged, read_toml
 from pyg_advinfonce.studies.tuning import search_space
 
 FOLDER = Path(__file__).parents[1] / "docs" / "studies"
@@ -26,7 +26,8 @@ def best_of(file):
 def test_a_study_and_its_settings_belong_together(file):
     summary = json.loads(file.read_text(encoding="utf-8"))
     layer = read_toml(file.with_suffix(".toml"))
-    config = Config.resolve(*(layer.pop(name) for name in NAMES), layers=[layer])
+    names = [layer[section]["name"] for section in NAMED]
+    config = Config.resolve(*names, layers=[layer])
     assert (config.data.name, f"{config.model.name}-{config.loss.name}") == (
         file.parent.name,
         file.stem,

@@ -31,11 +31,11 @@ def test_dcl_has_a_loss_of_its_own():
 def test_a_layer_is_not_contrasted_with_itself(graph):
     said = r"layer 1 would be contrasted with itself: .* \(got 1\)"
     with pytest.raises(ConfigError, match=said):
-        build("xsimgcl", graph, encoder={"num_layers": 1})
+        build("xsimgcl", graph, model={"num_layers": 1})
     with pytest.raises(ConfigError, match=said.replace("1", "2")):
-        build("xsimgcl", graph, method={"layer": 2}, encoder={"first_layer": 2})
-    build("xsimgcl", graph, method={"layer": 2})
-    build("xsimgcl", graph, encoder={"num_layers": 1, "alpha": [0.5, 0.5]})
+        build("xsimgcl", graph, model={"layer": 2, "first_layer": 2})
+    build("xsimgcl", graph, model={"layer": 2})
+    build("xsimgcl", graph, model={"num_layers": 1, "alpha": [0.5, 0.5]})
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_defaults(graph, model, encoder, weights):
 def test_every_default_of_the_encoder_can_be_changed(graph):
     options = {"noise": 0.3, "first_layer": 0, "num_layers": 1, "message_drop": 0.2}
     for model in ("sgl", "simgcl", "xsimgcl", "dcl"):
-        encoder = build(model, graph, encoder=options).encoder
+        encoder = build(model, graph, model=options).encoder
         assert (encoder.noise.eps, encoder.message_drop) == (0.3, 0.2)
         assert encoder.alpha == (0.5, 0.5)
 
@@ -75,8 +75,8 @@ def test_ncl_propagates_as_far_as_it_looks_and_averages_its_layers(
     graph, num_layers, layer, depth
 ):
     encoder = {"num_layers": num_layers}
-    method = build("ncl", graph, encoder=encoder, method={"layer": layer})
-    plain = build("lightgcn", graph, "bpr", encoder=encoder)
+    method = build("ncl", graph, model={**encoder, "layer": layer})
+    plain = build("lightgcn", graph, "bpr", model=encoder)
     assert len(method.encoder.convs) == depth
     assert method.encoder.alpha == plain.encoder.alpha
     for a, b in zip(method.embed(graph), plain.embed(graph), strict=True):

@@ -245,6 +245,6 @@ def test_embeddings_that_do_not_rank_are_not_handed_out(graph):
 
 def test_a_method_without_a_loss(graph):
     method = untrained(Popularity(graph))
-    assert method.criterion is None
+    assert method.loss is None
     assert method.negatives == "none"
     assert find("bpr").method().negatives == "sampled"

@@ -64,16 +64,14 @@ def test_a_record_without_one_of_its_keys(write, key):
         read_seed(file.parent)
 
 
-def test_a_seed_is_found_by_settings_data_and_loss(write):
-    folder = write(own_loss="Mine") / "seed-0"
+def test_a_seed_is_found_by_settings_and_data(write):
+    folder = write() / "seed-0"
     config, data = Config.load(folder / "config.toml"), RECORD["data"]
-    assert find_seed(folder, config, data) is None
-    assert find_seed(folder, config, data, own_loss="Other") is None
-    assert find_seed(folder, config, data, own_loss="Mine") == read_seed(folder)
+    assert find_seed(folder, config, data) == read_seed(folder)
     other = config.updated({"train": {"lr": 0.5}})
-    assert find_seed(folder, other, data, own_loss="Mine") is None
+    assert find_seed(folder, other, data) is None
     with pytest.raises(CheckpointError, match="was trained on other data"):
-        find_seed(folder, config, "coat: sha256 def", own_loss="Mine")
+        find_seed(folder, config, "coat: sha256 def")
     assert find_seed(folder / "nowhere", config, data) is None
 
 

@@ -10,8 +10,7 @@ from pyg_advinfonce.experiment import train
 from pyg_advinfonce.losses import InfoNCE
 from pyg_advinfonce.runs import STATE
 from pyg_advinfonce.runs.seed_folder import BAD_BATCH
-from pyg_advinfonce.training import Callback, read_state
-from pyg_advinfonce.training.checkpoint import read_tensors
+from pyg_advinfonce.training import Callback, read_state, read_tensors
 
 TOY = {
     "model": {"dim": 4},
@@ -68,7 +67,7 @@ def test_the_epoch_that_was_cut_off_is_forgotten(dataset, tmp_path):
     state, run = read_state(tmp_path / STATE)
     assert len(state.about["history"]) == 3
     assert run["data"] == "toy"
-    assert run["settings"] == configure().flat() | {"own_loss": None}
+    assert run["settings"] == configure().flat()
 
 
 def test_without_a_state_it_begins(dataset, tmp_path):

@@ -8,8 +8,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.training import load_weights, save_weights, write_tensors
-from pyg_advinfonce.training.checkpoint import KEY, read_tensors
+from pyg_advinfonce.training import (
+    load_weights,
+    read_tensors,
+    save_weights,
+    write_tensors,
+)
+from pyg_advinfonce.training.checkpoint import KEY
 from tests.cases import PAIRS, find, pair_name
 
 

@@ -13,10 +13,10 @@ from pyg_advinfonce.training import (
     Trainer,
     TrainingState,
     read_state,
+    read_tensors,
     write_tensors,
 )
 from pyg_advinfonce.training import state as state_file
-from pyg_advinfonce.training.checkpoint import read_tensors
 from tests import cases
 from tests.cases import PAIRS, find, pair_name
 

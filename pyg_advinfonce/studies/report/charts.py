@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from markupsafe import Markup, escape
 
-from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError
+from pyg_advinfonce.errors import AdvInfoNCEError
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.runs import FinishedSeed, load_run
 from pyg_advinfonce.studies.paper.figures import (
@@ -245,11 +245,13 @@ def run_figures(
     found, missing = [], ""
     if all(set(seed.history.columns) >= PLANE for seed in seeds):
         found.append(_plane(seeds))
-    if "kl_p_uniform" in seeds[0].history:
+    if "kl_p_uniform" in seeds[0].history and seeds[0].config.custom:
+        missing = "Hardness by popularity needs the custom code, which is not imported"
+    elif "kl_p_uniform" in seeds[0].history:
         try:
             found.insert(0, _popularity(seeds, root, cache_dir))
         except AdvInfoNCEError as error:
-            missing = f"Hardness by popularity needs the run's data and code: {error}"
+            missing = f"Hardness by popularity needs the run's data: {error}"
     return found, missing
 
 
@@ -279,8 +281,6 @@ def _popularity(
 
 
 def _profile(seed: FinishedSeed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
-    if seed.config.custom:
-        raise ConfigError(f"{seed.config.pair} is custom code, which is not loaded")
     run = load_run(seed.folder, root=root, cache_dir=cache_dir, device="cpu")
     config, method, graph = run.config, run.method, run.graph
     number = config.train.seed

@@ -57,7 +57,6 @@ def write_seed():
             "device": "cpu",
             "versions": {"torch": "2.13.0"},
             "data": "coat: 290 users",
-            "own_loss": None,
             **saved,
         }
         folder.joinpath("metrics.json").write_text(json.dumps(found), "utf-8")
