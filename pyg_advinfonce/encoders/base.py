@@ -100,7 +100,8 @@ class FixedEmbeddings(Encoder):
     Args:
         user: ``[U, D]``.
         item: ``[I, D]``.
-        messages: ``[I, D]`` what items send to users, for :meth:`item_messages`.
+        messages: ``[I, D]`` what items send to users, as
+            :meth:`Encoder.item_messages` returns it.
     """
 
     user: Tensor

@@ -465,9 +465,9 @@ def test_every_seed_is_built_once_and_noted_once(advnce, monkeypatch):
     built, written = [], []
     build, write = assemble.build_method, config.write_text
 
-    def building(settings, *args):
+    def building(settings, *args, **custom):
         built.append(settings.train.seed)
-        return build(settings, *args)
+        return build(settings, *args, **custom)
 
     def writing(path, text):
         written.append(str(path))

@@ -12,7 +12,7 @@ from tests.cases import find, toy_batch
 from tests.test_experiment import dataset  # noqa: F401
 
 
-def build(model, graph, loss=None, **sections):
+def build(model, graph, loss=None, /, **sections):
     layers = [{"train": {"batch_size": 8}, "model": {"dim": 6}}, sections]
     return build_method(Config.resolve(model, loss, "none", layers=layers), graph)
 

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from pyg_advinfonce.config import NAMES, read_toml
+from pyg_advinfonce.config import NAMED, read_toml
 from pyg_advinfonce.studies.tuning.report import save_report
 
 FAIL, PRUNED, COMPLETE = TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE
@@ -53,8 +53,9 @@ def test_the_best_settings_are_what_was_fixed_and_what_was_found(
     summary, tmp_path, configure
 ):
     saved = read_toml(tmp_path / "best.toml")
-    assert [saved.pop(name) for name in NAMES] == ["mf", "infonce", "toy"]
-    assert saved == {"loss": {"tau": 0.5}, "train": {"lr": 0.1}}
+    assert [saved[section].pop("name") for section in NAMED] == ["mf", "infonce", "toy"]
+    sections = {"model": {}, "data": {}, "loss": {"tau": 0.5}, "train": {"lr": 0.1}}
+    assert saved == sections
 
 
 def test_every_trial_that_ended_is_a_row(summary, tmp_path):
