@@ -25,8 +25,8 @@ class GraphTransformer(nn.Module):
         s^h_{ij} = \langle W^h_q x_i, W^h_k x_j \rangle
 
     Scores are clamped to [-10, 10] and not divided by the root of their width, and
-    there is neither bias nor shortcut (methods.md 3.6), in all of which this differs
-    from PyG's :class:`~torch_geometric.nn.conv.TransformerConv`.
+    there is neither bias nor shortcut (docs/methods.md 3.6), in all of which this
+    differs from PyG's :class:`~torch_geometric.nn.conv.TransformerConv`.
 
     Args:
         dim: The width ``D``.

@@ -16,7 +16,7 @@ from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
 
 
 class Evaluator:
-    r"""Ranks all candidates for the users of a held-out split (methods.md 6.3).
+    r"""Ranks all candidates for the users of a held-out split (docs/methods.md 6.3).
 
     A user's score for an item is the dot product of their embeddings, in float32. With
     :math:`T_u` the user's positives in the split and :math:`r` running over the ranks

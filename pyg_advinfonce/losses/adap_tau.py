@@ -41,7 +41,7 @@ class AdapTau(Criterion):
     constants, computed once an epoch (:meth:`on_epoch_start`). Where train pairs are no
     more alike than all are, :math:`w_0` is the warm-up's.
 
-    Defaults are those of AdvInfoNCE's authors (methods.md 2.5, D8).
+    Defaults are those of AdvInfoNCE's authors (docs/methods.md 2.5, D8).
 
     Args:
         num_users: The number of users.
@@ -53,7 +53,7 @@ class AdapTau(Criterion):
         per_user: Off, every user has :math:`w_0`.
         positive_in_denominator: Off, the sum is over the negatives alone, as the
             original paper has it.
-        l2_negatives: Count negatives in the batch's L2 penalty (methods.md D1).
+        l2_negatives: Count negatives in the batch's L2 penalty (docs/methods.md D1).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar

@@ -164,7 +164,7 @@ class MLPHardness(Hardness):
         G_{uj} = \langle f(x_u), g(x_j) \rangle
 
     The paper's text speaks of a linear layer on final embeddings; the authors' code,
-    which is the default here, feeds layer-0 rows through a ReLU (methods.md 2.6b).
+    which is the default here, feeds layer-0 rows through a ReLU (docs/methods.md 2.6b).
 
     Args:
         dim: The width of the embeddings.
@@ -210,7 +210,7 @@ class MLPHardness(Hardness):
 class RandomHardness(Hardness):
     r"""Hardness drawn anew at every call, :math:`\delta = \log(2 r)`, r uniform.
 
-    The mean of :math:`e^{\delta}` is one in expectation only (methods.md 2.7).
+    The mean of :math:`e^{\delta}` is one in expectation only (docs/methods.md 2.7).
 
     Args:
         normalized: Divide each row by its own mean instead of by 1/2.

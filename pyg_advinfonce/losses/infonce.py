@@ -23,7 +23,7 @@ class InfoNCE(Criterion):
         negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
             with the other positives of the batch (equal items are left out).
         l2_negatives: Count negatives in the batch's L2 penalty. Off, as the authors'
-            code has it in effect (methods.md D1).
+            code has it in effect (docs/methods.md D1).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar

@@ -46,7 +46,8 @@ class KLPrior(Term):
 
     The encoder puts ``mu_user``, ``logstd_user``, ``mu_item`` and ``logstd_item`` into
     ``aux``. The mean over nodes is that of PyG's ``VGAE.kl_loss``; the further division
-    by their number, which PyG's examples make, is left to the weight (methods.md 1.4).
+    by their number, which PyG's examples make, is left to the weight
+    (docs/methods.md 1.4).
     """  # noqa: D205
 
     needs_whole_graph = True
@@ -71,7 +72,7 @@ class TableL2(Term):
     .. math::
         \frac{1}{2} \sum_\theta |\theta|^2
 
-    UltraGCN's penalty, whose authors' code counts whole tables (methods.md 1.3).
+    UltraGCN's penalty, whose authors' code counts whole tables (docs/methods.md 1.3).
     """
 
     def forward(self, step: Step) -> Tensor:

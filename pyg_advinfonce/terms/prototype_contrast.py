@@ -36,7 +36,7 @@ class PrototypeContrast(Term):
         first_epoch: The first epoch with prototypes, counted from 0; before it, the
             term is zero.
         prototypes: ``all`` centroids are candidates, or those that the ``batch`` is
-            assigned to, one for each edge of it (methods.md D10).
+            assigned to, one for each edge of it (docs/methods.md D10).
 
     Shapes:
         - **output:** a scalar

@@ -32,7 +32,7 @@ class RandomLinks(BaseTransform):
     """Link random pairs of the nodes of ``pool_mask``, and each node to itself.
 
     Pairs are drawn with replacement, linked in both directions and merged with the
-    edges that are there (methods.md 3.6, item 3).
+    edges that are there (docs/methods.md 3.6, item 3).
 
     Args:
         num_pairs: The number of draws.
@@ -72,7 +72,7 @@ class RandomLinks(BaseTransform):
 class SubgraphMask(BaseTransform):
     """Remove all edges of the nodes of ``seed_mask``, then those of what they led to.
 
-    The ends of the removed edges are the seeds of the next round (methods.md 3.6,
+    The ends of the removed edges are the seeds of the next round (docs/methods.md 3.6,
     item 2). All seeds of a round act at once: their order does not matter.
 
     Args:

@@ -58,7 +58,7 @@ def loss_row(decision, preset, loss, key, value, *, model="lightgcn", **more):
     return Row(decision, preset, model, loss, {"loss": {key: value}}, **more)
 
 
-# All of methods.md 9 that a preset chooses.
+# All of docs/methods.md 9 that a preset chooses.
 ROWS = (
     *(
         loss_row("D1", "faithful", loss, "l2_negatives", True)

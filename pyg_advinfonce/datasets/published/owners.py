@@ -45,7 +45,7 @@ class Source:
 
 
 def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of Coat as for the AdvInfoNCE paper (methods.md 6.2).
+    """Make splits of Coat as for the AdvInfoNCE paper (docs/methods.md 6.2).
 
     Ratings of 4 and 5 are positive. Those of ``train.ascii``, self-chosen, are divided
     into train and valid; those of ``test.ascii``, of coats shown at random, are test.
@@ -123,7 +123,7 @@ def _rating(word: str, path: Path, line: int, column: int) -> int:
 
 
 def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of Yahoo!R3 as for the AdvInfoNCE paper (methods.md 6.2).
+    """Make splits of Yahoo!R3 as for the AdvInfoNCE paper (docs/methods.md 6.2).
 
     Ratings of 4 and 5 are positive. Those of the train file, self-chosen, are divided
     into train and valid; those of the test file, of songs drawn at random, are test.
@@ -172,8 +172,8 @@ def split_self_selected(
     """Divide pairs 70:30 at random into train and valid pairs.
 
     A user left without a train pair gets all its valid pairs back, and so does an item
-    where ``keeps_items`` says so. The published splits show this rule (methods.md 6.2);
-    their seed is not known.
+    where ``keeps_items`` says so. The published splits show this rule
+    (docs/methods.md 6.2); their seed is not known.
 
     Args:
         pairs: Distinct pairs ``[2, E]``.
@@ -191,7 +191,7 @@ def split_self_selected(
 
 
 def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Make splits of KuaiRec as for the AdvInfoNCE paper (methods.md 6.2).
+    """Make splits of KuaiRec as for the AdvInfoNCE paper (docs/methods.md 6.2).
 
     A video that was watched for more than twice its length, in any view, is a
     positive. Those of the big matrix are train; of those of the small one, in which

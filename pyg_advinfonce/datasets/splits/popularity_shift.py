@@ -31,9 +31,9 @@ def popularity_shift(
     pairs: gamma 1 makes all groups alike, a large one comes closer to the long tail of
     train. ``exact`` takes that many, rounded, without replacement and at random in the
     group, but never more than the group has. ``notebook`` does what the sample notebook
-    of InvCF does (methods.md 6.2): an item with :math:`n > 1` pairs has each taken with
-    the probability :math:`p = n_{max} \gamma^{-(i - 2) / (G - 1)} / n`, at most 1, and
-    the pair after one that was taken never, which leaves
+    of InvCF does (docs/methods.md 6.2): an item with :math:`n > 1` pairs has each taken
+    with the probability :math:`p = n_{max} \gamma^{-(i - 2) / (G - 1)} / n`, at most 1,
+    and the pair after one that was taken never, which leaves
     :math:`n p / (1 + p)` to expect.
 
     Args:
