@@ -44,6 +44,7 @@ nitpick_ignore_regex = [
 ]
 
 myst_heading_anchors = 3
+myst_fence_as_directive = ["math"]  # as GitHub writes formulas
 
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_inherit_docstrings = False

@@ -1,4 +1,4 @@
-"""Naive formulas, one loop a sum; section numbers are those of the method notes.
+"""Naive formulas, one loop a sum; section numbers are those of docs/methods.md.
 
 Arguments are float64 tensors, so that autograd gives reference gradients as well.
 Nothing here is numerically careful: exponentials are exponentiated and divided.

@@ -22,7 +22,7 @@ from pyg_advinfonce.functional import (
 )
 from tests import reference
 
-# Fixture G1 of the method notes: one row, cosines and the adversary's logits.
+# Fixture G1 (docs/methods.md 10, G1): one row, cosines and the adversary's logits.
 TAU = 0.2
 POS, NEG = (0.6,), ((0.5, 0.1, -0.2),)
 LOGITS = ((0.3, -0.1, 0.2),)

@@ -46,7 +46,7 @@ def schedule_of(dataset, model):
     return loss, AdvInfoNCE(UniformHardness(), **loss).is_adversarial
 
 
-# Section 4.1 of the method notes: Table 12's settings and the last adversarial epoch.
+# docs/methods.md 4.1: Table 12's settings and the last adversarial epoch.
 TABLE = [
     ("tencent", "lightgcn", 7, 5, 2, 32),
     ("kuairec", "lightgcn", 12, 5, 2, 57),

@@ -1,4 +1,4 @@
-"""The paper's theorems that can be checked, T7 to T13 of the method notes' section 5.
+"""The paper's theorems that can be checked, T7 to T13 of docs/methods.md 5.
 
 T1 to T6 concern the loss alone and are in ``test_functional.py``. Where a printed
 statement fails, the test holds what is true and an example of what is not.

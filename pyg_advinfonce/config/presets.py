@@ -3,7 +3,7 @@
 ``docs/decisions.md`` has the table of decisions. ``default`` is what we recommend.
 ``repro`` follows AdvInfoNCE's official code wherever that has the method, bugs that
 change results included. ``faithful`` follows the equations of the original papers
-(methods.md 9).
+(docs/methods.md 9).
 """
 
 from collections.abc import Mapping

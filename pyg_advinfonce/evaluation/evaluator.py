@@ -17,7 +17,7 @@ from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 
 class Evaluator:
-    r"""Ranks all candidates for the users of a held-out split (methods.md 6.3).
+    r"""Ranks all candidates for the users of a held-out split (docs/methods.md 6.3).
 
     Scores are those of a :class:`~pyg_advinfonce.scorer.Scorer`; of embeddings, which
     may be handed over as they are, their dot products. With :math:`T_u` the user's

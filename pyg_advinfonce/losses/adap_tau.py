@@ -41,7 +41,7 @@ class AdapTau(Criterion):
     constants, computed once an epoch (:meth:`on_epoch_start`). Where train pairs are no
     more alike than all are, :math:`w_0` is the warm-up's.
 
-    Defaults are those of AdvInfoNCE's authors (methods.md 2.5, D8).
+    Defaults are those of AdvInfoNCE's authors (docs/methods.md 2.5, D8).
 
     Args:
         num_users: The number of users.

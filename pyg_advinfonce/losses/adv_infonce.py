@@ -84,12 +84,12 @@ class AdvInfoNCE(Criterion):
         schedule: ``official`` runs the adversary before the recommender in epochs with
             ``(epoch + 3) % every == 0`` but 0, as the authors' code does;
             ``algorithm1`` after it in every ``every``-th epoch, as the paper prints
-            (methods.md 4.1).
+            (docs/methods.md 4.1).
         reverse: The adversary lowers the loss as well (an ablation).
         hardness_l2: The weight of an L2 penalty on the hardness's own embeddings of the
             batch, ``hardness.penalty(batch)``, which the adversary's phase takes off
             what it raises (adds to what it lowers). Off, as the authors' code has it
-            in effect (methods.md D2); this forward never contains it.
+            in effect (docs/methods.md D2); this forward never contains it.
         max_kl: The adversary takes no more turns, with a warning, after a batch of its
             phase whose hardness was further than this from uniform, by
             :math:`KL(P_0 \| P)`. Off: its few epochs are the bound.

@@ -67,7 +67,8 @@ class AutoCFLoss(RankingTerm):
     :math:`-\overline{\nu}` is added to the loss of this step.
 
     Where the authors' code sums exponentials, this takes their logarithm stably
-    (methods.md 3.6). In eval mode both parts see the whole graph and nothing is drawn.
+    (docs/methods.md 3.6). In eval mode both parts see the whole graph and nothing is
+    drawn.
 
     Args:
         num_seeds: How many nodes are hidden with their surroundings.

@@ -38,7 +38,7 @@ class BC(Criterion):
     explains has a small margin.
 
     The margin is capped so that the angle stays below :math:`\pi`, beyond which the
-    cosine rises again; the authors' code does not cap it (methods.md D9).
+    cosine rises again; the authors' code does not cap it (docs/methods.md D9).
 
     Args:
         user_rank: ``[U]`` each user's row of the users' table of popularity.

@@ -23,7 +23,7 @@ class DCL(Criterion):
 
     The paper says no more than that the loss is debiased; the formula is that of
     `"Debiased Contrastive Learning" <https://arxiv.org/abs/2007.00224>`_ with one
-    positive (methods.md 3.5, [R]).
+    positive (docs/methods.md 3.5, [R]).
 
     Args:
         tau: The temperature.

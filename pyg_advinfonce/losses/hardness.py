@@ -181,7 +181,7 @@ class MLPHardness(Hardness):
 class RandomHardness(Hardness):
     r"""Hardness drawn anew at every call, :math:`\delta = \log(2 r)`, r uniform.
 
-    The mean of :math:`e^{\delta}` is one in expectation only (methods.md 2.7).
+    The mean of :math:`e^{\delta}` is one in expectation only (docs/methods.md 2.7).
 
     Args:
         normalized: Divide each row by its own mean instead of by 1/2.

@@ -26,7 +26,7 @@ class HDCCF(Criterion):
     come by frequency if train pairs are sampled (``train.sampling = "interaction"``);
     an item equal to ``i`` and a user equal to ``u`` are left out. The authors' text and
     code were not at hand: the equations are a reading of their abstract
-    (methods.md 2.10).
+    (docs/methods.md 2.10).
 
     Args:
         tau: The temperature.

@@ -41,8 +41,8 @@ class InvCF(RankingTerm):
     :math:`\pi` one permutation of the batch for both halves. Only ``m`` ranks.
 
     The distance term is added, and is the correlation of ``m`` and ``z``; the authors'
-    code subtracts it and computes another one (methods.md 2.13, D12). Sampled negatives
-    keep their popularity where it is exchanged, and one order of the halves.
+    code subtracts it and computes another one (docs/methods.md 2.13, D12). Sampled
+    negatives keep their popularity where it is exchanged, and one order of the halves.
 
     Args:
         user_rank: ``[U]`` each user's degree, numbered by

@@ -40,7 +40,8 @@ class SDRO(Criterion):
         group_lr: :math:`\beta`, the step of the streaming losses.
         eta: The step of the weights.
         scale_by_batch: Multiply the loss by the batch's size, as the port in InvCF's
-            code does, which changes its balance with the L2 penalty (methods.md D13).
+            code does, which changes its balance with the L2 penalty
+            (docs/methods.md D13).
         negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
             with the other positives of the batch.
 

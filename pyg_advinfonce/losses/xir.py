@@ -46,7 +46,7 @@ class XIR(Criterion):
 
     ``q`` is the frequency of an item in batches if train pairs are sampled
     (``train.sampling = "interaction"``). Scores are cosines over tau, whereas the
-    authors use inner products (methods.md 2.11). Items without train pairs get the
+    authors use inner products (docs/methods.md 2.11). Items without train pairs get the
     least ``q`` there is, and are not in the first cache. Where ``z_item`` holds a
     sample of the items, cached ones outside it are not drawn.
 
@@ -59,7 +59,7 @@ class XIR(Criterion):
         popularity: ``q`` is proportional to the count, to its logarithm (of one more)
             or to its power 0.75.
         cache_q: What the cache's draws are corrected by: ``popularity`` as the batch's,
-            or ``occurrence``, how often an item has been drawn (methods.md 2.11).
+            or ``occurrence``, how often an item has been drawn (docs/methods.md 2.11).
         mask_hits: Never draw a user's own positive as its negative.
 
     Shapes:

@@ -26,8 +26,8 @@ def build_dcl(
 ) -> Method:
     """Build `DCL <https://arxiv.org/abs/2101.01317>`_: contrast passes that drop.
 
-    A reconstruction: of the paper no more than its abstract was at hand (methods.md
-    3.5, [R]).
+    A reconstruction: of the paper no more than its abstract was at hand
+    (docs/methods.md 3.5, [R]).
 
     Args:
         graph: The user-item graph.

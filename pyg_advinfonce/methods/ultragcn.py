@@ -32,7 +32,7 @@ def build_ultragcn(
     that, the item graph and the L2 penalty on whole tables. Another loss takes the
     place of the unweighted part of that loss; its other part stays as a term of its
     own, and the penalty is that of the batch's rows. The latter composition is a
-    reconstruction: the paper's is not published (methods.md 1.3, D15).
+    reconstruction: the paper's is not published (docs/methods.md 1.3, D15).
 
     Args:
         graph: The user-item graph.

@@ -21,7 +21,7 @@ def build_vgae(
     beta_kl: float = 1e-3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
-    """Build a VGAE, a reconstruction (methods.md 1.4).
+    """Build a VGAE, a reconstruction (docs/methods.md 1.4).
 
     Args:
         graph: The user-item graph.

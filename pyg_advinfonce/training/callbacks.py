@@ -59,8 +59,8 @@ class FalseNegatives(Callback):
 
     A sampled negative that its user truly likes is a false negative. Recorded are the
     share of all negatives and of the false ones whose hardness is below zero, and the
-    difference, which alone is evidence (methods.md 4.4.3). The hardness is that of the
-    whole graph's embeddings, also where batches come with samples of the graph.
+    difference, which alone is evidence (docs/methods.md 4.4.3). The hardness is that of
+    the whole graph's embeddings, also where batches come with samples of the graph.
 
     Args:
         likes: Tells of users ``[B, 1]`` and items ``[B, K]`` whether they like them.

@@ -58,7 +58,7 @@ def loss_row(decision, preset, loss, key, value, *, model="lightgcn", **more):
     return Row(decision, preset, model, loss, {"loss": {key: value}}, **more)
 
 
-# All of methods.md 9 that a preset chooses.
+# All of docs/methods.md 9 that a preset chooses.
 ROWS = (
     *(
         Row("D1", "faithful", "lightgcn", loss, {"train": {"l2_negatives": True}})

@@ -211,7 +211,7 @@ def embeddings_for(ranking, num_items):
     ("labels", "recall", "ndcg"),
     [([3, 7, 8], 2 / 3, 0.47762370), ([3, 7, 8, 10, 11, 12, 13], 2 / 7, 0.34519134)],
 )
-def test_golden_metrics(labels, recall, ndcg):  # methods.md 10, G4
+def test_golden_metrics(labels, recall, ndcg):  # docs/methods.md 10, G4
     evaluator = Evaluator(one_user(14, labels), k=5)
     result = evaluator(*embeddings_for([5, 3, 9, 1, 7], 14), "test")
     expected = {

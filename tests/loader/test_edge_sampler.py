@@ -63,7 +63,7 @@ def test_on_any_graph_every_unseen_item_is_drawn_and_no_other(data):
 
 
 def test_ranks_select_the_unseen_items_in_order(monkeypatch):
-    """Section 0.3 of the method notes: ten items, of which 0, 3, 4 and 9 are known."""
+    """The example of docs/methods.md 0.3: of ten items 0, 3, 4 and 9 are known."""
     graph = graph_of([(1, i) for i in (0, 3, 4, 9)] + [(0, 0), (2, 9)], 3, 10)
     sampler = EdgeSampler(graph, batch_size=1, num_negatives=6)
     ranks = (torch.arange(6) + 0.5) / 6  # times the limit: ranks 0 to 5

@@ -49,7 +49,7 @@ def test_a_user_without_edges_has_no_beta(graph):
 
 
 def test_by_default_it_is_plain_binary_cross_entropy(graph):
-    """Section 1.3 of the method notes: w = (1, 0, 1, 0), one weight for negatives."""
+    """As docs/methods.md 1.3 says: w = (1, 0, 1, 0), one weight for negatives."""
     tables, batch = toy_tables(), toy_batch(5, 4)
     loss = BCE.from_graph(graph)(*tables, batch)
     scores = (tables[0] @ tables[1].t())[batch.src_index]  # [B, I]

@@ -14,7 +14,7 @@ from pyg_advinfonce.losses import (
 from tests import cases
 from tests.cases import toy_batch, toy_tables
 
-# Fixture G1 of the method notes as embeddings: the user is (1, 0), an item's first
+# G1 (docs/methods.md 10, G1) as embeddings: the user is (1, 0), an item's first
 # coordinate its cosine; the adversary's width is 1, so that its item rows are G.
 COSINES = (0.6, 0.5, 0.1, -0.2)
 G1 = EdgeBatch(torch.tensor([0]), torch.tensor([0]), torch.tensor([[1, 2, 3]]))

@@ -34,7 +34,7 @@ def test_a_mean_over_the_batch_is_one_in_both_terms(graph):
 
 
 def test_without_an_item_graph_and_weights_it_is_plain_binary_cross_entropy(graph):
-    """Section 1.3 of the method notes."""
+    """The objective of docs/methods.md 1.3."""
     plain = {"w1": 1.0, "w2": 0.0, "w3": 1.0, "w4": 0.0, "negative_weight": 1.0}
     method = find("bce").method(
         "ultragcn", graph, options=plain, item_weight=0.0, l2=0.0, std=1.0
@@ -65,7 +65,7 @@ def test_another_criterion_keeps_the_constraints_as_means(graph):
 
 @pytest.mark.parametrize("loss", ["infonce", "adv"])
 def test_the_criterion_alone_is_matrix_factorisation(graph, loss):
-    """Section 1.3 of the method notes, option X only."""
+    """The objective of docs/methods.md 1.3, option X only."""
     alone = find(loss).method(
         "ultragcn", graph, constraint_weight=0.0, item_weight=0.0, l2=0.1
     )

@@ -16,7 +16,7 @@ def parts_of(method, graph):
 
 @pytest.mark.parametrize("loss", ["bce", "infonce", "adv"])
 def test_without_prior_and_spread_it_is_the_criterion_on_the_mean(graph, loss):
-    """Section 1.4 of the method notes."""
+    """The objective of docs/methods.md 1.4."""
     method = find(loss).method(
         "vgae", graph, beta_kl=0.0, l2=0.0, logstd_offset=-60.0, residual=True
     )

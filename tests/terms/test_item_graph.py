@@ -99,7 +99,7 @@ def test_the_loss_and_its_gradients_are_the_naive_ones(graph, reduction, form):
 
 
 def test_the_loss_falls_where_users_move_towards_the_neighbours(graph):
-    """Section 1.3 of the method notes."""
+    """The weights of docs/methods.md 1.3."""
     step, term = step_of(graph), ItemGraph.from_graph(graph, num_neighbors=3)
     before = term(step)
     with torch.no_grad():

@@ -44,7 +44,7 @@ def test_it_is_the_mean_of_torch_s_divergences():
 
 
 def test_it_is_zero_for_the_prior_alone():
-    """Section 1.4 of the method notes."""
+    """The divergence of docs/methods.md 1.4."""
     zero = torch.zeros(5, 3).double()
     assert divergence(zero, zero).item() == 0
     for place in range(15):

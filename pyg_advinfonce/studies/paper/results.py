@@ -204,7 +204,7 @@ def make_records(table: PaperTable, lines: Sequence[Line]) -> list[Record]:
     """Return a JSON-ready object for every line and metric.
 
     ``off`` is the relative difference to the paper, ``within`` whether that is
-    tolerated (methods.md 7: on Coat 0.01, else 3 %; None where it is not judged),
+    tolerated (docs/methods.md 7: on Coat 0.01, else 3 %; None where it is not judged),
     ``ratio`` and ``paper_ratio`` are to the baseline. What
     :func:`~pyg_advinfonce.studies.corrected` says of the difference to the
     baseline follows, corrected over the whole table.

@@ -44,8 +44,8 @@ class HardnessProfile(Callback):
     r"""Keeps the mean :math:`p(j \mid u, i)` by popularity on an epoch's last batch.
 
     Each row's ``K`` negatives are put in the order of their popularity, the least
-    popular first, and :math:`p = e^{\delta} / K` is averaged over the rows (methods.md
-    4.4.2).
+    popular first, and :math:`p = e^{\delta} / K` is averaged over the rows
+    (docs/methods.md 4.4.2).
 
     Attributes:
         before: ``[K]`` in the last epoch before the adversary's first; None if the
