@@ -58,7 +58,7 @@ class Train(BaseModel):
         lr: Adam's learning rate.
         l2: The weight of the L2 penalty on the embeddings.
         l2_negatives: Whether the penalty on a batch's rows counts its negatives as well
-            (methods.md D1).
+            (docs/methods.md D1).
         eval_every: How many epochs lie between two validations.
         patience: How many validations without a better one end training.
         sampling: ``user`` draws users in turn and one of their items, ``interaction``

@@ -26,7 +26,7 @@ class GraphTransformer(nn.Module):
 
     Unlike PyG's :class:`~torch_geometric.nn.conv.TransformerConv`, scores are clamped
     to [-10, 10] and not divided by the root of their dimension, and the layer has
-    neither bias nor skip connection (methods.md 3.6).
+    neither bias nor skip connection (docs/methods.md 3.6).
 
     Args:
         dim: Embedding dimension ``D``.

@@ -23,7 +23,7 @@ MAX_LOGSTD = 10.0
 class VGAE(Encoder):
     r"""User-item form of `"Variational Graph Auto-Encoders"
     <https://arxiv.org/abs/1611.07308>`_, a reconstruction: the AdvInfoNCE paper's form
-    is not published (methods.md 1.4).
+    is not published (docs/methods.md 1.4).
 
     .. math::
         H = \phi(\hat{A} X), \quad \mu = \hat{A} H W_\mu, \quad

@@ -131,7 +131,7 @@ class MLPHardness(Hardness):
         G_{uj} = \langle f(x_u), g(x_j) \rangle
 
     The paper's text speaks of a linear layer on final embeddings; the authors' code,
-    which is the default here, feeds layer-0 rows through a ReLU (methods.md 2.6b).
+    which is the default here, feeds layer-0 rows through a ReLU (docs/methods.md 2.6b).
     These are the batch's ``ego``, or else z. A batch's ``neg_rows`` are final rows:
     ``final`` reads them in place of the items', ``ego`` refuses them.
 

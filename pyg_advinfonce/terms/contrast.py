@@ -24,8 +24,8 @@ class Contrast(Term):
 
     Args:
         tau: Temperature.
-        candidates: ``C``: ``all`` users (items), or those of the ``batch`` (methods.md
-            D11).
+        candidates: ``C``: ``all`` users (items), or those of the ``batch``
+            (docs/methods.md D11).
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class ViewContrast(Contrast):
     of :class:`~pyg_advinfonce.terms.Contrast`, with the embeddings of all
     users ``[U, D]`` and items ``[I, D]`` on each view. The authors' code sums over the
     nodes of a batch, including repeated ones; this is the mean over distinct nodes
-    (methods.md 3.1).
+    (docs/methods.md 3.1).
 
     Args:
         draw: Returns a new view of the graph with edge weights, e.g.

@@ -72,7 +72,8 @@ class ItemGraph(Term):
             num_neighbors: Maximum number of neighbours per item.
             form: ``code`` is :math:`\omega_{ij} = G_{ij} \sqrt{g_i + 1} / (g_i
                 \sqrt{g_j + 1})`, as in the authors' code; ``paper`` is
-                :math:`G_{ij} / (g_i - G_{ii}) \cdot \sqrt{g_i / g_j}` (methods.md 1.3).
+                :math:`G_{ij} / (g_i - G_{ii}) \cdot \sqrt{g_i / g_j}` (docs/methods.md
+                1.3).
             **options: Further arguments of the class.
         """
         check_positive(num_neighbors=num_neighbors)

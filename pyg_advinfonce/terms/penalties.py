@@ -46,7 +46,7 @@ class KLPrior(Term):
 
     The encoder returns ``mu_user``, ``logstd_user``, ``mu_item`` and ``logstd_item`` in
     ``aux``. The mean over nodes is that of PyG's ``VGAE.kl_loss``; the further division
-    by their number in PyG's examples is left to the weight (methods.md 1.4).
+    by their number in PyG's examples is left to the weight (docs/methods.md 1.4).
     """  # noqa: D205
 
     needs_whole_graph = True
@@ -71,7 +71,7 @@ class TableL2(Term):
     .. math::
         \frac{1}{2} \sum_\theta |\theta|^2
 
-    This is the penalty of UltraGCN's authors' code (methods.md 1.3).
+    This is the penalty of UltraGCN's authors' code (docs/methods.md 1.3).
     """
 
     def forward(self, step: Step) -> Tensor:

@@ -36,7 +36,7 @@ class PrototypeContrast(Term):
         first_epoch: First epoch with prototypes, counted from 0; the term is zero
             before.
         prototypes: Candidates: ``all`` centroids, or those assigned to the ``batch``,
-            one per edge (methods.md D10).
+            one per edge (docs/methods.md D10).
 
     Shapes:
         - **output:** a scalar

@@ -36,7 +36,7 @@ class Diagnostics(Callback):
     """Records the loss's state, align and uniform on the epoch's last batch.
 
     Works in epochs with a validation or with a phase beside the main one, e.g. the
-    adversary's (methods.md 4.4).
+    adversary's (docs/methods.md 4.4).
     """
 
     @torch.no_grad()

@@ -32,7 +32,7 @@ class RandomLinks(BaseTransform):
     """Link random pairs of the nodes of ``pool_mask`` and add self-loops.
 
     Pairs are drawn with replacement, linked in both directions and merged with the
-    existing edges (methods.md 3.6, item 3).
+    existing edges (docs/methods.md 3.6, item 3).
 
     Args:
         num_pairs: Number of pairs to draw.
@@ -72,7 +72,7 @@ class RandomLinks(BaseTransform):
 class SubgraphMask(BaseTransform):
     """Remove the edges of the nodes of ``seed_mask``, then those of their neighbours.
 
-    The ends of the removed edges are the seeds of the next round (methods.md 3.6,
+    The ends of the removed edges are the seeds of the next round (docs/methods.md 3.6,
     item 2). All seeds of a round act at once, so their order does not matter.
 
     Args:

@@ -45,7 +45,7 @@ class Source:
 
 
 def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Split Coat as in the AdvInfoNCE paper (methods.md 6.2).
+    """Split Coat as in the AdvInfoNCE paper (docs/methods.md 6.2).
 
     Ratings of 4 and 5 are positive. Those of ``train.ascii``, of coats that users
     selected, become train and valid; those of ``test.ascii``, of coats shown at random,
@@ -123,7 +123,7 @@ def _rating(word: str, path: Path, line: int, column: int) -> int:
 
 
 def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Split Yahoo!R3 as in the AdvInfoNCE paper (methods.md 6.2).
+    """Split Yahoo!R3 as in the AdvInfoNCE paper (docs/methods.md 6.2).
 
     Ratings of 4 and 5 are positive. Those of the train file, of songs that users
     selected, become train and valid; those of the test file, of random songs, become
@@ -173,7 +173,7 @@ def split_self_selected(
 
     The valid pairs of a user without a train pair become train pairs; with
     ``keeps_items`` those of an item, too. The published splits follow this rule
-    (methods.md 6.2); their seed is unknown.
+    (docs/methods.md 6.2); their seed is unknown.
 
     Args:
         pairs: Distinct pairs ``[2, E]``.
@@ -191,7 +191,7 @@ def split_self_selected(
 
 
 def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
-    """Split KuaiRec as in the AdvInfoNCE paper (methods.md 6.2).
+    """Split KuaiRec as in the AdvInfoNCE paper (docs/methods.md 6.2).
 
     A pair is positive if the user watched the video for more than twice its length in
     any view. Positives of the big matrix are train. Of the positives of the small

@@ -31,7 +31,7 @@ def popularity_shift(
     pairs. Gamma 1 makes all groups equally frequent; a large gamma approaches the long
     tail of train. ``exact`` draws that number, rounded, at random without replacement,
     limited by the size of the group. ``notebook`` follows the sample notebook of InvCF
-    (methods.md 6.2): each pair of an item with :math:`n > 1` pairs is taken with
+    (docs/methods.md 6.2): each pair of an item with :math:`n > 1` pairs is taken with
     probability :math:`p = n_{max} \gamma^{-(i - 2) / (G - 1)} / n`, at most 1, and the
     pair after a taken one never. The expected number is :math:`n p / (1 + p)`.
 
