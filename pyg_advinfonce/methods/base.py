@@ -150,8 +150,9 @@ class Method(nn.Module):
             ConfigError: If the encoder ranks by scores of its own.
         """
         if not self.has_embeddings:
+            module = getattr(self.encoder, "module", self.encoder)  # a custom model's
             raise ConfigError(
-                f"model {type(self.encoder).__name__} ranks by scores and has no "
+                f"model {type(module).__name__} ranks by scores and has no "
                 "embeddings whose dot products rank, which are needed to export it, to "
                 "fold in new users or to embed a graph: use another model"
             )
