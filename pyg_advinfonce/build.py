@@ -21,7 +21,6 @@ from pyg_advinfonce.config import (
     setting_values,
 )
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.encoders import as_encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
@@ -97,7 +96,7 @@ def build_method(
             f"model '{config.model.name}' has no forward to train: "
             f"use the loss '{NO_LOSS}'"
         )
-    return Method.compose(as_encoder(found), ranking, **_from_train(config))
+    return Method.compose(found, ranking, **_from_train(config))
 
 
 def _build_model(
