@@ -22,5 +22,5 @@ def test_an_encoder_is_where_its_tensors_are(kind):
 
 def test_a_custom_model_that_encodes_no_other_tables_says_so(graph):
     encoder, table = CustomEncoder(torch.nn.Identity()), torch.zeros(1, 1)
-    with pytest.raises(ConfigError, match="^model Identity has no method propagate"):
+    with pytest.raises(ConfigError, match="model Identity has no method propagate"):
         encoder.propagate(table, table, graph)
