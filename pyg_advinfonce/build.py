@@ -17,10 +17,10 @@ from pyg_advinfonce.config import (
     loss_target,
     model_targets,
     naming,
+    set_by_train,
     setting_values,
 )
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.encoders import as_encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
@@ -81,7 +81,7 @@ def build_method(
         ConfigError: If an option is wrong, or what is custom is missing or no model.
     """
     seed_everything(config.train.seed, 0, 0, stream=2)
-    ranking = build_loss(config, graph, loss)
+    ranking = build_loss(config, graph, loss, model=model)
     seed_everything(config.train.seed, 0, 0, stream=1)
     found = _build_model(config, graph, ranking, model)
     if isinstance(found, Method):
@@ -96,7 +96,7 @@ def build_method(
             f"model '{config.model.name}' has no forward to train: "
             f"use the loss '{NO_LOSS}'"
         )
-    return Method.compose(as_encoder(found), ranking, **_from_train(config))
+    return Method.compose(found, ranking, **_from_train(config))
 
 
 def _build_model(
@@ -112,8 +112,9 @@ def _build_model(
     targets = model_targets(config, model)
     if not targets:
         raise _missing("model", config.model.name)
-    settings = check_options("model", targets, config.model.options, given=FROM_TRAIN)
     builder, given = targets[-1], [graph]
+    elsewhere = set_by_train(builder)
+    settings = check_options("model", targets, config.model.options, given=elsewhere)
     takes = inspect.signature(builder).parameters
     if "loss" in takes:  # it puts the method together itself
         any_key = any(p.kind is p.VAR_KEYWORD for p in takes.values())
@@ -137,9 +138,19 @@ def _from_train(config: Config) -> dict[str, Any]:
 
 
 def build_loss(
-    config: Config, graph: HeteroData, loss: CustomLoss | None = None
+    config: Config,
+    graph: HeteroData,
+    loss: CustomLoss | None = None,
+    *,
+    model: CustomModel | None = None,
 ) -> RankingLoss | None:
     """Build the ranking loss that a configuration names, with checked options.
+
+    Args:
+        config: The configuration.
+        graph: The normalised graph.
+        loss: The custom loss, if it names one.
+        model: The custom model, likewise, whose width the loss's tables have.
 
     Raises:
         ConfigError: If an option is wrong, or what is custom is missing or no loss.
@@ -158,9 +169,10 @@ def build_loss(
             f"pyg_advinfonce.losses.Criterion (got {kind!r})"
         )
     options = check_options("loss", [kind], config.loss.options, given=["hardness"])
-    options = _as_wide(config, kind) | options
+    width = _width(config, model)
+    options = _as_wide(kind, width) | options
     if "hardness" in inspect.signature(kind).parameters:
-        options["hardness"] = _build_hardness(config, graph)
+        options["hardness"] = _build_hardness(config, graph, width)
     elif config.hardness:
         raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
     with naming("loss", kind):
@@ -183,26 +195,24 @@ def _refuse_options(section: str, options: Mapping[str, Any]) -> None:
         )
 
 
-def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
+def _build_hardness(config: Config, graph: HeteroData, width: int) -> Hardness:
     default = inspect.signature(build_hardness).parameters["kind"].default
     name = str(config.hardness.get("kind", default))
     kind, options = find_hardness(name), dict(config.hardness)
     options.pop("kind", None)
-    options = _as_wide(config, kind) | check_options("hardness", [kind], options)
+    options = _as_wide(kind, width) | check_options("hardness", [kind], options)
     with naming("hardness", kind):
         return build_hardness(graph, name, **options)
 
 
-def _as_wide(config: Config, kind: type) -> dict[str, int]:
+def _as_wide(kind: type, width: int) -> dict[str, int]:
     """Return the width of tables, where there are any, as that of the encoder's."""
-    if "dim" not in inspect.signature(kind).parameters:
-        return {}
-    return {"dim": _width(config)}
+    return {"dim": width} if "dim" in inspect.signature(kind).parameters else {}
 
 
-def _width(config: Config) -> int:
+def _width(config: Config, model: CustomModel | None) -> int:
     """Return the encoder's width; a wrong one is the encoder's to refuse."""
-    width = setting_values(config).get("model.dim")
+    width = setting_values(config, model=model).get("model.dim")
     return width if isinstance(width, int) and width > 0 else 64
 
 
@@ -321,7 +331,7 @@ def _check_memory(
     is_sampled = values.get("loss.negatives", default) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
-        dim=_width(config),
+        dim=_width(config, model),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
         num_negatives=config.train.num_negatives if is_sampled else 0,
     ).check(device)

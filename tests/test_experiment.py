@@ -17,8 +17,9 @@ from pyg_advinfonce.build import (
     make_trainer,
     prepare,
 )
-from pyg_advinfonce.config import Config, settings
+from pyg_advinfonce.config import Config, setting_values, settings
 from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     CheckpointError,
@@ -28,7 +29,7 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train, train_seed
-from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.graph import build_graph, num_nodes
 from pyg_advinfonce.losses import (
     BPR,
     Criterion,
@@ -39,11 +40,12 @@ from pyg_advinfonce.losses import (
     RandomHardness,
 )
 from pyg_advinfonce.machine import find_device
+from pyg_advinfonce.methods import Method
 from pyg_advinfonce.registry import LOSSES, MODELS, Entry
 from pyg_advinfonce.runs import Result, load_run
 from pyg_advinfonce.training import Callback, Trainer, load_weights
 from tests import cases
-from tests.scorers import SCORERS, untrained
+from tests.scorers import SCORERS, Ease, untrained
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "config" / "packaged"
 PACKAGED = [
@@ -294,6 +296,50 @@ def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
     own = {"model": {"dim": 7}, "hardness": {"dim": 3}}
     narrow = build_method(resolve("mf", "adv", **own), graph)
     assert narrow.loss.hardness.user.size(1) == 3
+
+
+def of_custom(builder, loss, **sections):
+    """Return the configuration of a custom model, of whose keys none is set."""
+    layers = [{"train": {"batch_size": 8}}, sections]
+    return Config.resolve(f"mine:{builder.__name__}", loss, "none", layers=layers)
+
+
+@pytest.mark.parametrize("loss", ["adv", "adv-mlp", "bc"])
+def test_the_loss_s_tables_are_as_wide_as_a_custom_model_is_by_default(loss, dataset):
+    def narrow(graph, dim=5):
+        return LightGCN(*num_nodes(graph), dim=dim)
+
+    config = of_custom(narrow, loss)
+    method = assemble(config, dataset, device="cpu", model=narrow).method
+    assert {p.size(-1) for p in method.loss.parameters() if p.dim() > 1} == {5}
+    listed = setting_values(config, model=narrow)
+    assert 5 in (listed.get("loss.dim"), listed.get("hardness.dim"))
+
+
+@pytest.mark.parametrize("key", ["lr", "l2"])
+def test_a_custom_model_has_keys_of_any_name(key, dataset):
+    """Only a builder that is given the loss gets lr and l2 from [train]."""
+    seen = []
+
+    def ridge(graph, l2=100.0, lr=0.5):
+        seen.append({"l2": l2, "lr": lr})
+        return Ease(graph, l2)
+
+    config = of_custom(ridge, "none", model={key: 2.0})
+    assemble(config, dataset, device="cpu", model=ridge)
+    assert seen == [{"l2": 100.0, "lr": 0.5, key: 2.0}]
+    assert setting_values(config, model=ridge)[f"model.{key}"] == 2
+
+    def method(graph, loss, *, lr, l2=1.0):
+        seen.append({"l2": l2, "lr": lr})
+        return Method.compose(LightGCN(*num_nodes(graph)), loss, lr=lr, l2=l2)
+
+    config = of_custom(method, "bpr", train={key: 0.25})
+    assemble(config, dataset, device="cpu", model=method)
+    assert seen[-1] == {"l2": 1e-5, "lr": 1e-3, key: 0.25}
+    config = of_custom(method, "bpr", model={key: 2.0})
+    with pytest.raises(ConfigError, match=rf"^unknown key 'model\.{key}'"):
+        assemble(config, dataset, device="cpu", model=method)
 
 
 def test_a_hardness_may_be_chosen(graph):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         FROM_TRAIN,
         loss_target,
         model_targets,
+        set_by_train,
         setting_values,
         settings,
     )
@@ -49,6 +50,7 @@ _HOME = {
     "flatten": "config",
     "loss_target": "options",
     "model_targets": "options",
+    "set_by_train": "options",
     "setting_values": "options",
     "settings": "options",
     "settings_text": "config",
@@ -72,6 +74,7 @@ __all__ = [
     "packaged",
     "parse_assignment",
     "read_toml",
+    "set_by_train",
     "setting_values",
     "settings",
     "settings_text",

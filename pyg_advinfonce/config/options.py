@@ -15,7 +15,7 @@ from pyg_advinfonce.registry import LOSSES, MODELS, is_custom
 Target = Callable[..., Any]
 
 FROM_TRAIN = ("lr", "l2", "l2_negatives")
-"""Arguments of a model's builder that the section ``[train]`` sets."""
+"""Arguments of a builder of methods that the section ``[train]`` sets."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: A
     return [model, builder]
 
 
+def set_by_train(builder: Target) -> tuple[str, ...]:
+    """Return the arguments that ``[train]`` sets; only methods are given a loss."""
+    return FROM_TRAIN if "loss" in inspect.signature(builder).parameters else ()
+
+
 def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN401
     """Return what the keys of ``[loss]`` are the arguments of, if anything.
 
@@ -83,7 +88,8 @@ def settings(
     """
     targets, kind = model_targets(config, model), loss_target(config, loss)
     models = {k: v for target in targets for k, v in _defaults(target).items()}
-    models = {k: v for k, v in models.items() if k not in FROM_TRAIN}
+    elsewhere = set_by_train(targets[-1]) if targets else ()
+    models = {k: v for k, v in models.items() if k not in elsewhere}
     width = {"dim": config.model.options.get("dim", models.get("dim"))}
     losses = {} if kind is None else _defaults(kind, tied=width)
     losses.pop("hardness", None)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import ITEM, USER
 
 
@@ -174,7 +175,10 @@ class CustomEncoder(Encoder):
     ) -> Embeddings:
         propagate = getattr(self.module, "propagate", None)
         if propagate is None:
-            return super().propagate(user, item, graph, perturb=perturb)
+            raise ConfigError(
+                f"model {type(self.module).__name__} has no method propagate, by which "
+                "this loss encodes other tables: add it, or choose another loss"
+            )
         found: Embeddings = propagate(user, item, graph, perturb=perturb)
         return found
 

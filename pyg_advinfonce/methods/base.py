@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders import Embeddings, Encoder
+from pyg_advinfonce.encoders import Embeddings, Encoder, as_encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.objective import (
@@ -63,7 +63,7 @@ class Method(nn.Module):
     @classmethod
     def compose(
         cls,
-        encoder: Encoder,
+        encoder: nn.Module,
         loss: RankingLoss | None,
         *,
         terms: Mapping[str, tuple[float, Term]] | None = None,
@@ -75,7 +75,8 @@ class Method(nn.Module):
         """Put a method together whose terms are one sum, trained as its loss says.
 
         Args:
-            encoder: The encoder.
+            encoder: The encoder, or any module that
+                :class:`~pyg_advinfonce.encoders.CustomEncoder` makes one of.
             loss: The ranking loss; its term is ``rec``. None is for an encoder that is
                 not trained: it is frozen, ranks by inner product, and has no terms.
             terms: Further terms with their weights, by name. One named ``l2`` takes the
@@ -86,6 +87,7 @@ class Method(nn.Module):
             perturb: Whether the loss sees the encoder's noise; otherwise it gets a pass
                 of its own.
         """
+        encoder = as_encoder(encoder)
         if loss is None:
             frozen = encoder.requires_grad_(False)
             return cls(frozen, Objective({}), (), cosine=False)
@@ -150,8 +152,9 @@ class Method(nn.Module):
             ConfigError: If the encoder ranks by scores of its own.
         """
         if not self.has_embeddings:
+            module = getattr(self.encoder, "module", self.encoder)  # a custom model's
             raise ConfigError(
-                f"model {type(self.encoder).__name__} ranks by scores and has no "
+                f"model {type(module).__name__} ranks by scores and has no "
                 "embeddings whose dot products rank, which are needed to export it, to "
                 "fold in new users or to embed a graph: use another model"
             )

@@ -15,6 +15,7 @@ from pyg_advinfonce.graph import INTERACTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\w+)\.py\n")
 
 # What a page asks for, made small: simulated data in place of Coat, fewer epochs.
 IN_PLACE_OF = {
@@ -39,12 +40,17 @@ def commands(text):
 
 @pytest.fixture
 def run_page(tmp_path, monkeypatch, capsys):
-    """Run a page from its top and return its names and what it has printed."""
+    """Run a page from its top and return its names and what it has printed.
+
+    A block whose first line names a file, ``# my_module.py``, is saved as that file.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("ADVNCE_DATA", raising=False)
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
     torch.manual_seed(0)
 
     def command(line):
@@ -60,14 +66,19 @@ def run_page(tmp_path, monkeypatch, capsys):
         for language, text in blocks(page):
             if any(words in text for words in leave_out):
                 continue
-            if language == "python":
+            if file := FILE.match(text):
+                Path(f"{file[1]}.py").write_text(text, "utf-8")
+            elif language == "python":
                 exec(compile(text, page, "exec"), names)
-                continue
-            for line in commands(text):
-                command(line)
+            else:
+                for line in commands(text):
+                    command(line)
         return names, capsys.readouterr().out
 
-    return run
+    yield run
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
 
 
 def test_the_front_page(run_page):
@@ -152,14 +163,66 @@ def test_the_substitutes_are_in_a_page():
     assert all(printed in text for printed in IN_PLACE_OF)
 
 
-def test_a_loss_of_your_own(run_page):
-    names, _ = run_page("guides/loss.md")
-    losses = [record.losses["main/rec"] for record in names["result"].history]
-    assert losses[-1] < losses[0]
+def losses_of(result, name="main/rec"):
+    return [r.losses[name] for r in result.history if name in r.losses]
+
+
+def shape(text):
+    """Return a text in one line, without the numbers that a machine may change."""
+    return re.sub(r"\d+(\.\d+)?", "0", " ".join(text.split()))
+
+
+def ranks(run):
+    """Return the start of the row of the test split in a table of metrics."""
+    return f"\ntest      {run.metrics['test/recall@20']:.4f}  "
+
+
+def test_a_custom_loss(run_page):
+    names, printed = run_page("guides/loss.md")
+    text = (DOCS / "guides/loss.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert shape(printed).startswith(shape(shown))
+    assert printed.count(ranks(names["result"])) == 3  # train, evaluate, resume
+    assert Path("mine.npz").is_file()
+    assert Path("runs/simulated-mf-my_module-MyLoss/report.html").is_file()
+    assert re.search(r"^trial .* margin$", printed, re.MULTILINE)
+    for name in ("result", "scaled", "mixed"):
+        assert losses_of(names[name])[-1] < losses_of(names[name])[0], name
+    names["test_my_loss"]()
+
+
+def test_a_custom_loss_has_phases(run_page):
+    names, _ = run_page("guides/loss.md", leave_out=["$ advnce"])
+    loss = names["scaled"].method.loss
+    assert isinstance(loss, names["LearnedScale"])
+    main = names["Phase"]("main", names["scaled"].method.objective)
+    (phase,) = loss.phases(main)
+    groups = phase.optimizer([loss.log_scale, torch.nn.Parameter(torch.ones(1))])
+    assert [group["lr"] for group in groups.param_groups] == [1e-3, loss.lr]
+    assert loss.log_scale != names["LearnedScale"]().log_scale
+
+    history = names["attacked"].history
+    turns = [r.epoch for r in history if r.phases == ["adversary", "main"]]
+    assert turns == [1, 6, 11, 16]
+    assert all(r.phases == ["main"] for r in history if r.epoch not in turns)
+    assert names["attacked"].method.loss.weight.any()
+
+
+def test_a_custom_model(run_page):
+    names, printed = run_page("guides/model.md")
+    assert losses_of(names["result"])[-1] < losses_of(names["result"])[0]
+    assert printed.count(ranks(names["result"])) == 2  # train, evaluate
+    assert printed.count(ranks(names["baseline"])) == 2
+    assert names["loaded"].metrics == names["baseline"].metrics
+    assert "main/tables" in names["frozen"].history[0].losses
+    encoder = names["frozen"].method.encoder.module
+    assert not encoder.user.weight.requires_grad
+    assert encoder.item.weight.requires_grad
+    assert names["given"].metrics == pytest.approx(names["frozen"].metrics)
 
 
 def test_every_guide_is_run_here():
     source = Path(__file__).read_text("utf-8")
     guides = [f"guides/{path.name}" for path in DOCS.glob("guides/*.md")]
-    assert len(guides) == 4
+    assert len(guides) == 5
     assert all(f'run_page("{guide}"' in source for guide in guides)

@@ -221,6 +221,28 @@ class Watched(LightGCN):
         return self.user[user] @ self.item.T
 
 
+class Tables(nn.Module):
+    """A plain module in place of an encoder."""
+
+    def __init__(self):
+        super().__init__()
+        self.user = nn.Parameter(torch.eye(cases.NUM_USERS, DIM))
+        self.item = nn.Parameter(torch.eye(cases.NUM_ITEMS, DIM))
+
+    def forward(self, graph):
+        return self.user, self.item
+
+
+def test_a_plain_module_is_composed(graph):
+    module = Tables()
+    method = Method.compose(module, find("bpr").build())
+    assert method.encode(graph).user is module.user
+    assert method.encoder.device == torch.device("cpu")
+    assert {id(p) for p in method.params_of(method.phases[0])} == {
+        id(p) for p in module.parameters()
+    }
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_an_encoder_with_scores_is_asked_as_it_is_encoded(graph, training):
     encoder = Watched(cases.NUM_USERS, cases.NUM_ITEMS, DIM).requires_grad_(False)

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pyg_advinfonce.encoders import CustomEncoder
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
 from pyg_advinfonce.graph import ITEM, USER, split_edges
 from pyg_advinfonce.serving import Recommender, fold_in
@@ -210,6 +211,8 @@ def test_scorers_agree_with_a_sort(named_graph, kind, exclude_seen, chunk_size):
 
 
 def test_a_model_without_embeddings_has_no_new_users(named_graph):
-    found = Recommender(untrained(Popularity(named_graph)), named_graph)
-    with pytest.raises(ConfigError, match="model Popularity ranks by scores and has"):
-        found.recommend_new({"new": ["=i0"]})
+    model = Popularity(named_graph)
+    for encoder in (model, CustomEncoder(model)):
+        found = Recommender(untrained(encoder), named_graph)
+        with pytest.raises(ConfigError, match="model Popularity ranks by scores and"):
+            found.recommend_new({"new": ["=i0"]})
