@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pyg_advinfonce.encoders import Embeddings
+from pyg_advinfonce.encoders import Embeddings, LightGCN
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.losses import BPR
 from pyg_advinfonce.objective import Step
@@ -91,17 +91,46 @@ def test_it_is_the_naive_formula(name, mixing):
     assert_same(found, wanted, [*leaves, *inner.parameters()], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_masked_candidate_is_never_chosen(name):
-    (z, _), batch = toy_layers(3), masked(cases.toy_batch(5, 6))
-    others = (batch.dst_neg_index + 5) % cases.NUM_ITEMS
-    changed = batch.dst_neg_index.where(batch.neg_mask, others)
-    loss, found = MixGCF(cases.find(name).build().double(), candidates=3), []
-    for given in (batch, replace(batch, dst_neg_index=changed)):
+def test_a_masked_candidate_is_never_chosen():
+    (z, _), batch, mixer = toy_layers(3), cases.toy_batch(5, 6), MixGCF(BPR(), 3)
+    drawn, shape = batch.dst_neg_index, (5, 2, 3)
+
+    def mixed(keep, ids=drawn):
         torch.manual_seed(3)
-        found.append(loss.on_step(step_of(z, given)))
-    assert found[0].isfinite()
-    torch.testing.assert_close(*found, rtol=0, atol=0)
+        log_q = ids.double() / 2
+        given = replace(batch, dst_neg_index=ids, neg_mask=keep, neg_log_q=log_q)
+        found = mixer.mixed(z, given)
+        assert torch.equal(found.neg_log_q, found.dst_neg_index / 2)
+        return found
+
+    best = mixed(None).dst_neg_index
+    keep = drawn != best.repeat_interleave(3, 1)
+    assert keep.view(shape).any(-1).all()
+    found, same = mixed(keep), mixed(keep, drawn.where(keep, (drawn + 5) % 12))
+    assert found.neg_mask.all()
+    assert (found.dst_neg_index != best).all()
+    assert torch.equal(found.neg_rows, same.neg_rows)
+    keep.view(shape)[0, 1] = False
+    assert mixed(keep).neg_mask.logical_not().nonzero().tolist() == [[0, 1]]
+
+
+def test_it_mixes_clean_layers_where_they_are_asked_for(graph):
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, noise=0.5)
+    step = Step(encoder, graph, cases.toy_batch(), 0, 0)
+    losses = [
+        loss.on_step(step, perturb=perturb)
+        for loss in (BPR(), MixGCF(BPR(), 1, 0.0))
+        for perturb in (True, False)
+    ]
+    assert losses[0] != losses[1]
+    torch.testing.assert_close(losses[:2], losses[2:])
+
+
+def test_the_loss_within_hears_of_an_epochs_start(graph):
+    inner = cases.find("adv").build(max_kl=1.0)
+    inner.bound.exceeded.fill_(True)
+    with pytest.warns(UserWarning, match="the adversary takes no more turns"):
+        MixGCF(inner).on_epoch_start(None, graph, 0)
 
 
 def history_of(loss, configure, dataset, model="lightgcn"):
