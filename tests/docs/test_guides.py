@@ -22,6 +22,7 @@ IN_PLACE_OF = {
     '{"epochs": 300}': '{"epochs": 2}',
     "--epochs 300": "--epochs 2",
     "--data coat --seeds 0-4": "--data simulated --seeds 0-1 --epochs 2",
+    "--trials 20 --epochs 100": "--trials 2 --epochs 1",
 }
 
 
