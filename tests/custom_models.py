@@ -3,6 +3,8 @@
 It imports nothing of the tests, as a user's module would not.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch_geometric.nn import HeteroConv, LGConv, SAGEConv
@@ -17,7 +19,7 @@ from pyg_advinfonce.objective import Phase, adam
 class Plain(nn.Module):
     """Plain PyG: an embedding per node, LGConv over users and items as one graph."""
 
-    search_space = {"dim": [4, 8]}
+    search_space: ClassVar = {"dim": [4, 8]}
 
     def __init__(self, graph, dim=8, num_layers=1):
         super().__init__()
@@ -137,7 +139,7 @@ class Popular(nn.Module):
 class Hinge(Criterion):
     """A loss with an option and without a temperature."""
 
-    search_space = {"margin": {"low": 0.1, "high": 1.0, "log": True}}
+    search_space: ClassVar = {"margin": {"low": 0.1, "high": 1.0, "log": True}}
 
     def __init__(self, margin: float = 0.5):
         super().__init__()

@@ -60,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation", "scorer"},
-    "runs": {"errors", "files", "machine", "registry", "batch", "methods"}
+    "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
     | {"encoders", "objective"}
     | {"evaluation", "training", "config", "build", "serving"},
     "experiment": {"errors", "progress", "graph", "methods"}
