@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -152,7 +153,7 @@ class SeedLoop:
                 self.progress.say("device: cpu, as no CUDA device is there")
             seeds = [self._seed(config) for config in configs]
         except KeyboardInterrupt:
-            named = self._custom_words(configs[0])
+            named = _custom_words(configs[0])
             words = ["train", *named, "--resume", self.folder, *self._machine()]
             print(f"to go on: {self._next(*words, of=configs[0])}", file=sys.stderr)
             raise
@@ -195,12 +196,6 @@ class SeedLoop:
         typer.echo(metrics_table(summary, self.dataset.fingerprint))
         command = self._next("report", self.folder, of=seeds[0].config)
         typer.echo(f"next        {command}")
-
-    def _custom_words(self, config: Config) -> list[str]:
-        """Return the names that a command has to repeat, as no file is trusted."""
-        model = [config.model.name] if "model" in config.custom else []
-        loss = ["--loss", config.loss.name] if "loss" in config.custom else []
-        return [*model, *loss]
 
     def _machine(self) -> list[object]:
         """Return the flags that make the rest of a training what it would have been."""
@@ -298,7 +293,7 @@ def resume(
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
-    _check_named(configs[0], names)
+    _check_named(configs[0], names, run)
     dataset = configs[0].load_dataset(data_root, cache_dir)
     make_loop(folder, dataset, force=force).run(configs)
 
@@ -323,14 +318,23 @@ def _check_alike(configs: Sequence[Config]) -> None:
             )
 
 
-def _check_named(config: Config, names: Mapping[str, str]) -> None:
+def _check_named(config: Config, names: Mapping[str, str], run: Path) -> None:
     """Refuse to go on with custom code that the command does not name."""
     if not set(config.custom) <= set(names):
-        loss = f" --loss {config.loss.name}" if "loss" in config.custom else ""
+        command = shlex.join(
+            ["advnce", "train", *_custom_words(config), "--resume", str(run)]
+        )
         raise ConfigError(
             f"the run trains custom code, {config.pair}, and nothing that a file names "
-            f"is imported: repeat it, advnce train {config.model.name}{loss} --resume"
+            f"is imported: if you trust it, repeat it, {command}"
         )
+
+
+def _custom_words(config: Config) -> list[str]:
+    """Return the names that a command has to repeat, as no file is trusted."""
+    model = [config.model.name] if "model" in config.custom else []
+    loss = ["--loss", config.loss.name] if "loss" in config.custom else []
+    return [*model, *loss]
 
 
 def _changed(

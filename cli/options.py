@@ -46,14 +46,30 @@ Deterministic: bool = typer.Option(
     "--deterministic",
     help="The same bits from the same seed on CUDA, too; slower there.",
 )
+
+
+def _only_custom(name: str | None) -> str | None:
+    if name is not None and not is_custom(name):
+        raise ConfigError(
+            "--model and --loss name a run's custom code, my_module:build; the "
+            f"library's own is known from the run (got '{name}')"
+        )
+    return name
+
+
 CustomModel: str | None = typer.Option(
     None,
     "--model",
+    callback=_only_custom,
     metavar="MODULE:NAME",
     help="The custom model of the run, where its saved embeddings do not do.",
 )
 CustomLoss: str | None = typer.Option(
-    None, "--loss", metavar="MODULE:NAME", help="The custom loss of the run, likewise."
+    None,
+    "--loss",
+    callback=_only_custom,
+    metavar="MODULE:NAME",
+    help="The custom loss of the run, likewise.",
 )
 Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")
 
@@ -93,7 +109,7 @@ def import_custom(**names: str | None) -> dict[str, Any]:
         What they name, by section; nothing for names of the library's own.
 
     Raises:
-        ConfigError: If a module cannot be imported or has no such attribute.
+        ConfigError: If a module cannot be imported, or has no such class or function.
     """
     return {
         section: _imported(section, name)
@@ -120,23 +136,33 @@ def _imported(section: str, name: str) -> Any:  # noqa: ANN401
             f"{name}: no module '{error.name}' in the working directory or among the "
             "installed packages"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{name}: {_where(error)}") from error
     try:
-        return attrgetter(attribute)(found)
+        target = attrgetter(attribute)(found)
     except AttributeError as error:
-        raise unknown(f"name in {found.__file__}", attribute, _public(found)) from error
+        file = getattr(found, "__file__", None) or module
+        raise unknown(f"name in {file}", attribute, _public(found)) from error
+    if not callable(target):
+        raise ConfigError(f"{name} is no class or function (got {target!r:.80})")
+    return target
 
 
-def _where(error: Exception) -> str:
-    """Return an error of a user's module, with the file and line that raised it."""
+def _where(error: BaseException) -> str:
+    """Return an error of a user's module, with the file and line that led to it."""
     if isinstance(error, SyntaxError):
         place = f"{error.filename}, line {error.lineno}"
         return f"SyntaxError: {error.msg} ({place})"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).is_relative_to(Path.cwd())]
+    frame = (own or frames)[-1]
     return f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
 
 
 def _public(module: object) -> list[str]:
-    own = vars(module).items()
-    return [k for k, v in own if not k.startswith("_") and callable(v)]
+    """Return what a module offers: what it has defined, if anything."""
+    found = {k: v for k, v in vars(module).items() if k[0] != "_" and callable(v)}
+    name = getattr(module, "__name__", "")
+    return [k for k, v in found.items() if getattr(v, "__module__", "") == name] or [
+        *found
+    ]

@@ -21,6 +21,7 @@ from pyg_advinfonce.config import (
     setting_values,
 )
 from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.encoders import Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
@@ -29,7 +30,7 @@ from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
-from pyg_advinfonce.registry import NO_LOSS
+from pyg_advinfonce.registry import NO_LOSS, default_loss, is_custom
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 
@@ -45,18 +46,43 @@ def name_custom(
 ) -> Config:
     """Return the configuration of a custom model and loss, under their own names.
 
-    A model without a forward has nothing to train, and gets the loss ``none``.
+    A model without a forward has nothing to train, and gets the loss ``none`` unless
+    the configuration has chosen another for it. A method has its own loss.
+
+    Raises:
+        ConfigError: If they are no model and no loss.
     """
+    kind = loss if inspect.isclass(loss) else type(loss)
+    if loss is not None and not issubclass(kind, RankingLoss):
+        raise ConfigError(
+            "loss must be a RankingLoss or a class of them, e.g. a subclass of "
+            f"pyg_advinfonce.losses.Criterion (got {loss!r:.80})"
+        )
+    if model is not None and not callable(model):
+        raise ConfigError(
+            "model must be a module, or a class or function that makes one of a graph "
+            f"(got {model!r:.80})"
+        )
+    found: CustomLoss | str | None = loss
     if isinstance(model, Method):
-        loss = loss or model.loss
-    if loss is None and _is_untrained(model):
-        return config.with_custom(model=model, loss=NO_LOSS)
-    return config.with_custom(model=model, loss=loss)
+        if loss is not None and loss is not model.loss:
+            raise ConfigError("the model is a method, which has its loss already")
+        found = NO_LOSS if model.loss is None else model.loss
+    elif loss is None and _has_no_forward(model) and not _has_chosen_loss(config):
+        found = NO_LOSS
+    return config.with_custom(model=model, loss=found)
 
 
-def _is_untrained(model: CustomModel | None) -> bool:
-    kind = model if inspect.isclass(model) else type(model)
-    return issubclass(kind, nn.Module) and kind.forward is nn.Module.forward
+def _has_no_forward(model: object) -> bool:
+    forward = getattr(model, "forward", None)
+    none = (nn.Module.forward, Encoder.forward)
+    return getattr(forward, "__func__", forward) in none
+
+
+def _has_chosen_loss(config: Config) -> bool:
+    """Whether the loss was chosen for the custom model, not for one in its place."""
+    name, loss = config.model.name, config.loss
+    return is_custom(name) and (loss.name != default_loss(name) or bool(loss.options))
 
 
 def build_method(
@@ -80,6 +106,10 @@ def build_method(
     Raises:
         ConfigError: If an option is wrong, or what is custom is missing or no model.
     """
+    if isinstance(model, Method):
+        _refuse_options("model", config.model.options)
+        _refuse_options("loss", config.loss.options | config.hardness)
+        return model
     seed_everything(config.train.seed, 0, 0, stream=2)
     ranking = build_loss(config, graph, loss, model=model)
     seed_everything(config.train.seed, 0, 0, stream=1)
@@ -91,11 +121,16 @@ def build_method(
             f"model '{config.model.name}' must be or return a torch module "
             f"(got {type(found).__name__})"
         )
-    if ranking is not None and _is_untrained(found):
-        raise ConfigError(
-            f"model '{config.model.name}' has no forward to train: "
-            f"use the loss '{NO_LOSS}'"
-        )
+    if _has_no_forward(found):
+        if not callable(getattr(found, "scores", None)):
+            raise ConfigError(
+                f"model '{config.model.name}' has neither a forward nor a method scores"
+            )
+        if ranking is not None:
+            raise ConfigError(
+                f"model '{config.model.name}' has no forward to train: "
+                f"use the loss '{NO_LOSS}'"
+            )
     return Method.compose(found, ranking, **_from_train(config))
 
 
@@ -117,20 +152,38 @@ def _build_model(
     settings = check_options("model", targets, config.model.options, given=elsewhere)
     takes = inspect.signature(builder).parameters
     if "loss" in takes:  # it puts the method together itself
-        any_key = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+        kinds = [parameter.kind for parameter in takes.values()]
+        any_key = model is None and inspect.Parameter.VAR_KEYWORD in kinds
         own = _from_train(config).items()
         settings |= {key: value for key, value in own if any_key or key in takes}
         given.append(loss)
+    _check_call("model", config.model.name, builder, given, settings)
+    with naming("model", *targets):
+        found: nn.Module = builder(*given, **settings)
+    if isinstance(found, Method) and "loss" not in takes and loss is not None:
+        raise ConfigError(
+            f"model '{config.model.name}' returns a method, with a loss: give it an "
+            "argument 'loss', which is the one to train with"
+        )
+    return found
+
+
+def _check_call(
+    section: str,
+    name: str,
+    builder: Callable[..., object],
+    given: Sequence[object],
+    settings: Mapping[str, object],
+) -> None:
+    """Check that a custom class or function takes what it will be given."""
     try:
         inspect.signature(builder).bind(*given, **settings)
     except TypeError as error:
+        graph = "the graph and " if given else ""
         raise ConfigError(
-            f"model '{config.model.name}' is called with the graph and the keys of "
-            f"[model] alone: {error}"
+            f"{section} '{name}' is called with {graph}the keys of [{section}], which "
+            f"have defaults: {error}"
         ) from error
-    with naming("model", *targets):
-        found: nn.Module = builder(*given, **settings)
-    return found
 
 
 def _from_train(config: Config) -> dict[str, Any]:
@@ -153,28 +206,29 @@ def build_loss(
         model: The custom model, likewise, whose width the loss's tables have.
 
     Raises:
-        ConfigError: If an option is wrong, or what is custom is missing or no loss.
+        ConfigError: If an option is wrong, or the custom loss is missing.
     """
     if config.loss.name == NO_LOSS:
+        check_options("loss", [], config.loss.options)
+        check_options("hardness", [], config.hardness)
         return None
     if isinstance(loss, RankingLoss):
         _refuse_options("loss", config.loss.options | config.hardness)
         return loss
-    kind = loss_target(config, loss)
+    kind: Any = loss_target(config, loss)
     if kind is None:
         raise _missing("loss", config.loss.name)
-    if not (inspect.isclass(kind) and issubclass(kind, RankingLoss)):
-        raise ConfigError(
-            f"loss '{config.loss.name}' must be a class of losses, a subclass of "
-            f"pyg_advinfonce.losses.Criterion (got {kind!r})"
-        )
-    options = check_options("loss", [kind], config.loss.options, given=["hardness"])
     width = _width(config, model)
+    options = check_options("loss", [kind], config.loss.options, given=["hardness"])
     options = _as_wide(kind, width) | options
     if "hardness" in inspect.signature(kind).parameters:
         options["hardness"] = _build_hardness(config, graph, width)
     elif config.hardness:
         raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
+    inherited: Any = RankingLoss.from_graph
+    is_plain = kind.from_graph.__func__ is inherited.__func__
+    builder, given = (kind, []) if is_plain else (kind.from_graph, [graph])
+    _check_call("loss", config.loss.name, builder, given, options)
     with naming("loss", kind):
         found: RankingLoss = kind.from_graph(graph, **options)
     return found
@@ -183,7 +237,7 @@ def build_loss(
 def _missing(section: str, name: str) -> ConfigError:
     return ConfigError(
         f"the {section} '{name}' is custom code, which is not imported by its name: "
-        f"pass it as {section}="
+        f"pass it as {section}=, on the command line --{section}"
     )
 
 
@@ -205,7 +259,7 @@ def _build_hardness(config: Config, graph: HeteroData, width: int) -> Hardness:
         return build_hardness(graph, name, **options)
 
 
-def _as_wide(kind: type, width: int) -> dict[str, int]:
+def _as_wide(kind: Callable[..., object], width: int) -> dict[str, int]:
     """Return the width of tables, where there are any, as that of the encoder's."""
     return {"dim": width} if "dim" in inspect.signature(kind).parameters else {}
 
@@ -248,7 +302,8 @@ def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
     refused = f"model '{config.model.name}' does not go with train.loader 'neighbor': "
     if whole or hops is None:
         looks = f"the term '{whole[0]}' looks" if whole else "the encoder looks"
-        raise ConfigError(f"{refused}{looks} at the whole graph; use 'full'")
+        why = "" if whole else " (its num_hops is None)"
+        raise ConfigError(f"{refused}{looks} at the whole graph{why}; use 'full'")
     if hops == 0:
         raise ConfigError(f"{refused}it sends no messages to neighbours; use 'full'")
     if len(found) != hops:
@@ -284,6 +339,9 @@ def assemble(
     graph = prepare(dataset, place)
     with naming("settings", assemble):
         method = build_method(config, graph, model=model, loss=loss).to(place)
+    if "model" in config.custom and method.has_embeddings:
+        method.encode(graph)  # what is wrong shows here, and what is lazy gets its size
+    with naming("settings", assemble):
         return make_trainer(config, method, graph, callbacks)
 
 

@@ -164,7 +164,13 @@ class Supervised(Term):
         self.needs_whole_graph = loss.needs_whole_graph
 
     def forward(self, step: Step) -> Tensor:
-        return self.loss.on_step(step, perturb=self.perturb)
+        found = self.loss.on_step(step, perturb=self.perturb)
+        if found.dim() > 0:
+            raise ConfigError(
+                f"{type(self.loss).__name__} must return a scalar, the batch's mean "
+                f"(got shape {list(found.shape)})"
+            )
+        return found
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         self.loss.on_epoch_start(encoder, graph, epoch)

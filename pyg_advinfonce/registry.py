@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from pyg_advinfonce.errors import ConfigError, UnknownNameError
@@ -350,7 +351,7 @@ def is_custom(name: str) -> bool:
 
 def custom_name(target: object) -> str:
     """Return ``module:attribute`` of a function, a class or an instance's class."""
-    target = getattr(target, "func", target)  # functools.partial
+    target = target.func if isinstance(target, partial) else target
     named: Any = target if hasattr(target, "__qualname__") else type(target)
     return f"{named.__module__}:{named.__qualname__}"
 

@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"losses", "methods", "loader", "evaluation", "training", "datasets", "config"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation", "scorer"},
-    "runs": {"errors", "files", "machine", "registry", "batch", "methods"}
+    "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
     | {"encoders", "objective"}
     | {"evaluation", "training", "config", "build", "serving"},
     "experiment": {"errors", "progress", "graph", "methods"}

@@ -483,14 +483,16 @@ def check_options(
     for target in targets:
         function = target.__init__ if inspect.isclass(target) else target
         hints: Mapping[str, Any] = {}
-        with suppress(NameError):  # a custom one may name what only type checkers see
+        with suppress(Exception):  # a custom one may name what only type checkers see
             hints = inspect.get_annotations(function, eval_str=True)
         fields |= {
             name: (hints.get(name, Any), None)
             for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.default is not parameter.empty and name not in given
+            if parameter.default is not parameter.empty
+            and name not in given
+            and not name.startswith("_")
         }
-    settings = ConfigDict(extra="forbid", strict=True)
+    settings = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
     model = create_model(section, __config__=settings, **fields)
     found = validate(section, model, dict(options))
     return {name: getattr(found, name) for name in options}

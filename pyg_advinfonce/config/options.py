@@ -48,7 +48,9 @@ def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: A
     if model is None or isinstance(model, nn.Module):
         return []
     builder: Target = getattr(model, "from_graph", model)
-    return [model, builder]
+    takes = inspect.signature(builder).parameters.values()
+    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes)
+    return [model, builder] if hands_on else [builder]
 
 
 def set_by_train(builder: Target) -> tuple[str, ...]:

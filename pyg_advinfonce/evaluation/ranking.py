@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import NonFiniteLossError, is_out_of_memory
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, is_out_of_memory
 from pyg_advinfonce.evaluation.top_items import Ties, favour, top_items
 from pyg_advinfonce.graph import (
     candidate_mask,
@@ -152,7 +152,7 @@ class CandidateRanking:
         for part, place in zip(user.split(at_once), out.split(at_once), strict=True):
             found, expected = scorer.scores(part), (len(part), self.num_items)
             if found.shape != expected:
-                raise ValueError(
+                raise ConfigError(
                     f"expected scores of {expected[0]} users and {expected[1]} items, "
                     f"{list(expected)} (got {list(found.shape)})"
                 )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders import Embeddings, Encoder, as_encoder
+from pyg_advinfonce.encoders import Embeddings, as_encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.objective import (
@@ -35,7 +35,9 @@ class Method(nn.Module):
     :class:`~pyg_advinfonce.scorer.Scorer`, and its embeddings, if any, do not rank.
 
     Args:
-        encoder: Turns the graph into embeddings, or scores items itself.
+        encoder: Turns the graph into embeddings, or scores items itself; one that is no
+            :class:`~pyg_advinfonce.encoders.Encoder` becomes a
+            :class:`~pyg_advinfonce.encoders.CustomEncoder`.
         objective: All terms, so that their state moves and is saved with the method.
         phases: The phases of an epoch, in order; exactly one has ``params=None`` and
             owns what no other phase owns. There are none where nothing is trained.
@@ -48,14 +50,14 @@ class Method(nn.Module):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: nn.Module,
         objective: Objective,
         phases: Sequence[Phase],
         *,
         cosine: bool,
     ) -> None:
         super().__init__()
-        self.encoder, self.objective = encoder, objective
+        self.encoder, self.objective = as_encoder(encoder), objective
         self.phases, self.cosine = tuple(phases), cosine
         self._check_names()
         self._check_owners()

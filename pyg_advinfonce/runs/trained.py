@@ -10,11 +10,13 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.encoders import FixedEmbeddings
-from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.evaluation import UserMetrics
+from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Objective
+from pyg_advinfonce.registry import custom_name
 from pyg_advinfonce.runs.finished import check_data, read_seed
 from pyg_advinfonce.runs.folder import (
     CONFIG,
@@ -118,6 +120,7 @@ def load_run(
     Raises:
         CheckpointError: If the folder holds no run, or one of a custom model that
             ranks by scores of its own and is not given.
+        ConfigError: If only one of two custom parts is given, or one of a run without.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
@@ -135,8 +138,15 @@ def load_run(
         check_data(folder, record["data"], dataset.fingerprint)
     graph = prepare(dataset, place)
     given = {"model": model, "loss": loss}
+    for section, target in given.items():
+        if target is not None and section not in config.custom:
+            name = getattr(config, section).name
+            raise ConfigError(
+                f"{folder} has trained the {section} '{name}', no custom one "
+                f"(got {custom_name(target)})"
+            )
     if config.custom and all(given[section] is None for section in config.custom):
-        method = _load_embeddings(folder, config)
+        method = _load_embeddings(folder, graph)
     else:
         method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
@@ -154,13 +164,26 @@ def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
     write_tensors(path, tensors, {"cosine": method.cosine})
 
 
-def _load_embeddings(folder: Path, config: Config) -> Method:
+def _load_embeddings(folder: Path, graph: HeteroData) -> Method:
     """Return a method that ranks by saved embeddings, and trains nothing."""
-    if not (folder / EMBEDDINGS).is_file():
+    file = folder / EMBEDDINGS
+    if not file.is_file():
         raise CheckpointError(
-            f"{folder} has no {EMBEDDINGS}: its model {config.model.name} ranks by "
-            "scores of its own; give the model again"
+            f"{folder} has no {EMBEDDINGS}: its training failed or its model ranks by "
+            "scores of its own; give the custom model and loss again, model= and "
+            "loss=, on the command line --model and --loss"
         )
-    tensors, about = read_tensors(folder / EMBEDDINGS)
+    tensors, about = read_tensors(file)
+    num_users, num_items = num_nodes(graph)
+    sizes = {"user": num_users, "item": num_items, "messages": num_items}
+    shapes = {name: table.shape for name, table in tensors.items()}
+    width = shapes.get("user", ())[1:]
+    expected = {name: (sizes.get(name), *width) for name in {*shapes, "user", "item"}}
+    if (
+        shapes != expected
+        or len(width) != 1
+        or not isinstance(about.get("cosine"), bool)
+    ):
+        raise CheckpointError(f"{file}: not the embeddings of this run")
     encoder = FixedEmbeddings(**tensors)
     return Method(encoder, Objective({}), (), cosine=about["cosine"])

@@ -245,7 +245,7 @@ def run_figures(
     found, missing = [], ""
     if all(set(seed.history.columns) >= PLANE for seed in seeds):
         found.append(_plane(seeds))
-    if "kl_p_uniform" in seeds[0].history and seeds[0].config.custom:
+    if "kl_p_uniform" in seeds[0].history and any(s.config.custom for s in seeds):
         missing = "Hardness by popularity needs the custom code, which is not imported"
     elif "kl_p_uniform" in seeds[0].history:
         try:

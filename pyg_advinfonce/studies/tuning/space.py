@@ -15,7 +15,8 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from pyg_advinfonce.config import Config, flatten, setting_values
-from pyg_advinfonce.registry import pair_settings
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import pair_settings, unknown
 
 Space = dict[str, BaseDistribution]  # by section.key
 Params = dict[str, Any]  # by section.key
@@ -43,9 +44,9 @@ def search_space(
     shared = {k: v for k, v in read_space("shared").items() if k not in own}
     space = shared | read_space("model", model)
     space |= read_space("loss", loss)
+    known = setting_values(config, **custom)
     for section, target in custom.items():
-        for key, values in getattr(target, "search_space", {}).items():
-            space[f"{section}.{key}"] = _distribution(values)
+        space |= _custom_space(section, getattr(target, "search_space", {}), known)
     return {key: values for key, values in space.items() if key not in fixed}
 
 
@@ -57,6 +58,26 @@ def read_space(*path: str) -> Space:
         return {}
     sections = tomllib.loads(file.read_text(encoding="utf-8"))
     return {key: _distribution(values) for key, values in flatten(sections, 2).items()}
+
+
+def _custom_space(section: str, space: Any, known: Collection[str]) -> Space:  # noqa: ANN401
+    """Read the attribute ``search_space`` of a custom model or loss.
+
+    Raises:
+        ConfigError: If it has another form, or a key that cannot be set.
+    """
+    try:
+        found = {f"{section}.{key}": _distribution(v) for key, v in space.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the search_space of the {section} maps keys of [{section}] to a list of "
+            f"choices or to low, high and log (got {space!r:.80})"
+        ) from error
+    for key in found:
+        if key not in known:
+            own = [name for name in known if name.startswith(f"{section}.")]
+            raise unknown(f"key of the {section}'s search_space", key, own)
+    return found
 
 
 def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:
