@@ -190,7 +190,7 @@ def test_an_adversary_that_goes_too_far_has_no_more_turns():
         for max_kl in (math.inf, 0.05)
     )
     kept.fit()
-    with pytest.warns(UserWarning, match="the adversary takes no more turns"):
+    with pytest.warns(UserWarning, match="the adversary is disabled for the rest"):
         stopped.fit()
     turns = [
         [record.epoch for record in trainer.history if "adversary/rec" in record.losses]
