@@ -256,7 +256,10 @@ WRONG = [
     (["mf", "--set", "model.dim=wide"], "model.dim: "),
     (["mf", "--set", f"model.dim={10**15}"], "training needs at least "),
     (["mf", "--set", "model.alpha=[1, 2]"], "model.alpha needs 1"),
-    (["mf", "--set", "model.num_layers=2"], "mf has no layers"),
+    (
+        ["mf", "--set", "model.num_layers=2"],
+        "model.num_layers must be 0 for mf (got 2)",
+    ),
     (["mf", "--set", "train.num_negatives=0"], "train.num_negatives"),
     (["mf", "--set", "train.batch_size=9999"], "train.batch_size 9999 exceeds"),
     (["mf", "--set", "data.popularity_bias=-1"], "popularity_bias"),

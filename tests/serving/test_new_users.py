@@ -117,7 +117,7 @@ def test_what_cannot_be_folded_in(graph, pairs, num_users, error, said):
 def test_what_ranks_by_scores_cannot_be_folded_in(model, graph):
     method = build(model, graph)
     method.encoder.scores = lambda user: user  # it sends messages nevertheless
-    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+    with pytest.raises(ConfigError, match="ranks by scores: use another"):
         fold_in(method, graph, torch.tensor([[0], [2]]))
 
 

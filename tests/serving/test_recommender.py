@@ -211,5 +211,5 @@ def test_scorers_agree_with_a_sort(named_graph, kind, exclude_seen, chunk_size):
 
 def test_a_model_without_embeddings_has_no_new_users(named_graph):
     found = Recommender(untrained(Popularity(named_graph)), named_graph)
-    with pytest.raises(ConfigError, match="model Popularity ranks by scores and has"):
+    with pytest.raises(ConfigError, match="model Popularity ranks by scores"):
         found.recommend_new({"new": ["=i0"]})
