@@ -300,7 +300,7 @@ def test_a_model_of_scores_is_loaded_with_its_code_alone(dataset, tmp_path):
     run = load_run(tmp_path, model=Popular)
     assert evaluate(run.method, run.graph, Evaluator(run.graph)) == result.metrics
     assert run.recommend(k=5).equals(result.recommend(k=5))
-    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+    with pytest.raises(ConfigError, match="ranks by scores: use another"):
         run.export(tmp_path / "x.npz")
     recommender = Recommender(run.method, run.graph)
     with pytest.raises(ConfigError, match="fold in new users"):

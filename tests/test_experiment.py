@@ -661,6 +661,6 @@ def test_a_model_without_embeddings_or_loss_is_a_result(kind, dataset, tmp_path)
     assert result.metrics == expected[0] | expected[1]
     assert experiment.evaluate(method, graph, evaluator) == result.metrics
     assert len(result.recommend(k=2)) == 2 * cases.NUM_USERS
-    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+    with pytest.raises(ConfigError, match="ranks by scores: use another"):
         result.export(tmp_path / "tables.npz")
     assert not (tmp_path / "tables.npz").exists()

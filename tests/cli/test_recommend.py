@@ -90,7 +90,7 @@ def test_a_new_user(advnce, run):
         (["--users", '"u1'], "expected ids divided by commas"),
         (["--users", "u1", "-k", 0], "-k must be positive (got 0)"),
         (["--users", "u99"], "unknown user 'u99', did you mean 'u9'?"),
-        (["--items", "j1"], "unknown item 'j1': there are 9, e.g. 'i0', 'i1', 'i2'"),
+        (["--items", "j1"], "unknown item 'j1': choose from 9 items, e.g. 'i0', 'i1'"),
         (["--users", "u1", "--format", "xml"], "unknown format 'xml'; choose from"),
         (["--users", "u1", "--out", "x.txt"], "unknown format 'txt'; choose from"),
         (["--users", "u1", "--format", "table", "--out", "x"], "a table is printed"),

@@ -258,7 +258,7 @@ def test_a_check_judges_by_the_paper(advnce, paper, factor, code):
 def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
     def train(config, *words, **options):
         if config.loss.name == "adv":
-            raise NonFiniteLossError("training left the real numbers")
+            raise NonFiniteLossError("loss became NaN")
         return TRAIN(config, *words, **options)
 
     monkeypatch.setattr(experiment, "train", train)
@@ -266,9 +266,7 @@ def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
     assert found.code == 1
     rows = json.loads(found.out)["rows"]
     assert [len(row["seeds"]) for row in rows] == [2, 0, 2]
-    assert rows[1]["missing"] == (
-        "seed 0: training left the real numbers; seed 1: training left the real numbers"
-    )
+    assert rows[1]["missing"] == ("seed 0: loss became NaN; seed 1: loss became NaN")
     assert rows[1]["metrics"][RECALL]["mean"] is None
 
 

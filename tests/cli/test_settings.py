@@ -5,7 +5,7 @@ def test_settings_are_listed_with_values_and_meanings(advnce):
     found = advnce("settings", "lightgcn", "--loss", "adv", "--data", "coat")
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith("lightgcn + adv on coat\n")
-    assert "\n* loss.tau = 0.75\n      The temperature.\n" in found.out
+    assert "\n* loss.tau = 0.75\n      Temperature.\n" in found.out
     assert "\n  loss.reverse = false\n" in found.out
     assert "\n  model.alpha = not set\n" in found.out
     assert "\n  loss.max_kl = inf\n" in found.out

@@ -119,7 +119,7 @@ def test_rows_of_another_width_are_refused():
 def test_who_cannot_score_rows_refuses_them(case, graph):
     method, batch = case.method(graph=graph), toy_batch()
     given = replace(batch, neg_rows=toy_rows(batch, torch.float32))
-    message = "does not score the batch's negatives one by one|no layer-0 rows"
+    message = "does not score the batch's negatives one by one|needs layer-0 rows"
     with pytest.raises(ValueError, match=message):
         method.loss.on_step(Step(method.encoder, graph, given, 0, 0))
 

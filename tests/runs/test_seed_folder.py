@@ -153,7 +153,7 @@ class LookEvery(Callback):
         self.steps = steps
 
     def on_epoch_end(self, trainer, record):
-        trainer.look_every = self.steps
+        trainer.check_every = self.steps
 
 
 @pytest.mark.parametrize("every", [1, 3, 50])
