@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pyg_advinfonce.encoders import CustomEncoder
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
 from pyg_advinfonce.graph import ITEM, USER, split_edges
 from pyg_advinfonce.serving import Recommender, fold_in
