@@ -599,3 +599,58 @@ def test_settings_in_a_line_are_what_set_takes():
     assert text == "loss.tau=0.1 train.sampling=user"
     parsed = [parse_assignment(word) for word in text.split()]
     assert parsed == [{"loss": {"tau": 0.1}}, {"train": {"sampling": "user"}}]
+
+
+def test_a_custom_name_takes_the_place_of_one_of_ours_without_its_keys():
+    layers = [{"model": {"dim": 3}, "hardness": {"kind": "mlp"}, "train": {"lr": 0.5}}]
+    config = Config.resolve("mf", "adv", layers=layers)
+    found = config.with_custom(model=dict)
+    assert (found.model.name, found.model.options) == ("builtins:dict", {})
+    assert (found.loss, found.hardness) == (config.loss, config.hardness)
+    assert found.custom == ["model"]
+    found = found.with_custom(loss=set)
+    assert (found.loss.name, found.loss.options) == ("builtins:set", {})
+    assert (found.hardness, found.train) == ({}, config.train)
+    assert found.custom == ["model", "loss"]
+    assert (config.custom, config.with_custom()) == ([], config)
+
+
+def test_a_custom_name_stays_with_its_keys(tmp_path):
+    layers = [{"model": {"dim": 3}, "hardness": {"kind": "mlp"}}]
+    config = Config.resolve("a:build", "b:Loss", layers=layers)
+    assert config.with_custom(model=dict, loss=set) == config
+    config.save(tmp_path / "config.toml")
+    assert Config.load(tmp_path / "config.toml") == config
+    assert config.updated({"model": {"dim": 4}}).model.options == {"dim": 4}
+    with pytest.raises(ConfigError, match="are for the model 'c:build', not for 'a:b"):
+        config.updated({"model": {"name": "c:build"}})
+
+
+def test_keys_of_custom_code_have_the_types_that_it_says():
+    class Own:
+        pass
+
+    def build(graph, dim: int = 3, own: Own | None = None, *, free=None, _hidden=1):
+        pass
+
+    assert check_options("model", [build], {"dim": 4, "free": [1]}) == {
+        "dim": 4,
+        "free": [1],
+    }
+    for options, said in [
+        ({"dim": "4"}, r"^model.dim: input should be a valid integer"),
+        ({"own": 3}, r"^model.own: "),
+        ({"_hidden": 3}, r"^unknown key 'model._hidden'"),
+        ({"graph": 3}, r"^unknown key 'model.graph'"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            check_options("model", [build], options)
+
+
+@pytest.mark.parametrize("hint", ["Missing", "torch.Missing", "int[", "3 | 'x'"])
+def test_a_hint_that_only_a_type_checker_reads_is_no_bound(hint):
+    def build(graph, dim=3):
+        pass
+
+    build.__annotations__["dim"] = hint
+    assert check_options("model", [build], {"dim": "4"}) == {"dim": "4"}
