@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_advinfonce.runs import seed_text, spread_text
-from pyg_advinfonce.studies import note_lines, p_text, tests_text
+from pyg_advinfonce.runs import mean_and_std_text, seed_text
+from pyg_advinfonce.studies import format_p, note_lines, tests_text
 
 from .console import aligned
 
@@ -39,7 +39,7 @@ def _rows(
     return [
         [metric, *HEAD],
         *(
-            [name, seed_text(seeds), spread_text(row), *_comparison(row, rows[0])]
+            [name, seed_text(seeds), mean_and_std_text(row), *_comparison(row, rows[0])]
             for name, seeds, row in runs
         ),
     ]
@@ -55,7 +55,7 @@ def _comparison(row: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     if "difference" not in row:
         return ["", "", ""]
     ps = (row[key] for key in ("p_seeds_holm", "p_users_holm"))
-    return [_difference(row["difference"], base["mean"]), *map(p_text, ps)]
+    return [_difference(row["difference"], base["mean"]), *map(format_p, ps)]
 
 
 def _difference(value: float | None, base: float | None) -> str:

@@ -5,7 +5,7 @@ import json
 import typer
 
 from pyg_advinfonce.registry import find_reproduction
-from pyg_advinfonce.studies.paper import TEXT_COLUMNS, Report, Request
+from pyg_advinfonce.studies.paper import TEXT_COLUMNS, Reproduction, Request
 
 from .console import Bar, aligned
 from .options import FAILED
@@ -15,16 +15,16 @@ def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Reproduce, print the report and exit 1 if it is not as it should be."""
     reproduce, bar = find_reproduction(request.name).load(), Bar(quiet=quiet)
     try:
-        report: Report = reproduce(request, bar)
+        report: Reproduction = reproduce(request, bar)
     except KeyboardInterrupt:
         bar.say("finished seeds are kept: the same command goes on from there")
         raise
-    typer.echo(json.dumps(report.summary) if as_json else report_text(report))
+    typer.echo(json.dumps(report.summary) if as_json else reproduction_text(report))
     if not report.succeeded:
         raise typer.Exit(FAILED)
 
 
-def report_text(report: Report) -> str:
+def reproduction_text(report: Reproduction) -> str:
     """Return a report for a terminal."""
     width = max(len(name) for name, _ in report.head)
     left = max(1, sum(name in TEXT_COLUMNS for name in report.cells[0]))

@@ -16,7 +16,7 @@ from pyg_advinfonce.build import assemble, name_custom
 from pyg_advinfonce.config import (
     Config,
     Sections,
-    comparable,
+    paper_numbers,
     parse_assignment,
     read_toml,
     settings_text,
@@ -33,9 +33,9 @@ from pyg_advinfonce.runs import (
     check_settings,
     create_run_folder,
     run_lock,
+    run_summary,
     seed_folders,
     seed_path,
-    summarize,
 )
 from pyg_advinfonce.training import Tracker, Trainer
 
@@ -186,7 +186,7 @@ class SeedLoop:
             )
 
     def _print(self, seeds: Sequence[FinishedSeed]) -> None:
-        summary = summarize(seeds, self.folder)
+        summary = run_summary(seeds, self.folder)
         text = json.dumps(summary)
         write_text(self.folder / SUMMARY, text + "\n")
         if self.as_json:
@@ -352,7 +352,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     """Return the metrics by split, the paper's beside them, and where the run lies."""
     rows = split_rows(summary["metrics"])
     (_, *columns), *splits = rows
-    paper = comparable(Config.model_validate(summary["config"]))
+    paper = paper_numbers(Config.model_validate(summary["config"]))
     for split, *_ in splits:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:

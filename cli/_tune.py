@@ -10,7 +10,7 @@ import typer
 
 from pyg_advinfonce.config import Config, flatten
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
-from pyg_advinfonce.studies import best_words, setting_text
+from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
 
 from ._train import Plan
@@ -70,7 +70,7 @@ def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
         f"study  {folder}, {summary['seconds']:.1f} s of training",
     ]
     if summary["best"] is not None:
-        words = best_words(summary, Path(folder, BEST))
+        words = best_command(summary, Path(folder, BEST))
         command = next_step(*words, data=summary["data"], data_root=data_root)
         lines.append(f"next   {command}")
     return "\n".join(lines)

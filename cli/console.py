@@ -15,13 +15,15 @@ from pyg_advinfonce.registry import DATASETS
 
 def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Return the spread of each metric, one row per split, validation last."""
-    from pyg_advinfonce.runs import spread_text  # loads torch
+    from pyg_advinfonce.runs import mean_and_std_text  # loads torch
 
     splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
     columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
     rows = [["split", *columns]]
     for split in sorted(splits, key=lambda s: s == "valid"):
-        rows.append([split, *(spread_text(metrics[f"{split}/{c}"]) for c in columns)])
+        rows.append(
+            [split, *(mean_and_std_text(metrics[f"{split}/{c}"]) for c in columns)]
+        )
     return rows
 
 

@@ -38,7 +38,7 @@ def evaluate(
     from pyg_advinfonce.experiment import evaluate as rank_splits
     from pyg_advinfonce.files import without_nan
     from pyg_advinfonce.graph import num_nodes
-    from pyg_advinfonce.runs import load_run, seed_folders, spread
+    from pyg_advinfonce.runs import load_run, mean_and_std, seed_folders
 
     from .console import aligned, split_rows
     from .options import import_custom, use_threads
@@ -60,7 +60,7 @@ def evaluate(
             )
         evaluator = Evaluator(graph, k=k, strict=strict)
         found.append(without_nan(rank_splits(trained.method, graph, evaluator)))
-    metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
+    metrics = {name: mean_and_std([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
         return

@@ -371,20 +371,16 @@ def packaged(data: str, model: str, loss: str) -> Sections:
     return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def published(data: str, model: str, loss: str) -> dict[str, Any]:
-    """Return the paper's numbers and their source, empty if it has none."""
-    return packaged(data, model, loss).get("published", {})
-
-
-def comparable(config: Config) -> dict[str, Any]:
+def paper_numbers(config: Config) -> dict[str, Any]:
     """Return the paper's numbers, if the settings are those that come with them."""
     names = config.data.name, config.model.name, config.loss.name
     settings = config.model_dump(exclude_none=True)
-    for section, keys in packaged(*names).items():
+    saved = packaged(*names)
+    for section, keys in saved.items():
         own = settings.get(section, keys)  # "published" is not a setting
         if any(own.get(key) != value for key, value in keys.items()):
             return {}
-    return published(*names)
+    return saved.get("published", {})
 
 
 def read_toml(path: Path) -> dict[str, Any]:

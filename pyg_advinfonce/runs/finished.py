@@ -28,7 +28,7 @@ from pyg_advinfonce.runs.folder import (
 
 SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
-RECORD = (
+OUTCOME = (
     *("metrics", "best_epoch", "epochs", *TIMES, "peak_rss_mb", "device"),
     *("versions", "data"),
 )
@@ -49,12 +49,12 @@ class FinishedSeed:
     Attributes:
         folder: Where it lies.
         config: What was trained.
-        record: The content of ``metrics.json``.
+        outcome: The content of ``metrics.json``.
     """
 
     folder: Path
     config: Config
-    record: dict[str, Any]
+    outcome: dict[str, Any]
 
     @property
     def seed(self) -> int:
@@ -64,7 +64,7 @@ class FinishedSeed:
     @property
     def fingerprint(self) -> str:
         """The data, in one line."""
-        return str(self.record["data"])
+        return str(self.outcome["data"])
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -89,10 +89,10 @@ class FinishedSeed:
         Raises:
             UnknownNameError: If the run does not know the metric.
         """
-        values: dict[str, float | None] = {n: self.record.get(n) for n in TIMES}
-        values |= self.record["metrics"]
+        values: dict[str, float | None] = {n: self.outcome.get(n) for n in TIMES}
+        values |= self.outcome["metrics"]
         if metric not in values:
-            raise unknown("metric", metric, self.record["metrics"])
+            raise unknown("metric", metric, self.outcome["metrics"])
         return values[metric]
 
 
@@ -111,18 +111,18 @@ def read_seed(folder: Path) -> FinishedSeed:
     """
     file = folder / METRICS
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        outcome = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         reason = f"{folder} holds no finished run, no {file.name}"
         raise CheckpointError(reason) from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {error}") from error
-    if not isinstance(record, dict):
+    if not isinstance(outcome, dict):
         raise CheckpointError(f"{file} is damaged: not the metrics of a run")
-    for key in RECORD:
-        if key not in record:
+    for key in OUTCOME:
+        if key not in outcome:
             raise CheckpointError(f"{file} is damaged: it has no '{key}'")
-    return FinishedSeed(folder, Config.load(folder / CONFIG), record)
+    return FinishedSeed(folder, Config.load(folder / CONFIG), outcome)
 
 
 def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:

@@ -129,7 +129,7 @@ def load_run(
             raise CheckpointError(f"{folder} holds no finished run, no {name}")
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has weights alone
-    record = read_seed(folder).record if finished else {}
+    record = read_seed(folder).outcome if finished else {}
     dataset = config.load_dataset(root, cache_dir)
     if finished:
         check_data(folder, record["data"], dataset.fingerprint)

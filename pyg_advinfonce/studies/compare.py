@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import without_nan
-from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
-from pyg_advinfonce.studies.shown import main_metrics
+from pyg_advinfonce.runs import (
+    FinishedSeed,
+    load_per_user,
+    mean_and_std,
+    read_run,
+    seed_text,
+)
+from pyg_advinfonce.studies.display import main_metrics
 from pyg_advinfonce.studies.significance import (
     Significance,
     holm,
@@ -84,7 +90,7 @@ def _user_means(seeds: Seeds, metric: str) -> tuple[NDArray[Any], NDArray[np.flo
     return users, values.mean(axis=0)
 
 
-def corrected(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+def holm_corrected(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     """Return each comparison JSON-ready, with p-values as they are and by Holm.
 
     The correction is over all of them, that of seeds and that of users apart.
@@ -141,19 +147,19 @@ def compare_runs(
     runs = [read_run(folder) for folder in folders]
     _check_same_data(runs)
     _warn_of_seeds(runs)
-    names = list(metrics) or main_metrics(runs[0][0].record["metrics"])
+    names = list(metrics) or main_metrics(runs[0][0].outcome["metrics"])
     compared = iter(
-        corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
+        holm_corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
     )
     return {
         "data": runs[0][0].fingerprint,
         "runs": [str(folder) for folder in folders],
         "seeds": [[seed.seed for seed in run] for run in runs],
-        "differing": _what_differs([run[0] for run in runs]),
+        "differing": setting_differences([run[0].config for run in runs]),
         "metrics": {
             n: [
-                _spread(runs[0], n),
-                *(_spread(r, n) | next(compared) for r in runs[1:]),
+                _mean_and_std(runs[0], n),
+                *(_mean_and_std(r, n) | next(compared) for r in runs[1:]),
             ]
             for n in names
         },
@@ -187,18 +193,11 @@ def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
         )
 
 
-def _spread(run: Seeds, metric: str) -> dict[str, Any]:
-    return spread([seed.value(metric) for seed in run])
+def _mean_and_std(run: Seeds, metric: str) -> dict[str, Any]:
+    return mean_and_std([seed.value(metric) for seed in run])
 
 
-def _what_differs(seeds: Seeds) -> dict[str, list[Any]]:
-    """Return what tells runs apart, losses of one's own included."""
-    own = [seed.record.get("own_loss") for seed in seeds]
-    found = differing([seed.config for seed in seeds])
-    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
-
-
-def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
+def setting_differences(configs: Sequence[Config]) -> dict[str, list[Any]]:
     """Return the settings in which configurations differ, with their values.
 
     The seed and the data set's name are none of them, nor what is nowhere but at its

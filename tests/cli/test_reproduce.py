@@ -13,7 +13,7 @@ from pyg_advinfonce import experiment
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.studies.paper import paper_table, results
 from pyg_advinfonce.studies.paper.figures import trainings as runs
-from pyg_advinfonce.studies.paper.published import PaperTable
+from pyg_advinfonce.studies.paper.paper_table import PaperTable
 
 QUICK = ["--epochs", "2", "--set", "model.dim=4", "--set", "train.eval_every=1"]
 TABLE = ["reproduce", "table10", "--data", "simulated", *QUICK]

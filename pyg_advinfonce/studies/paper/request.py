@@ -71,7 +71,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Report:
+class Reproduction:
     """What came of it.
 
     Attributes:

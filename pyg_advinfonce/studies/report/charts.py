@@ -24,8 +24,8 @@ from pyg_advinfonce.studies.paper.figures import (
     draw_level,
     draw_path,
     new_figure,
-    profile,
-    rows_of,
+    probability_by_popularity,
+    probability_table,
     styled,
 )
 from pyg_advinfonce.training import batch_hardness, seed_everything
@@ -216,7 +216,7 @@ def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
 
 
 def _mark_best(axes: "Axes", seed: FinishedSeed, column: str, color: str) -> None:
-    best = seed.history[seed.history["epoch"] == seed.record["best_epoch"]]
+    best = seed.history[seed.history["epoch"] == seed.outcome["best_epoch"]]
     axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
 
 
@@ -288,4 +288,6 @@ def _profile(seed: FinishedSeed, root: Path, cache_dir: Path | None) -> pd.DataF
     size, negatives = config.train.batch_size, config.train.num_negatives
     _, batch = next(iter(EdgeSampler(graph, batch_size=size, num_negatives=negatives)))
     delta = batch_hardness(method, method.encode(graph), batch)
-    return rows_of(profile(delta, batch, graph), "best", number)
+    return probability_table(
+        probability_by_popularity(delta, batch, graph), "best", number
+    )

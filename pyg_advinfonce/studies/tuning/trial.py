@@ -19,13 +19,13 @@ from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, setting_values, unflatten
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.studies.tuning.report import row_of, row_text
 from pyg_advinfonce.studies.tuning.space import (
     Params,
     Space,
     suggest,
 )
 from pyg_advinfonce.studies.tuning.storage import is_of_default, requeue
+from pyg_advinfonce.studies.tuning.study_files import trial_row, trial_text
 from pyg_advinfonce.training import Callback, EpochProgress, Record, Trainer
 
 MAX_ERROR = 500
@@ -78,12 +78,12 @@ def run_trial(study: Study, task: Task) -> None:
     except (KeyboardInterrupt, OutOfTimeError):
         _note(trial, judge)
         requeue(study, frozen(study, trial), task.default)
-        task.progress.say(row_text(row_of(frozen(study, trial))))
+        task.progress.say(trial_text(trial_row(frozen(study, trial))))
         raise
     _free_memory()
     _note(trial, judge)
     study.tell(trial, **outcome)
-    task.progress.say(row_text(row_of(frozen(study, trial))))
+    task.progress.say(trial_text(trial_row(frozen(study, trial))))
 
 
 def _note(trial: Trial, judge: "_Judge") -> None:

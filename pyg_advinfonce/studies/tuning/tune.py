@@ -19,7 +19,6 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.studies.tuning.report import save_report
 from pyg_advinfonce.studies.tuning.space import Space, default_params, search_space
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -27,6 +26,7 @@ from pyg_advinfonce.studies.tuning.storage import (
     open_study,
     storage_errors,
 )
+from pyg_advinfonce.studies.tuning.study_files import save_study
 from pyg_advinfonce.studies.tuning.trial import OutOfTimeError, Task, run_trial
 
 VALIDATIONS_BEFORE_PRUNING = 10
@@ -110,11 +110,11 @@ def tune(
         try:
             while _num_begun(study) < trials:
                 run_trial(study, task)
-                save_report(study, config, fixed, folder)
+                save_study(study, config, fixed, folder)
         except OutOfTimeError:
             pass
         finally:
-            summary = save_report(study, config, fixed, folder)
+            summary = save_study(study, config, fixed, folder)
     return summary
 
 

@@ -6,8 +6,8 @@ from pyg_advinfonce.studies.paper.figures.figures import reproduce_figure
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import (
     draw_hardness_by_popularity,
     hardness_by_popularity,
-    profile,
-    rows_of,
+    probability_by_popularity,
+    probability_table,
 )
 from pyg_advinfonce.studies.paper.figures.refinement import refinement
 from pyg_advinfonce.studies.paper.figures.strategies import strategies
@@ -40,10 +40,10 @@ __all__ = [
     "false_negatives",
     "hardness_by_popularity",
     "new_figure",
-    "profile",
+    "probability_by_popularity",
+    "probability_table",
     "refinement",
     "reproduce_figure",
-    "rows_of",
     "strategies",
     "styled",
 ]

@@ -24,9 +24,9 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     curves,
     default_config,
     last_adversarial,
+    mean_and_error,
     num_epochs,
     schedules,
-    spread,
 )
 from pyg_advinfonce.training import SplitMetrics
 
@@ -105,7 +105,7 @@ def draw_adversary_sweep(table: pd.DataFrame) -> "Figure":
         ends = []
         for number, color in zip(numbers, colors, strict=True):
             rows = table[table["adversary_epochs"] == number]
-            means = spread(rows, ["epoch"], metric).set_index("epoch")["mean"]
+            means = mean_and_error(rows, ["epoch"], metric).set_index("epoch")["mean"]
             axes.plot(means.index, means, color=color)
             _star(axes, means, int(rows["last_adversarial"].iloc[0]), color)
             ends.append((float(means.iloc[-1]), str(number), color))

@@ -25,10 +25,10 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     Variation,
     curves,
     default_config,
+    known_likes,
+    mean_and_error,
     num_epochs,
     schedules,
-    spread,
-    truth,
     variant,
 )
 from pyg_advinfonce.training import Callback, FalseNegatives, SplitMetrics
@@ -104,7 +104,7 @@ def _watch(dataset: Dataset, split: str) -> list[Callback]:
     """Return what is recorded besides what training records where it can."""
     found: list[Callback] = [SplitMetrics([split])]
     if not hasattr(dataset, "likes"):
-        found.append(FalseNegatives(truth(dataset)))
+        found.append(FalseNegatives(known_likes(dataset)))
     return found
 
 
@@ -138,6 +138,6 @@ def _line(
     axes: "Axes", rows: pd.DataFrame, value: str, color: str, label: str
 ) -> tuple[float, str, str]:
     """Draw mean and standard error; return what names the line at its end."""
-    found = spread(rows, ["epoch"], value)
+    found = mean_and_error(rows, ["epoch"], value)
     draw_band(axes, found["epoch"], found, color, alpha=0.18)
     return float(found["mean"].iloc[-1]), label, color

@@ -12,7 +12,7 @@ from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import REPRODUCTIONS
 from pyg_advinfonce.runs import folder_name, seed_text
-from pyg_advinfonce.studies.paper import Report, Request
+from pyg_advinfonce.studies.paper import Reproduction, Request
 from pyg_advinfonce.studies.paper.figures.adversary_sweep import (
     adversary_sweep,
     draw_adversary_sweep,
@@ -96,7 +96,7 @@ FIGURES: dict[str, Figure] = {
 
 
 @styled
-def reproduce_figure(request: Request, progress: Progress = Progress()) -> Report:
+def reproduce_figure(request: Request, progress: Progress = Progress()) -> Reproduction:
     """Train what a figure shows and write it as PNG, SVG and CSV.
 
     Raises:
@@ -145,11 +145,11 @@ def _epochs(request: Request) -> int | None:
 
 def _report(
     request: Request, seeds: Sequence[int], fingerprint: str, files: list[Path]
-) -> Report:
+) -> Reproduction:
     names = dict.fromkeys(path.stem for path in files)
     kinds = {n: [f.suffix[1:] for f in files if f.stem == n] for n in names}
     title = f"{request.name}: {REPRODUCTIONS[request.name].help.split(':')[0]}"
-    return Report(
+    return Reproduction(
         title,
         [("data", fingerprint), ("seeds", seed_text(seeds))],
         [["panel", "files"], *([name, " ".join(kinds[name])] for name in names)],

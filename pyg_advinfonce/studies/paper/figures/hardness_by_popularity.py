@@ -26,13 +26,13 @@ from pyg_advinfonce.studies.paper.figures.style import (
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
+    cache_key,
+    cached_table,
     default_config,
-    kept,
-    key_of,
     last_adversarial,
-    learn,
+    mean_and_error,
     schedules,
-    spread,
+    train_epochs,
 )
 from pyg_advinfonce.training import Callback, Record, Trainer, batch_hardness
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class HardnessProfile(Callback):
+class ProbabilityRecorder(Callback):
     r"""Keeps the mean :math:`p(j \mid u, i)` by popularity on an epoch's last batch.
 
     Each row's ``K`` negatives are put in the order of their popularity, the least
@@ -63,13 +63,15 @@ class HardnessProfile(Callback):
             return
         graph, batch = trainer.last_batch
         delta = batch_hardness(trainer.method, trainer.method.encode(graph), batch)
-        found = profile(delta, batch, trainer.graph)
+        found = probability_by_popularity(delta, batch, trainer.graph)
         self.before, self.after = (
             (self.before, found) if attacked else (found, self.after)
         )
 
 
-def profile(delta: Tensor, batch: EdgeBatch, graph: HeteroData) -> Tensor:
+def probability_by_popularity(
+    delta: Tensor, batch: EdgeBatch, graph: HeteroData
+) -> Tensor:
     """Return the mean p ``[K]`` of hardness ``[B, K]``, the least popular first."""
     count = train_degrees(graph)[1]  # [I]
     order = count[batch.neg_id].argsort(dim=-1, stable=True)  # [B, K]
@@ -117,19 +119,23 @@ def hardness_by_popularity(
 
     def make(seed: int) -> pd.DataFrame:
         progress.say(f"hardness by popularity: seed {seed}, {epochs} epochs")
-        found = HardnessProfile()
-        learn(
+        found = ProbabilityRecorder()
+        train_epochs(
             config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
         )
         profiles = {"before": found.before, "after": found.after}
-        tables = [rows_of(profile, name, seed) for name, profile in profiles.items()]
+        tables = [
+            probability_table(profile, name, seed) for name, profile in profiles.items()
+        ]
         return pd.concat(tables, ignore_index=True)
 
     keys = {
-        seed: key_of(config, dataset, seed=seed, epochs=epochs, shown="profile")
+        seed: cache_key(config, dataset, seed=seed, epochs=epochs, shown="profile")
         for seed in seeds
     }
-    tables = [kept(runs, key, partial(make, seed)) for seed, key in keys.items()]
+    tables = [
+        cached_table(runs, key, partial(make, seed)) for seed, key in keys.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -152,7 +158,7 @@ def _epochs(
     return epochs
 
 
-def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
+def probability_table(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
     """Return the table of one profile ``[K]``, empty if there is none."""
     values = [] if profile is None else profile.tolist()
     columns = {"rank": range(len(values)), "probability": values}
@@ -171,7 +177,7 @@ def draw_hardness_by_popularity(table: pd.DataFrame) -> "Figure":
     draw_level(axes, 1 / width)
     ends = []
     for moment, (label, color) in MOMENTS.items():
-        rows = spread(table[table["moment"] == moment], ["rank"], "probability")
+        rows = mean_and_error(table[table["moment"] == moment], ["rank"], "probability")
         if len(rows) == 0:
             continue
         draw_band(axes, rows["rank"] + 1, rows, color, alpha=0.2)

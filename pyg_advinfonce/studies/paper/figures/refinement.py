@@ -31,13 +31,13 @@ from pyg_advinfonce.studies.paper.figures.style import (
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Likes,
+    cache_key,
+    cached_table,
     default_config,
-    kept,
-    key_of,
-    learn,
+    known_likes,
     num_epochs,
     schedules,
-    truth,
+    train_epochs,
     variant,
 )
 from pyg_advinfonce.training import batch_hardness, seed_everything
@@ -97,9 +97,9 @@ def refinement(
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = epochs or num_epochs(config, *schedules(dataset, config))
-    key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
+    key = cache_key(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
     make = partial(_refinement, dataset, config, seeds[0], epochs, device, progress)
-    table = kept(runs, key, make)
+    table = cached_table(runs, key, make)
     for node, column in ((USER, "user"), (ITEM, "item")):
         table[column] = [_name(dataset.graph, node, row) for row in table[column]]
     return table
@@ -118,13 +118,13 @@ def _refinement(
     for loss, (label, _) in MODELS.items():
         progress.say(f"refinement: {label}, seed {seed}, {epochs} epochs")
         settings = variant(config, loss, {})
-        results[loss] = learn(
+        results[loss] = train_epochs(
             settings, dataset, seed=seed, epochs=epochs, device=device
         )
     graph = results["adv"].graph
     listings = {loss: _Listing(result, graph) for loss, result in results.items()}
     seed_everything(seed, 0, 0, stream=3)
-    rows = _rows(results["adv"], graph, config, truth(dataset))
+    rows = _rows(results["adv"], graph, config, known_likes(dataset))
     chosen = list(islice(_choices(rows, listings), NUM_USERS))
     if not chosen:
         raise ConfigError(

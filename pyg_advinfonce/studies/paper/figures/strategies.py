@@ -27,9 +27,9 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     Variation,
     curves,
     default_config,
+    mean_and_error,
     num_epochs,
     schedules,
-    spread,
     variant,
 )
 from pyg_advinfonce.training import SplitMetrics
@@ -120,7 +120,7 @@ def draw_strategies(table: pd.DataFrame) -> "Figure":
     figure, [panels] = new_figure(8.6, 3.4, columns=len(PANELS))
     for axes, (metric, title) in zip(panels, PANELS.items(), strict=True):
         for name, strategy in list(STRATEGIES.items())[::-1]:
-            rows = spread(table[table["strategy"] == name], ["epoch"], metric)
+            rows = mean_and_error(table[table["strategy"] == name], ["epoch"], metric)
             color, dashes = strategy.color, strategy.dashes
             draw_band(axes, rows["epoch"], rows, color, alpha=0.15, linestyle=dashes)
         axes.set_xlabel("epoch")
@@ -133,7 +133,7 @@ def draw_strategies(table: pd.DataFrame) -> "Figure":
 
 def _end(table: pd.DataFrame, name: str, value: str) -> tuple[float, str, str]:
     """Return the height of a line's end, its name and its colour."""
-    rows = spread(table[table["strategy"] == name], ["epoch"], value)
+    rows = mean_and_error(table[table["strategy"] == name], ["epoch"], value)
     strategy = STRATEGIES[name]
     return float(rows["mean"].iloc[-1]), strategy.label, strategy.color
 

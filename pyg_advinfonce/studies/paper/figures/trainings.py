@@ -36,7 +36,7 @@ Likes = Callable[[Tensor, Tensor], Tensor]
 """Whether users like items, both by id."""
 
 
-def kept(
+def cached_table(
     folder: Path | None,
     key: Sequence[object],
     make: Callable[[], pd.DataFrame],
@@ -118,7 +118,7 @@ def num_epochs(config: Config, schedule: Schedule) -> int:
     return last_adversarial(schedule) + 1 + after
 
 
-def learn(
+def train_epochs(
     config: Config,
     dataset: Dataset,
     *,
@@ -133,7 +133,7 @@ def learn(
     return train(config, dataset, device=device, callbacks=callbacks)
 
 
-def key_of(
+def cache_key(
     config: Config, dataset: Dataset, *, seed: int, epochs: int, shown: object
 ) -> list[object]:
     """Return what decides a table of :func:`learn`, for ``kept``.
@@ -178,7 +178,7 @@ def curves(
 
     def make(text: str, config: Config, seed: int) -> pd.DataFrame:
         progress.say(f"{text}, seed {seed}, {epochs} epochs")
-        result = learn(
+        result = train_epochs(
             config,
             dataset,
             seed=seed,
@@ -191,8 +191,8 @@ def curves(
     tables = []
     for text, config, labels in variations:
         for seed in seeds:
-            key = key_of(config, dataset, seed=seed, epochs=epochs, shown=columns)
-            table = kept(runs, key, partial(make, text, config, seed))
+            key = cache_key(config, dataset, seed=seed, epochs=epochs, shown=columns)
+            table = cached_table(runs, key, partial(make, text, config, seed))
             tables.append(labelled(table, **labels, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
@@ -224,23 +224,23 @@ def values_of(record: Record, columns: dict[str, str]) -> dict[str, float | None
     return {column: known.get(name) for column, name in columns.items()}
 
 
-def spread(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
+def mean_and_error(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
     """Return mean and standard error over seeds, zero for a single seed."""
     found = table.groupby(list(by), sort=False)[value].agg(["mean", "sem"])
     return found.fillna({"sem": 0.0}).reset_index()
 
 
-def truth(dataset: Dataset) -> Likes:
+def known_likes(dataset: Dataset) -> Likes:
     """Return a function that tells of users and items whether the user likes the item.
 
     Simulated data knows; elsewhere the items of a user's test splits are what it is
     known to like, and all others count as not liked.
     """
     known: Likes | None = getattr(dataset, "likes", None)
-    return known or held_out(dataset.graph)
+    return known or likes_in_test_splits(dataset.graph)
 
 
-def held_out(graph: HeteroData) -> Likes:
+def likes_in_test_splits(graph: HeteroData) -> Likes:
     """Return a function that tells whether pairs are in any test split of a graph."""
     pairs = torch.cat([split_edges(graph, name) for name in test_splits(graph)], dim=1)
     keys = pair_keys(*pairs).unique()

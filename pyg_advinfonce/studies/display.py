@@ -20,7 +20,7 @@ def setting_text(value: object, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def p_text(p: float | None) -> str:
+def format_p(p: float | None) -> str:
     """Return three decimals, a bound for what is less, a dash for no p."""
     if p is None:
         return "-"
@@ -49,17 +49,18 @@ def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
-def ranked(rows: Iterable[Row]) -> list[Row]:
+def ranked_trials(rows: Iterable[Row]) -> list[Row]:
     """Return the complete trials, the best first, then the others likewise.
 
     Of equals the earliest comes first.
     """
     return sorted(
-        rows, key=lambda row: (row["state"] != "complete", -(number(row["value"]) or 0))
+        rows,
+        key=lambda row: (row["state"] != "complete", -(as_number(row["value"]) or 0)),
     )
 
 
-def number(value: Any) -> float | None:  # noqa: ANN401
+def as_number(value: Any) -> float | None:  # noqa: ANN401
     """Return a number, also one that is a text; None for what is none."""
     try:
         return float(value)
@@ -67,7 +68,7 @@ def number(value: Any) -> float | None:  # noqa: ANN401
         return None
 
 
-def best_words(summary: Mapping[str, Any], file: Path) -> list[str]:
+def best_command(summary: Mapping[str, Any], file: Path) -> list[str]:
     """Return what follows ``advnce`` to train a study's best settings.
 
     Args:
