@@ -399,7 +399,7 @@ LITTLE = {"model": {"dim": 4}, "train": {"epochs": 2, "eval_every": 1}}
 @pytest.mark.parametrize("start", [assemble, train])
 def test_little_data_gets_small_batches(start, dataset):
     config = Config.resolve("mf", "infonce", "none", layers=[LITTLE])
-    with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as there are 24"):
+    with pytest.warns(UserWarning, match=r"^train\.batch_size is reduced to 4, since"):
         start(config, dataset, device="cpu")
 
 

@@ -1,6 +1,6 @@
-"""Configuration: settings, presets and their options.
+"""Configuration: settings, presets and options.
 
-Names are imported when they are first used: presets load neither pydantic nor torch.
+Names are imported on first use, so that presets load neither pydantic nor torch.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Runs on disk: folders, seeds, summaries, trained models."""
+"""Runs on disk: folders, seeds, summaries and trained models."""
 
 from pyg_advinfonce.runs.finished import (
     TIMES,

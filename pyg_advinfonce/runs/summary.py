@@ -1,4 +1,4 @@
-"""The summary of several seeds of one configuration."""
+"""Summary of several seeds of one configuration."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +20,11 @@ def seed_text(seeds: Iterable[int]) -> str:
 
 
 def run_summary(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
-    """Return a JSON-ready object; standard deviations have ddof 1, null for one seed.
+    """Return the JSON-ready content of ``summary.json``.
 
-    ``seconds_per_epoch`` is the mean over seeds of the training time of an epoch, the
-    adversary's pass included, evaluation and each seed's first epoch excluded.
+    Standard deviations have ddof 1; they are null for one seed. ``seconds_per_epoch``
+    is the mean over seeds of the training time per epoch, the adversary's pass
+    included, evaluation and each seed's first epoch excluded.
     """
     config, records = seeds[0].config, [seed.outcome for seed in seeds]
     seconds = [s for r in records if (s := r["seconds_per_epoch"]) is not None]
@@ -48,7 +49,7 @@ def run_summary(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
 
 
 def mean_and_std(values: Sequence[float | None]) -> dict[str, Any]:
-    """Return mean, standard deviation and the values; null where one is missing."""
+    """Return mean, standard deviation and values; None if a value is missing."""
     known = [v for v in values if v is not None]
     complete = len(known) == len(values)
     return {

@@ -70,7 +70,7 @@ def test_a_list_has_a_length(advnce, run, k):
 def test_no_run(advnce, path):
     found = advnce("evaluate", path)
     assert found.code == 2
-    assert found.line == f"{path} holds no finished run, no config.toml"
+    assert found.line == f"{path} holds no finished run: it has no config.toml"
 
 
 def test_all_seeds_or_one_of_them(advnce, folder):
@@ -132,7 +132,7 @@ def test_an_unfinished_run(advnce, run, name):
     run.joinpath("seed-0", name).unlink()
     found = advnce("evaluate", run / "seed-0")
     assert found.code == 2
-    assert found.line.endswith(f"holds no finished run, no {name}")
+    assert found.line.endswith(f"holds no finished run: it has no {name}")
 
 
 @pytest.mark.parametrize(

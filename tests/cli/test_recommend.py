@@ -122,4 +122,4 @@ def test_several_seeds_are_a_question(advnce, folder):
 
 def test_no_run(advnce):
     found = advnce("recommend", "nowhere", "--users", "1")
-    assert found.line == "nowhere holds no finished run, no config.toml"
+    assert found.line == "nowhere holds no finished run: it has no config.toml"

@@ -97,7 +97,7 @@ def test_what_a_person_sees(advnce, folder):
     assert "paper" not in head  # it has no numbers of simulated data
     assert sum("test/recall@20" in line for line in lines) == 3
     assert max(map(len, found.out.split("p: ")[0].splitlines())) <= 100
-    assert found.err.count("no packaged settings: the method's defaults") == 2
+    assert found.err.count("no packaged settings: the model's defaults") == 2
     files = {p.name for p in folder.joinpath("runs/reproduce").iterdir() if p.is_file()}
     (stem,) = {Path(name).stem for name in files} - {".advnce"}
     assert re.fullmatch(r"table10-[0-9a-f]{6}-simulated-seeds-0-1", stem)
@@ -210,8 +210,8 @@ def test_ctrl_c_in_the_middle(advnce, folder, interruptible):
 def test_a_check_trains_nothing(advnce, trained, folder):
     found = advnce(*TABLE, "--seeds", "0-1", "--check")
     assert (found.code, trained) == (1, [])
-    assert "no run of seeds 0-1: train it without --check" in found.out
-    assert "0-1 asked for, not all are there" in found.out
+    assert "seeds 0-1 are not trained: run without --check" in found.out
+    assert "0-1 requested, some are missing" in found.out
     assert "nothing was written" in found.out
     assert not folder.joinpath("runs").exists()
     advnce(*TABLE, "--seeds", "0")
@@ -220,7 +220,7 @@ def test_a_check_trains_nothing(advnce, trained, folder):
     assert some.code == 1
     rows = json.loads(some.out)["rows"]
     assert [row["seeds"] for row in rows] == [[0]] * 3
-    assert rows[0]["missing"] == "no run of seeds 1-2: train it without --check"
+    assert rows[0]["missing"] == "seeds 1-2 are not trained: run without --check"
     assert advnce(*TABLE, "--seeds", "0", "--check").code == 0
     assert contents(folder / "runs") == before
 
@@ -330,7 +330,7 @@ def test_times_are_ratios(advnce):
     words += ["--set", "train.num_negatives=2"]
     found = advnce(*words)
     assert found.code == 0, found.err
-    assert "seconds are this machine's and not judged" in found.out
+    assert "seconds are of this machine and not checked" in found.out
     summary = json.loads(advnce(*words, "--check", "--json").out)
     by_label = {
         row["row"]: row["metrics"]["seconds_per_epoch"] for row in summary["rows"]
@@ -429,4 +429,4 @@ def test_a_figure_has_no_check(advnce):
 def test_a_figure_without_its_data(advnce):
     found = advnce("reproduce", "fig6")
     assert found.code == 2
-    assert found.line.endswith("or draw it on other data, e.g. --data simulated")
+    assert found.line.endswith("or use other data, e.g. --data simulated")

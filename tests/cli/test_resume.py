@@ -80,17 +80,17 @@ def test_the_same_words_may_be_repeated(advnce, stop_at):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--set", "train.lr=0.5"], "train.lr 0.001 -> 0.5): train it as another run"),
-        (["--loss", "bpr"], "loss.name adv -> bpr): train it as another run"),
-        (["lightgcn"], "model.name mf -> lightgcn): train it as another run"),
-        (["--data", "coat"], "data.name simulated -> coat): train it as another run"),
-        (["--epochs", "9"], "train.epochs 8 -> 9): use --force"),
+        (["--set", "train.lr=0.5"], "train.lr 0.001 -> 0.5): train another run"),
+        (["--loss", "bpr"], "loss.name adv -> bpr): train another run"),
+        (["lightgcn"], "model.name mf -> lightgcn): train another run"),
+        (["--data", "coat"], "data.name simulated -> coat): train another run"),
+        (["--epochs", "9"], "train.epochs 8 -> 9): add --force"),
     ],
 )
 def test_other_settings_are_another_run(advnce, words, said):
     advnce(*TRAIN, "--out", "run")
     found = advnce("train", *words, "--resume", "run")
-    assert (found.code, found.line) == (2, f"the run had other settings ({said}")
+    assert (found.code, found.line) == (2, f"the run has other settings ({said}")
 
 
 def test_a_finished_run_may_be_trained_longer(advnce):
@@ -189,8 +189,8 @@ def test_a_run_that_another_process_trains(advnce):
     advnce(*TRAIN, "--out", "run")
     with run_lock(Path("run")):
         found = advnce("train", "--resume", "run")
-    said = "another process is training run: wait until it ends (if there is none, "
-    assert (found.code, found.line) == (2, f"{said}delete run/.lock)")
+    said = "another process is training run: wait until it ends, or delete run/.lock "
+    assert (found.code, found.line) == (2, f"{said}if no such process exists")
 
 
 def test_a_seed_that_python_wrote_is_resumed_there(advnce, folder):

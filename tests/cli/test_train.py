@@ -204,7 +204,7 @@ def test_a_saved_configuration_trains_again(advnce, folder):
     assert again["metrics"] == first["metrics"]
     found = advnce("train", "lightgcn", "--config", file)
     assert found.code == 2
-    assert found.line == "the settings are for the model 'mf', not for 'lightgcn'"
+    assert found.line == "the settings name the model 'mf' (expected 'lightgcn')"
 
 
 UNKNOWN = [
@@ -227,7 +227,7 @@ UNKNOWN = [
 ]
 WRONG = [
     (["mf", "--data", "../../x"], "../../x: no such folder or table"),
-    (["mf", "--set", "loss=1"], "--set wants section.key=value, e.g. loss.tau=0.28"),
+    (["mf", "--set", "loss=1"], "--set expects section.key=value, e.g. loss.tau=0.28"),
     (["mf", "--tau", "1"], "; settings are changed by --set SECTION.tau=VALUE (see"),
     (["mf", "--positive-if", "1"], "by --set data.positive_if=VALUE (see advnce"),
     (["mf", "--set", "train.lr=abc"], "train.lr: "),
@@ -384,7 +384,7 @@ def test_foreign_folders_are_never_overwritten(advnce, folder):
     folder.joinpath("mine/thesis.tex").touch()
     found = advnce("train", "mf", "--out", "mine", "--overwrite")
     assert found.code == 2
-    assert found.line == "mine is no run of advnce: it is not overwritten"
+    assert found.line == "mine is not a run of advnce: it is not overwritten"
     assert folder.joinpath("mine/thesis.tex").is_file()
 
 
@@ -395,7 +395,10 @@ def test_batches_of_little_data_are_small_unless_their_size_is_given(
     data = ["--loss", "bpr", "--data", split_folder()]
     words = ["train", "mf", *data, "--epochs", 1, "--out", "run"]
     found = advnce(*words)
-    said = "advnce: warning: train.batch_size is 2, as there are 7 train pairs\n"
+    said = (
+        "advnce: warning: train.batch_size is reduced to 2, since the data has 7 train "
+        "pairs\n"
+    )
     assert (found.code, found.err[: len(said)]) == (0, said)
     assert "train.batch_size=2 " in found.err
     assert Config.load(folder / "run/seed-0/config.toml").train.batch_size == 2
@@ -501,7 +504,7 @@ def test_a_seed_s_trainer_is_let_go_before_the_next_one_s(advnce, monkeypatch):
 def test_little_data_is_adapted_once_for_all_seeds(advnce, folder, split_folder):
     words = ["train", "mf", "--loss", "bpr", "--data", split_folder(), "--epochs", 2]
     found = advnce(*words, "--seeds", "0-1", "--out", "run")
-    assert found.err.count("train.batch_size is 2") == 1
+    assert found.err.count("train.batch_size is reduced to 2") == 1
     folder.joinpath("run/seed-1/metrics.json").unlink()
     found = advnce("train", "--resume", "run", "--json")
     assert found.code == 0, found.err

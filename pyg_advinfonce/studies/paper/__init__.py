@@ -1,4 +1,4 @@
-"""The paper's tables, reproduced."""
+"""Reproduction of the paper's tables."""
 
 from pyg_advinfonce.studies.paper.formats import TEXT_COLUMNS
 from pyg_advinfonce.studies.paper.paper_table import paper_table

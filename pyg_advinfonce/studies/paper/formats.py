@@ -1,4 +1,4 @@
-"""A table's numbers as text, CSV, LaTeX and Markdown."""
+"""Formats of a table: text, CSV, LaTeX and Markdown."""
 
 import html
 import re
@@ -18,9 +18,9 @@ TEXT_COLUMNS = ("data", "row", "metric")
 
 
 def make_cells(table: PaperTable, measurements: Sequence[Measurement]) -> Cells:
-    """Return the head and a row a measurement.
+    """Return the header and one row per measurement.
 
-    Columns without content are left out, and the data set where it is the only one.
+    Empty columns are omitted, and the column of the data set if the table has one.
     """
     head = [*TEXT_COLUMNS, "ours", "paper", "off by", f"vs {table.against}"]
     head += ["paper's", "p seeds", "p users", "within"]
@@ -58,7 +58,7 @@ def _ours(measurement: Measurement, number: Callable[[float], str]) -> str:
 
 
 def _without_repeats(rows: Cells) -> Cells:
-    """Name data and row where they begin."""
+    """Keep data and row only in the first of their lines."""
     shown: Cells = []
     before: list[str] = []
     for row in rows:
@@ -94,10 +94,10 @@ def _p(measurement: Measurement, key: str) -> str:
 
 
 def to_csv(measurements: Sequence[Mapping[str, object]]) -> str:
-    """Return a line a measurement; lists are joined by semicolons.
+    """Return one line per measurement; lists are joined by semicolons.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
-    Numbers stay as they are.
+    An apostrophe precedes text that a spreadsheet would read as a formula. Numbers stay
+    unchanged.
     """
     rows = [
         {k: "; ".join(map(str, v)) if isinstance(v, list) else v for k, v in r.items()}
@@ -121,13 +121,13 @@ SPECIAL = {
 def to_latex(
     cells: Sequence[Sequence[str]], *, caption: str, label: str, left: int = 1
 ) -> str:
-    r"""Return the head and the rows as a table in the manner of ``booktabs``.
+    r"""Return a table in the style of ``booktabs``.
 
     Args:
-        cells: Texts; no character of them is read as a command.
-        caption: The caption's text.
-        label: What ``\ref`` calls the table.
-        left: How many columns are flush left; the others are numbers.
+        cells: The header and the rows as plain text, escaped here.
+        caption: The caption as plain text.
+        label: The table's label for ``\ref``.
+        left: The number of left-aligned columns; the others are numbers.
     """
     head, *rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in cells]
     return "\n".join(
@@ -149,19 +149,19 @@ def to_latex(
 
 
 def escape_latex(text: str) -> str:
-    """Return text that LaTeX sets as it is."""
+    """Escape plain text for LaTeX."""
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
 def to_markdown(cells: Sequence[Sequence[str]]) -> str:
-    """Return the head and the rows as a table of Markdown, no cell read as markup."""
+    """Return a Markdown table of plain-text cells, escaped here."""
     head, *rows = [[escape_markdown(cell) for cell in row] for row in cells]
     rule = ["---"] * len(head)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Markdown, and the HTML made of it, show as it is."""
+    """Escape plain text for Markdown and the HTML made from it."""
     line = html.escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
 
@@ -178,13 +178,13 @@ def write_files(
         reproduction: The table as text.
         measurements: Its numbers.
         rows: Its rows, whose settings Markdown lists.
-        name: The files' path without their endings.
+        name: The files' path without suffix.
 
     Returns:
         The files.
 
     Raises:
-        ConfigError: If one cannot be written.
+        ConfigError: If a file cannot be written.
     """
     caption = f"{reproduction.title}. Seeds {dict(reproduction.head)['seeds']}."
     texts = {

@@ -1,4 +1,4 @@
-"""The runs behind a table: trained once, stored, compared with the paper."""
+"""Runs of a table: trained once, stored, compared with the paper."""
 
 import json
 import shutil
@@ -30,19 +30,19 @@ from pyg_advinfonce.studies.paper.request import Request
 
 Measurement = dict[str, Any]
 
-ABSOLUTE = {"coat": 0.01}  # on so little data
+ABSOLUTE = {"coat": 0.01}  # the data set is small
 RELATIVE = 0.03
 ROUNDING = 1e-9
 NOTHING: Measurement = {"mean": None, "std": None, "values": []}
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
-    """Return where a run belongs: other settings or other data, another folder.
+    """Return a run's folder, one per settings and data.
 
     Args:
         root: The folder of all runs.
-        config: The run's configuration; its seed does not matter.
-        fingerprint: The data's.
+        config: The run's configuration; its seed has no effect.
+        fingerprint: The fingerprint of the data.
     """
     settings = config.flat()
     settings.pop("train.seed")
@@ -52,7 +52,7 @@ def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
 
 
 def stored_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
-    """Return a run's seed if it is there, whole, and what it is taken for."""
+    """Return a finished seed of these settings and data, or None."""
     try:
         return find_seed(seed_path(folder, config.train.seed), config, fingerprint)
     except CheckpointError:
@@ -65,33 +65,33 @@ def make_seed(
     dataset: Dataset,
     **options: Any,  # noqa: ANN401
 ) -> FinishedSeed:
-    """Train a run's seed, or what is left of it, unless another process has done so.
+    """Train or resume a run's seed, unless another process has finished it.
 
     Raises:
-        NonFiniteLossError: If training leaves the real numbers.
+        NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
     seed = seed_path(folder, config.train.seed)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / f".{seed.name}.lock"):
         try:
             return train_seed(config, dataset, seed, **options)
-        except CheckpointError:  # nobody can go on from there
+        except CheckpointError:  # it cannot be resumed
             shutil.rmtree(seed)
             return train_seed(config, dataset, seed, **options)
 
 
 @dataclass
 class TableRow:
-    """A row on a data set, and its runs as far as they are there.
+    """A row on a data set, with its finished seeds.
 
     Attributes:
         paper_row: The paper's row.
         data: The data set's name.
         config: The configuration, of any seed.
         dataset: The data, None if it is missing.
-        metrics: What is shown.
+        metrics: The metrics of the row.
         seeds: The finished seeds.
-        reason: Why there are no or not all seeds, and what to do; else empty.
+        reason: Why seeds are missing and what to do; else empty.
         failed: Whether training failed.
     """
 
@@ -106,16 +106,16 @@ class TableRow:
 
     @property
     def name(self) -> str:
-        """The row's name for a person."""
+        """Data set and row, as people read them."""
         return f"{self.data}: {self.paper_row.label}"
 
     @property
     def settings(self) -> str:
-        """What is set, in one line, and where it comes from."""
+        """The settings in one line, and their source."""
         chosen = self.config.chosen.items()
         shown = {name: value for name, value in chosen if name != "train.seed"}
         source = (
-            "" if self.is_packaged else " (no packaged settings: the method's defaults)"
+            "" if self.is_packaged else " (no packaged settings: the model's defaults)"
         )
         what = f"{self.config.pair}{source}"
         return f"{what}: {settings_text(shown)}"
@@ -132,9 +132,9 @@ class TableRow:
 
 
 def check_settings(row: TableRow, request: Request) -> None:
-    """Put together what would train a row, unless all its seeds are there.
+    """Assemble a row's trainer, unless all its seeds are finished.
 
-    It is not kept: that of all rows would not fit into memory.
+    The trainer is discarded: those of all rows would not fit into memory.
 
     Raises:
         ConfigError: If an option is wrong, or memory cannot suffice.
@@ -144,12 +144,12 @@ def check_settings(row: TableRow, request: Request) -> None:
 
 
 def train_missing(row: TableRow, request: Request, progress: Progress) -> None:
-    """Find the seeds of a row and, unless it is a check, train what is missing.
+    """Find the seeds of a row and, unless it is a check, train the missing ones.
 
     Args:
         row: The row.
-        request: Says which seeds, where they are kept and where to train.
-        progress: Told of every seed.
+        request: The seeds, their folder and the device.
+        progress: Receives every seed.
     """
     if row.dataset is None:
         return
@@ -158,7 +158,7 @@ def train_missing(row: TableRow, request: Request, progress: Progress) -> None:
     progress.say(f"{row.name}, {_state(found)}; {row.settings}")
     if missing and request.check:
         seeds = seed_text(missing)
-        row.reason = f"no run of seeds {seeds}: train it without --check"
+        row.reason = f"seeds {seeds} are not trained: run without --check"
     for seed in () if request.check else missing:
         found[seed] = _train(row, row.dataset, seed, request, progress)
     row.seeds = [seed for seed in found.values() if seed is not None]
@@ -175,11 +175,11 @@ def _find(
 
 
 def _state(found: dict[int, FinishedSeed | None]) -> str:
-    there = [seed for seed, run in found.items() if run is not None]
-    missing = found.keys() - set(there)
+    stored = [seed for seed, run in found.items() if run is not None]
+    missing = found.keys() - set(stored)
     return ", ".join(
         f"seeds {seed_text(seeds)} {word}"
-        for seeds, word in ((there, "are there"), (missing, "missing"))
+        for seeds, word in ((stored, "finished"), (missing, "missing"))
         if seeds
     )
 
@@ -187,12 +187,12 @@ def _state(found: dict[int, FinishedSeed | None]) -> str:
 def _train(
     row: TableRow, dataset: Dataset, seed: int, request: Request, progress: Progress
 ) -> FinishedSeed | None:
-    """Train a seed; if that fails, say so on the row: the others go on."""
+    """Train a seed; a failure is noted in the row, and the others go on."""
     folder = run_folder(request.runs, row.config, dataset.fingerprint)
-    told = {"progress": progress, "label": f"{row.name}, seed {seed}"}
+    listening = {"progress": progress, "label": f"{row.name}, seed {seed}"}
     config = row.config_of(seed)
     try:
-        return make_seed(folder, config, dataset, device=request.device, **told)
+        return make_seed(folder, config, dataset, device=request.device, **listening)
     except NonFiniteLossError as error:
         reason = f"seed {seed}: {error}"
         row.reason = "; ".join(filter(None, [row.reason, reason]))
@@ -201,13 +201,13 @@ def _train(
 
 
 def make_measurements(table: PaperTable, rows: Sequence[TableRow]) -> list[Measurement]:
-    """Return a JSON-ready object for every row and metric.
+    """Return one JSON-ready object per row and metric.
 
-    ``off`` is the relative difference to the paper, ``within`` whether that is
-    tolerated (docs/methods.md 7: on Coat 0.01, else 3 %; None where it is not judged),
-    ``ratio`` and ``paper_ratio`` are to the baseline. What
-    :func:`~pyg_advinfonce.studies.holm_corrected` says of the difference to the
-    baseline follows, corrected over the whole table.
+    ``off`` is the relative difference from the paper, ``within`` whether the difference
+    is within the tolerance (docs/methods.md 7: on Coat 0.01, else 3 %; None without a
+    check), ``ratio`` and ``paper_ratio`` are relative to the baseline. The keys of
+    :func:`~pyg_advinfonce.studies.holm_corrected` describe the difference from the
+    baseline, corrected over the whole table.
     """
     measurements = {
         (i, m): _measurement(row, m) for i, row in enumerate(rows) for m in row.metrics
@@ -255,7 +255,7 @@ def _within(
 
 
 def _bases(table: PaperTable, rows: Sequence[TableRow]) -> list[tuple[int, int]]:
-    """Return the numbers of the rows that have a baseline, and of the baselines."""
+    """Return the indices of rows with a baseline and of their baselines."""
     places = {(row.data, id(row.paper_row)): i for i, row in enumerate(rows)}
     bases = [table.baseline(row.paper_row) for row in rows]
     return [

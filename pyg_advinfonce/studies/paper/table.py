@@ -1,4 +1,4 @@
-"""Reproducing a table of the paper, and its reproduction."""
+"""Reproduction of a table of the paper."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -28,14 +28,14 @@ DEFAULT_SEEDS = [0, 1, 2, 3, 4]
 
 
 def reproduce_table(request: Request, progress: Progress = Progress()) -> Reproduction:
-    """Run what is missing of a table, or one row of it, and set it beside the paper.
+    """Train the missing runs of a table or row and compare them with the paper.
 
-    Finished runs are found again by their settings and the data; an interrupted seed is
+    Finished runs with the same settings and data are reused; an interrupted seed is
     resumed. Writes Markdown, LaTeX and CSV, unless it is a check.
 
     Raises:
         ConfigError: If a name or setting is wrong.
-        DatasetNotFoundError: If the data of no row is there, and it is no check.
+        DatasetNotFoundError: If the data of all rows is missing, unless it is a check.
     """
     table = paper_table(request.name, request.against)
     if request.data is not None:
@@ -48,7 +48,7 @@ def reproduce_table(request: Request, progress: Progress = Progress()) -> Reprod
     ]
     if not request.check:
         _check_runnable(rows)
-        for row in rows:  # a mistake is to be known before the first of many trains
+        for row in rows:  # find wrong settings before hours of training
             check_settings(row, request)
         request.make_folders()
     for row in rows:
@@ -64,7 +64,7 @@ def _check_runnable(rows: Sequence[TableRow]) -> None:
 
 
 class _Source:
-    """Loads each data set once; keeps the reason where one is missing."""
+    """Loads each data set once; keeps the error of a missing one."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -105,7 +105,7 @@ def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
 def make_reproduction(
     table: PaperTable, rows: Sequence[TableRow], request: Request
 ) -> Reproduction:
-    """Put the numbers together, judge them and, unless it is a check, write files."""
+    """Compare the numbers with the paper and, unless it is a check, write files."""
     measurements = make_measurements(table, rows)
     reproduction = Reproduction(
         f"{table.name}: {table.title}",
@@ -142,7 +142,7 @@ def _head(rows: Sequence[TableRow], request: Request) -> list[tuple[str, str]]:
 def _seeds(rows: Sequence[TableRow], request: Request) -> str:
     asked = seed_text(request.seeds)
     lacking = any(len(row.seeds) < len(request.seeds) for row in rows)
-    return f"{asked} asked for, not all are there" if lacking else asked
+    return f"{asked} requested, some are missing" if lacking else asked
 
 
 def _notes(
@@ -151,11 +151,11 @@ def _notes(
     yield from _missing(rows)
     defaults = [row.name for row in rows if not row.is_packaged]
     if defaults:
-        yield f"no packaged settings, the method's defaults: {', '.join(defaults)}"
+        yield f"no packaged settings, the model's defaults: {', '.join(defaults)}"
     if any(measurement["within"] is not None for measurement in measurements):
         yield "within: 0.01 of the paper on Coat, 3 % of it elsewhere"
     if table.is_of_times:
-        yield "seconds are this machine's and not judged; the paper's are of one V100"
+        yield "seconds are of this machine and not checked; the paper's are of one V100"
     tested = [measurement for measurement in measurements if "notes" in measurement]
     if tested:
         yield tests_text(len(tested), table.against)
@@ -169,7 +169,7 @@ def _name(measurement: Measurement) -> str:
 
 
 def _missing(rows: Sequence[TableRow]) -> Iterator[str]:
-    """Give each reason once, with the rows of one data set that it is for."""
+    """Yield each reason once, with its data set and rows."""
     for data, reason in dict.fromkeys((x.data, x.reason) for x in rows if x.reason):
         same = [row for row in rows if (row.data, row.reason) == (data, reason)]
         labels = ", ".join(row.paper_row.label for row in same)
@@ -186,7 +186,7 @@ def _succeeded(
 
 
 def _stem(name: str, request: Request) -> str:
-    """Return the files' name: what is not the whole table by default has its own."""
+    """Return the files' name; a request other than the default one adds a hash."""
     data = [] if request.data is None else [Path(request.data).name]
     path = None if request.data in (None, *data) else request.data
     layers = [layer for layer in request.layers if layer]

@@ -1,4 +1,4 @@
-"""The pages of a run and of a study."""
+"""Variables of the pages of a run and of a study."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -81,7 +81,7 @@ def _metrics(seeds: Sequence[FinishedSeed]) -> dict[str, dict[str, Any]]:
 def _run_tiles(
     seeds: Sequence[FinishedSeed], metrics: dict[str, Any], paper: dict[str, Any]
 ) -> list[tuple[str, str, str]]:
-    """Return title, value and remark of what one looks at first."""
+    """Return title, value and remark of the tiles at the top."""
     tiles = []
     for name in main_metrics(metrics)[:2]:
         known = f"paper {paper[name]:.4f}" if name in paper else ""
@@ -90,7 +90,7 @@ def _run_tiles(
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
     tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
     seconds = sum(seed.outcome.get("wall_seconds") or 0.0 for seed in seeds)
-    tiles.append(("time", f"{seconds:.1f} s", "all seeds, without loading the data"))
+    tiles.append(("time", f"{seconds:.1f} s", "all seeds, loading the data excluded"))
     return tiles
 
 
@@ -127,7 +127,7 @@ def _by_seed(seeds: Sequence[FinishedSeed]) -> dict[str, Any]:
 
 
 def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return all settings by section; the seed is a run's, not a setting."""
+    """Return all settings but the seed, by section."""
     found: dict[str, list[tuple[str, str]]] = {}
     for setting in settings(config):
         section, key = setting.name.split(".")
@@ -145,9 +145,9 @@ def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     rows = [("device", ", ".join(dict.fromkeys(str(s["device"]) for s in saved)))]
     rows += [(name, str(v)) for name, v in (saved[0].get("versions") or {}).items()]
     if speeds:
-        rows.append(("training, an epoch", f"{sum(speeds) / len(speeds):.4f} s"))
+        rows.append(("training per epoch", f"{sum(speeds) / len(speeds):.4f} s"))
     if peaks:
-        rows.append(("memory at most", f"{max(peaks):.0f} MB"))
+        rows.append(("peak memory", f"{max(peaks):.0f} MB"))
     return [*rows, ("data", str(saved[0]["data"]))]
 
 
@@ -199,15 +199,15 @@ def _study_tiles(
         found = f"trial {best['trial']}, epoch {best['best_epoch']}"
         tiles.insert(0, (f"best {summary['monitor']}", f"{best['value']:.4f}", found))
     if default is not None:
-        tiles.insert(1, ("default", f"{default:.4f}", "the settings it began with"))
+        tiles.insert(1, ("default", f"{default:.4f}", "the initial settings"))
     minutes = f"{(summary.get('seconds') or 0.0) / 60:.1f} min"
-    return [*tiles, ("time", minutes, "of training, all trials")]
+    return [*tiles, ("time", minutes, "training of all trials")]
 
 
 def _best(
     summary: dict[str, Any], rows: Sequence[Row], keys: Sequence[str]
 ) -> list[tuple[str, str, str]]:
-    """Return every parameter with the default's and the best trial's value."""
+    """Return every parameter with its values in the default and the best trial."""
     if not summary["best"]:
         return []
     default = next((row for row in rows if row.get("default") == "True"), {})
@@ -219,7 +219,7 @@ def _best(
 
 
 def _short(text: str) -> str:
-    """Return a number in few digits, any other text as it is."""
+    """Return a number in a few digits, other text unchanged."""
     value = as_number(text)
     is_whole = text.lstrip("-").isdigit()
     return text if value is None or is_whole else setting_text(value)
@@ -246,7 +246,7 @@ def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
 
 @styled
 def _progress(rows: Sequence[Row], monitor: str) -> Chart:
-    """Draw every trial's value, and the best so far."""
+    """Draw every trial's value and the best so far."""
     figure, [[axes]] = new_figure(4.8, 3.0)
     complete = _complete(rows)
     numbers = [int(row["trial"]) for row in complete]
@@ -261,14 +261,14 @@ def _progress(rows: Sequence[Row], monitor: str) -> Chart:
     axes.locator_params(axis="x", integer=True)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, **TIGHT)
     title = f"{monitor} by trial"
-    note = "Trials that were pruned or failed are crosses at the bottom."
+    note = "Crosses at the bottom: pruned and failed trials."
     return Chart(title, note, inline_svg(figure, "progress", title))
 
 
 def _parameters(
     rows: Sequence[Row], keys: Sequence[str], monitor: str
 ) -> Iterator[Chart]:
-    """Draw the complete trials' values against every parameter that varies."""
+    """Draw the values of complete trials by each parameter that varies."""
     for place, key in enumerate(keys):
         known = [row for row in _complete(rows) if row[key] != ""]
         if len({row[key] for row in known}) > 1:
@@ -297,7 +297,7 @@ def _scatter(rows: Sequence[Row], key: str) -> "Figure":
 
 
 def _place(axes: "Axes", texts: Sequence[str]) -> list[float]:
-    """Return where values lie on the horizontal axis, side by side if few."""
+    """Return positions on the horizontal axis; a few values are placed evenly."""
     numbers = [found for text in texts if (found := as_number(text)) is not None]
     if len(numbers) < len(texts) or len(set(texts)) <= MOST_NAMES:
         names = sorted(set(texts), key=lambda text: (as_number(text) or 0.0, text))

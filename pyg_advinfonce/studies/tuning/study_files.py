@@ -1,4 +1,4 @@
-"""What a study leaves beside its storage: the best settings, a table, a summary."""
+"""Files of a study beside its storage: best settings, table of trials, summary."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -49,7 +49,7 @@ def save_study(
 
 
 def trial_row(trial: FrozenTrial) -> dict[str, Any]:
-    """Return an ended trial as a row of ``trials.csv``, the settings searched apart."""
+    """Return an ended trial as a row of ``trials.csv``, its settings as ``params``."""
     notes, duration = trial.user_attrs, trial.duration
     interrupted = trial.state == TrialState.FAIL and not is_finished(trial)
     return {
@@ -66,7 +66,7 @@ def trial_row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def trial_text(row: Mapping[str, Any]) -> str:
-    """Return what a person is told of an ended trial."""
+    """Return one line about an ended trial."""
     value = "" if row["value"] is None else f" {row['value']:.4f}"
     mark = " (default)" if row["default"] else ""
     settings = " ".join(f"{k}={setting_text(v)}" for k, v in row["params"].items())
@@ -103,7 +103,7 @@ def study_summary(
 
 
 def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
-    """Return a file for ``advnce train --config``: what was fixed and found."""
+    """Return a file for ``advnce train --config``: fixed and found settings."""
     known = config.flat()
     kept = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
     found = {key: known[key] for key in kept if key in known}
@@ -113,6 +113,6 @@ def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
 def _csv(rows: list[dict[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row["params"]))
     cells = [{**row, **row["params"]} for row in rows]
-    # As objects: whole numbers stay whole beside cells that are empty.
+    # As objects, so that integers stay integers beside empty cells.
     table = pd.DataFrame(cells, columns=[*COLUMNS, *keys, "error"], dtype=object)
     return without_formulas(table).to_csv(index=False, lineterminator="\n")

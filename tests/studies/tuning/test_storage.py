@@ -50,7 +50,7 @@ def test_a_file_that_is_locked_while_a_study_runs(opened, tmp_path, monkeypatch)
 
 def test_a_file_that_is_no_database(opened, tmp_path):
     (tmp_path / STUDY).write_text("my thesis " * 99, encoding="utf-8")
-    with pytest.raises(CheckpointError, match="is no study: file is not a database"):
+    with pytest.raises(CheckpointError, match="is not a study: file is not a database"):
         opened()
 
 

@@ -1,4 +1,4 @@
-"""The paper's figures: a table and a drawing each (extra ``[plot]``)."""
+"""The paper's figures, each a table and a drawing (extra ``[plot]``)."""
 
 from pyg_advinfonce.studies.paper.figures.adversary_sweep import adversary_sweep
 from pyg_advinfonce.studies.paper.figures.false_negatives import false_negatives

@@ -58,7 +58,7 @@ def test_an_adversary_that_is_cut_short_is_said(dataset, config, lines):
     figure.hardness_by_popularity(
         dataset, seeds=[0], epochs=4, config=config, progress=lines
     )
-    said = "the adversary goes on after 4 epochs"
+    said = "training ends after 4 epochs"
     assert any(text.startswith(said) for text in lines.said)
 
 
