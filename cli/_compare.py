@@ -8,22 +8,21 @@ from typing import Any
 from pyg_advinfonce.runs import mean_and_std_text, seed_text
 from pyg_advinfonce.studies import format_p, note_lines, tests_text
 
-from .console import aligned
+from .console import WIDTH, fitted
 
-WIDTH = 88
 HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
 
 
 def comparison_text(summary: Mapping[str, Any]) -> str:
-    """Return a table a metric, and what to bear in mind."""
+    """Return one table per metric, the differing settings and the notes."""
     lines = [f"data  {summary['data']}"]
     for metric, rows in summary["metrics"].items():
-        lines += ["", *aligned(_rows(summary, metric, rows))]
+        lines += ["", *fitted(_rows(summary, metric, rows))]
     return "\n".join([*lines, "", *_differing(summary), *_notes(summary)])
 
 
 def _differing(summary: Mapping[str, Any]) -> list[str]:
-    """Say in which settings the runs differ, in their order."""
+    """Return lines with the settings that differ, values in the order of the runs."""
     texts = [
         f"{name} {' / '.join('not set' if v is None else str(v) for v in values)}"
         for name, values in summary["differing"].items()
@@ -46,7 +45,7 @@ def _rows(
 
 
 def _names(runs: Sequence[str]) -> Sequence[str]:
-    """Return the folders' names if they tell the runs apart, else their paths."""
+    """Return the folders' names if they are unique, else their paths."""
     names = [Path(run).name for run in runs]
     return names if len(set(names)) == len(names) else runs
 

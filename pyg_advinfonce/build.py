@@ -1,4 +1,4 @@
-"""Building what trains one seed: method, loss, hardness, sampler and trainer."""
+"""Building a training: method, loss, hardness, sampler and trainer."""
 
 import inspect
 import warnings
@@ -34,18 +34,18 @@ from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 
 CustomModel = nn.Module | Callable[..., nn.Module]
-"""A module, or a class or function that makes one of a graph."""
+"""A module, or a class or function that builds one from a graph."""
 
 CustomLoss = RankingLoss | type[RankingLoss]
-"""A loss, or its class."""
+"""A loss or its class."""
 
 
 def name_custom(
     config: Config, model: CustomModel | None = None, loss: CustomLoss | None = None
 ) -> Config:
-    """Return the configuration of a custom model and loss, under their own names.
+    """Return a configuration that names a custom model and loss.
 
-    A model without a forward has nothing to train, and gets the loss ``none``.
+    A model without a forward cannot be trained and gets the loss ``none``.
     """
     if isinstance(model, Method):
         loss = loss or model.loss
@@ -68,17 +68,18 @@ def build_method(
 ) -> Method:
     """Build the method that a configuration names, with checked options.
 
-    The encoder and the loss start from streams of their own, so that with one seed all
-    losses start from the same embeddings: seeds are pairs in a comparison.
+    Encoder and loss have separate random streams, so that all losses with the same seed
+    start from the same embeddings: seeds are pairs in a comparison.
 
     Args:
         config: The configuration.
         graph: The normalised graph.
-        model: The custom model, if it names one.
-        loss: The custom loss, if it names one.
+        model: The custom model, if the configuration names one.
+        loss: The custom loss, if the configuration names one.
 
     Raises:
-        ConfigError: If an option is wrong, or what is custom is missing or no model.
+        ConfigError: If an option is wrong, or a custom model or loss is missing or of
+            the wrong type.
     """
     seed_everything(config.train.seed, 0, 0, stream=2)
     ranking = build_loss(config, graph, loss)
@@ -93,7 +94,7 @@ def build_method(
         )
     if ranking is not None and _is_untrained(found):
         raise ConfigError(
-            f"model '{config.model.name}' has no forward to train: "
+            f"model '{config.model.name}' has no forward and cannot be trained: "
             f"use the loss '{NO_LOSS}'"
         )
     return Method.compose(as_encoder(found), ranking, **_from_train(config))
@@ -105,7 +106,7 @@ def _build_model(
     loss: RankingLoss | None,
     model: CustomModel | None,
 ) -> nn.Module:
-    """Return what builds a model of the graph makes, a method or a module alone."""
+    """Return the model of a graph: a whole method, or a module."""
     if isinstance(model, nn.Module):
         _refuse_options("model", config.model.options)
         return model
@@ -115,7 +116,7 @@ def _build_model(
     settings = check_options("model", targets, config.model.options, given=FROM_TRAIN)
     builder, given = targets[-1], [graph]
     takes = inspect.signature(builder).parameters
-    if "loss" in takes:  # it puts the method together itself
+    if "loss" in takes:  # the builder returns a whole method
         any_key = any(p.kind is p.VAR_KEYWORD for p in takes.values())
         own = _from_train(config).items()
         settings |= {key: value for key, value in own if any_key or key in takes}
@@ -124,8 +125,8 @@ def _build_model(
         inspect.signature(builder).bind(*given, **settings)
     except TypeError as error:
         raise ConfigError(
-            f"model '{config.model.name}' is called with the graph and the keys of "
-            f"[model] alone: {error}"
+            f"model '{config.model.name}' must be callable with the graph and the keys "
+            f"of [model] only ({error})"
         ) from error
     with naming("model", *targets):
         found: nn.Module = builder(*given, **settings)
@@ -142,7 +143,8 @@ def build_loss(
     """Build the ranking loss that a configuration names, with checked options.
 
     Raises:
-        ConfigError: If an option is wrong, or what is custom is missing or no loss.
+        ConfigError: If an option is wrong, or a custom loss is missing or of the wrong
+            type.
     """
     if config.loss.name == NO_LOSS:
         return None
@@ -154,7 +156,7 @@ def build_loss(
         raise _missing("loss", config.loss.name)
     if not (inspect.isclass(kind) and issubclass(kind, RankingLoss)):
         raise ConfigError(
-            f"loss '{config.loss.name}' must be a class of losses, a subclass of "
+            f"loss '{config.loss.name}' must be a subclass of "
             f"pyg_advinfonce.losses.Criterion (got {kind!r})"
         )
     options = check_options("loss", [kind], config.loss.options, given=["hardness"])
@@ -162,7 +164,9 @@ def build_loss(
     if "hardness" in inspect.signature(kind).parameters:
         options["hardness"] = _build_hardness(config, graph)
     elif config.hardness:
-        raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
+        raise ConfigError(
+            f"loss '{config.loss.name}' has no hardness: remove [hardness]"
+        )
     with naming("loss", kind):
         found: RankingLoss = kind.from_graph(graph, **options)
     return found
@@ -170,16 +174,16 @@ def build_loss(
 
 def _missing(section: str, name: str) -> ConfigError:
     return ConfigError(
-        f"the {section} '{name}' is custom code, which is not imported by its name: "
-        f"pass it as {section}="
+        f"the {section} '{name}' is custom code, which is never imported by its name: "
+        f"pass it as {section}=..."
     )
 
 
 def _refuse_options(section: str, options: Mapping[str, Any]) -> None:
     if options:
         raise ConfigError(
-            f"the {section} is built already: {', '.join(options)} of [{section}] "
-            "cannot be set, pass its class"
+            f"{', '.join(options)} of [{section}] cannot be set, since the {section} "
+            "is built already: pass its class"
         )
 
 
@@ -194,24 +198,24 @@ def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
 
 
 def _as_wide(config: Config, kind: type) -> dict[str, int]:
-    """Return the width of tables, where there are any, as that of the encoder's."""
+    """Return the encoder's width as ``dim``, if the class has such an argument."""
     if "dim" not in inspect.signature(kind).parameters:
         return {}
     return {"dim": _width(config)}
 
 
 def _width(config: Config) -> int:
-    """Return the encoder's width; a wrong one is the encoder's to refuse."""
+    """Return the encoder's width; the encoder itself refuses a wrong one."""
     width = setting_values(config).get("model.dim")
     return width if isinstance(width, int) and width > 0 else 64
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
-    """Build the sampler that the section ``[train]`` describes.
+    """Build the sampler of the section ``[train]``.
 
     Raises:
         ConfigError: If an option is wrong, or the method needs the whole graph.
-        MissingExtraError: If PyG has nothing to sample neighbours with.
+        MissingExtraError: If no package that samples neighbours is installed.
     """
     settings = config.train
     edges: dict[str, Any] = {
@@ -232,19 +236,19 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
 
 
 def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
-    """Return how many neighbours a hop has, if the method can do with a sample."""
+    """Return the number of neighbours per hop; refuse methods without sampling."""
     whole = method.objective.needing_whole_graph()
     hops, found = method.encoder.num_hops, config.train.num_neighbors or (20, 10)
-    refused = f"model '{config.model.name}' does not go with train.loader 'neighbor': "
+    refused = f"model '{config.model.name}' does not accept train.loader 'neighbor': "
     if whole or hops is None:
-        looks = f"the term '{whole[0]}' looks" if whole else "the encoder looks"
-        raise ConfigError(f"{refused}{looks} at the whole graph; use 'full'")
+        part = f"the term '{whole[0]}'" if whole else "the encoder"
+        raise ConfigError(f"{refused}{part} needs the whole graph, use 'full'")
     if hops == 0:
-        raise ConfigError(f"{refused}it sends no messages to neighbours; use 'full'")
+        raise ConfigError(f"{refused}it has no message passing, use 'full'")
     if len(found) != hops:
         raise ConfigError(
-            f"train.num_neighbors needs a number for each of the encoder's {hops} "
-            f"layers, -1 for all neighbours (got {list(found)})"
+            f"train.num_neighbors must have {hops} numbers, one per layer of the "
+            f"encoder, -1 for all neighbours (got {list(found)})"
         )
     return found
 
@@ -258,15 +262,14 @@ def assemble(
     model: CustomModel | None = None,
     loss: CustomLoss | None = None,
 ) -> Trainer:
-    """Put together what trains one seed of a configuration; write nothing.
+    """Return the trainer of one seed of a configuration; write nothing.
 
-    Its ``fit`` looks at the train and validation pairs alone;
-    :func:`~pyg_advinfonce.experiment.train` does the rest, and says what the arguments
-    are. The batch size is that of
+    Its ``fit`` uses only the train and validation pairs. The arguments are those of
+    :func:`~pyg_advinfonce.experiment.train`; the batch size is that of
     :meth:`~pyg_advinfonce.config.Config.fitted_to`.
 
     Raises:
-        ConfigError: If an option is wrong, or memory cannot suffice.
+        ConfigError: If an option is wrong, or the memory is too small.
     """
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
@@ -286,7 +289,7 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
 def make_trainer(
     config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
 ) -> Trainer:
-    """Put a trainer together as the section ``[train]`` says."""
+    """Return a trainer with the settings of the section ``[train]``."""
     if method.negatives == "sampled" and config.train.num_negatives == 0:
         raise ConfigError(
             f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
@@ -331,8 +334,8 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
     active = [phase.active for phase in method.phases if phase.params is None]
     if active and not any(map(active[0], range(epochs))):
         warnings.warn(
-            f"the encoder is not trained in {epochs} epochs: its phase begins later, "
-            "raise train.epochs",
+            f"the encoder is not trained in {epochs} epochs, since its phase begins "
+            "later: raise train.epochs",
             stacklevel=2,
         )
 

@@ -310,7 +310,7 @@ def test_a_hardness_may_be_chosen(graph):
         ("adv", {"loss": {"hardness": 1}}, r"^unknown key 'loss\.hardness'"),
         ("adv", {"loss": {"adversary_lr": -1.0}}, "-1.0"),
         ("bpr", {"loss": {"tau": 0.1}}, r"^unknown key 'loss\.tau'"),
-        ("bpr", {"hardness": {"kind": "mlp"}}, r"^loss 'bpr' has no \[hardness\]$"),
+        ("bpr", {"hardness": {"kind": "mlp"}}, r"^loss 'bpr' has no hardness: remove"),
         ("adv", {"hardness": {"kind": "mpl"}}, r"^unknown hardness\.kind 'mpl', did"),
         ("adv", {"hardness": {"hidden": 1}}, r"^unknown key 'hardness\.hidden'"),
         ("adv", {"hardness": {"num_users": 1}}, r"^unknown key 'hardness\.num_users'"),

@@ -179,7 +179,7 @@ def test_what_was_interrupted_goes_on(advnce, monkeypatch, trained):
     found = advnce(*TABLE, "--seeds", "0-1")
     assert (found.code, found.out) == (130, "")
     assert found.err.endswith(
-        "finished seeds are kept: the same command goes on from there\n"
+        "finished seeds are kept: run the same command again to continue\n"
         "advnce: interrupted\n"
     )
     trained.append("continued")
@@ -204,7 +204,7 @@ def test_ctrl_c_in_the_middle(advnce, folder, interruptible):
         process.send_signal(signal.SIGINT)
         out, said = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert said.endswith("goes on from there\nadvnce: interrupted\n")
+    assert said.endswith("again to continue\nadvnce: interrupted\n")
 
 
 def test_a_check_trains_nothing(advnce, trained, folder):
@@ -367,7 +367,7 @@ def test_table_13_changes_the_number_of_negatives(advnce):
             ["table4", "--against", "x"],
             "unknown row 'x'; choose from bpr, BPR, infonce",
         ),
-        (["table4", "--seeds", "x"], "--seeds wants 0-4 or 1,3,5 (got 'x')"),
+        (["table4", "--seeds", "x"], "--seeds expects 0-4 or 1,3,5 (got 'x')"),
         (["table4", "--data", "nowhere"], "unknown data set 'nowhere'"),
         (["table4", "--data", "simulated", "--set", "loss.taau=1"], "loss.taau"),
         (["coat/mf-nothing"], "unknown row 'coat/mf-nothing'"),

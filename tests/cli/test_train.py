@@ -120,7 +120,7 @@ def test_the_table_for_a_person(advnce):
     assert re.search(r"^test +0\.\d{4}", found.out, re.MULTILINE)
     assert found.out.endswith("run         run\nnext        advnce report run\n")
     assert "best epoch  1 of 0-1 " in found.out
-    assert "try more --epochs" in found.out
+    assert "raise --epochs" in found.out
 
 
 def test_the_next_command_names_the_root_of_the_data(advnce, split_folder):
@@ -228,7 +228,7 @@ UNKNOWN = [
 WRONG = [
     (["mf", "--data", "../../x"], "../../x: no such folder or table"),
     (["mf", "--set", "loss=1"], "--set expects section.key=value, e.g. loss.tau=0.28"),
-    (["mf", "--tau", "1"], "; settings are changed by --set SECTION.tau=VALUE (see"),
+    (["mf", "--tau", "1"], "; change settings with --set SECTION.tau=VALUE (see"),
     (["mf", "--positive-if", "1"], "by --set data.positive_if=VALUE (see advnce"),
     (["mf", "--set", "train.lr=abc"], "train.lr: "),
     (["mf", "--set", "train.lr=-1"], "train.lr: "),
@@ -240,7 +240,7 @@ WRONG = [
     (["mf", "--set", f"train.seed={2**63}"], "train.seed: "),
     (["mf", "--seed", "-1"], "train.seed: "),
     (["mf", "--epochs", "0"], "train.epochs: "),
-    (["mf", "--seeds", "4-1"], "--seeds wants"),
+    (["mf", "--seeds", "4-1"], "--seeds expects"),
     (["mf", "--seed", "1", "--seeds", "1-2"], "--seed and --seeds"),
     (["mf", "--set", "loss.tau=0"], "loss.tau must be positive"),
     (["mf", "--set", "loss.tau=nan"], "loss.tau must be positive"),
@@ -311,7 +311,7 @@ def test_cuda_that_is_not_there(advnce):
 def test_auto_says_where_it_falls_back(advnce):
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    line = "device: cpu, as no CUDA device is there"
+    line = "device: cpu, no CUDA device is available"
     assert line in advnce(*QUICK).err.splitlines()
     assert "device:" not in advnce(*QUICK, "--device", "cpu").err
     assert "device:" not in advnce(*QUICK, "--quiet").err
@@ -549,8 +549,8 @@ def test_without_a_sampler_no_data_is_looked_for(advnce, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--num-neighbors", "20;10"], r"wants a number a hop.*\(got '20;10'\)"),
-        (["--num-neighbors", ""], "wants a number a hop"),
+        (["--num-neighbors", "20;10"], r"expects one number per hop.*\(got '20;10'\)"),
+        (["--num-neighbors", ""], "expects one number per hop"),
         (["--num-neighbors", "20,10"], "set train.loader to 'neighbor'"),
         (["--loader", "nearby"], r"train\.loader: .*'full' or 'neighbor'"),
     ],
@@ -594,7 +594,7 @@ def test_not_both():
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1,,2", "1.5", "0 1", "9" * 40])
 def test_what_is_no_list_of_seeds(text):
-    with pytest.raises(ConfigError, match="--seeds wants 0-4 or 1,3,5"):
+    with pytest.raises(ConfigError, match="--seeds expects 0-4 or 1,3,5"):
         parse_seeds(None, text)
 
 

@@ -28,7 +28,7 @@ def test_the_table_for_a_person(advnce, folder):
     assert found.code == 0
     head, data, _, names, best, other, _, where, following = found.out.splitlines()
     assert head == (
-        "mf + bpr, trials of at most 1 epochs: 2 complete, 0 pruned, 0 failed"
+        "mf + bpr, at most 1 epochs per trial: 2 complete, 0 pruned, 0 failed"
     )
     assert data.startswith("data   simulated:coat: 290 users")
     assert names.split() == ["trial", "valid/recall@20", "epoch", "lr", "cosine"]

@@ -324,7 +324,7 @@ def test_a_packaged_file_may_be_copied_and_changed():
         ("mf", "adv", {"model": "lightgcn"}, r"\[model\] must be a section of keys"),
         (
             *("mf", "adv", {"model": {"name": "lightgcn"}}),
-            "for the model 'lightgcn', not for 'mf'",
+            r"name the model 'lightgcn' \(expected 'mf'\)",
         ),
     ],
 )
@@ -353,7 +353,7 @@ def test_whole_numbers_are_numbers():
         (b"\0", "not TOML"),
         (b"a = " + b"[" * 100_000, "not TOML"),
         (b"a = " + b"9" * 10_000, "not TOML"),
-        (b"#" * (MAX_BYTES + 1), f"at most {MAX_BYTES:,} bytes"),
+        (b"#" * (MAX_BYTES + 1), f"expected at most {MAX_BYTES:,} bytes"),
     ],
     ids=["open", "twice", "number", "utf-16", "zero", "deep", "digits", "huge"],
 )

@@ -111,7 +111,7 @@ def test_what_is_no_run_is_never_touched(here, overwrite):
     for path in (folder / "chapter", file):
         path.write_text("mine", encoding="utf-8")
     for path in (folder, file):
-        with pytest.raises(ConfigError, match=r"exists|no run of advnce"):
+        with pytest.raises(ConfigError, match=r"exists|not a run of advnce"):
             create_run_folder(path, "name", overwrite=overwrite)
     assert folder.joinpath("chapter").read_text() == file.read_text() == "mine"
 

@@ -157,7 +157,7 @@ def test_one_seed_s_folder_is_a_run_too(folders):
 def test_other_data_is_refused(tmp_path, folders):
     other = tmp_path / "other"
     write_run(other, (0.1, 0.2), data="mine: sha256 def")
-    with pytest.raises(ConfigError, match=r"other data cannot.*abc.*other.*def"):
+    with pytest.raises(ConfigError, match=r"the same data: .*abc.*other.*def"):
         compare_runs([folders[0], other])
 
 
@@ -168,7 +168,7 @@ def test_data_is_what_it_holds_not_what_it_is_called(tmp_path, folders):
 
 def test_other_seeds_are_a_warning(tmp_path, folders):
     write_run(tmp_path / "more", (0.1, 0.2, 0.3, 0.2))
-    with pytest.warns(UserWarning, match=r"not the same seeds \(0-2; 0-3\)"):
+    with pytest.warns(UserWarning, match=r"have different seeds \(0-2; 0-3\)"):
         found = compare_runs([folders[0], tmp_path / "more"])
     assert found["metrics"][COMPARE_RUNS_RECALL][1]["p_seeds"] is not None
     with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def test_other_seeds_are_a_warning(tmp_path, folders):
 
 
 def test_one_run_is_no_comparison(folders):
-    with pytest.raises(ConfigError, match=r"two runs or more \(got 1\)"):
+    with pytest.raises(ConfigError, match=r"at least two runs \(got 1\)"):
         compare_runs(folders[:1])
 
 

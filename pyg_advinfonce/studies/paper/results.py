@@ -137,7 +137,7 @@ def check_settings(row: TableRow, request: Request) -> None:
     The trainer is discarded: those of all rows would not fit into memory.
 
     Raises:
-        ConfigError: If an option is wrong, or memory cannot suffice.
+        ConfigError: If an option is wrong, or the memory is too small.
     """
     if row.dataset is not None and None in _find(row, row.dataset, request).values():
         assemble(row.config, row.dataset, device=request.device)
