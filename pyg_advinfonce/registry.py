@@ -186,7 +186,7 @@ MODELS: Mapping[str, Entry] = {
     ),
     "ncl": Entry(
         "methods:build_ncl",
-        "NCL (Lin et al., WWW 2022): contrasts with neighbours and clusters",
+        "NCL (Lin et al., WWW 2022): contrasts neighbours, clusters",
         encoder="encoders:LightGCN",
         losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
     ),

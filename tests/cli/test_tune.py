@@ -63,7 +63,7 @@ def test_the_same_command_continues(advnce, folder):
     assert second["trials"]["finished"] == 2
     found = advnce(*QUICK, "--trials", 2, "--set", "train.l2=0.5", "--quiet")
     assert found.code == 2
-    assert "train.l2 is 1e-05 there, 0.5 here; choose another --out" in found.line
+    assert "l2 is 1e-05 in the study, 0.5 here; choose another --out" in found.line
 
 
 def test_interrupting_leaves_a_study_to_continue(advnce, folder, monkeypatch):

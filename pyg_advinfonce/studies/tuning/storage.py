@@ -118,12 +118,12 @@ def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
     """Raise an error with the first setting that differs from the study's."""
     old, new = flatten(old), flatten(new)
     for name in [*new, *old]:
-        there, here = old.get(name, "not set"), new.get(name, "not set")
-        if there != here:
+        saved, here = old.get(name, "not set"), new.get(name, "not set")
+        if saved != here:
             raise ConfigError(
                 f"{folder} holds a study of other settings: "
-                f"{name.removeprefix('configuration.')} is {there} there, {here} here; "
-                "choose another --out"
+                f"{name.removeprefix('configuration.')} is {saved} in the study, "
+                f"{here} here; choose another --out"
             )
 
 
