@@ -7,7 +7,7 @@ import typer
 
 def compare(
     runs: list[Path] = typer.Argument(
-        metavar="RUN", help="Folders of runs (all their seeds), the base first."
+        metavar="RUN", help="Folders of runs (all their seeds), the base run first."
     ),
     metrics: list[str] = typer.Option(
         [],

@@ -33,18 +33,18 @@ DataRoot: Path = typer.Option(
     Path("data"), envvar="ADVNCE_DATA", help="The folder that holds the data sets."
 )
 CacheDir: Path | None = typer.Option(
-    None, help="Where processed data is kept (default: the user's cache folder)."
+    None, help="The folder of processed data (default: the user's cache folder)."
 )
 Threads: int | None = typer.Option(
     None,
     min=1,
-    help="CPU threads (default: a thread a core); 1 is best for small data on a busy "
+    help="CPU threads (default: one per core); 1 is best for small data on a busy "
     "machine.",
 )
 Deterministic: bool = typer.Option(
     False,
     "--deterministic",
-    help="The same bits from the same seed on CUDA, too; slower there.",
+    help="Reproducible bits on CUDA, too; slower there.",
 )
 
 
@@ -62,7 +62,7 @@ CustomModel: str | None = typer.Option(
     "--model",
     callback=_only_custom,
     metavar="MODULE:NAME",
-    help="The custom model of the run, where its saved embeddings do not do.",
+    help="The custom model of the run, if its saved embeddings do not suffice.",
 )
 CustomLoss: str | None = typer.Option(
     None,
@@ -83,10 +83,10 @@ def use_threads(threads: int | None) -> None:
 
 
 def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
-    """Return what makes a tracker of a seed's folder; None for no name.
+    """Return the function that makes a tracker from a seed's folder; None for None.
 
     Raises:
-        UnknownNameError: If there is no such tracker.
+        UnknownNameError: If the tracker does not exist.
         MissingExtraError: If its package is not installed.
     """
     if name is None:
@@ -100,13 +100,13 @@ def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
 
 
 def import_custom(**names: str | None) -> dict[str, Any]:
-    """Import what a command names as ``module:attribute``, the working directory first.
+    """Import custom code, ``module:attribute``; the working directory comes first.
 
     Args:
         **names: The names by section, here ``model`` and ``loss``.
 
     Returns:
-        What they name, by section; nothing for names of the library's own.
+        The imported objects by section; names of the library are skipped.
 
     Raises:
         ConfigError: If a module cannot be imported, or has no such class or function.
@@ -121,8 +121,8 @@ def import_custom(**names: str | None) -> dict[str, Any]:
 def _imported(section: str, name: str) -> Any:  # noqa: ANN401
     if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) or ".py:" in name:
         raise ConfigError(
-            f"a custom {section} is named as module:attribute, my_module:build for "
-            f"build in my_module.py (got '{name}')"
+            f"expected a custom {section} as module:attribute, e.g. my_module:build "
+            f"for build in my_module.py (got '{name}')"
         )
     module, attribute = name.split(":")
     if (here := str(Path.cwd())) not in sys.path:
@@ -149,7 +149,7 @@ def _imported(section: str, name: str) -> Any:  # noqa: ANN401
 
 
 def _where(error: BaseException) -> str:
-    """Return an error of a user's module, with the file and line that led to it."""
+    """Return the text of an error in custom code, with its file and line."""
     if isinstance(error, SyntaxError):
         place = f"{error.filename}, line {error.lineno}"
         return f"SyntaxError: {error.msg} ({place})"

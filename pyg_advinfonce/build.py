@@ -1,4 +1,4 @@
-"""Building what trains one seed: method, loss, hardness, sampler and trainer."""
+"""Building a training: method, loss, hardness, sampler and trainer."""
 
 import inspect
 import warnings
@@ -35,22 +35,22 @@ from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 
 CustomModel = nn.Module | Callable[..., nn.Module]
-"""A module, or a class or function that makes one of a graph."""
+"""A module, or a class or function that builds one from a graph."""
 
 CustomLoss = RankingLoss | type[RankingLoss]
-"""A loss, or its class."""
+"""A loss or its class."""
 
 
 def name_custom(
     config: Config, model: CustomModel | None = None, loss: CustomLoss | None = None
 ) -> Config:
-    """Return the configuration of a custom model and loss, under their own names.
+    """Return a configuration that names a custom model and loss.
 
-    A model without a forward has nothing to train, and gets the loss ``none`` unless
-    the configuration has chosen another for it. A method has its own loss.
+    A model without a forward cannot be trained and gets the loss ``none``, unless the
+    configuration names another loss for it. A method has its own loss.
 
     Raises:
-        ConfigError: If they are no model and no loss.
+        ConfigError: If the model or loss has the wrong type.
     """
     kind = loss if inspect.isclass(loss) else type(loss)
     if loss is not None and not issubclass(kind, RankingLoss):
@@ -94,17 +94,18 @@ def build_method(
 ) -> Method:
     """Build the method that a configuration names, with checked options.
 
-    The encoder and the loss start from streams of their own, so that with one seed all
-    losses start from the same embeddings: seeds are pairs in a comparison.
+    Encoder and loss have separate random streams, so that all losses with the same seed
+    start from the same embeddings: seeds are pairs in a comparison.
 
     Args:
         config: The configuration.
         graph: The normalised graph.
-        model: The custom model, if it names one.
-        loss: The custom loss, if it names one.
+        model: The custom model, if the configuration names one.
+        loss: The custom loss, if the configuration names one.
 
     Raises:
-        ConfigError: If an option is wrong, or what is custom is missing or no model.
+        ConfigError: If an option is wrong, or a custom model or loss is missing or of
+            the wrong type.
     """
     if isinstance(model, Method):
         _refuse_options("model", config.model.options)
@@ -128,7 +129,7 @@ def build_method(
             )
         if ranking is not None:
             raise ConfigError(
-                f"model '{config.model.name}' has no forward to train: "
+                f"model '{config.model.name}' has no forward and cannot be trained: "
                 f"use the loss '{NO_LOSS}'"
             )
     return Method.compose(found, ranking, **_from_train(config))
@@ -140,7 +141,7 @@ def _build_model(
     loss: RankingLoss | None,
     model: CustomModel | None,
 ) -> nn.Module:
-    """Return what builds a model of the graph makes, a method or a module alone."""
+    """Return the model of a graph: a whole method, or a module."""
     if isinstance(model, nn.Module):
         _refuse_options("model", config.model.options)
         return model
@@ -151,7 +152,7 @@ def _build_model(
     elsewhere = set_by_train(builder)
     settings = check_options("model", targets, config.model.options, given=elsewhere)
     takes = inspect.signature(builder).parameters
-    if "loss" in takes:  # it puts the method together itself
+    if "loss" in takes:  # the builder returns a whole method
         kinds = [parameter.kind for parameter in takes.values()]
         any_key = model is None and inspect.Parameter.VAR_KEYWORD in kinds
         own = _from_train(config).items()
@@ -181,8 +182,8 @@ def _check_call(
     except TypeError as error:
         graph = "the graph and " if given else ""
         raise ConfigError(
-            f"{section} '{name}' is called with {graph}the keys of [{section}], which "
-            f"have defaults: {error}"
+            f"{section} '{name}' must be callable with {graph}the keys of [{section}] "
+            f"only, which have defaults: {error}"
         ) from error
 
 
@@ -206,7 +207,7 @@ def build_loss(
         model: The custom model, likewise, whose width the loss's tables have.
 
     Raises:
-        ConfigError: If an option is wrong, or the custom loss is missing.
+        ConfigError: If an option is wrong, or a custom loss is missing.
     """
     if config.loss.name == NO_LOSS:
         check_options("loss", [], config.loss.options)
@@ -224,7 +225,9 @@ def build_loss(
     if "hardness" in inspect.signature(kind).parameters:
         options["hardness"] = _build_hardness(config, graph, width)
     elif config.hardness:
-        raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
+        raise ConfigError(
+            f"loss '{config.loss.name}' has no hardness: remove [hardness]"
+        )
     inherited: Any = RankingLoss.from_graph
     is_plain = kind.from_graph.__func__ is inherited.__func__
     builder, given = (kind, []) if is_plain else (kind.from_graph, [graph])
@@ -236,7 +239,7 @@ def build_loss(
 
 def _missing(section: str, name: str) -> ConfigError:
     return ConfigError(
-        f"the {section} '{name}' is custom code, which is not imported by its name: "
+        f"the {section} '{name}' is custom code, which is never imported by its name: "
         f"pass it as {section}=, on the command line --{section}"
     )
 
@@ -244,8 +247,8 @@ def _missing(section: str, name: str) -> ConfigError:
 def _refuse_options(section: str, options: Mapping[str, Any]) -> None:
     if options:
         raise ConfigError(
-            f"the {section} is built already: {', '.join(options)} of [{section}] "
-            "cannot be set, pass its class"
+            f"{', '.join(options)} of [{section}] cannot be set, since the {section} "
+            "is built already: pass its class"
         )
 
 
@@ -260,22 +263,22 @@ def _build_hardness(config: Config, graph: HeteroData, width: int) -> Hardness:
 
 
 def _as_wide(kind: Callable[..., object], width: int) -> dict[str, int]:
-    """Return the width of tables, where there are any, as that of the encoder's."""
+    """Return the encoder's width as ``dim``, if the class has such an argument."""
     return {"dim": width} if "dim" in inspect.signature(kind).parameters else {}
 
 
 def _width(config: Config, model: CustomModel | None) -> int:
-    """Return the encoder's width; a wrong one is the encoder's to refuse."""
+    """Return the encoder's width; the encoder itself refuses a wrong one."""
     width = setting_values(config, model=model).get("model.dim")
     return width if isinstance(width, int) and width > 0 else 64
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
-    """Build the sampler that the section ``[train]`` describes.
+    """Build the sampler of the section ``[train]``.
 
     Raises:
         ConfigError: If an option is wrong, or the method needs the whole graph.
-        MissingExtraError: If PyG has nothing to sample neighbours with.
+        MissingExtraError: If no package that samples neighbours is installed.
     """
     settings = config.train
     edges: dict[str, Any] = {
@@ -296,20 +299,20 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
 
 
 def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
-    """Return how many neighbours a hop has, if the method can do with a sample."""
+    """Return the number of neighbours per hop; refuse methods without sampling."""
     whole = method.objective.needing_whole_graph()
     hops, found = method.encoder.num_hops, config.train.num_neighbors or (20, 10)
-    refused = f"model '{config.model.name}' does not go with train.loader 'neighbor': "
+    refused = f"model '{config.model.name}' does not accept train.loader 'neighbor': "
     if whole or hops is None:
-        looks = f"the term '{whole[0]}' looks" if whole else "the encoder looks"
+        part = f"the term '{whole[0]}'" if whole else "the encoder"
         why = "" if whole else " (its num_hops is None)"
-        raise ConfigError(f"{refused}{looks} at the whole graph{why}; use 'full'")
+        raise ConfigError(f"{refused}{part} needs the whole graph{why}, use 'full'")
     if hops == 0:
-        raise ConfigError(f"{refused}it sends no messages to neighbours; use 'full'")
+        raise ConfigError(f"{refused}it has no message passing, use 'full'")
     if len(found) != hops:
         raise ConfigError(
-            f"train.num_neighbors needs a number for each of the encoder's {hops} "
-            f"layers, -1 for all neighbours (got {list(found)})"
+            f"train.num_neighbors must have {hops} numbers, one per layer of the "
+            f"encoder, -1 for all neighbours (got {list(found)})"
         )
     return found
 
@@ -323,15 +326,14 @@ def assemble(
     model: CustomModel | None = None,
     loss: CustomLoss | None = None,
 ) -> Trainer:
-    """Put together what trains one seed of a configuration; write nothing.
+    """Return the trainer of one seed of a configuration; write nothing.
 
-    Its ``fit`` looks at the train and validation pairs alone;
-    :func:`~pyg_advinfonce.experiment.train` does the rest, and says what the arguments
-    are. The batch size is that of
+    Its ``fit`` uses only the train and validation pairs. The arguments are those of
+    :func:`~pyg_advinfonce.experiment.train`; the batch size is that of
     :meth:`~pyg_advinfonce.config.Config.fitted_to`.
 
     Raises:
-        ConfigError: If an option is wrong, or memory cannot suffice.
+        ConfigError: If an option is wrong, or the memory is too small.
     """
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
@@ -354,7 +356,7 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
 def make_trainer(
     config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
 ) -> Trainer:
-    """Put a trainer together as the section ``[train]`` says."""
+    """Return a trainer with the settings of the section ``[train]``."""
     if method.negatives == "sampled" and config.train.num_negatives == 0:
         raise ConfigError(
             f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
@@ -399,8 +401,8 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
     active = [phase.active for phase in method.phases if phase.params is None]
     if active and not any(map(active[0], range(epochs))):
         warnings.warn(
-            f"the encoder is not trained in {epochs} epochs: its phase begins later, "
-            "raise train.epochs",
+            f"the encoder is not trained in {epochs} epochs, since its phase begins "
+            "later: raise train.epochs",
             stacklevel=2,
         )
 

@@ -295,7 +295,7 @@ def test_embeddings_may_lie_in_memory_as_they_like(dataset, tmp_path):
 
 def test_a_model_of_scores_is_loaded_with_its_code_alone(dataset, tmp_path):
     result = train(configure(), dataset, model=Popular, out=tmp_path)
-    with pytest.raises(CheckpointError, match="of its own; give the custom model"):
+    with pytest.raises(CheckpointError, match="its own scores; pass the custom model"):
         load_run(tmp_path)
     run = load_run(tmp_path, model=Popular)
     assert evaluate(run.method, run.graph, Evaluator(run.graph)) == result.metrics
@@ -701,7 +701,7 @@ def test_a_model_that_says_how_far_it_looks_takes_samples(dataset):
 @pytest.mark.pyg_lib
 @pytest.mark.parametrize("model", [Plain, build, compose])
 def test_a_model_that_does_not_say_it_takes_none(model, dataset):
-    said = "'neighbor': the encoder looks at the whole graph .its num_hops is None"
+    said = "'neighbor': the encoder needs the whole graph .its num_hops is None"
     with pytest.raises(ConfigError, match=said):
         train(neighbors(), dataset, model=model)
 

@@ -1,6 +1,6 @@
-"""Configuration: settings, presets and their options.
+"""Configuration: settings, presets and options.
 
-Names are imported when they are first used: presets load neither pydantic nor torch.
+Names are imported on first use, so that presets load neither pydantic nor torch.
 """
 
 import importlib
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
         Train,
         check_loader,
         check_options,
-        comparable,
         flatten,
         naming,
         packaged,
+        paper_numbers,
         parse_assignment,
         read_toml,
         settings_text,
@@ -42,7 +42,7 @@ _HOME = {
     "Train": "config",
     "check_loader": "config",
     "check_options": "config",
-    "comparable": "config",
+    "paper_numbers": "config",
     "naming": "config",
     "packaged": "config",
     "parse_assignment": "config",
@@ -66,12 +66,12 @@ __all__ = [
     "Train",
     "check_loader",
     "check_options",
-    "comparable",
     "flatten",
     "loss_target",
     "model_targets",
     "naming",
     "packaged",
+    "paper_numbers",
     "parse_assignment",
     "read_toml",
     "set_by_train",

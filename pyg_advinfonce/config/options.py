@@ -1,4 +1,4 @@
-"""All settings of a configuration, with their values and what they mean."""
+"""All settings of a configuration: names, values and meanings."""
 
 import inspect
 import re
@@ -20,13 +20,13 @@ FROM_TRAIN = ("lr", "l2", "l2_negatives")
 
 @dataclass(frozen=True)
 class Setting:
-    """A key that a configuration has, or could have.
+    """A setting of a configuration, set or not.
 
     Attributes:
-        name: ``section.key``, as ``--set`` takes it.
-        value: Its value.
-        is_default: Whether the library's default is the same.
-        meaning: What its docstring says of it, without markup.
+        name: The name ``section.key``, as in ``--set``.
+        value: The value.
+        is_default: Whether the value is the library's default.
+        meaning: The argument's docstring, without markup.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Setting:
 
 
 def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: ANN401
-    """Return what the keys of ``[model]`` are the arguments of; the last one builds it.
+    """Return the callables with the keys of ``[model]``; the last builds the model.
 
     Args:
-        config: Names the model.
-        model: The custom one, if it names one. Nothing configures a module.
+        config: The configuration.
+        model: The custom model, if the configuration names one; a module has no keys.
     """
     if not is_custom(config.model.name):
         entry = MODELS[config.model.name]
@@ -59,11 +59,11 @@ def set_by_train(builder: Target) -> tuple[str, ...]:
 
 
 def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN401
-    """Return what the keys of ``[loss]`` are the arguments of, if anything.
+    """Return the callable with the keys of ``[loss]``, if any.
 
     Args:
-        config: Names the loss.
-        loss: The class of the custom one, if it names one.
+        config: The configuration.
+        loss: The class of the custom loss, if the configuration names one.
     """
     name = config.loss.name
     if is_custom(name):
@@ -75,18 +75,18 @@ def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN
 def settings(
     config: Config, *, model: object | None = None, loss: object | None = None
 ) -> list[Setting]:
-    """Return all settings that a run by a configuration has, section by section.
+    """Return all settings of a run, section by section.
 
-    Arguments of the data set are left out, unless they are set; likewise those of a
-    custom model and loss that are not given.
+    Arguments of the data set are listed only if they are set, as are those of a custom
+    model or loss that is not passed.
 
     Args:
         config: The configuration.
-        model: The custom model, if it names one.
-        loss: The custom loss, if it names one.
+        model: The custom model, if the configuration names one.
+        loss: The custom loss, if the configuration names one.
 
     Raises:
-        UnknownNameError: If there is no such kind of hardness.
+        UnknownNameError: If the kind of hardness does not exist.
     """
     targets, kind = model_targets(config, model), loss_target(config, loss)
     models = {k: v for target in targets for k, v in _defaults(target).items()}
@@ -108,7 +108,7 @@ def settings(
 def setting_values(
     config: Config, *, model: object | None = None, loss: object | None = None
 ) -> dict[str, Any]:
-    """Return what every setting of a run is, chosen or not, by ``section.key``."""
+    """Return the value of every setting of a run, set or not, by ``section.key``."""
     found = settings(config, model=model, loss=loss)
     return {setting.name: setting.value for setting in found}
 
@@ -143,7 +143,7 @@ def _defaults(
     *,
     tied: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Return the arguments that have a default, or one that is tied to another."""
+    """Return the defaults of arguments, replaced by those of ``tied``."""
     return {
         name: (tied or {}).get(name, parameter.default)
         for name, parameter in inspect.signature(target).parameters.items()
@@ -152,7 +152,7 @@ def _defaults(
 
 
 def _arguments(target: Target) -> Iterator[tuple[str, str]]:
-    """Read what a docstring in Google's style says of each argument."""
+    """Yield each argument and its text from a Google-style docstring."""
     text = inspect.getdoc(target) or ""
     block = re.search(r"^(?:Args|Attributes):\n((?:[ ]+.*\n?|\n)+)", text, re.M)
     for name, meaning in re.findall(
@@ -162,6 +162,6 @@ def _arguments(target: Target) -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Take the markup of references, formulas and literals off a text."""
+    """Remove the markup of references, formulas and literals."""
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`", r"\1", " ".join(text.split()))
     return text.replace("``", "").replace("\\", "")

@@ -145,7 +145,7 @@ def test_a_run_is_used_with_its_code(advnce, run, folder):
     assert found.line.endswith("command line --model and --loss")
     found = advnce("evaluate", "run", *REPEATED[:2])
     assert found.line == (
-        "the loss 'my_module:Hinge' is custom code, which is not imported by its name: "
+        "the loss 'my_module:Hinge' is custom code, which is never imported by its name: "
         "pass it as loss=, on the command line --loss"
     )
 
@@ -154,7 +154,7 @@ def test_scores_need_their_code(advnce, code):
     advnce("train", "my_module:Popular", "--out", "run", "--quiet")
     named = ["--model", "my_module:Popular"]
     for words in (["evaluate", "run"], ["recommend", "run", "--users", "1"]):
-        assert "its model ranks by scores of its own" in advnce(*words).line
+        assert "its model ranks by its own scores" in advnce(*words).line
         assert advnce(*words, *named).code == 0
     found = advnce("recommend", "run", "--items", "1", *named)
     assert "has no embeddings whose dot products rank" in found.line
@@ -185,7 +185,7 @@ def test_ctrl_c_says_how_to_go_on(advnce, code, stop):
     assert found.code == 130
     hint, last = found.err.splitlines()
     assert last == "advnce: interrupted"
-    words = shlex.split(hint.removeprefix("to go on: advnce "))
+    words = shlex.split(hint.removeprefix("to resume: advnce "))
     assert words == ["train", *NAMES, "--resume", "my run"]
     assert metrics(advnce(*words, "--json", "--quiet")) == whole
 
@@ -194,7 +194,7 @@ def test_a_custom_loss_alone_is_repeated_alone(advnce, code, stop):
     stop()
     words = ["train", "mf", "--loss", "my_module:Hinge", *SMALL, "--out", "run"]
     hint = advnce(*words, "--quiet").err.splitlines()[0]
-    assert hint == "to go on: advnce train --loss my_module:Hinge --resume run"
+    assert hint == "to resume: advnce train --loss my_module:Hinge --resume run"
     assert advnce("train", *hint.split()[5:], "--quiet").code == 0
 
 
@@ -303,9 +303,9 @@ def test_no_verb_imports_what_a_run_names(advnce, evil):
     assert advnce("report", "run").code == 0
     assert advnce("compare", "run", "run").code == 0
     found = advnce("train", "--resume", "run")
-    assert "nothing that a file names is imported" in found.line
+    assert "is not imported because a file names it" in found.line
     found = advnce("train", "--resume", "run", "--force", "--epochs", 9)
-    assert "nothing that a file names is imported" in found.line
+    assert "is not imported because a file names it" in found.line
     found = advnce("train", "mf", "--resume", "run")
     assert "model.name evil:build -> mf" in found.line
     evil.joinpath("run/seed-0", EMBEDDINGS).unlink()
@@ -459,4 +459,4 @@ def test_the_neighbour_loader(advnce, code):
     words = ["--loader", "neighbor", "--num-neighbors", "3,2", *SMALL, "--quiet"]
     assert advnce("train", "my_module:Sage", *words).code == 0
     found = advnce("train", "my_module:Plain", *words)
-    assert "looks at the whole graph (its num_hops is None); use 'full'" in found.line
+    assert "needs the whole graph (its num_hops is None), use 'full'" in found.line

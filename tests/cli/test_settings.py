@@ -28,4 +28,4 @@ def test_as_json(advnce):
 def test_another_pair_is_an_error(advnce):
     found = advnce("settings", "sgl", "--loss", "ccl")
     assert found.code == 2
-    assert "'sgl' does not take the loss 'ccl'" in found.line
+    assert "'sgl' does not accept the loss 'ccl'" in found.line

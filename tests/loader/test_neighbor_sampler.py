@@ -236,14 +236,14 @@ REFUSED = sorted(set(MODELS) - {"lightgcn", "xsimgcl", "simgcl", "dcl"})
 @pytest.mark.parametrize("model", REFUSED)
 def test_a_model_that_cannot_do_with_a_sample_says_why(model):
     loss = next(iter(MODELS[model].losses))
-    why = "looks at the whole graph|sends no messages"
+    why = "needs the whole graph|has no message passing"
     with pytest.raises(ConfigError, match=f"'{model}' does not go .*({why}).*'full'"):
         assemble(config_of(model, loss), Toy)
 
 
 def test_contrast_with_all_nodes_needs_the_whole_graph():
     config = config_of("xsimgcl", "bpr").updated({"model": {"candidates": "all"}})
-    with pytest.raises(ConfigError, match="the term 'layers' looks at the whole graph"):
+    with pytest.raises(ConfigError, match="the term 'layers' needs the whole graph"):
         assemble(config, Toy)
 
 

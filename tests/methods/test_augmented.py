@@ -24,7 +24,7 @@ def test_bpr_is_the_default_and_info_nce_and_adv_are_taken(model):
 
 def test_dcl_has_a_loss_of_its_own():
     assert list(MODELS["dcl"].losses) == ["dcl"]
-    with pytest.raises(ConfigError, match="'dcl' does not take the loss 'bpr'"):
+    with pytest.raises(ConfigError, match="'dcl' does not accept the loss 'bpr'"):
         Config.resolve("dcl", "bpr")
 
 

@@ -1,4 +1,4 @@
-"""What is searched for a model and a loss: data beside the package's configurations."""
+"""The search space of a model and a loss, read from ``spaces``."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -29,14 +29,14 @@ def search_space(
 ) -> Space:
     """Return the space of a configuration's model and loss.
 
-    It is what all share (``spaces/shared.toml``), then the model's own file, then the
-    loss's. Of a custom model or loss it is the attribute ``search_space``. A key that
-    the registry sets for the pair, as BPR's single negative, is
-    searched only if one of those files names it.
+    It merges the shared space (``spaces/shared.toml``), the model's file and the
+    loss's file; a custom model or loss has the attribute ``search_space`` instead. A
+    key that the registry sets for the pair, such as BPR's single negative, is searched
+    only if the model's or the loss's file names it.
 
     Args:
         config: Names the model and the loss.
-        fixed: Keys ``section.key`` that are not to be searched.
+        fixed: Keys ``section.key`` that are not searched.
         custom: The custom model and loss, by section.
     """
     model, loss = config.model.name, config.loss.name
@@ -51,7 +51,7 @@ def search_space(
 
 
 def read_space(*path: str) -> Space:
-    """Read a file below ``spaces``, such as ``loss``, ``adv``; empty without one."""
+    """Read a file below ``spaces``, e.g. ``loss``, ``adv``; empty if it is missing."""
     file = resources.files(__package__).joinpath("spaces", *path[:-1])
     file = file / f"{path[-1]}.toml"
     if not file.is_file():
@@ -88,7 +88,7 @@ def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:
 
 
 def suggest(trial: Trial, key: str, values: BaseDistribution) -> Any:  # noqa: ANN401
-    """Let a trial choose a value."""
+    """Return the value that a trial chooses."""
     match values:
         case CategoricalDistribution():
             return trial.suggest_categorical(key, values.choices)
