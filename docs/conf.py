@@ -31,6 +31,7 @@ extensions = [
     "faces",
     "public_names",
     "registry_table",
+    "command_line",
 ]
 exclude_patterns = ["_build", "data/*/**", "studies/*/**"]  # downloads, numbers
 nitpicky = True
