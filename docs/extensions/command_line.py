@@ -43,12 +43,12 @@ def _section(path: str, command: Any, context: Any) -> nodes.section:  # noqa: A
     usage = command.get_usage(context).removeprefix("Usage: ")
     records = [parameter.get_help_record(context) for parameter in command.params]
     section = nodes.section(ids=[path.replace(" ", "-")])
+    section["support_smartquotes"] = False  # quotes are to be typed as they are shown
     section += nodes.title("", path)
     section += nodes.paragraph("", "", *_inline(command.help))
     section += nodes.literal_block("", " ".join(usage.split()), language="text")
-    section += nodes.definition_list(
-        "", *(_definition(*record) for record in records if record), classes=["options"]
-    )
+    if items := [_definition(*record) for record in records if record]:
+        section += nodes.definition_list("", *items)
     return section
 
 
