@@ -145,8 +145,8 @@ def test_a_run_is_used_with_its_code(advnce, run, folder):
     assert found.line.endswith("command line --model and --loss")
     found = advnce("evaluate", "run", *REPEATED[:2])
     assert found.line == (
-        "the loss 'my_module:Hinge' is custom code, which is never imported by its name: "
-        "pass it as loss=, on the command line --loss"
+        "the loss 'my_module:Hinge' is custom code, which is never imported by its "
+        "name: pass it as loss=, on the command line --loss"
     )
 
 
