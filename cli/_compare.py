@@ -1,6 +1,5 @@
 """The table of ``advnce compare``."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from pyg_advinfonce.runs import mean_and_std_text, seed_text
 from pyg_advinfonce.studies import format_p, note_lines, tests_text
 
-from .console import WIDTH, fitted
+from .console import fitted, wrapped
 
 HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
 
@@ -18,17 +17,17 @@ def comparison_text(summary: Mapping[str, Any]) -> str:
     lines = [f"data  {summary['data']}"]
     for metric, rows in summary["metrics"].items():
         lines += ["", *fitted(_rows(summary, metric, rows))]
-    return "\n".join([*lines, "", *_differing(summary), *_notes(summary)])
+    return "\n".join([*lines, "", _differing(summary), *_notes(summary)])
 
 
-def _differing(summary: Mapping[str, Any]) -> list[str]:
-    """Return lines with the settings that differ, values in the order of the runs."""
+def _differing(summary: Mapping[str, Any]) -> str:
+    """Return the settings that differ, values in the order of the runs."""
     texts = [
         f"{name} {' / '.join('not set' if v is None else str(v) for v in values)}"
         for name, values in summary["differing"].items()
     ]
     text = ", ".join(texts) or "none"
-    return textwrap.wrap(f"settings differ: {text}", WIDTH, subsequent_indent="  ")
+    return wrapped(f"settings differ: {text}", indent=2)
 
 
 def _rows(
@@ -70,4 +69,5 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         for metric, rows in summary["metrics"].items()
         for name, row in zip(_names(summary["runs"])[1:], rows[1:], strict=True)
     }
-    return [tests_text(len(compared), "the first run"), *note_lines(compared)]
+    notes = [tests_text(len(compared), "the first run"), *note_lines(compared)]
+    return [wrapped(note, indent=2) for note in notes]

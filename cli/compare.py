@@ -18,7 +18,7 @@ def compare(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Compare runs on the same data with the first of them."""
+    """Compare runs on the same data with the first one."""
     import json
 
     from pyg_advinfonce.studies import compare_runs

@@ -26,7 +26,7 @@ def settings(
     preset: str = typer.Option("default", help="default, repro or faithful."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """List the settings of a model and a loss with values and meanings."""
+    """List the settings of a model and a loss and what they mean."""
     check_pair(model, loss)
     import json
 

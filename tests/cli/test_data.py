@@ -32,7 +32,7 @@ def test_a_table_for_a_person(advnce, split_folder):
     assert rows["split"][:2] == ["pairs", "density"]
     assert rows["train"] == ["7", "14.000%", "4", "5", "0", "0", "0"]
     assert rows["test"] == ["3", "6.000%", "3", "3", "1", "0", "0"]
-    assert "licence     not known" in found.out
+    assert "licence     unknown" in found.out
     assert "no train    6 users, 0 items" in found.out
 
 

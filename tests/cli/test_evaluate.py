@@ -48,7 +48,7 @@ def test_a_table_for_a_person(advnce, run):
     assert [row[0] for row in rows] == ["test", "valid"]
 
 
-@pytest.mark.filterwarnings("default:-k 1000 is more than")
+@pytest.mark.filterwarnings("default:-k 1000 exceeds")
 def test_a_list_of_more_than_all_items_is_a_warning(advnce, run):
     found = advnce("evaluate", run, "-k", 1000, "-k", 5)
     assert found.err == "advnce: warning: -k 1000 exceeds the number of items, 295\n"

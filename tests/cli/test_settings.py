@@ -15,7 +15,7 @@ def test_settings_are_listed_with_values_and_meanings(advnce):
 def test_data_without_packaged_settings(advnce):
     found = advnce("settings", "mf", "--data", "cota")
     head = found.out.splitlines()[0]
-    assert head == "mf + adv on cota, for which no settings are packaged"
+    assert head == "mf + adv on cota (no packaged settings)"
 
 
 def test_as_json(advnce):

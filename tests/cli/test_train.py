@@ -229,7 +229,7 @@ WRONG = [
     (["mf", "--data", "../../x"], "../../x: no such folder or table"),
     (["mf", "--set", "loss=1"], "--set expects section.key=value, e.g. loss.tau=0.28"),
     (["mf", "--tau", "1"], "; change settings with --set SECTION.tau=VALUE (see"),
-    (["mf", "--positive-if", "1"], "by --set data.positive_if=VALUE (see advnce"),
+    (["mf", "--positive-if", "1"], "with --set data.positive_if=VALUE (see advnce"),
     (["mf", "--set", "train.lr=abc"], "train.lr: "),
     (["mf", "--set", "train.lr=-1"], "train.lr: "),
     (["mf", "--set", 'train.lr="1e-3"'], "train.lr: "),
@@ -251,7 +251,10 @@ WRONG = [
     (["mf", "--set", "loss.adversary_lr=-1"], "-1"),
     (["mf", "--set", "loss.hardness_l2=-1"], "loss.hardness_l2 must not be negative"),
     (["mf", "--loss", "rand", "--set", "loss.hardness_l2=1"], "loss.hardness_l2 must"),
-    (["mf", "--loss", "bpr", "--set", "hardness.kind=mlp"], "no [hardness]"),
+    (
+        ["mf", "--loss", "bpr", "--set", "hardness.kind=mlp"],
+        "remove [hardness]",
+    ),
     (["mf", "--set", "model.dim=0"], "model.dim must be positive"),
     (["mf", "--set", "model.dim=wide"], "model.dim: "),
     (["mf", "--set", f"model.dim={10**15}"], "training needs at least "),
@@ -554,7 +557,7 @@ def test_without_a_sampler_no_data_is_looked_for(advnce, monkeypatch):
     [
         (["--num-neighbors", "20;10"], r"expects one number per hop.*\(got '20;10'\)"),
         (["--num-neighbors", ""], "expects one number per hop"),
-        (["--num-neighbors", "20,10"], "set train.loader to 'neighbor'"),
+        (["--num-neighbors", "20,10"], "set --loader neighbor"),
         (["--loader", "nearby"], r"train\.loader: .*'full' or 'neighbor'"),
     ],
 )

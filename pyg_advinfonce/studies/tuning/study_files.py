@@ -105,8 +105,8 @@ def study_summary(
 def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
     """Return a file for ``advnce train --config``: fixed and found settings."""
     known = config.flat()
-    kept = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
-    found = {key: known[key] for key in kept if key in known}
+    names = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
+    found = {key: known[key] for key in names if key in known}
     return tomli_w.dumps(unflatten(found | params))
 
 

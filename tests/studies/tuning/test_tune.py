@@ -469,7 +469,7 @@ def test_the_folder_is_made_when_the_settings_are_known_to_work(
 def test_a_study_of_little_data_has_small_batches(dataset, tmp_path):
     layers = [{"model": {"dim": 4}, "train": {"epochs": 1}}]
     config = Config.resolve("mf", "infonce", "toy", layers=layers)
-    with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as"):
+    with pytest.warns(UserWarning, match=r"^train\.batch_size is reduced to 4"):
         summary = tune(config, dataset, folder=tmp_path, trials=1, device="cpu")
     assert summary["trials"]["complete"] == 1
     assert rows(tmp_path)[0]["train.batch_size"] == "4"

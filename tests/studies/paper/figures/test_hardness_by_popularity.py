@@ -50,7 +50,7 @@ def test_the_adversary_begins_without_an_opinion(dataset, config):
 
 
 def test_an_adversary_without_a_turn_is_an_error(dataset, config):
-    with pytest.raises(ConfigError, match="no turn in 2 epochs"):
+    with pytest.raises(ConfigError, match=r"got 2 epochs, none adv"):
         figure.hardness_by_popularity(dataset, seeds=[0], epochs=2, config=config)
 
 
