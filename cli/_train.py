@@ -256,7 +256,13 @@ def _configs(plan: Plan) -> list[Config]:
         )
         for last in seeded or [{}]
     ]
-    return [name_custom(config, **plan.custom) for config in configs]
+    found = [name_custom(config, **plan.custom) for config in configs]
+    if plan.loss is not None and found[0].loss.name != plan.loss:
+        raise ConfigError(
+            f"model '{plan.model}' has no forward and cannot be trained: use --loss "
+            f"{found[0].loss.name} (got {plan.loss})"
+        )
+    return found
 
 
 def resume(
@@ -325,8 +331,8 @@ def _check_named(config: Config, names: Mapping[str, str], run: Path) -> None:
             ["advnce", "train", *_custom_words(config), "--resume", str(run)]
         )
         raise ConfigError(
-            f"the run trains custom code, {config.pair}, which is not imported because "
-            f"a file names it; if you trust it, name it again: {command}"
+            f"the run trains custom code, {config.pair}, which a run's files cannot "
+            f"import; if you trust it, name it again: {command}"
         )
 
 

@@ -122,6 +122,7 @@ def build_method(
             f"model '{config.model.name}' must be or return a torch module "
             f"(got {type(found).__name__})"
         )
+    _check_initialised(found)
     if _has_no_forward(found):
         if not callable(getattr(found, "scores", None)):
             raise ConfigError(
@@ -234,7 +235,15 @@ def build_loss(
     _check_call("loss", config.loss.name, builder, given, options)
     with naming("loss", kind):
         found: RankingLoss = kind.from_graph(graph, **options)
+    _check_initialised(found)
     return found
+
+
+def _check_initialised(module: nn.Module) -> None:
+    if "_parameters" not in vars(module):
+        raise ConfigError(
+            f"{type(module).__name__}.__init__ must call super().__init__() first"
+        )
 
 
 def _missing(section: str, name: str) -> ConfigError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch_geometric.data import HeteroData
@@ -165,11 +166,19 @@ class Supervised(Term):
         self.needs_whole_graph = loss.needs_whole_graph
 
     def forward(self, step: Step) -> Tensor:
-        found = self.loss.on_step(step, perturb=self.perturb)
-        if found.dim() > 0:
+        found: object = self.loss.on_step(step, perturb=self.perturb)
+        name = type(self.loss).__name__
+        if not isinstance(found, Tensor) or found.dim() > 0:
+            shape = getattr(found, "shape", None)
+            got = type(found).__name__ if shape is None else f"shape {list(shape)}"
             raise ConfigError(
-                f"{type(self.loss).__name__} must return a scalar, the batch's mean "
-                f"(got shape {list(found.shape)})"
+                f"{name} must return a scalar tensor, the batch's mean (got {got})"
+            )
+        has_gradient = found.requires_grad or not torch.is_grad_enabled()
+        trains = any(p.requires_grad for p in step.encoder.parameters())
+        if self.training and trains and not has_gradient:
+            raise ConfigError(
+                f"{name} must return a tensor with a gradient: do not detach it"
             )
         return found
 

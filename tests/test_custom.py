@@ -718,3 +718,41 @@ def test_a_custom_run_on_cuda_is_loaded_on_the_cpu(model, loss, dataset, tmp_pat
     run = load_run(tmp_path, device="cpu")
     for name, value in evaluate(run.method, run.graph, Evaluator(run.graph)).items():
         assert value == pytest.approx(result.metrics[name], abs=5e-3)
+
+
+class Returning(Criterion):
+    """Returns what ``made`` makes of a good loss."""
+
+    def __init__(self, made):
+        super().__init__()
+        self.made = made
+
+    def forward(self, z_user, z_item, batch):
+        return self.made((z_user.sum() + z_item.sum()) / len(batch.src_index))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda loss: {"loss": loss}, r"scalar tensor, the batch's mean \(got dict\)"),
+        (lambda loss: None, r"scalar tensor, the batch's mean \(got NoneType\)"),
+        (lambda loss: loss.expand(2), r"scalar tensor, .* \(got shape \[2\]\)"),
+        (lambda loss: loss.detach(), "a tensor with a gradient: do not detach it"),
+    ],
+)
+def test_a_loss_that_returns_no_scalar_with_a_gradient(dataset, made, said):
+    config = resolve("mf", "m:Returning")
+    with pytest.raises(ConfigError, match=f"^Returning must return {said}"):
+        train(config, dataset, loss=Returning(made))
+
+
+class Uninitialised(Criterion):
+    def __init__(self, tau: float = 0.2):
+        self.tau = tau
+
+
+def test_a_loss_that_does_not_initialise_its_base(dataset):
+    config = resolve("mf", "m:Uninitialised")
+    said = r"^Uninitialised\.__init__ must call super\(\)\.__init__\(\) first"
+    with pytest.raises(ConfigError, match=said):
+        train(config, dataset, loss=Uninitialised)

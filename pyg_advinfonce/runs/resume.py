@@ -81,7 +81,7 @@ def check_settings(
     if not refused:
         return
     changes = ", ".join(
-        f"{k} {saved.get(k, 'built-in')} -> {now.get(k, 'built-in')}" for k in refused
+        f"{k} {saved.get(k, 'default')} -> {now.get(k, 'default')}" for k in refused
     )
     hint = "add --force" if set(keys) <= set(HARMLESS) else "train another run"
     raise CheckpointError(f"the run has other settings ({changes}): {hint}")

@@ -146,7 +146,7 @@ def load_run(
                 f"(got {custom_name(target)})"
             )
     if config.custom and all(given[section] is None for section in config.custom):
-        method = _load_embeddings(folder, graph)
+        method = _load_embeddings(folder, graph, config)
     else:
         method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
@@ -164,14 +164,15 @@ def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
     write_tensors(path, tensors, {"cosine": method.cosine})
 
 
-def _load_embeddings(folder: Path, graph: HeteroData) -> Method:
+def _load_embeddings(folder: Path, graph: HeteroData, config: Config) -> Method:
     """Return a method that ranks by saved embeddings; it cannot be trained."""
     file = folder / EMBEDDINGS
     if not file.is_file():
+        names = [f"--{s} {getattr(config, s).name}" for s in config.custom]
         raise CheckpointError(
-            f"{folder} has no {EMBEDDINGS}: its training failed or its model ranks by "
-            "its own scores; pass the custom model and loss, model= and loss=, on the "
-            "command line --model and --loss"
+            f"{folder} has no {EMBEDDINGS}: its model ranks by its own scores, or its "
+            f"training failed; pass the custom {' and '.join(config.custom)} again, on "
+            f"the command line {' '.join(names)}"
         )
     tensors, about = read_tensors(file)
     num_users, num_items = num_nodes(graph)

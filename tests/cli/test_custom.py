@@ -303,9 +303,9 @@ def test_no_verb_imports_what_a_run_names(advnce, evil):
     assert advnce("report", "run").code == 0
     assert advnce("compare", "run", "run").code == 0
     found = advnce("train", "--resume", "run")
-    assert "is not imported because a file names it" in found.line
+    assert "a run's files cannot import" in found.line
     found = advnce("train", "--resume", "run", "--force", "--epochs", 9)
-    assert "is not imported because a file names it" in found.line
+    assert "a run's files cannot import" in found.line
     found = advnce("train", "mf", "--resume", "run")
     assert "model.name evil:build -> mf" in found.line
     evil.joinpath("run/seed-0", EMBEDDINGS).unlink()

@@ -265,22 +265,22 @@ def test_a_custom_loss(run_page):
     assert shape(printed).startswith(shape(shown))
     assert printed.count(ranks(names["result"])) == 3  # train, evaluate, resume
     assert Path("mine.npz").is_file()
-    assert Path("runs/simulated-mf-my_module-MyLoss/report.html").is_file()
+    assert Path("runs/simulated-mf-my_loss-MyLoss/report.html").is_file()
     assert re.search(r"^trial .* margin$", printed, re.MULTILINE)
-    for name in ("result", "scaled", "mixed"):
+    for name in ("result", "learned", "mixed"):
         assert losses_of(names[name])[-1] < losses_of(names[name])[0], name
     names["test_my_loss"]()
 
 
 def test_a_custom_loss_has_phases(run_page):
     names, _ = run_page("guides/loss.md", leave_out=["$ advnce"])
-    loss = names["scaled"].method.loss
-    assert isinstance(loss, names["LearnedScale"])
-    main = names["Phase"]("main", names["scaled"].method.objective)
+    loss = names["learned"].method.loss
+    assert isinstance(loss, names["LearnedTau"])
+    main = names["Phase"]("main", names["learned"].method.objective)
     (phase,) = loss.phases(main)
-    groups = phase.optimizer([loss.log_scale, torch.nn.Parameter(torch.ones(1))])
+    groups = phase.optimizer([loss.log_tau, torch.nn.Parameter(torch.ones(1))])
     assert [group["lr"] for group in groups.param_groups] == [1e-3, loss.lr]
-    assert loss.log_scale != names["LearnedScale"]().log_scale
+    assert loss.log_tau != names["LearnedTau"]().log_tau
 
     history = names["attacked"].history
     turns = [r.epoch for r in history if r.phases == ["adversary", "main"]]

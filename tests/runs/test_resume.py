@@ -34,7 +34,7 @@ def test_the_same_run_goes_on(path):
     ("sections", "said"),
     [
         ({"train": {"seed": 4}}, r"\(train.seed 0 -> 4\): train another run"),
-        ({"loss": {"tau": 0.5}}, r"\(loss.tau built-in -> 0.5\): train another"),
+        ({"loss": {"tau": 0.5}}, r"\(loss.tau default -> 0.5\): train another"),
         ({"train": {"epochs": 7}}, r"\(train.epochs 2000 -> 7\): add --force"),
         (
             {"train": {"epochs": 7, "lr": 0.5}},
