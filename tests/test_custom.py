@@ -741,7 +741,7 @@ class Returning(Criterion):
     ],
 )
 def test_a_loss_that_returns_no_scalar_with_a_gradient(dataset, made, said):
-    config = resolve("mf", "m:Returning")
+    config = configure("mf", "m:Returning")
     with pytest.raises(ConfigError, match=f"^Returning must return {said}"):
         train(config, dataset, loss=Returning(made))
 
@@ -752,7 +752,7 @@ class Uninitialised(Criterion):
 
 
 def test_a_loss_that_does_not_initialise_its_base(dataset):
-    config = resolve("mf", "m:Uninitialised")
+    config = configure("mf", "m:Uninitialised")
     said = r"^Uninitialised\.__init__ must call super\(\)\.__init__\(\) first"
     with pytest.raises(ConfigError, match=said):
         train(config, dataset, loss=Uninitialised)
