@@ -734,9 +734,9 @@ class Returning(Criterion):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda loss: {"loss": loss}, r"scalar tensor, the batch's mean \(got dict\)"),
-        (lambda loss: None, r"scalar tensor, the batch's mean \(got NoneType\)"),
-        (lambda loss: loss.expand(2), r"scalar tensor, .* \(got shape \[2\]\)"),
+        (lambda loss: {"loss": loss}, r"a scalar tensor, the batch's mean \(got dict\)"),
+        (lambda loss: None, r"a scalar tensor, the batch's mean \(got NoneType\)"),
+        (lambda loss: loss.expand(2), r"a scalar tensor, .* \(got shape \[2\]\)"),
         (lambda loss: loss.detach(), "a tensor with a gradient: do not detach it"),
     ],
 )
