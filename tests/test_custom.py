@@ -295,7 +295,7 @@ def test_embeddings_may_lie_in_memory_as_they_like(dataset, tmp_path):
 
 def test_a_model_of_scores_is_loaded_with_its_code_alone(dataset, tmp_path):
     result = train(configure(), dataset, model=Popular, out=tmp_path)
-    with pytest.raises(CheckpointError, match="its own scores; pass the custom model"):
+    with pytest.raises(CheckpointError, match="pass the custom model again"):
         load_run(tmp_path)
     run = load_run(tmp_path, model=Popular)
     assert evaluate(run.method, run.graph, Evaluator(run.graph)) == result.metrics
@@ -346,9 +346,7 @@ def test_runs_are_compared_and_reported_without_their_code(dataset, tmp_path):
 def test_figures_of_the_hardness_are_left_out(dataset, tmp_path):
     config = configure(f"{NAME}:Plain", "adv", loss={"adversary_every": 2})
     train(config, dataset, model=Plain, out=tmp_path / "seed-0")
-    with pytest.warns(
-        UserWarning, match="Hardness by popularity needs the custom code"
-    ):
+    with pytest.warns(UserWarning, match="custom code is not imported"):
         write_report(tmp_path)
 
 
@@ -508,7 +506,10 @@ WRONG = {
         SHAPES,
     ),
     "no layers": ({"model": returning(lambda u, i: Embeddings(u, i, ()))}, "layers"),
-    "scores": ({"model": Popular, "loss": Hinge}, "no forward to train: use the loss"),
+    "scores": (
+        {"model": Popular, "loss": Hinge},
+        "no forward and cannot be trained: use the loss",
+    ),
     "scores of a function": (
         {"model": lambda graph: Popular(graph)},
         "the loss 'none'",
@@ -527,7 +528,7 @@ def test_what_is_no_model_or_loss_is_refused(case, dataset, tmp_path):
 
 def test_a_loss_per_pair_is_no_loss(dataset):
     with pytest.raises(
-        ConfigError, match=r"Rows must return a scalar, .*got shape \[64\]"
+        ConfigError, match=r"Rows must return a scalar tensor, .*got shape \[64\]"
     ):
         train(configure(), dataset, loss=Rows)
 
@@ -550,7 +551,7 @@ def test_scores_have_a_row_for_each_user(shape, dataset):
         ({"model": {"dim": 3}}, {}, "custom code, .* pass it as model="),
         ({"model": {"dim": 0}}, {"model": build}, "^model.dim must be positive"),
         ({"loss": {"marign": 1.0}}, {"model": build}, "did you mean 'loss.margin'"),
-        ({"hardness": {"dim": 3}}, {"model": build}, "has no .hardness"),
+        ({"hardness": {"dim": 3}}, {"model": build}, "has no hardness"),
     ],
 )
 def test_wrong_options(sections, custom, said, dataset):
@@ -561,10 +562,13 @@ def test_wrong_options(sections, custom, said, dataset):
 
 def test_an_instance_takes_no_options(dataset):
     config = configure(f"{NAME}:build", f"{NAME}:Hinge", model={"dim": 3})
-    with pytest.raises(ConfigError, match=r"model is built already: dim of \[model\]"):
+    with pytest.raises(
+        ConfigError,
+        match=r"dim of \[model\] cannot be set, since the model is built already",
+    ):
         train(config, dataset, model=Plain(dataset.graph), loss=Hinge)
     config = configure("mf", f"{NAME}:Hinge", loss={"margin": 0.3})
-    with pytest.raises(ConfigError, match=r"loss is built already: margin of \[loss\]"):
+    with pytest.raises(ConfigError, match=r"^margin of \[loss\] cannot be set"):
         train(config, dataset, loss=Hinge())
 
 
@@ -677,7 +681,7 @@ def test_embeddings_of_another_shape_are_damaged(evil, tensors, about):
 def test_a_training_that_failed_says_what_loads_it(evil):
     for name in (EMBEDDINGS, "metrics.json"):
         (evil / "seed-0" / name).unlink()
-    with pytest.raises(CheckpointError, match=r"its training failed or .*give the"):
+    with pytest.raises(CheckpointError, match=r"its training failed; pass the"):
         load_run(evil)
     assert load_run(evil, model=build, loss=Hinge).best_epoch == -1
 
@@ -694,7 +698,7 @@ def test_a_model_that_says_how_far_it_looks_takes_samples(dataset):
     config = neighbors(num_neighbors=[3, 2])
     first, second = (train(config, dataset, model=Sage) for _ in range(2))
     assert first.metrics == second.metrics
-    with pytest.raises(ConfigError, match="each of the encoder's 2 layers"):
+    with pytest.raises(ConfigError, match="have 2 numbers, one per layer"):
         train(neighbors(num_neighbors=[3]), dataset, model=Sage)
 
 
@@ -734,7 +738,10 @@ class Returning(Criterion):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda loss: {"loss": loss}, r"a scalar tensor, the batch's mean \(got dict\)"),
+        (
+            lambda loss: {"loss": loss},
+            r"a scalar tensor, the batch's mean \(got dict\)",
+        ),
         (lambda loss: None, r"a scalar tensor, the batch's mean \(got NoneType\)"),
         (lambda loss: loss.expand(2), r"a scalar tensor, .* \(got shape \[2\]\)"),
         (lambda loss: loss.detach(), "a tensor with a gradient: do not detach it"),
@@ -756,3 +763,14 @@ def test_a_loss_that_does_not_initialise_its_base(dataset):
     said = r"^Uninitialised\.__init__ must call super\(\)\.__init__\(\) first"
     with pytest.raises(ConfigError, match=said):
         train(config, dataset, loss=Uninitialised)
+
+
+class TwoArguments(nn.Module):
+    def forward(self, x, edge_index):
+        return x, edge_index
+
+
+def test_a_forward_that_takes_more_than_the_graph(dataset):
+    said = r"^TwoArguments\.forward must take the graph alone \(missing .*edge_index"
+    with pytest.raises(ConfigError, match=said):
+        train(configure("m:TwoArguments", "bpr"), dataset, model=TwoArguments())

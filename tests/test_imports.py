@@ -48,7 +48,8 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": {"errors", "files", "progress", "registry", "graph"},
     "config": {"errors", "files", "registry", "graph", "losses", "datasets"},
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
-    | {"losses", "methods", "loader", "evaluation", "training", "datasets", "config"},
+    | {"encoders", "losses", "methods", "loader", "evaluation", "training"}
+    | {"datasets", "config"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation", "scorer"},
     "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}

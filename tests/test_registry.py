@@ -125,7 +125,7 @@ def test_beside_custom_code_names_are_checked():
         check_pair("lightgnc", "my_module:MyLoss")
     with pytest.raises(UnknownNameError, match="did you mean 'bpr'"):
         check_pair("my_module:build", "bprr")
-    with pytest.raises(ConfigError, match="does not take"):
+    with pytest.raises(ConfigError, match="does not accept"):
         check_pair("sgl", "ccl")
 
 

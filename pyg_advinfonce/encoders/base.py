@@ -140,8 +140,14 @@ class CustomEncoder(Encoder):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        forward = inspect.signature(module.forward).parameters
-        self._perturbs = "perturb" in forward
+        forward = inspect.signature(module.forward)
+        self._perturbs = "perturb" in forward.parameters
+        try:
+            forward.bind(None)
+        except TypeError as error:
+            raise ConfigError(
+                f"{type(module).__name__}.forward must take the graph alone ({error})"
+            ) from error
         if callable(scores := getattr(module, "scores", None)):
             self.scores = scores
 

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import optional_package
+from pyg_advinfonce.errors import ConfigError, optional_package
 from pyg_advinfonce.files import output_file
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.registry import unknown
@@ -67,6 +67,11 @@ def find_format(path: Path, to: str | None = None) -> Format:
         MissingExtraError: If its package is not installed.
     """
     name = to or path.suffix.removeprefix(".")
+    if not name:
+        raise ConfigError(
+            f"{path} has no suffix to choose a format by: name one, "
+            f"{', '.join(FORMATS)}, e.g. {path}.npz"
+        )
     if name not in FORMATS:
         raise unknown("format", name, FORMATS)
     form = FORMATS[name]

@@ -142,7 +142,8 @@ def test_a_run_is_used_with_its_code(advnce, run, folder):
     assert advnce("export", "run", "--out", "x.npz", *REPEATED).code == 0
     found = advnce("evaluate", "run")
     assert found.code == 2
-    assert found.line.endswith("command line --model and --loss")
+    named = "--model my_module:build --loss my_module:Hinge"
+    assert found.line.endswith(f"on the command line {named}")
     found = advnce("evaluate", "run", *REPEATED[:2])
     assert found.line == (
         "the loss 'my_module:Hinge' is custom code, which is never imported by its "
@@ -157,9 +158,9 @@ def test_scores_need_their_code(advnce, code):
         assert "its model ranks by its own scores" in advnce(*words).line
         assert advnce(*words, *named).code == 0
     found = advnce("recommend", "run", "--items", "1", *named)
-    assert "has no embeddings whose dot products rank" in found.line
+    assert "need embeddings whose dot products rank" in found.line
     found = advnce("export", "run", "--out", "x.npz", *named)
-    assert "has no embeddings whose dot products rank" in found.line
+    assert "need embeddings whose dot products rank" in found.line
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "recommend", "export"])
@@ -195,18 +196,18 @@ def test_a_custom_loss_alone_is_repeated_alone(advnce, code, stop):
     words = ["train", "mf", "--loss", "my_module:Hinge", *SMALL, "--out", "run"]
     hint = advnce(*words, "--quiet").err.splitlines()[0]
     assert hint == "to resume: advnce train --loss my_module:Hinge --resume run"
-    assert advnce("train", *hint.split()[5:], "--quiet").code == 0
+    assert advnce("train", *hint.split()[4:], "--quiet").code == 0
 
 
 def test_resuming_repeats_the_names(advnce, code, stop):
     stop()
     advnce(*TRAIN, "--out", "run")
-    asked = "if you trust it, repeat it, advnce train my_module:build --loss "
+    asked = "if you trust it, name it again: advnce train my_module:build --loss "
     for words in ([], NAMES[:1], NAMES[1:]):
         found = advnce("train", *words, "--resume", "run")
         assert found.code == 2
         assert found.line.endswith(f"{asked}my_module:Hinge --resume run")
-    command = found.line.partition("repeat it, ")[2]
+    command = found.line.partition("name it again: ")[2]
     other = [*NAMES[:2], "my_module:Hardened", "--resume", "run"]
     assert "loss.name my_module:Hinge -> my_module:Hard" in advnce("train", *other).line
     assert advnce(*command.split()[1:], "--quiet").code == 0
@@ -235,7 +236,7 @@ def test_a_killed_run_goes_on_to_the_same_end(advnce, code, folder):
     with start("train", *NAMES, "--resume", "run") as process:
         said = process.stderr.read()
     assert process.returncode == 0, said
-    assert "goes on after epoch" in said
+    assert "resumed after epoch" in said
     assert metrics(advnce("train", *NAMES, "--resume", "run", "--json")) == whole
 
 
@@ -259,7 +260,10 @@ def test_a_study_of_custom_code(advnce, code, folder):
     assert advnce("report", "study").code == 0
     other = [*words[:2], "--loss", "my_module:Hardened", *words[4:]]
     found = advnce(*other, "--trials", 5, "--out", "study")
-    assert "study of other settings: loss.name is my_module:Hinge there" in found.line
+    assert (
+        "study of other settings: loss.name is my_module:Hinge in the study"
+        in found.line
+    )
 
 
 def test_settings_of_custom_code(advnce, code):
@@ -318,11 +322,11 @@ def test_no_verb_imports_what_a_config_names(advnce, evil):
     for words in (["mf"], ["lightgcn", "--loss", "bpr"]):
         config = ["--config", "run/seed-0/config.toml"]
         found = advnce("train", *words, *config, "--out", "new")
-        assert "the settings are for the model 'evil:build', not for" in found.line
+        assert "the settings name the model 'evil:build' (expected" in found.line
     config = evil / "mine.toml"
     config.write_text("[loss]\nname = 'evil:Hinge'\n", "utf-8")
     found = advnce("train", "mf", "--config", "mine.toml", "--out", "new")
-    assert "the settings are for the loss 'evil:Hinge', not for" in found.line
+    assert "the settings name the loss 'evil:Hinge' (expected" in found.line
     assert not evil.joinpath("new").exists()
 
 
@@ -369,7 +373,7 @@ def test_a_module_that_cannot_be_imported(advnce, write, folder, case):
     assert not folder.joinpath("runs").exists()
 
 
-FORM = "a custom model is named as module:attribute, my_module:build for build in my_m"
+FORM = "expected a custom model as module:attribute, e.g. my_module:build for build in"
 
 
 @pytest.mark.parametrize(
@@ -437,9 +441,18 @@ class Short(Plain):
         (["mine:Short"], "z_user [290, D] and z_item [295, D] (got [3, 8] and [4, 8])"),
         (["mf", "--loss", "mine:function"], "loss must be a RankingLoss or a class of"),
         (["mf", "--loss", "mine:Plain"], "loss must be a RankingLoss or a class of"),
-        (["mine:Popular", "--loss", "bpr"], "no forward to train: use the loss 'none'"),
-        (["mine:Popular", "--loss", "mine:Hinge"], "no forward to train: use the loss"),
-        (["mine:Popular", "--set", "loss.tau=1"], "no forward to train: use the loss"),
+        (
+            ["mine:Popular", "--loss", "bpr"],
+            "no forward and cannot be trained: use the loss 'none'",
+        ),
+        (
+            ["mine:Popular", "--loss", "mine:Hinge"],
+            "no forward and cannot be trained: use the loss",
+        ),
+        (
+            ["mine:Popular", "--set", "loss.tau=1"],
+            "no forward and cannot be trained: use the loss",
+        ),
         (["mine:Plain", "--loss", "bprr"], "unknown loss 'bprr', did you mean 'bpr'?"),
         (["mf", "--loss", "none"], "unknown loss 'none'"),
         (["mine:Plain", "--set", "model.dmi=3"], "did you mean 'model.dim'?"),

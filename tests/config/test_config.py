@@ -627,7 +627,7 @@ def test_a_custom_name_stays_with_its_keys(tmp_path):
     config.save(tmp_path / "config.toml")
     assert Config.load(tmp_path / "config.toml") == config
     assert config.updated({"model": {"dim": 4}}).model.options == {"dim": 4}
-    with pytest.raises(ConfigError, match="are for the model 'c:build', not for 'a:b"):
+    with pytest.raises(ConfigError, match=r"name the model 'c:build' .expected 'a:b"):
         config.updated({"model": {"name": "c:build"}})
 
 

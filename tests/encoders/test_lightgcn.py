@@ -163,7 +163,7 @@ def test_a_graph_without_edges():
 @pytest.mark.parametrize("missing", DIRECTIONS)
 def test_a_graph_of_one_direction_is_refused_by_name(graph, missing):
     del graph[missing]
-    with pytest.raises(GraphError, match=f"no edges .*{missing[1]}.* both ways"):
+    with pytest.raises(GraphError, match=f"no edges .*{missing[1]}.* both directions"):
         light_gcn()(graph)
 
 

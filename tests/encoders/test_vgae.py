@@ -132,7 +132,7 @@ def test_a_list_has_one_graph_a_layer(graph):
 
 def test_a_graph_of_one_direction_is_refused(graph):
     del graph[REV_INTERACTS]
-    with pytest.raises(GraphError, match="both ways"):
+    with pytest.raises(GraphError, match="both directions"):
         vgae()(graph)
 
 

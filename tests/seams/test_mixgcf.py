@@ -126,10 +126,10 @@ def test_it_mixes_clean_layers_where_they_are_asked_for(graph):
     torch.testing.assert_close(losses[:2], losses[2:])
 
 
-def test_the_loss_within_hears_of_an_epochs_start(graph):
+def test_the_loss_within_is_told_of_epochs_start(graph):
     inner = cases.find("adv").build(max_kl=1.0)
     inner.bound.exceeded.fill_(True)
-    with pytest.warns(UserWarning, match="the adversary takes no more turns"):
+    with pytest.warns(UserWarning, match="the adversary is disabled"):
         MixGCF(inner).on_epoch_start(None, graph, 0)
 
 

@@ -211,11 +211,11 @@ def test_other_models_rank_by_the_dot_product(graph, make, tmp_path):
     ("name", "said"),
     [
         ("m.npy", "unknown format 'npy', did you mean 'npz'"),
-        ("m", "unknown format ''; choose from safetensors, npz, parquet, faiss, onnx"),
+        ("m", "no suffix to choose a format by: name one, safetensors, npz, parquet"),
     ],
 )
 def test_an_unknown_format(graph, make, tmp_path, name, said):
-    with pytest.raises(UnknownNameError, match=said):
+    with pytest.raises(ConfigError, match=said):
         export(make(graph), graph, tmp_path / name)
 
 
