@@ -1,4 +1,4 @@
-"""LightGCN, which without layers is matrix factorisation, and its noise."""
+"""LightGCN (matrix factorisation if it has no layers) and noise for its layers."""
 
 from collections.abc import Sequence
 

@@ -97,7 +97,7 @@ class Evaluator:
 
     @torch.no_grad()
     def per_user(self, scorer: Scorer, split: str) -> UserMetrics:
-        """Return the same metrics per user.
+        """Return the metrics of :meth:`metrics` per user.
 
         Raises:
             ValueError: If the scores do not cover the graph's users and items.

@@ -132,8 +132,9 @@ class MLPHardness(Hardness):
 
     The paper describes a linear layer on final embeddings. The authors' code, which is
     the default here, applies a ReLU to layer-0 rows (docs/methods.md 2.6b): the batch's
-    ``ego``, or z without it. A batch's ``neg_rows`` are final rows: ``final`` uses them
-    in place of the items' rows, ``ego`` raises an error.
+    ``ego``, or else ``z_user`` and ``z_item``. A batch's ``neg_rows`` belong to the
+    encoder's output: with ``final`` they replace the negatives' rows, with ``ego`` they
+    are an error.
 
     Args:
         dim: Embedding dimension.
@@ -229,7 +230,7 @@ def build_hardness(
     kind: str = "embedding",
     **options: Any,  # noqa: ANN401
 ) -> Hardness:
-    """Build a hardness by name.
+    """Build the hardness of a given kind.
 
     Args:
         graph: The user-item graph, for the numbers of users and items.

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class EmbeddingTables:
-    """Embeddings whose dot products rank, with ids, train pairs and metadata.
+    """Embeddings whose dot products rank items, with ids, train pairs and metadata.
 
     Attributes:
         user: ``[U, D]`` float32 user embeddings; unit rows for a cosine model.

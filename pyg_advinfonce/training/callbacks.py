@@ -33,7 +33,7 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
 
 
 class Diagnostics(Callback):
-    """Records diagnostics of the loss, alignment and uniformity on the last batch.
+    """Records alignment, uniformity and the loss's diagnostics on the last batch.
 
     Runs in epochs with a validation or with another phase besides the main one, e.g.
     the adversary's (docs/methods.md 4.4).

@@ -103,7 +103,7 @@ class _MemberCheck:
 
 
 def _write(source: IO[bytes], path: Path) -> Path:
-    """Copy a member; the reader returns at most its declared number of bytes."""
+    """Copy a member; ``source`` ends at the member's declared number of bytes."""
     with path.open("wb") as target:
         shutil.copyfileobj(source, target)
     return path
@@ -129,7 +129,7 @@ def raw_files(raw: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
     """Provide the paths of a source's files within the ``with`` block.
 
     Args:
-        raw: Folder that holds them, at any depth, or a zip or tar archive.
+        raw: Folder that holds the files, at any depth, or a zip or tar archive.
         names: Names of the files.
 
     Raises:
@@ -145,7 +145,7 @@ def raw_files(raw: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
 
 
 def _locate(raw: Path, name: str) -> list[Path]:
-    """Return the path of a file nearest to the top; empty if not found."""
+    """Return the path of a file of this name that is nearest to ``raw``, if any."""
     if (raw / name).is_file():
         return [raw / name]
     found = sorted(raw.rglob(name), key=lambda path: (len(path.parts), path))

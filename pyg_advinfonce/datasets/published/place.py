@@ -34,7 +34,7 @@ class RawFolder:
 
     @classmethod
     def named(cls, data: str, root: Path) -> Self:
-        """Return the folder of a published data set, or one of a name or path.
+        """Return the folder of a published data set, a named folder or a path.
 
         Raises:
             UnknownNameError: If ``data`` is neither a name nor a folder.

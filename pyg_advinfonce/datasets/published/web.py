@@ -54,7 +54,7 @@ class WebAccess:
         Raises:
             ConfigError: If the URL is invalid, not encrypted or holds a password.
         """
-        if "@" in url.partition("//")[2].partition("/")[0]:  # not repeated: a secret
+        if "@" in url.partition("//")[2].partition("/")[0]:  # omit: may be secret
             raise ConfigError("expected a URL without user name and password")
         try:
             parts = urlsplit(url)

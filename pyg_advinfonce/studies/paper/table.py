@@ -31,11 +31,13 @@ def reproduce_table(request: Request, progress: Progress = Progress()) -> Reprod
     """Train the missing runs of a table or row and compare them with the paper.
 
     Finished runs with the same settings and data are reused; an interrupted seed is
-    resumed. Writes Markdown, LaTeX and CSV, unless it is a check.
+    resumed. The table is written as Markdown, LaTeX and CSV. With ``request.check``,
+    nothing is trained or written.
 
     Raises:
         ConfigError: If a name or setting is wrong.
-        DatasetNotFoundError: If the data of all rows is missing, unless it is a check.
+        DatasetNotFoundError: If the data of all rows is missing and ``request.check``
+            is False.
     """
     table = paper_table(request.name, request.against)
     if request.data is not None:
@@ -105,7 +107,7 @@ def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
 def make_reproduction(
     table: PaperTable, rows: Sequence[TableRow], request: Request
 ) -> Reproduction:
-    """Compare the numbers with the paper and, unless it is a check, write files."""
+    """Compare the numbers with the paper; write files unless ``request.check``."""
     measurements = make_measurements(table, rows)
     reproduction = Reproduction(
         f"{table.name}: {table.title}",

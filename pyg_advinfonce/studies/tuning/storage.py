@@ -91,12 +91,12 @@ def is_running(trial: FrozenTrial) -> bool:
     """Whether a trial is running, in a process that has not been killed."""
     process = trial.user_attrs.get("process")
     if trial.state != TrialState.RUNNING or process is None:
-        return trial.state == TrialState.RUNNING  # without a process it has just begun
+        return trial.state == TrialState.RUNNING  # without a process: just begun
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it belongs to another user
+    except PermissionError:  # the process is of another user
         pass
     return True
 

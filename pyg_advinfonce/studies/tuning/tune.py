@@ -50,7 +50,7 @@ def tune(
 
     A trial trains one configuration; its value is its best ``valid/recall@20``. No test
     split is ever ranked. The first trial is ``config`` itself. A trial with the
-    settings of a complete one gets the value of that one. An existing study is
+    settings of a complete trial gets that trial's value. An existing study is
     continued; several processes may share it. A failed trial is recorded, and the next
     one begins.
 
@@ -67,8 +67,8 @@ def tune(
             the study is continued.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         progress: Receives every trial's epochs and end.
-        pruner: Ends unpromising trials (default: those below the median of the earlier
-            ones, after ten validations).
+        pruner: Ends unpromising trials (default: after ten validations, trials below
+            the median of the earlier trials).
         model: A custom model, a class or a function, built anew for each trial. Its
             attribute ``search_space`` holds the space of ``[model]``: by key a list of
             choices or a mapping with ``low``, ``high`` and ``log``.
@@ -132,7 +132,7 @@ def _space(
     device: torch.device,
     custom: Mapping[str, Any],
 ) -> Space:
-    """Return the space without settings that the loss or little data cannot use.
+    """Return the space without negatives that are unused and batches that are too big.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.
