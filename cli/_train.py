@@ -279,7 +279,7 @@ def resume(
     """Train the unfinished seeds of a run and print its summary.
 
     Args:
-        run: The run's folder, or that of one of its seeds.
+        run: The run's folder, or the folder of one of its seeds.
         names: Model, loss and data, if the command repeats them.
         layers: Settings that the command repeats, or changes with ``force``.
         make_loop: Function that makes the loop from folder and data.

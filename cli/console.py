@@ -78,7 +78,7 @@ def next_step(*words: object, data: str, data_root: Path) -> str:
 
     Args:
         words: The arguments of ``advnce``.
-        data: The data set; a simulated one needs no folder.
+        data: The data set; simulated data needs no folder.
         data_root: The folder of the data sets.
     """
     root = [] if _is_found(data, data_root) else ["--data-root", data_root]

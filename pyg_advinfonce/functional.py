@@ -60,7 +60,7 @@ def info_nce(
 
     Args:
         pos: ``[B]`` scores of the positives.
-        neg: ``[B, K]`` scores of the negatives; ``-inf`` masks one.
+        neg: ``[B, K]`` scores of the negatives; ``-inf`` masks a negative.
         delta: ``[B, K]`` hardness of the negatives (default: 0).
         negative_weight: ``w``, the weight of the negatives.
     """
@@ -88,7 +88,7 @@ def cosine_contrastive(
         neg: ``[B, K]`` cosines of the negatives.
         weight: ``w``.
         margin: ``m``.
-        mask: ``[B, K]`` True keeps a negative; the mean is over the kept ones.
+        mask: ``[B, K]`` True keeps a negative; the mean is over the kept negatives.
         importance: ``[B, K]`` weight of each negative, the number of negatives that it
             represents.
     """
@@ -308,8 +308,8 @@ def check_counts(name: str, count: Tensor) -> Tensor:
 
 def squares(table: Tensor, index: Tensor) -> Tensor:
     """Sum the squared norms of chosen rows of a table."""
-    # A sparse gradient, added to a dense one, avoids a pass over the whole table. It is
-    # for parameters and their rows in a sample: few other operations take it, alone.
+    # A sparse gradient avoids a pass over the whole table. It is used only if the table
+    # is a parameter, or rows selected from one: few operations accept such a gradient.
     made_by = "" if table.grad_fn is None else table.grad_fn.name()
     sparse = made_by in ("", "IndexSelectBackward0")
     return embedding(index, table, sparse=sparse).square().sum()

@@ -379,7 +379,7 @@ def check_pair(model: str, loss: str | None) -> None:
 
 
 def pair_settings(model: str, loss: str) -> tuple[Options, Options]:
-    """Return the settings of a loss, and those of the loss on this model."""
+    """Return the settings of a loss, and its further settings for this model."""
     own = LOSSES[loss].options if loss in LOSSES else {}
     return own, {} if is_custom(model) else MODELS[model].losses.get(loss, {})
 

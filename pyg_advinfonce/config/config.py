@@ -375,7 +375,7 @@ def packaged(data: str, model: str, loss: str) -> Sections:
 
 
 def paper_numbers(config: Config) -> dict[str, Any]:
-    """Return the paper's numbers, empty unless the settings are the packaged ones."""
+    """Return the paper's numbers, empty unless the settings are as packaged."""
     names = config.data.name, config.model.name, config.loss.name
     settings = config.model_dump(exclude_none=True)
     saved = packaged(*names)
@@ -500,7 +500,7 @@ def check_options(
 
 @contextmanager
 def naming(section: str, *targets: Callable[..., Any]) -> Iterator[None]:
-    """Turn a constructor's error about ``tau`` into one about ``loss.tau``.
+    """Turn a constructor's error about ``tau`` into an error about ``loss.tau``.
 
     Args:
         section: The section that configures it, e.g. ``loss``.

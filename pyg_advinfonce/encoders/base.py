@@ -97,7 +97,7 @@ class Encoder(nn.Module):
 
 
 class FixedEmbeddings(Encoder):
-    """Embeddings that are given and not trained: pre-trained ones, or a saved run's.
+    """Given embeddings that are not trained, e.g. pre-trained or from a saved run.
 
     Args:
         user: ``[U, D]``.

@@ -60,7 +60,7 @@ class KLBound(nn.Module):
 
 
 class AdvInfoNCE(Criterion):
-    r"""Contrastive loss whose negatives have adversarially learned hardness, of
+    r"""Contrastive loss whose negatives have adversarially learned hardness, from
     `"Empowering Collaborative Filtering with Principled Adversarial Contrastive Loss"
     <https://arxiv.org/abs/2310.18700>`_.
 

@@ -1,8 +1,8 @@
 r"""Hardness of sampled negatives.
 
 A hardness turns logits :math:`G` of a row's ``K`` negatives into
-:math:`\delta_j = \log(K p_j)` with :math:`p = \mathrm{softmax}(G)`, so that the mean
-of :math:`e^{\delta}` over a row is always one.
+:math:`\delta_j = \log(K p_j)` with :math:`p = \mathrm{softmax}(G)`, so that the mean of
+:math:`e^{\delta}` over a row is always 1.
 """
 
 import math
@@ -53,7 +53,7 @@ class Hardness(nn.Module):
 
 
 def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
-    """Shift each row ``[B, K]`` so that exp has mean one over the kept entries.
+    """Shift each row ``[B, K]`` so that exp has mean 1 over the kept entries.
 
     Entries are weighted by the importance of their negatives.
     """
@@ -182,7 +182,7 @@ class MLPHardness(Hardness):
 class RandomHardness(Hardness):
     r"""Hardness drawn in every call: :math:`\delta = \log(2 r)`, r uniform on [0, 1).
 
-    The mean of :math:`e^{\delta}` is one in expectation only (docs/methods.md 2.7).
+    The mean of :math:`e^{\delta}` is 1 in expectation only (docs/methods.md 2.7).
 
     Args:
         normalized: Divide each row by its mean instead of by 1/2.

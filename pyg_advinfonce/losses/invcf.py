@@ -26,7 +26,7 @@ Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
 
 
 class InvCF(RankingTerm):
-    r"""Preferences that are invariant to popularity, of `"Invariant Collaborative
+    r"""Preferences that are invariant to popularity, from `"Invariant Collaborative
     Filtering to Popularity Distribution Shift" <https://arxiv.org/abs/2302.05328>`_.
 
     .. math::
@@ -176,6 +176,6 @@ def _join(pop: Rows, pref: Rows) -> Rows:
 
 
 def _of_graph(rank: Tensor, graph: HeteroData, node: str) -> Tensor:
-    """Return the ranks of the nodes of a graph or of a sampled part of it."""
+    """Return the ranks of the nodes of a graph, which may be a sample."""
     n_id = graph[node].get("n_id")
     return rank if n_id is None else rank[n_id]

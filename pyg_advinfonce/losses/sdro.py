@@ -17,7 +17,7 @@ POPULAR = 0.2  # fraction of items that count as popular
 
 
 class SDRO(Criterion):
-    r"""Sampled softmax that gives groups of users with a higher loss more weight, of
+    r"""Sampled softmax that gives groups of users with a higher loss more weight, from
     `"Distributionally-robust Recommendations for Improving Worst-case User Experience"
     <https://doi.org/10.1145/3485447.3512255>`_.
 

@@ -75,7 +75,7 @@ def check_settings(
     Raises:
         CheckpointError: If they differ; the message lists the differences.
     """
-    now = json.loads(json.dumps(config.flat()))  # in the form of the saved one
+    now = json.loads(json.dumps(config.flat()))  # in the saved form
     keys = [k for k in {**saved, **now} if saved.get(k) != now.get(k)]
     refused = [k for k in keys if not (force and k in HARMLESS)]
     if not refused:

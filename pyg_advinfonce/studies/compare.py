@@ -126,7 +126,7 @@ def _notes(comparison: Comparison) -> list[str]:
 def compare_runs(
     folders: Sequence[Path], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Compare runs with the first one; p-values are corrected over all comparisons.
+    """Compare runs with the first; p-values are corrected over all comparisons.
 
     Args:
         folders: At least two runs.

@@ -102,8 +102,8 @@ class LayerContrast(Contrast):
 
 
 class NeighborContrast(Term):
-    r"""Contrast a layer's rows, which aggregate neighbours of the same type, with
-    layer 0, of `"Improving Graph Collaborative Filtering with Neighborhood-enriched
+    r"""Contrast a layer's rows, which aggregate neighbours of the same type, with layer
+    0, from `"Improving Graph Collaborative Filtering with Neighborhood-enriched
     Contrastive Learning" <https://arxiv.org/abs/2202.06200>`_.
 
     .. math::

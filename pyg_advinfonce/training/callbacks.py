@@ -59,7 +59,7 @@ class FalseNegatives(Callback):
 
     A sampled negative that its user likes is a false negative. Three values are
     recorded: the fraction of negatives and the fraction of false negatives whose
-    hardness is below zero, and their difference, the only one that is evidence
+    hardness is below zero, and their difference. Only the difference is evidence
     (docs/methods.md 4.4.3). The hardness is computed from embeddings of the whole
     graph, also if batches come with sampled graphs.
 

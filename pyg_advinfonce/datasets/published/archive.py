@@ -27,8 +27,8 @@ def extract_files(archive: Path, names: Collection[str], into: Path) -> dict[str
     """Extract the files of the given names, at any depth, into a folder.
 
     All members are checked before anything is written. The archive is rejected if it
-    holds an absolute path, one with ``..``, a link, a device, too many members or too
-    large ones.
+    holds an absolute path, a path with ``..``, a link, a device, too many members or a
+    member that is too large.
 
     Args:
         archive: Zip or tar file; a tar file may be compressed.

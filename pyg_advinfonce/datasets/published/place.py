@@ -1,4 +1,4 @@
-"""Location of a data set's files, and the errors about missing ones."""
+"""Location of a data set's files, and the errors about missing files."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

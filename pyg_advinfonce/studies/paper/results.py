@@ -106,7 +106,7 @@ class TableRow:
 
     @property
     def name(self) -> str:
-        """The names of data set and row as text, e.g. ``coat: mf-adv``."""
+        """The names of data set and row as text, e.g. ``coat: MF + InfoNCE``."""
         return f"{self.data}: {self.paper_row.label}"
 
     @property
@@ -134,7 +134,7 @@ class TableRow:
 def check_settings(row: TableRow, request: Request) -> None:
     """Assemble a row's trainer, unless all its seeds are finished.
 
-    The trainer is discarded: those of all rows would not fit into memory.
+    The trainer is discarded: the trainers of all rows would not fit into memory.
 
     Raises:
         ConfigError: If an option is wrong, or the memory is too small.

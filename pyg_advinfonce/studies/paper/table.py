@@ -66,7 +66,7 @@ def _check_runnable(rows: Sequence[TableRow]) -> None:
 
 
 class _Source:
-    """Loads each data set once; keeps the error of a missing one."""
+    """Loads each data set once; keeps the error if it is missing."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -188,7 +188,7 @@ def _succeeded(
 
 
 def _stem(name: str, request: Request) -> str:
-    """Return the files' name; a request other than the default one adds a hash."""
+    """Return the files' name, with a hash unless the request is the default."""
     data = [] if request.data is None else [Path(request.data).name]
     path = None if request.data in (None, *data) else request.data
     layers = [layer for layer in request.layers if layer]

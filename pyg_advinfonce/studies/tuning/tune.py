@@ -52,7 +52,7 @@ def tune(
     split is ever ranked. The first trial is ``config`` itself. A trial with the
     settings of a complete trial gets that trial's value. An existing study is
     continued; several processes may share it. A failed trial is recorded, and the next
-    one begins.
+    trial begins.
 
     Args:
         config: The default configuration, which also names model, loss and data;
@@ -132,7 +132,7 @@ def _space(
     device: torch.device,
     custom: Mapping[str, Any],
 ) -> Space:
-    """Return the space without negatives that are unused and batches that are too big.
+    """Return the space without unused negatives and without too large batches.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.

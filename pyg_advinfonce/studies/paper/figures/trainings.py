@@ -113,7 +113,7 @@ def last_adversarial(schedule: Schedule, *, before: int = MOST_EPOCHS) -> int:
 
 
 def num_epochs(config: Config, schedule: Schedule) -> int:
-    """Return a number of epochs with evaluations after the last adversarial one."""
+    """Return a number of epochs with evaluations after the last adversarial epoch."""
     after = EVALUATIONS_AFTER * config.train.eval_every
     return last_adversarial(schedule) + 1 + after
 
