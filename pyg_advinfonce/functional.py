@@ -121,7 +121,7 @@ def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Te
 def view_info_nce(
     anchor: Tensor, candidate: Tensor, tau: float, index: Tensor | None = None
 ) -> Tensor:
-    r"""InfoNCE of two views by cosine: each anchor against all rows of the other view.
+    r"""InfoNCE of two views by cosine: each anchor is compared with all candidates.
 
     .. math::
         \frac{1}{T} \sum_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
@@ -133,7 +133,8 @@ def view_info_nce(
         anchor: ``[T, D]`` rows of the first view.
         candidate: ``[N, D]`` rows of the second view.
         tau: Temperature.
-        index: ``[T]`` positive row of ``candidate`` per anchor (default: row ``t``).
+        index: ``[T]`` row number of each anchor's positive in ``candidate`` (default:
+            ``t``).
     """
     source, target = unit_rows(anchor) / tau, unit_rows(candidate)
     own = target if index is None else target.index_select(0, index)  # [T, D]

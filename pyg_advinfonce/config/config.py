@@ -390,7 +390,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file of moderate size.
 
     Raises:
-        ConfigError: If it is missing, too large or malformed.
+        ConfigError: If the file is missing, too large or malformed.
     """
     try:
         with path.open("rb") as file:  # some files have no size before they are read

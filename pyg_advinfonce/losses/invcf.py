@@ -43,8 +43,8 @@ class InvCF(RankingTerm):
 
     The distance correlation of ``m`` and ``z`` is added; the authors' code subtracts a
     different distance correlation (docs/methods.md 2.13, D12). Sampled negatives are
-    always ``[z; m]`` with their own popularity, also where that of users and positives
-    is exchanged.
+    always ``[z; m]`` with their own popularity, also where the popularity of users and
+    positives is exchanged.
 
     Args:
         user_rank: ``[U]`` rank of each user's degree, see

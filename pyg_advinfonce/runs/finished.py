@@ -148,7 +148,7 @@ def check_data(what: Path, trained_on: str, found: str) -> None:
     """Compare the fingerprint of a run's data with that of the data found.
 
     Raises:
-        CheckpointError: If they differ.
+        CheckpointError: If the fingerprints differ.
     """
     if trained_on != found:
         raise CheckpointError(

@@ -73,7 +73,7 @@ def check_settings(
         force: Accept other values of the settings in ``HARMLESS``.
 
     Raises:
-        CheckpointError: If they differ; the message lists the differences.
+        CheckpointError: If settings differ; the message lists the differences.
     """
     now = json.loads(json.dumps(config.flat()))  # in the saved form
     keys = [k for k in {**saved, **now} if saved.get(k) != now.get(k)]

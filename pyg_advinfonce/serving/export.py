@@ -142,7 +142,7 @@ def write_faiss(tables: EmbeddingTables, path: Path) -> None:
     """Write an exact inner-product index of the items that may be listed.
 
     Queries are user embeddings, unit rows for a cosine model. Results are item ids if
-    these are integers, else rows of items.
+    these are integers, else row numbers of items.
 
     Raises:
         MissingExtraError: If faiss is not installed.

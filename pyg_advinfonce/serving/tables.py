@@ -26,7 +26,7 @@ class EmbeddingTables:
         item: ``[I, D]`` float32 item embeddings; unit rows for a cosine model.
         user_id: ``[U]`` ids of the input data: int64, or strings as objects.
         item_id: ``[I]`` ids of the input data: int64, or strings as objects.
-        seen: ``[2, E]`` int64, the train pairs as rows of users and items.
+        seen: ``[2, E]`` int64, the train pairs as row numbers of users and items.
         candidate_mask: ``[I]`` bool, the items that may be listed.
         notes: Metadata: ``cosine``, the library's version and given notes.
     """

@@ -38,8 +38,8 @@ class RawFolder:
 
         Raises:
             UnknownNameError: If ``data`` is neither a name nor a folder.
-            ConfigError: If it is a data set without published files, or a file.
-            DatasetNotFoundError: If it is a path that does not exist.
+            ConfigError: If ``data`` is a data set without published files, or a file.
+            DatasetNotFoundError: If ``data`` is a path that does not exist.
         """
         if data in DATASETS:
             return cls(root, data, known_set(data))

@@ -62,7 +62,8 @@ def tune(
         folder: The study's folder, made or continued; or a function that returns it,
             called once the settings are checked.
         fixed: Keys ``section.key`` that keep the configuration's value.
-        trials: The number of finished trials to stop at, earlier calls included.
+        trials: The number of finished trials to stop at, including those of earlier
+            calls.
         timeout: The time limit in seconds; a trial that it interrupts is repeated when
             the study is continued.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
