@@ -40,7 +40,8 @@ def build_ncl(
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
         l2_negatives: Include the negatives' rows in the L2 penalty.
         tau: Temperature of both contrasts.
-        layer: Number of the layer that is contrasted with layer 0; it must be even.
+        layer: Number of the layer that is contrasted with layer 0. An even layer
+            aggregates nodes of the same type.
         neighbor_weight: Weight of the contrast of layers, a sum over the batch.
         item_weight: Weight of items relative to users in the contrast of layers.
         prototype_weight: Weight of the contrast with clusters, a sum over the batch.
