@@ -93,7 +93,7 @@ def layers(
     epochs: int | None,
     valid_fraction: float | None,
 ) -> list[Sections]:
-    """Return the settings of a file and of the flags; later ones win."""
+    """Return the settings of the file, then those of the flags, which override them."""
     found: list[Sections] = [read_toml(file)] if file else []
     found += [parse_assignment(text) for text in assignments]
     if epochs is not None:
@@ -119,7 +119,8 @@ class SeedLoop:
         custom: The custom model and loss, by section.
         as_json: Print one JSON object.
         progress: Receives messages and epochs.
-        ready: A list with the first seed's trainer, or empty; the trainer is removed.
+        ready: A list that holds the first seed's trainer, or nothing. The loop removes
+            the trainer from the list.
     """
 
     folder: Path
@@ -278,7 +279,7 @@ def resume(
     """Train the unfinished seeds of a run and print its summary.
 
     Args:
-        run: The run's folder, or that of one of its seeds.
+        run: The run's folder, or the folder of one of its seeds.
         names: Model, loss and data, if the command repeats them.
         layers: Settings that the command repeats, or changes with ``force``.
         make_loop: Function that makes the loop from folder and data.
@@ -287,7 +288,7 @@ def resume(
         force: Accept other values of settings that only decide when training ends.
 
     Raises:
-        CheckpointError: If the folder holds no run, or one of other settings.
+        CheckpointError: If the folder holds no run, or a run with other settings.
     """
     is_seed = (run / CONFIG).is_file()
     if is_seed and not re.fullmatch(r"seed-\d+", run.name):
@@ -337,7 +338,7 @@ def _check_named(config: Config, names: Mapping[str, str], run: Path) -> None:
 
 
 def _custom_words(config: Config) -> list[str]:
-    """Return the names that a command has to repeat, as no file is trusted."""
+    """Return the custom names that a command repeats, since files are not trusted."""
     model = [config.model.name] if "model" in config.custom else []
     loss = ["--loss", config.loss.name] if "loss" in config.custom else []
     return [*model, *loss]

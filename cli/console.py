@@ -31,7 +31,7 @@ def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Return the lines of a table, its first columns left-aligned, others right."""
+    """Return the lines of a table; the first ``left`` columns are left-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -43,7 +43,7 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
 
 
 def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table; a wide one is transposed and split to fit.
+    """Return the lines of a table; a table that is too wide is transposed.
 
     Args:
         rows: The header and the rows; the first column names them.
@@ -66,7 +66,7 @@ def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def wrapped(text: str, *, indent: int) -> str:
-    """Return a text in lines that fit, all but the first indented."""
+    """Wrap a text to the width of a terminal; indent all lines but the first."""
     lines = textwrap.wrap(
         text, WIDTH - indent, break_long_words=False, break_on_hyphens=False
     )
@@ -74,11 +74,11 @@ def wrapped(text: str, *, indent: int) -> str:
 
 
 def next_step(*words: object, data: str, data_root: Path) -> str:
-    """Return a command that finds the data in the same folder as this one.
+    """Return a command to run next, with ``--data-root`` if it is needed.
 
     Args:
         words: The arguments of ``advnce``.
-        data: The data set; a simulated one needs no folder.
+        data: The data set; simulated data needs no folder.
         data_root: The folder of the data sets.
     """
     root = [] if _is_found(data, data_root) else ["--data-root", data_root]

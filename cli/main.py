@@ -87,7 +87,7 @@ def main() -> None:
         code = INTERRUPTED
     except Exception as error:
         code = _print_error(error)
-    if code == INTERRUPTED:  # Typer makes this code of a KeyboardInterrupt
+    if code == INTERRUPTED:  # Typer's code for a KeyboardInterrupt
         _say("interrupted")
         code = exit_code()
     if code:

@@ -83,7 +83,7 @@ def use_threads(threads: int | None) -> None:
 
 
 def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
-    """Return the function that makes a tracker from a seed's folder; None for None.
+    """Return a function that makes a tracker from a seed's folder, or None.
 
     Raises:
         UnknownNameError: If the tracker does not exist.
@@ -100,7 +100,7 @@ def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
 
 
 def import_custom(**names: str | None) -> dict[str, Any]:
-    """Import custom code, ``module:attribute``; the working directory comes first.
+    """Import custom code ``module:attribute``, first from the working directory.
 
     Args:
         **names: The names by section, here ``model`` and ``loss``.
@@ -160,7 +160,7 @@ def _where(error: BaseException) -> str:
 
 
 def _public(module: object) -> list[str]:
-    """Return what a module offers: what it has defined, if anything."""
+    """Return the public callables that a module defines, or else all that it has."""
     found = {k: v for k, v in vars(module).items() if k[0] != "_" and callable(v)}
     name = getattr(module, "__name__", "")
     return [k for k, v in found.items() if getattr(v, "__module__", "") == name] or [

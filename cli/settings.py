@@ -53,5 +53,5 @@ def settings(
 
 
 def _finite(value: object) -> object:
-    """Return infinity as TOML's ``inf``, which JSON lacks."""
+    """Replace infinity, which JSON lacks, by TOML's ``inf``."""
     return "inf" if value == float("inf") else value

@@ -163,7 +163,7 @@ def _refuse_with_resume(**options: object) -> None:
 
 
 def _loader(loader: str | None, num_neighbors: str | None) -> dict[str, object]:
-    """Return the settings of two flags."""
+    """Return the settings of ``--loader`` and ``--num-neighbors``."""
     found: dict[str, object] = {} if loader is None else {"loader": loader}
     if num_neighbors is not None:
         if not re.fullmatch(r"-?\d{1,9}(,-?\d{1,9})*", num_neighbors):

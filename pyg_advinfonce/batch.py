@@ -10,21 +10,22 @@ from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import is_among, pair_keys
 
 LEAST_LOG_Q = math.log(1e-20)
-"""Lower bound of ``neg_log_q``, whose importance fits in float32."""
+"""Lower bound of ``neg_log_q``; importance weights above it fit in float32."""
 
 
 @dataclass(frozen=True, repr=False)
 class EdgeBatch:
     """Positive edges and their negatives, with the names of ``LinkNeighborLoader``.
 
-    Indices are rows of the given embedding tables. In a sampled batch these rows are
-    local; ``src_n_id`` and ``dst_n_id`` map them to global ids, which the hardness
-    needs.
+    Indices are row numbers in the embedding tables that a loss is given. In a sampled
+    batch they are local; ``src_n_id`` and ``dst_n_id`` map them to global ids, which
+    the hardness needs.
 
     Attributes:
-        src_index: ``[B]`` rows of ``z_user``.
-        dst_pos_index: ``[B]`` rows of ``z_item``.
-        dst_neg_index: ``[B, K]`` rows of ``z_item``; ``[B, 0]`` without negatives.
+        src_index: ``[B]`` row numbers in ``z_user``.
+        dst_pos_index: ``[B]`` row numbers in ``z_item``.
+        dst_neg_index: ``[B, K]`` row numbers in ``z_item``; ``[B, 0]`` without
+            negatives.
         src_n_id: ``[U]`` global user id per row of ``z_user``; None for the whole
             graph.
         dst_n_id: ``[I]`` global item id per row of ``z_item``; None for the whole
@@ -34,12 +35,12 @@ class EdgeBatch:
             that of uniform sampling. Losses correct for it: in expectation a negative
             counts as if it had been drawn uniformly. Values are clamped to at least
             :data:`LEAST_LOG_Q`.
-        neg_rows: ``[B, K, D]`` rows that are scored in place of the negatives' rows of
-            ``z_item``, e.g. mixed hard negatives. Masks and hardness still use
+        neg_rows: ``[B, K, D]`` embeddings that are scored in place of the negatives'
+            rows of ``z_item``, e.g. mixed hard negatives. Masks and hardness still use
             ``dst_neg_index``.
-        ego: ``([U, D], [I, D])`` layer-0 rows of users and items, with the same row
-            indices as ``z_user`` and ``z_item``; used by
-            :class:`~pyg_advinfonce.losses.MLPHardness` only (default: z).
+        ego: ``([U, D], [I, D])`` layer-0 embeddings of users and items, in the order of
+            ``z_user`` and ``z_item`` (default: these two); used by
+            :class:`~pyg_advinfonce.losses.MLPHardness` only.
     """
 
     src_index: Tensor
@@ -105,7 +106,7 @@ class EdgeBatch:
 
     @property
     def num_kept(self) -> Tensor | int:
-        """``[B]`` number of unmasked negatives per positive, at least 1; or K."""
+        """``[B]`` number of unmasked negatives, at least 1; K without a mask."""
         if self.neg_mask is None:
             return self.dst_neg_index.size(1)
         return self.neg_mask.sum(-1).clamp(min=1)

@@ -80,7 +80,7 @@ def _has_no_forward(model: object) -> bool:
 
 
 def _has_chosen_loss(config: Config) -> bool:
-    """Whether the loss was chosen for the custom model, not for one in its place."""
+    """Whether a custom model is named with a loss other than its default."""
     name, loss = config.model.name, config.loss
     return is_custom(name) and (loss.name != default_loss(name) or bool(loss.options))
 
@@ -95,7 +95,7 @@ def build_method(
     """Build the method that a configuration names, with checked options.
 
     Encoder and loss have separate random streams, so that all losses with the same seed
-    start from the same embeddings: seeds are pairs in a comparison.
+    start from the same embeddings, and runs of two losses can be compared in pairs.
 
     Args:
         config: The configuration.
@@ -204,8 +204,9 @@ def build_loss(
     Args:
         config: The configuration.
         graph: The normalised graph.
-        loss: The custom loss, if it names one.
-        model: The custom model, likewise, whose width the loss's tables have.
+        loss: The custom loss, if the configuration names one.
+        model: The custom model, if the configuration names one. Its embedding dimension
+            is that of the loss's tables.
 
     Raises:
         ConfigError: If an option is wrong, or a custom loss is missing.
@@ -272,12 +273,12 @@ def _build_hardness(config: Config, graph: HeteroData, width: int) -> Hardness:
 
 
 def _as_wide(kind: Callable[..., object], width: int) -> dict[str, int]:
-    """Return the encoder's width as ``dim``, if the class has such an argument."""
+    """Return the embedding dimension as ``dim`` if the class has such an argument."""
     return {"dim": width} if "dim" in inspect.signature(kind).parameters else {}
 
 
 def _width(config: Config, model: CustomModel | None) -> int:
-    """Return the encoder's width; the encoder itself refuses a wrong one."""
+    """Return the embedding dimension; a wrong one, which the encoder reports, is 64."""
     width = setting_values(config, model=model).get("model.dim")
     return width if isinstance(width, int) and width > 0 else 64
 
@@ -351,7 +352,7 @@ def assemble(
     with naming("settings", assemble):
         method = build_method(config, graph, model=model, loss=loss).to(place)
     if "model" in config.custom and method.has_embeddings:
-        method.encode(graph)  # what is wrong shows here, and what is lazy gets its size
+        method.encode(graph)  # finds errors, and gives lazy layers their sizes
     with naming("settings", assemble):
         return make_trainer(config, method, graph, callbacks)
 

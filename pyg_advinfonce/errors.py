@@ -16,7 +16,7 @@
     └── NonFiniteLossError (ArithmeticError)    a NaN or infinite loss or gradient
 
 The command line prints the message of any of them as one line. The last two exit with
-code 1, the others, which are invalid input, with code 2.
+code 1. The others mean invalid input and exit with code 2.
 """
 
 import importlib

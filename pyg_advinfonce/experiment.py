@@ -50,7 +50,7 @@ def train(
 
     Args:
         config: The configuration.
-        dataset: The data, e.g. of :func:`~pyg_advinfonce.datasets.load_dataset`.
+        dataset: The data, e.g. from :func:`~pyg_advinfonce.datasets.load_dataset`.
         device: ``auto``, ``cpu``, ``cuda`` or another device of torch.
         out: The folder of configuration, history, metrics, weights and training state.
         callbacks: Called after every epoch, after the built-in diagnostics.
@@ -71,7 +71,8 @@ def train(
 
     Raises:
         ConfigError: If an option is wrong, or the memory is too small.
-        CheckpointError: If the training state is damaged, or of other settings or data.
+        CheckpointError: If the training state is damaged or belongs to other settings
+            or data.
         MemoryShortageError: If memory runs out.
         NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
@@ -136,7 +137,8 @@ def train_seed(
 ) -> FinishedSeed:
     """Return the finished seed of a folder; train or resume it if necessary.
 
-    A finished seed of the same settings and data is read, an interrupted one resumed.
+    A finished seed of the same settings and data is read; an interrupted seed is
+    resumed.
 
     Args:
         config: The configuration.
@@ -149,8 +151,8 @@ def train_seed(
         **options: Further arguments of :func:`train`.
 
     Raises:
-        CheckpointError: If the folder is damaged, or of other settings or data.
-        ConfigError: As for :func:`train`, which raises its other errors too.
+        CheckpointError: If the folder is damaged or belongs to other settings or data.
+        ConfigError: As for :func:`train`. Its other errors are raised too.
     """
     config, folder = name_custom(config, model, loss).fitted_to(dataset), Path(folder)
     found = find_seed(folder, config, dataset.fingerprint)

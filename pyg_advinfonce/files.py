@@ -29,7 +29,7 @@ def without_nan(values: Mapping[str, float | None]) -> dict[str, float | None]:
 def whole_file(path: Path) -> Iterator[Path]:
     """Write a file atomically: yield a temporary path that then replaces ``path``.
 
-    Other processes see the old file or the complete new one, also after a crash. The
+    Other processes see the old file or the complete new file, also after a crash. The
     temporary file is removed on an error.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

@@ -37,7 +37,8 @@ def bpr(
     Args:
         pos: ``[B]`` scores of the positives.
         neg: ``[B, K]`` scores of the negatives.
-        importance: ``[B, K]`` number of negatives that each one represents.
+        importance: ``[B, K]`` weight of each negative, the number of negatives that it
+            represents.
         num_kept: ``[B]`` number of negatives that count; the others have score ``-inf``
             (default: K).
     """
@@ -59,7 +60,7 @@ def info_nce(
 
     Args:
         pos: ``[B]`` scores of the positives.
-        neg: ``[B, K]`` scores of the negatives; ``-inf`` masks one.
+        neg: ``[B, K]`` scores of the negatives; ``-inf`` masks a negative.
         delta: ``[B, K]`` hardness of the negatives (default: 0).
         negative_weight: ``w``, the weight of the negatives.
     """
@@ -87,8 +88,9 @@ def cosine_contrastive(
         neg: ``[B, K]`` cosines of the negatives.
         weight: ``w``.
         margin: ``m``.
-        mask: ``[B, K]`` True keeps a negative; the mean is over the kept ones.
-        importance: ``[B, K]`` number of negatives that each one represents.
+        mask: ``[B, K]`` True keeps a negative; the mean is over the kept negatives.
+        importance: ``[B, K]`` weight of each negative, the number of negatives that it
+            represents.
     """
     excess = relu(at_least_float32(neg) - margin) * importance  # [B, K]
     if mask is None:
@@ -105,10 +107,10 @@ def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Te
         \cos(\theta + M), \quad \theta = \arccos c
 
     Args:
-        cosine: Any shape; clamped to a distance of 1e-6 from -1 and 1, where the
-            gradient of the angle is infinite.
-        margin: In radians, of the same shape.
-        capped: Whether to cap angles at :math:`\pi`.
+        cosine: Cosines, of any shape. They are clamped to [-1 + 1e-6, 1 - 1e-6], since
+            the gradient of the angle is infinite at -1 and 1.
+        margin: Margins in radians, of the same shape.
+        capped: Reduce margins so that :math:`\theta + M` is at most :math:`\pi`.
     """
     angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
     if capped:
@@ -119,7 +121,7 @@ def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Te
 def view_info_nce(
     anchor: Tensor, candidate: Tensor, tau: float, index: Tensor | None = None
 ) -> Tensor:
-    r"""InfoNCE of two views by cosine: each anchor against all rows of the other view.
+    r"""InfoNCE of two views by cosine: each anchor is compared with all candidates.
 
     .. math::
         \frac{1}{T} \sum_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
@@ -131,7 +133,8 @@ def view_info_nce(
         anchor: ``[T, D]`` rows of the first view.
         candidate: ``[N, D]`` rows of the second view.
         tau: Temperature.
-        index: ``[T]`` positive row of ``candidate`` per anchor (default: row ``t``).
+        index: ``[T]`` row number of each anchor's positive in ``candidate`` (default:
+            ``t``).
     """
     source, target = unit_rows(anchor) / tau, unit_rows(candidate)
     own = target if index is None else target.index_select(0, index)  # [T, D]
@@ -142,7 +145,7 @@ def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
     r"""KL divergences between hardness :math:`\delta = \log(K p)` and uniform.
 
     For p = 0, :math:`p \log p` is zero and :math:`\delta = -\infty` is clamped to
-    :math:`-10^{30}`, so that both are finite.
+    :math:`-10^{30}`, so that both divergences are finite.
 
     Args:
         delta: ``[B, K]`` with :math:`\sum_j e^{\delta_j} = K` per row, or the unmasked
@@ -225,14 +228,15 @@ def debiased_mass(
 
 
 def distance_correlation(x: Tensor, y: Tensor, eps: float = 1e-8) -> Tensor:
-    r"""Distance correlation: 0 for independent rows, 1 for scaled ones.
+    r"""Distance correlation: 0 for independent rows, 1 for proportional rows.
 
     .. math::
         \frac{\mathrm{dCov}(x, y)}
         {\sqrt{\mathrm{dCov}(x, x)\, \mathrm{dCov}(y, y)}},
         \quad \mathrm{dCov}^2(x, y) = \frac{1}{B^2} \sum_{kl} A_{kl} B_{kl}
 
-    with the doubly centred distances ``A`` of the rows of x and ``B`` of y.
+    where ``A`` and ``B`` are the doubly centred distances between the rows of ``x`` and
+    between those of ``y``.
 
     Args:
         x: ``[B, D]``.
@@ -259,7 +263,7 @@ def check_positive(**values: float) -> None:
     """Check that arguments, given by name, are positive and finite.
 
     Raises:
-        ValueError: If one is not.
+        ValueError: If an argument is not.
     """
     for name, value in values.items():
         if not 0 < value < float("inf"):
@@ -270,7 +274,7 @@ def check_not_negative(**values: float) -> None:
     """Check that arguments, given by name, are finite and not negative.
 
     Raises:
-        ValueError: If one is not.
+        ValueError: If an argument is not.
     """
     for name, value in values.items():
         if not 0 <= value < float("inf"):
@@ -281,7 +285,7 @@ def check_choice(*choices: str, **values: str) -> None:
     """Check that arguments, given by name, are among the choices.
 
     Raises:
-        ValueError: If one is not.
+        ValueError: If an argument is not.
     """
     for name, value in values.items():
         if value not in choices:
@@ -293,7 +297,7 @@ def check_counts(name: str, count: Tensor) -> Tensor:
     """Check counts of pairs and return them.
 
     Raises:
-        ValueError: If one is negative or not finite.
+        ValueError: If a count is negative or not finite.
     """
     wrong = count[~((count >= 0) & count.isfinite())]
     if len(wrong) > 0:
@@ -305,8 +309,8 @@ def check_counts(name: str, count: Tensor) -> Tensor:
 
 def squares(table: Tensor, index: Tensor) -> Tensor:
     """Sum the squared norms of chosen rows of a table."""
-    # A sparse gradient, added to a dense one, avoids a pass over the whole table. It is
-    # for parameters and their rows in a sample: few other operations take it, alone.
+    # A sparse gradient avoids a pass over the whole table. It is used only if the table
+    # is a parameter, or rows selected from one: few operations accept such a gradient.
     made_by = "" if table.grad_fn is None else table.grad_fn.name()
     sparse = made_by in ("", "IndexSelectBackward0")
     return embedding(index, table, sparse=sparse).square().sum()

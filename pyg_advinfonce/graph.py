@@ -111,7 +111,7 @@ def _missing(edge_type: EdgeType) -> GraphError:
 
 
 def _is_weighted(adj_t: Any, index: Tensor, weight: Tensor) -> bool:  # noqa: ANN401
-    """Return whether values are weights, not the ones that PyG fills in."""
+    """Return whether values are weights, not the 1.0 that PyG fills in."""
     if not isinstance(adj_t, Tensor):
         return bool(adj_t.has_value())
     has_neighbors = index[0].numel() > index[0].unique().numel()
@@ -119,7 +119,7 @@ def _is_weighted(adj_t: Any, index: Tensor, weight: Tensor) -> bool:  # noqa: AN
 
 
 def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
-    """Return the tensors that store a relation, as a cache key of it."""
+    """Return the tensors that store a relation, which are its cache key."""
     if edge_type not in graph.edge_types:
         relation_edges(graph, edge_type)  # raises an error
     edges = graph[edge_type]

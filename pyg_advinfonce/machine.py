@@ -110,7 +110,7 @@ class MemoryEstimate:
         """Check that a device has enough memory in total.
 
         Raises:
-            ConfigError: If it has not.
+            ConfigError: If the memory is too small.
         """
         needed, total = self.tables + self.batch, memory_of(device)
         if needed <= total:

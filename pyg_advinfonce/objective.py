@@ -86,7 +86,7 @@ class Term(nn.Module):
 
 
 class RankingLoss(nn.Module):
-    """Base class of ranking losses, with their requirements on sampler and trainer.
+    """Base class of ranking losses and their requirements on sampler and trainer.
 
     A loss that needs tensors only is a :class:`~pyg_advinfonce.losses.Criterion`; a
     loss that needs the encoder or the graph is a :class:`RankingTerm`.
@@ -206,7 +206,7 @@ class Objective(nn.Module):
         return {n: self.weights[n] * term(step) for n, term in self._terms().items()}
 
     def only(self, *names: str) -> Objective:
-        """Return an objective of some of the terms, shared with this one.
+        """Return an objective of some of these terms; both objectives share them.
 
         Raises:
             ConfigError: If a name is not among the terms.
@@ -222,7 +222,7 @@ class Objective(nn.Module):
     def plus(
         self, name: str, function: Callable[[Step], Tensor], weight: float
     ) -> Objective:
-        """Return an objective with these terms and a function of the step."""
+        """Return an objective with one more term, which a function computes."""
         terms = {**self._terms(), name: _FunctionTerm(function)}
         return Objective(terms, {**self.weights, name: weight})
 

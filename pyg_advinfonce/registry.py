@@ -25,8 +25,8 @@ class Entry:
         help: One line of description.
         options: The settings, by section, that define this name.
         encoder: A model's encoder, whose arguments are keys of ``[model]`` too.
-        losses: The losses that a model accepts, its default first, with the settings by
-            section of each pair.
+        losses: The losses that a model accepts, the default first; for each loss, the
+            settings of the pair by section.
         general: Whether matrix factorisation and LightGCN accept this loss.
     """
 
@@ -135,7 +135,7 @@ MODELS: Mapping[str, Entry] = {
         encoder="encoders:LightGCN",
         losses={
             **_GENERAL,
-            "invcf": {  # as its authors contrast on this model
+            "invcf": {  # its authors' choice for this model
                 "loss": {"negatives": "sampled"},
                 "train": {"num_negatives": 128},
             },
@@ -247,7 +247,7 @@ METRICS: Mapping[str, str] = {
     "precision": "hits among the top k / k",
     "mrr": "1 / rank of the first hit among the top k, 0 without a hit",
 }
-"""The metrics by name, with a description each."""
+"""The description of each metric, by name."""
 
 TRACKERS: Mapping[str, Entry] = {
     "tensorboard": Entry("training:TensorBoard", "An event file beside the history"),
@@ -323,7 +323,7 @@ def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
 
 
 def find_reproduction(name: str) -> Entry:
-    """Return the entry of a name of :data:`REPRODUCTIONS` or a row, ``coat/mf-adv``.
+    """Return the entry of a table or figure, or of a row such as ``coat/mf-adv``.
 
     Raises:
         UnknownNameError: If the name does not exist.
@@ -379,7 +379,7 @@ def check_pair(model: str, loss: str | None) -> None:
 
 
 def pair_settings(model: str, loss: str) -> tuple[Options, Options]:
-    """Return the settings of a loss, and those of the loss on this model."""
+    """Return the settings of a loss, and its further settings for this model."""
     own = LOSSES[loss].options if loss in LOSSES else {}
     return own, {} if is_custom(model) else MODELS[model].losses.get(loss, {})
 

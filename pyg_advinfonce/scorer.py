@@ -19,7 +19,7 @@ class Scorer(Protocol):
         Callers do not modify the result, so it may be a view of persistent state.
 
         Args:
-            user: ``[n]`` rows of users, on the graph's device.
+            user: ``[n]`` row numbers of users, on the graph's device.
         """
 
 
@@ -31,7 +31,7 @@ class EmbeddingScores:
         z_item: ``[I, D]`` item embeddings.
 
     Raises:
-        ValueError: If they are not matrices with the same embedding dimension.
+        ValueError: If the tables are not matrices with the same embedding dimension.
     """
 
     def __init__(self, z_user: Tensor, z_item: Tensor) -> None:

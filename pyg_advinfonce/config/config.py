@@ -36,7 +36,7 @@ Sections = dict[str, dict[str, Any]]
 Model = TypeVar("Model", bound=BaseModel)
 
 NAMED = ("model", "loss", "data")
-"""The sections with a ``name``; their other keys are its arguments."""
+"""The sections with a ``name``; their other keys are arguments of what it names."""
 
 SECTIONS = (*NAMED, "hardness", "train")
 
@@ -61,11 +61,11 @@ class Train(BaseModel):
             (docs/methods.md D1).
         eval_every: The number of epochs between two validations.
         patience: The number of validations without improvement that ends training.
-        sampling: ``user`` draws users in turn and one of their items, ``interaction``
-            each train pair once per epoch.
+        sampling: ``user`` takes users in turn and draws one of their items;
+            ``interaction`` takes each train pair once per epoch.
         exclude_positives: Never draw a user's train items as negatives.
-        loader: ``full`` propagates over the whole graph, ``neighbor`` over each batch's
-            sampled neighbourhood.
+        loader: ``full`` propagates over the whole graph; ``neighbor`` propagates over
+            each batch's sampled neighbourhood.
         num_neighbors: The number of sampled neighbours per node and hop, -1 for all.
         num_workers: The number of processes that sample neighbours, 0 for none.
         seed: The seed of all randomness.
@@ -145,11 +145,11 @@ class Config(BaseModel):
 
         Args:
             model: The model's name.
-            loss: The loss's name (default: the model's first).
+            loss: The loss's name (default: the model's default loss).
             data: The data set's name, or a path.
             preset: A name of :data:`pyg_advinfonce.config.PRESETS`.
             layers: Sections from files and flags. A file that names model, loss or
-                data, as a saved configuration does, must name the same ones.
+                data, as a saved configuration does, must agree with these arguments.
 
         Raises:
             ConfigError: If a name, key or value is wrong.
@@ -225,7 +225,7 @@ class Config(BaseModel):
 
     @property
     def custom(self) -> list[str]:
-        """The sections, of ``model`` and ``loss``, that name custom code."""
+        """The sections among ``model`` and ``loss`` that name custom code."""
         names = {"model": self.model.name, "loss": self.loss.name}
         return [section for section, name in names.items() if is_custom(name)]
 
@@ -254,12 +254,12 @@ class Config(BaseModel):
 
     @property
     def pair(self) -> str:
-        """Model and loss, as people read them."""
+        """The names of model and loss as text, e.g. ``lightgcn + adv``."""
         return f"{self.model.name} + {self.loss.name}"
 
     @property
     def title(self) -> str:
-        """Data, model and loss, the name of a run."""
+        """The name of a run, e.g. ``coat-lightgcn-adv``."""
         return f"{Path(self.data.name).name}-{self.model.name}-{self.loss.name}"
 
     def load_dataset(
@@ -269,7 +269,7 @@ class Config(BaseModel):
 
         Args:
             root: As for :func:`~pyg_advinfonce.datasets.load_dataset`.
-            cache_dir: As there.
+            cache_dir: As for the same function.
 
         Raises:
             DataError: If the data is missing or wrong.
@@ -280,12 +280,12 @@ class Config(BaseModel):
         return load_dataset(name, root=root, cache_dir=cache_dir, **options)
 
     def flat(self) -> dict[str, Any]:
-        """Return the set values by ``section.key``, names included."""
+        """Return the values that are not None, names included, by ``section.key``."""
         return flatten(self.model_dump(exclude_none=True))
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The set values by ``section.key``, names excluded."""
+        """The values that are not None, names excluded, by ``section.key``."""
         names = {f"{section}.name" for section in NAMED}
         return {k: v for k, v in self.flat().items() if k not in names}
 
@@ -375,7 +375,7 @@ def packaged(data: str, model: str, loss: str) -> Sections:
 
 
 def paper_numbers(config: Config) -> dict[str, Any]:
-    """Return the paper's numbers, empty unless the settings are the packaged ones."""
+    """Return the paper's numbers, empty unless the settings are as packaged."""
     names = config.data.name, config.model.name, config.loss.name
     settings = config.model_dump(exclude_none=True)
     saved = packaged(*names)
@@ -390,7 +390,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file of moderate size.
 
     Raises:
-        ConfigError: If it is missing, too large or malformed.
+        ConfigError: If the file is missing, too large or malformed.
     """
     try:
         with path.open("rb") as file:  # some files have no size before they are read
@@ -433,7 +433,7 @@ def _parse_value(text: str) -> object:
 
 
 def flatten(settings: Mapping[str, Any], depth: int = 9) -> dict[str, Any]:
-    """Return values by dotted name, ``section.key``; deeper ones stay mappings."""
+    """Return values by dotted name, ``section.key``, of at most ``depth`` parts."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and depth > 1:
@@ -453,7 +453,7 @@ def unflatten(settings: Mapping[str, Any]) -> Sections:
 
 
 def settings_text(settings: Mapping[str, object]) -> str:
-    """Return settings by name in one line, as ``--set`` takes them."""
+    """Return settings in one line of assignments ``section.key=value``."""
     return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
@@ -468,7 +468,8 @@ def check_options(
 
     Args:
         section: The section's name, for the message.
-        targets: Classes or functions; a later one wins.
+        targets: Classes or functions; the type of an argument is that of the last one
+            that has it.
         options: The section's keys without its name.
         given: Arguments that are not keys of the section, since other code sets them.
 
@@ -499,7 +500,7 @@ def check_options(
 
 @contextmanager
 def naming(section: str, *targets: Callable[..., Any]) -> Iterator[None]:
-    """Turn a constructor's error about ``tau`` into one about ``loss.tau``.
+    """Turn a constructor's error about ``tau`` into an error about ``loss.tau``.
 
     Args:
         section: The section that configures it, e.g. ``loss``.

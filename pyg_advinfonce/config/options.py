@@ -77,8 +77,8 @@ def settings(
 ) -> list[Setting]:
     """Return all settings of a run, section by section.
 
-    Arguments of the data set are listed only if they are set, as are those of a custom
-    model or loss that is not passed.
+    Arguments of the data set are listed only if they are set. The same holds for a
+    custom model or loss that is not passed.
 
     Args:
         config: The configuration.
@@ -143,7 +143,7 @@ def _defaults(
     *,
     tied: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Return the defaults of arguments, replaced by those of ``tied``."""
+    """Return the defaults of arguments; values in ``tied`` replace them."""
     return {
         name: (tied or {}).get(name, parameter.default)
         for name, parameter in inspect.signature(target).parameters.items()

@@ -36,7 +36,7 @@ class Dataset(Protocol):
         """One line of counts and a hash of the content."""
 
     def summary(self) -> Summary:
-        """Return counts by name."""
+        """Return counts of users, items, pairs, overlaps and duplicates."""
 
 
 class InteractionDataset(ProcessedDataset, InMemoryDataset):

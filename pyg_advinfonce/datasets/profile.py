@@ -26,9 +26,10 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class SplitProfile(TypedDict):
     """Statistics of one split.
 
-    ``user_degrees`` and ``item_degrees`` describe the number of pairs per user and item
-    that occurs in the split: count, mean, min, quantiles and max. ``cold_users`` and
-    ``cold_items`` count those without a train pair; None without a train split.
+    ``user_degrees`` and ``item_degrees`` describe the numbers of pairs of the users and
+    items in the split: count, mean, min, quantiles and max. ``cold_users`` and
+    ``cold_items`` count the users and items in the split that have no train pair; they
+    are None without a train split.
     """
 
     pairs: int
@@ -69,7 +70,7 @@ class Profile(TypedDict):
     """Statistics of a data set; ``licence`` is None if unknown.
 
     ``overlaps`` counts the pairs that two splits share. ``duplicates_merged`` counts
-    repeated pairs; for a table, those before it is split.
+    repeated pairs; a table is counted before it is split.
     """
 
     data: str

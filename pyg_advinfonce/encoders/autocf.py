@@ -57,7 +57,7 @@ class GraphTransformer(nn.Module):
 
 
 class AutoCF(Encoder):
-    r"""Linear propagation and one graph transformer, of `"Automated Self-Supervised
+    r"""Linear propagation and one graph transformer, from `"Automated Self-Supervised
     Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
 
     .. math::

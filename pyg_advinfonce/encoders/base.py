@@ -31,10 +31,10 @@ class Embeddings:
     aux: Mapping[str, Tensor] = field(default_factory=dict)
 
     def of_batch(self, batch: EdgeBatch) -> tuple[Tensor, Tensor, EdgeBatch]:
-        """Return what a loss or hardness takes: both tables, and a batch of their rows.
+        """Return the arguments of a loss or hardness: both tables and the batch.
 
         Args:
-            batch: Its indices are rows of these embeddings.
+            batch: A batch whose indices are row numbers in these embeddings.
 
         Returns:
             ``user``, ``item`` and the batch with layer 0 as its ``ego``.
@@ -47,7 +47,7 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """The device of the parameters, or of the buffers; the CPU without any."""
+        """The device of the parameters, or else of the buffers, or else the CPU."""
         tensors = chain(self.parameters(), self.buffers())
         return next((t.device for t in tensors), torch.device("cpu"))
 
@@ -69,10 +69,11 @@ class Encoder(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def item_messages(self, graph: HeteroData) -> Tensor | None:
-        r"""Return the messages from items to users ``[I, D]``, or None without any.
+        r"""Return the item vectors that embed new users, ``[I, D]``, or None.
 
-        The embedding of a user without a layer-0 row is
-        :math:`\sum_i m_i / \sqrt{d_u d_i}` over its items.
+        The vector :math:`m_i` is the message that item ``i`` sends to its users. A user
+        without a layer-0 row has the embedding :math:`\sum_i m_i / \sqrt{d_u d_i}`, a
+        sum over the user's items.
         """
         return None
 
@@ -96,13 +97,13 @@ class Encoder(nn.Module):
 
 
 class FixedEmbeddings(Encoder):
-    """Embeddings that are given and not trained: pre-trained ones, or a saved run's.
+    """Given embeddings that are not trained, e.g. pre-trained or from a saved run.
 
     Args:
         user: ``[U, D]``.
         item: ``[I, D]``.
-        messages: ``[I, D]`` what items send to users, as
-            :meth:`Encoder.item_messages` returns it.
+        messages: ``[I, D]`` item vectors of :meth:`Encoder.item_messages`, which embed
+            new users.
     """
 
     user: Tensor
@@ -127,9 +128,9 @@ class FixedEmbeddings(Encoder):
 
 
 class CustomEncoder(Encoder):
-    """Any module that turns a graph into embeddings, or scores items, as an encoder.
+    """Encoder made from any module that embeds a graph or scores items.
 
-    What it may offer beyond ``forward(graph)`` is on the page ``docs/guides/model.md``.
+    The page ``docs/guides/model.md`` lists the optional methods of such a module.
 
     Args:
         module: Its forward takes the graph and returns ``(z_user, z_item)``, ``[U, D]``

@@ -1,4 +1,4 @@
-"""LightGCN, which without layers is matrix factorisation, and its noise."""
+"""LightGCN (matrix factorisation if it has no layers) and noise for its layers."""
 
 from collections.abc import Sequence
 
@@ -45,7 +45,7 @@ class UniformNoise(nn.Module):
 
 
 class LightGCN(Encoder):
-    r"""Linear propagation over the user-item graph, of `"LightGCN: Simplifying and
+    r"""Linear propagation over the user-item graph, from `"LightGCN: Simplifying and
     Powering Graph Convolution Network for Recommendation"
     <https://arxiv.org/abs/2002.02126>`_.
 

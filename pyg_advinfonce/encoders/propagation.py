@@ -1,4 +1,4 @@
-"""Light graph convolution over a bipartite graph: messages, layers, relations."""
+"""Light graph convolution over a bipartite graph: one relation, and layers of both."""
 
 from collections.abc import Callable, Sequence
 from typing import overload
@@ -49,7 +49,7 @@ Relations = tuple[Adjacency, Adjacency]
 
 
 class Layers(Sequence[Tables]):
-    """Users' and items' rows after each layer, computed once and on demand.
+    """Embeddings of users and items after each layer, computed once and on demand.
 
     Args:
         tables: ``[U, D]`` and ``[I, D]``, layer 0.
@@ -97,7 +97,7 @@ class Layers(Sequence[Tables]):
 def node_rows(
     graph: HeteroData | Sequence[HeteroData], user: Tensor, item: Tensor
 ) -> Tables:
-    """Return the rows of the graph's nodes, given by ``n_id`` in a sample."""
+    """Return the rows of the graph's nodes; a sampled graph lists them in ``n_id``."""
     first = graph if isinstance(graph, HeteroData) else next(iter(graph), None)
     if first is None:
         return user, item

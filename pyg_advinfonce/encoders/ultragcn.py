@@ -18,9 +18,8 @@ class UltraGCN(Encoder):
     .. math::
         Z = E
 
-    Messages are replaced by losses: the weights of
-    :class:`~pyg_advinfonce.losses.BCE` and the term
-    :class:`~pyg_advinfonce.terms.ItemGraph`.
+    Losses replace message passing: the weights of :class:`~pyg_advinfonce.losses.BCE`
+    and the term :class:`~pyg_advinfonce.terms.ItemGraph`.
 
     Args:
         num_users: Number of users.

@@ -97,7 +97,7 @@ class Evaluator:
 
     @torch.no_grad()
     def per_user(self, scorer: Scorer, split: str) -> UserMetrics:
-        """Return the same metrics per user.
+        """Return the metrics of :meth:`metrics` per user.
 
         Raises:
             ValueError: If the scores do not cover the graph's users and items.
@@ -144,7 +144,7 @@ class Evaluator:
         return dict(self._ranking(split, device).counts)
 
     def _device(self, scorer: Scorer, split: str) -> torch.device:
-        """Return the device to rank on: that of the embeddings, else the graph's."""
+        """Return the device to rank on, that of the embeddings or else of the graph."""
         if isinstance(scorer, EmbeddingScores):
             return scorer.z_user.device
         return split_edges(self.graph, split).device

@@ -52,7 +52,7 @@ def metrics_at(cutoffs: Sequence[int], data: LinkPredMetricData) -> dict[str, Te
         rank = torch.arange(1, hit.size(1) + 1, device=device)
         # Computed on the CPU to be bit-identical on every device.
         discount = torch.arange(2, k + 2, dtype=dtype, device="cpu").log2()
-        best = cumsum(1.0 / discount).to(device)  # of 0 to k labels
+        best = cumsum(1.0 / discount).to(device)  # DCG of 0 to k labels
         gain = (hit / discount[: hit.size(1)].to(device)).sum(-1)
         found[f"recall@{k}"] = hit.sum(-1) / count.clamp(min=1)
         found[f"ndcg@{k}"] = gain / best[count.clamp(min=1, max=k)]

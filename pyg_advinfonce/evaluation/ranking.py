@@ -57,7 +57,7 @@ class Chunk:
     """Some users with flat positions in their ``[n, C]`` scores.
 
     Attributes:
-        user: ``[n]`` rows of users.
+        user: ``[n]`` row numbers of users.
         masked: Positions of pairs that must not be listed.
         favoured: Positions of pairs that win or lose ties.
     """
@@ -147,7 +147,7 @@ class CandidateRanking:
     @torch.no_grad()
     def _write_scores(self, scorer: Scorer, user: Tensor, out: Tensor) -> None:
         """Copy a scorer's scores of the candidates; its own tensor is not modified."""
-        # It scores all items, which may be many more than the candidates.
+        # The scorer scores all items, which may be many more than the candidates.
         at_once = _default_chunk_size(self.num_items)
         for part, place in zip(user.split(at_once), out.split(at_once), strict=True):
             found, expected = scorer.scores(part), (len(part), self.num_items)

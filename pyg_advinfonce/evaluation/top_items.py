@@ -10,10 +10,10 @@ Ties = Literal["lower-id", "optimistic", "pessimistic"]
 
 
 def favour(scores: Tensor, places: Tensor, ties: Ties) -> Tensor:
-    """Move some scores above or below equal scores, without passing any other.
+    """Move some scores above or below equal scores, but not past different scores.
 
     The next float64 number lies between any two float32 numbers. Infinite scores become
-    finite float64 numbers above all float32 ones, so that they have a next number.
+    finite float64 numbers above all float32 numbers, so that they have a next number.
 
     Args:
         scores: ``[n, C]`` float32 scores; ``-inf`` marks masked items.

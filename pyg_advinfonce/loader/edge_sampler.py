@@ -1,4 +1,4 @@
-"""Batches of train edges with exact uniform negatives."""
+"""Batches of train edges with uniform negatives, drawn without rejection."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal

@@ -99,7 +99,7 @@ class NeighborEdgeSampler:
         return _reweighted(self.loader.filter_fn(found))
 
     def _with_batch(self, graph: HeteroData) -> tuple[HeteroData, EdgeBatch]:
-        """Build the batch from the local rows of its pairs."""
+        """Build the batch from the local row numbers of its pairs."""
         pairs = graph[INTERACTS].pop("edge_label_index")  # [2, B * (1 + K)]
         user, item = pairs.view(2, self.edges.batch_size, -1)
         return graph, EdgeBatch(

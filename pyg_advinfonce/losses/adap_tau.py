@@ -24,7 +24,7 @@ MAX_EXCESS = 1000.0
 
 
 class AdapTau(Criterion):
-    r"""Contrastive loss with one temperature per user, adapted to the user's loss, of
+    r"""Contrastive loss with one temperature per user, adapted to the user's loss, from
     `"Adap-tau: Adaptively Modulating Embedding Magnitude for Recommendation"
     <https://arxiv.org/abs/2302.04775>`_.
 

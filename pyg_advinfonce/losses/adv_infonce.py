@@ -60,7 +60,7 @@ class KLBound(nn.Module):
 
 
 class AdvInfoNCE(Criterion):
-    r"""Contrastive loss whose negatives have adversarially learned hardness, of
+    r"""Contrastive loss whose negatives have adversarially learned hardness, from
     `"Empowering Collaborative Filtering with Principled Adversarial Contrastive Loss"
     <https://arxiv.org/abs/2310.18700>`_.
 
@@ -82,15 +82,16 @@ class AdvInfoNCE(Criterion):
         adversary_epochs: Number of adversarial epochs.
         adversary_first: First adversarial epoch, counted from 0 (default: set by
             ``schedule``).
-        schedule: ``official`` runs the adversary before the recommender in epochs with
-            ``(epoch + 3) % every == 0`` except 0, as the authors' code does;
-            ``algorithm1`` after it in every ``every``-th epoch, as the paper prints
-            (docs/methods.md 4.1).
+        schedule: ``official`` (the authors' code): the adversary runs before the
+            recommender, in epochs with ``(epoch + 3) % adversary_every == 0`` except
+            epoch 0. ``algorithm1`` (the paper): the adversary runs after the
+            recommender, once every ``adversary_every`` epochs (docs/methods.md 4.1).
         reverse: Let the adversary minimise the loss as well (an ablation).
         hardness_l2: Weight of the L2 penalty ``hardness.penalty(batch)`` on the
-            adversary's embeddings. The adversary's phase subtracts it from what it
-            maximises (adds it to what it minimises); ``forward`` never contains it.
-            The default 0 matches the authors' code in effect (docs/methods.md D2).
+            adversary's embeddings. The adversary maximises the loss minus this penalty;
+            with ``reverse`` it minimises the loss plus the penalty. ``forward`` does
+            not include the penalty. The default is 0, since the penalty in the authors'
+            code has no effect (docs/methods.md D2).
         max_kl: Largest allowed divergence :math:`KL(P_0 \| P)` from uniform hardness.
             After an adversarial batch that exceeds it, the adversary is disabled with
             a warning. By default only ``adversary_epochs`` bounds the adversary.

@@ -47,7 +47,7 @@ def centrality(x: Tensor, adjacency: Adjacency) -> Tensor:
 
 
 class AutoCFLoss(RankingTerm):
-    r"""Reconstruct a graph whose most informative parts are masked, of `"Automated
+    r"""Reconstruct a graph whose most informative parts are masked, from `"Automated
     Self-Supervised Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
 
     .. math::
@@ -58,7 +58,7 @@ class AutoCFLoss(RankingTerm):
 
     The sums run over all users or items, the means with a bar over the batch's users
     and items, each counted once. The encoder propagates over a masked graph and applies
-    its transformer to a rebuilt one. Both are redrawn in the first of every
+    its transformer to a rebuilt graph. Both are redrawn in the first of every
     ``fix_steps`` steps of an epoch: nodes are ranked by
     :math:`\nu_i = \log \sigma(c_i) - \log(-\log r_i)`, where :math:`c` is their
     :func:`~pyg_advinfonce.losses.centrality` and :math:`r` is uniform; the first

@@ -14,8 +14,8 @@ class Criterion(RankingLoss):
 
     A constructor argument ``hardness`` takes the
     :class:`~pyg_advinfonce.losses.Hardness` that the section ``[hardness]`` of a
-    configuration describes; the attribute has the same name. An argument ``dim``
-    follows the embedding dimension of the encoder.
+    configuration describes; the attribute has the same name. An argument ``dim`` is set
+    to the embedding dimension of the encoder.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
@@ -41,7 +41,7 @@ def in_batch_scores(
     cosine: bool = True,
     tau: float | Tensor = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """Score positives ``[B]``, and users against all positives of the batch ``[B, B]``.
+    """Score positives ``[B]``, and users with all positives of the batch ``[B, B]``.
 
     Scores are divided by tau. Among the negatives, every copy of a user's own positive
     is masked: its score is too low to affect a log-sum-exp.
@@ -121,10 +121,12 @@ def negative_scores(
     """Score users against their sampled negatives ``[B, K]``.
 
     Args:
-        user: ``[B, D]`` user rows, divided by tau; unit rows for cosines.
-        item: ``[I, D]`` item embeddings; unit rows for cosines.
-        batch: The batch; its ``neg_rows`` replace rows of ``item``.
-        cosine: Normalise ``neg_rows``.
+        user: ``[B, D]`` user embeddings divided by tau; for cosines, of length 1 before
+            the division.
+        item: ``[I, D]`` item embeddings; for cosines, of length 1.
+        batch: The batch. Its ``neg_rows``, if given, are scored in place of the
+            negatives' rows of ``item``.
+        cosine: Scale ``neg_rows`` to length 1.
         log_q: Subtract the batch's ``neg_log_q``.
 
     Raises:

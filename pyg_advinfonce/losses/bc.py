@@ -22,7 +22,7 @@ from pyg_advinfonce.objective import Phase, before_epoch, from_epoch
 
 
 class BC(Criterion):
-    r"""Contrastive loss with a margin against popularity bias, of `"Incorporating
+    r"""Contrastive loss with a margin against popularity bias, from `"Incorporating
     Bias-aware Margins into Contrastive Loss for Collaborative Filtering"
     <https://arxiv.org/abs/2210.11054>`_.
 

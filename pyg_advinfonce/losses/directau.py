@@ -8,7 +8,7 @@ from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
 
 
 class DirectAU(Criterion):
-    r"""Alignment of positives and uniformity of users and of items, of `"Towards
+    r"""Alignment of positives and uniformity of users and of items, from `"Towards
     Representation Alignment and Uniformity in Collaborative Filtering"
     <https://arxiv.org/abs/2206.12811>`_.
 

@@ -1,8 +1,8 @@
 r"""Hardness of sampled negatives.
 
 A hardness turns logits :math:`G` of a row's ``K`` negatives into
-:math:`\delta_j = \log(K p_j)` with :math:`p = \mathrm{softmax}(G)`, so that the mean
-of :math:`e^{\delta}` over a row is always one.
+:math:`\delta_j = \log(K p_j)` with :math:`p = \mathrm{softmax}(G)`, so that the mean of
+:math:`e^{\delta}` over a row is always 1.
 """
 
 import math
@@ -53,7 +53,7 @@ class Hardness(nn.Module):
 
 
 def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
-    """Shift each row ``[B, K]`` so that exp has mean one over the kept entries.
+    """Shift each row ``[B, K]`` so that exp has mean 1 over the kept entries.
 
     Entries are weighted by the importance of their negatives.
     """
@@ -132,8 +132,9 @@ class MLPHardness(Hardness):
 
     The paper describes a linear layer on final embeddings. The authors' code, which is
     the default here, applies a ReLU to layer-0 rows (docs/methods.md 2.6b): the batch's
-    ``ego``, or z without it. A batch's ``neg_rows`` are final rows: ``final`` uses them
-    in place of the items' rows, ``ego`` raises an error.
+    ``ego``, or else ``z_user`` and ``z_item``. A batch's ``neg_rows`` belong to the
+    encoder's output: with ``final`` they replace the negatives' rows, with ``ego`` they
+    are an error.
 
     Args:
         dim: Embedding dimension.
@@ -181,7 +182,7 @@ class MLPHardness(Hardness):
 class RandomHardness(Hardness):
     r"""Hardness drawn in every call: :math:`\delta = \log(2 r)`, r uniform on [0, 1).
 
-    The mean of :math:`e^{\delta}` is one in expectation only (docs/methods.md 2.7).
+    The mean of :math:`e^{\delta}` is 1 in expectation only (docs/methods.md 2.7).
 
     Args:
         normalized: Divide each row by its mean instead of by 1/2.
@@ -229,7 +230,7 @@ def build_hardness(
     kind: str = "embedding",
     **options: Any,  # noqa: ANN401
 ) -> Hardness:
-    """Build a hardness by name.
+    """Build the hardness of a given kind.
 
     Args:
         graph: The user-item graph, for the numbers of users and items.

@@ -26,7 +26,7 @@ Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
 
 
 class InvCF(RankingTerm):
-    r"""Preferences that are invariant to popularity, of `"Invariant Collaborative
+    r"""Preferences that are invariant to popularity, from `"Invariant Collaborative
     Filtering to Popularity Distribution Shift" <https://arxiv.org/abs/2302.05328>`_.
 
     .. math::
@@ -36,14 +36,15 @@ class InvCF(RankingTerm):
 
         + \lambda_2 \bigl(\mathrm{dCor}(m_u, z_u) + \mathrm{dCor}(m_i, z_i)\bigr)
 
-    where :math:`\ell` is InfoNCE on cosines, ``m`` are the encoder's embeddings, ``z``
-    the popularity embeddings (the same propagation, with one layer-0 vector per
-    degree), and :math:`\pi` is one permutation of the batch for users and items. Only
-    ``m`` ranks.
+    where :math:`\ell` is InfoNCE on cosines, ``m`` are the encoder's embeddings and
+    ``z`` the popularity embeddings, made by the same propagation from one layer-0
+    vector per degree. The permutation :math:`\pi` of the batch is the same for users
+    and items. Only ``m`` ranks items.
 
-    The distance correlation of ``m`` and ``z`` is added; the authors' code subtracts
-    it and computes another one (docs/methods.md 2.13, D12). Sampled negatives keep
-    their own popularity where it is exchanged, and the order ``[z; m]``.
+    The distance correlation of ``m`` and ``z`` is added; the authors' code subtracts a
+    different distance correlation (docs/methods.md 2.13, D12). Sampled negatives are
+    always ``[z; m]`` with their own popularity, also where the popularity of users and
+    positives is exchanged.
 
     Args:
         user_rank: ``[U]`` rank of each user's degree, see
@@ -54,9 +55,9 @@ class InvCF(RankingTerm):
         lam1: Weight of the popularity branch.
         lam2: Weight of the distance correlations.
         lam3: Weight of the joined views.
-        l2: Weight of the L2 penalty of every InfoNCE but the first, whose penalty
-            belongs to the model: half the squared layer-0 norms of its rows, times its
-            lambda.
+        l2: Weight of the L2 penalty of every InfoNCE but the first: half the squared
+            layer-0 norms of its rows, times its lambda. The model adds the penalty of
+            the first InfoNCE.
         negatives: ``in_batch`` contrasts with the other positives of the batch,
             ``sampled`` with the batch's negatives.
         cosine: Rank by cosine; the authors' code ranks by inner product.
@@ -137,7 +138,7 @@ class InvCF(RankingTerm):
         return info_nce((user * item).sum(-1), neg)
 
     def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
-        """Contrast the joined views, with own and with exchanged popularity."""
+        """Add the InfoNCE of ``[z; m]`` with own ``z`` and with exchanged ``z``."""
         number, device = batch.src_index.numel(), batch.src_index.device
         order = torch.randperm(number, device=device)
         sampled = self.negatives == "sampled"
@@ -175,6 +176,6 @@ def _join(pop: Rows, pref: Rows) -> Rows:
 
 
 def _of_graph(rank: Tensor, graph: HeteroData, node: str) -> Tensor:
-    """Return the ranks of the nodes of a graph or of a sampled part of it."""
+    """Return the ranks of the nodes of a graph, which may be a sample."""
     n_id = graph[node].get("n_id")
     return rank if n_id is None else rank[n_id]

@@ -17,7 +17,7 @@ POPULAR = 0.2  # fraction of items that count as popular
 
 
 class SDRO(Criterion):
-    r"""Sampled softmax that gives groups of users with a higher loss more weight, of
+    r"""Sampled softmax that gives groups of users with a higher loss more weight, from
     `"Distributionally-robust Recommendations for Improving Worst-case User Experience"
     <https://doi.org/10.1145/3485447.3512255>`_.
 
@@ -35,8 +35,8 @@ class SDRO(Criterion):
     Args:
         popular_ratio: ``[U]`` fraction of popular items per user.
         tau: Temperature.
-        thresholds: Ascending lower bounds of all groups but the first. By default
-            users are niche below the first, blockbuster from the second on, and
+        thresholds: Ascending lower bounds of all groups but the first. By default a
+            user is niche below the first threshold, blockbuster from the second on, and
             diverse in between.
         group_lr: :math:`\beta`, step size of the streaming losses, in [0, 1].
         eta: :math:`\eta`, step size of the weights.

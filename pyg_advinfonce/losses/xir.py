@@ -20,7 +20,7 @@ from pyg_advinfonce.functional import (
 from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
 
-# Popularity of an item, which corrects for its frequency in batches.
+# Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
     "count": lambda count: count,
     "log": torch.log1p,
@@ -30,7 +30,7 @@ POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 class XIR(Criterion):
     r"""Sampled softmax over in-batch negatives that are resampled by importance from
-    the batch and from a cache, of `"Cache-Augmented Inbatch Importance Resampling
+    the batch and from a cache, as in `"Cache-Augmented Inbatch Importance Resampling
     for Training Recommender Retriever" <https://arxiv.org/abs/2205.14859>`_.
 
     .. math::
@@ -38,11 +38,11 @@ class XIR(Criterion):
         \ell(S) = -\frac{1}{B} \sum_b \log
         \frac{e^{s_{ui}}}{e^{s_{ui}} + \sum_{j \in S} e^{s_{uj}}}
 
-    Row ``u`` draws :math:`R_u` from the items of the batch and :math:`K_u` from those
-    of the cache, half the cache size each, with probability proportional to
+    Row ``u`` draws :math:`R_u` from the items of the batch and :math:`K_u` from the
+    items of the cache, each of half the cache size, with probability proportional to
     :math:`e^{s_{uj}} / q_j`. The next cache is drawn from the items drawn in this step,
-    in proportion to how often each has been drawn so far. Without a cache this is BIR:
-    only :math:`\ell(R_u)`, with one draw per item of the batch.
+    in proportion to how often each has been drawn so far. Without a cache the loss is
+    BIR, which is :math:`\ell(R_u)` with as many draws as the batch has items.
 
     ``q`` is the frequency of an item in batches if train pairs are sampled
     (``train.sampling = "interaction"``). Scores are cosines over tau, whereas the
@@ -54,12 +54,13 @@ class XIR(Criterion):
         count: ``[I]`` number of train pairs per item.
         tau: Temperature.
         lam: :math:`\lambda`, weight of the cache, in [0, 1].
-        cache_size: Number of cached items, with repetition; each set has half as many.
-            The authors use the batch size. 0 gives BIR.
+        cache_size: Number of cached items, with repetition; :math:`R_u` and :math:`K_u`
+            have half as many each. The authors use the batch size. 0 gives BIR.
         popularity: ``q`` is proportional to ``count``, ``log(1 + count)`` or
             ``count**0.75`` (``power``).
-        cache_q: Correction of draws from the cache: ``popularity``, as for the batch,
-            or ``occurrence``, how often an item has been drawn (docs/methods.md 2.11).
+        cache_q: ``q`` for draws from the cache: ``popularity`` as for the batch, or
+            ``occurrence``, the number of times that an item has been drawn
+            (docs/methods.md 2.11).
         mask_hits: Never draw a user's own positive as its negative.
 
     Shapes:

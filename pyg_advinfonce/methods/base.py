@@ -32,12 +32,12 @@ class Method(nn.Module):
     False) is not trained; parameters may be frozen or unfrozen between epochs.
 
     A method without phases trains nothing. An encoder with a method ``scores`` is a
-    :class:`~pyg_advinfonce.scorer.Scorer`; its embeddings, if any, do not rank.
+    :class:`~pyg_advinfonce.scorer.Scorer`; its embeddings, if any, do not rank items.
 
     Args:
         encoder: Encoder of the graph, or a scorer of items; any other module becomes a
             :class:`~pyg_advinfonce.encoders.CustomEncoder`.
-        objective: All terms; their state moves and is saved with the method.
+        objective: All terms. Their state is part of the method's state.
         phases: Phases of an epoch, in order. Exactly one has ``params=None`` and owns
             the parameters that no other phase owns. Empty if nothing is trained.
         cosine: Rank by cosine instead of by inner product.
@@ -89,7 +89,7 @@ class Method(nn.Module):
             l2: Weight of the L2 penalty on the batch's layer-0 rows.
             l2_negatives: Include the negatives' rows in the L2 penalty.
             perturb: Apply the loss to the perturbed embeddings; False runs a separate
-                pass without noise for it.
+                pass without noise for the loss.
         """
         encoder = as_encoder(encoder)
         if loss is None:
@@ -105,7 +105,7 @@ class Method(nn.Module):
         return cls(encoder, objective, phases, cosine=loss.cosine)
 
     def params_of(self, phase: Phase) -> list[nn.Parameter]:
-        """Return the parameters that a phase trains: those it owns, except frozen."""
+        """Return the parameters that a phase trains: its own, unless frozen."""
         return [p for p in self.owned_by(phase) if p.requires_grad]
 
     def owned_by(self, phase: Phase) -> list[nn.Parameter]:
@@ -133,7 +133,7 @@ class Method(nn.Module):
         return z
 
     def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
-        """Return embeddings ``[U, D]`` and ``[I, D]`` whose dot products rank.
+        """Return embeddings ``[U, D]`` and ``[I, D]`` whose dot products rank items.
 
         Raises:
             ConfigError: If the encoder scores items itself.
@@ -150,13 +150,13 @@ class Method(nn.Module):
         return EmbeddingScores(*self.embed(graph))
 
     def check_embeddings(self) -> None:
-        """Check that dot products of embeddings rank.
+        """Check that dot products of embeddings rank the items.
 
         Raises:
             ConfigError: If the encoder scores items itself.
         """
         if not self.has_embeddings:
-            module = getattr(self.encoder, "module", self.encoder)  # a custom model's
+            module = getattr(self.encoder, "module", self.encoder)  # the custom model
             raise ConfigError(
                 "exporting, folding in new users and embedding a graph need embeddings "
                 f"whose dot products rank; model {type(module).__name__} ranks "
@@ -165,7 +165,7 @@ class Method(nn.Module):
 
     @property
     def has_embeddings(self) -> bool:
-        """Whether dot products of embeddings rank, not scores of the encoder."""
+        """Whether dot products of embeddings rank items, not the encoder's scores."""
         return not callable(getattr(self.encoder, "scores", None))
 
     def _check_names(self) -> None:

@@ -24,7 +24,7 @@ def build_dcl(
     message_drop: float = 0.1,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
-    """Build `DCL <https://arxiv.org/abs/2101.01317>`_: contrast thinned passes.
+    """Build `DCL <https://arxiv.org/abs/2101.01317>`_: contrast two dropout passes.
 
     A reconstruction: only the abstract of the paper was available (docs/methods.md 3.5,
     [R]).

@@ -31,7 +31,7 @@ def build_ncl(
 ) -> Method:
     """Build `NCL <https://arxiv.org/abs/2202.06200>`_: neighbours and prototypes.
 
-    The contrasts are sums over the batch; the authors' weights suit 4,096 rows.
+    The contrasts are sums over the batch; the authors' weights suit batches of 4,096.
 
     Args:
         graph: User-item graph.
@@ -40,7 +40,8 @@ def build_ncl(
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
         l2_negatives: Include the negatives' rows in the L2 penalty.
         tau: Temperature of both contrasts.
-        layer: Layer that is contrasted with layer 0; even.
+        layer: Number of the layer that is contrasted with layer 0. An even layer
+            aggregates nodes of the same type.
         neighbor_weight: Weight of the contrast of layers, a sum over the batch.
         item_weight: Weight of items relative to users in the contrast of layers.
         prototype_weight: Weight of the contrast with clusters, a sum over the batch.

@@ -38,8 +38,8 @@ def build_sgl(
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
         l2_negatives: Include the negatives' rows in the L2 penalty.
-        augmentation: Dropped parts of a view: ``edge`` drops edges, ``node`` nodes, and
-            ``walk`` other edges per layer.
+        augmentation: Dropped parts of a view: ``edge`` drops edges, ``node`` drops
+            nodes, and ``walk`` drops different edges in each layer.
         drop: Fraction that a view drops.
         weight: Weight of the contrast.
         tau: Temperature of the contrast.

@@ -79,7 +79,7 @@ class Adjacency:
 
         Args:
             edge_index: ``[2, E]`` integers, sources first.
-            edge_weight: ``[E]``, detached.
+            edge_weight: ``[E]`` weights; they are stored without gradient.
             num_src: ``M``, the number of source nodes.
             num_dst: ``N``, the number of destination nodes.
         """
@@ -103,7 +103,7 @@ class Adjacency:
 
     @cached_property
     def flip(self) -> Tensor:
-        """``[E]`` position in the matrix of each entry of the transpose."""
+        """``[E]`` for each entry of the transpose, its position in the matrix."""
         order = self.matrix.order
         place = torch.empty_like(order)
         place[order] = torch.arange(

@@ -132,7 +132,7 @@ def _append(x: Tensor, number: float) -> Tensor:
 
 
 def _products(matrix: CSR, x: Tensor, y: Tensor) -> Tensor:
-    """Return the inner products ``[E]`` of the rows of each entry."""
+    """Return the inner products ``[E]`` of the two rows that each entry connects."""
     pattern = replace(matrix, value=x.new_zeros(matrix.col.numel())).to_torch()
     return torch.sparse.sampled_addmm(pattern, x, y.t(), beta=0.0).values()
 

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
 
 BACKENDS = ("fused", "gather")
-MOST_GATHERED = 2**28  # bytes of gathered rows on a GPU; as many again for the gradient
+MOST_GATHERED = 2**28  # bytes of gathered rows on a GPU; the gradient doubles them
 
 
 def edge_scores(
@@ -30,7 +30,7 @@ def edge_scores(
     Args:
         x_src: ``[B, D]`` source rows.
         x_dst: ``[I, D]`` all destination rows.
-        index: ``[B, K]`` integer rows of ``x_dst``.
+        index: ``[B, K]`` row numbers in ``x_dst``.
         backend: ``fused`` or ``gather`` (default: that of
             :func:`default_edge_scores_backend`).
 
@@ -61,8 +61,8 @@ def default_edge_scores_backend(device: torch.device, num_bytes: int) -> str:
     """Return the default backend for ``num_bytes`` of gathered rows on a device.
 
     On a GPU ``gather`` is faster, since it launches fewer kernels; ``fused`` is used if
-    the gathered rows take too much memory. On a CPU ``fused`` is always faster. It is
-    not used if its self-check fails.
+    the gathered rows take too much memory. On a CPU ``fused`` is always faster.
+    ``gather`` is used if the self-check of ``fused`` fails.
     """
     if device.type != "cpu" and num_bytes <= MOST_GATHERED:
         return "gather"

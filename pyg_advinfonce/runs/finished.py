@@ -107,7 +107,7 @@ def read_seed(folder: Path) -> FinishedSeed:
     """Read a finished seed from its folder.
 
     Raises:
-        CheckpointError: If it is not finished, or damaged.
+        CheckpointError: If the seed is not finished, or a file is damaged.
     """
     file = folder / METRICS
     try:
@@ -134,7 +134,7 @@ def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | 
         fingerprint: The fingerprint of the data.
 
     Raises:
-        CheckpointError: If it was trained on other data.
+        CheckpointError: If the seed was trained on other data.
     """
     try:
         found = read_seed(folder)
@@ -148,7 +148,7 @@ def check_data(what: Path, trained_on: str, found: str) -> None:
     """Compare the fingerprint of a run's data with that of the data found.
 
     Raises:
-        CheckpointError: If they differ.
+        CheckpointError: If the fingerprints differ.
     """
     if trained_on != found:
         raise CheckpointError(
@@ -164,8 +164,8 @@ def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
         partly: Skip seeds that are not finished.
 
     Raises:
-        CheckpointError: If it holds no finished seed, or one is damaged or, unless
-            ``partly``, not finished.
+        CheckpointError: If the folder holds no finished seed, a seed is damaged or,
+            unless ``partly``, a seed is not finished.
     """
     seeds = seed_folders(folder)
     if not any((seed / METRICS).is_file() for seed in seeds):
@@ -185,7 +185,7 @@ def _runs_below(folder: Path) -> str:
 
 
 def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
-    """Write arrays by name: ids ``test/user``, their ``test/recall@20`` and so on."""
+    """Write arrays named ``test/user`` (ids), ``test/recall@20`` and so on."""
     arrays: dict[str, Any] = dict(values)
     with (
         whole_file(folder / PER_USER) as unfinished,
@@ -195,7 +195,7 @@ def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
 
 
 def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:
-    """Read the users ``[N]`` of a metric's split and the metric of each ``[N]``.
+    """Read the users ``[N]`` of a metric's split, and the value of each user ``[N]``.
 
     Raises:
         CheckpointError: If the file is missing or damaged, or has no such metric.

@@ -30,13 +30,13 @@ def load_state(
         config: The settings to resume with.
         fingerprint: The fingerprint of the data.
         device: The device to resume on.
-        force: Accept other values of ``HARMLESS``.
+        force: Accept other values of the settings in ``HARMLESS``.
 
     Raises:
-        CheckpointError: If the file is damaged, or of other settings or data.
+        CheckpointError: If the file is damaged or belongs to other settings or data.
 
     Warns:
-        UserWarning: If the kind of device changed, which draws other random numbers.
+        UserWarning: If the kind of device changed, which changes the random numbers.
     """
     state, run = read_state(path)
     check_settings(run["settings"], config, force=force)
@@ -70,12 +70,12 @@ def check_settings(
     Args:
         saved: :meth:`~pyg_advinfonce.config.Config.flat` of the saved training.
         config: The settings to resume with.
-        force: Accept other values of ``HARMLESS``.
+        force: Accept other values of the settings in ``HARMLESS``.
 
     Raises:
-        CheckpointError: If they differ; the message lists the differences.
+        CheckpointError: If settings differ; the message lists the differences.
     """
-    now = json.loads(json.dumps(config.flat()))  # in the form of the saved one
+    now = json.loads(json.dumps(config.flat()))  # in the saved form
     keys = [k for k in {**saved, **now} if saved.get(k) != now.get(k)]
     refused = [k for k in keys if not (force and k in HARMLESS)]
     if not refused:

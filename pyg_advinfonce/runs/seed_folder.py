@@ -41,8 +41,9 @@ from pyg_advinfonce.training import (
 class SeedFolder:
     """The folder of one seed.
 
-    Settings and history are written from the start, the training state between epochs.
-    Weights, metrics per user and, last, metrics mark a finished training.
+    Settings and history are written from the start on, and the training state is
+    written between epochs. When training is finished, weights and metrics per user are
+    written, and ``metrics.json`` last; it marks the seed as finished.
 
     Args:
         path: The folder.
@@ -74,7 +75,8 @@ class SeedFolder:
         With ``resume`` an existing state is restored into the trainer.
 
         Raises:
-            CheckpointError: If the state is damaged, or of other settings or data.
+            CheckpointError: If the state is damaged or belongs to other settings or
+                data.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if resume and self.state.path.is_file():
@@ -102,7 +104,7 @@ class SeedFolder:
             self.state.write()
 
     def finish(self, result: Result) -> None:
-        """Write weights and metrics; ``metrics.json`` last, as the mark of the end."""
+        """Write weights and metrics; ``metrics.json`` is last and marks the end."""
         save_weights(result.method, self.path / WEIGHTS)
         if self.config.custom and result.method.has_embeddings:
             save_embeddings(result.method, result.graph, self.path / EMBEDDINGS)

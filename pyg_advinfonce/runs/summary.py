@@ -23,8 +23,8 @@ def run_summary(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
     """Return the JSON-ready content of ``summary.json``.
 
     Standard deviations have ddof 1; they are null for one seed. ``seconds_per_epoch``
-    is the mean over seeds of the training time per epoch, the adversary's pass
-    included, evaluation and each seed's first epoch excluded.
+    is the mean over seeds of the training time per epoch. It includes the adversary's
+    pass and excludes evaluation and each seed's first epoch.
     """
     config, records = seeds[0].config, [seed.outcome for seed in seeds]
     seconds = [s for r in records if (s := r["seconds_per_epoch"]) is not None]

@@ -48,9 +48,9 @@ class Result:
         best_epoch: That epoch, counted from 0; -1 for a training that failed.
         epochs: The number of trained epochs.
         device: The device of the training.
-        seconds_per_epoch: Mean training time of an epoch, the first epoch and
-            evaluation excluded.
-        wall_seconds: The time of the whole run, loading of the data excluded.
+        seconds_per_epoch: Mean training time per epoch, without evaluation and without
+            the first epoch.
+        wall_seconds: The time of the whole run, without loading the data.
         history: One record per epoch; empty when loaded from a folder, whose
             :attr:`~pyg_advinfonce.runs.FinishedSeed.history` has it as a table.
         per_user: The metrics per user, one entry per split; empty when loaded.
@@ -110,17 +110,17 @@ def load_run(
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
-        root: The folder of the data sets; no effect on a run of a path's data.
+        root: The folder of the data sets; it has no effect if the run's data is a path.
         cache_dir: The folder of processed data.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         model: The custom model of the run, if it has one.
         loss: The custom loss of the run, if it has one.
 
     Raises:
-        CheckpointError: If the folder holds no run, or one of a custom model that has
-            no embeddings and is not passed.
-        ConfigError: If only one of two custom parts is passed, or one that the run does
-            not have.
+        CheckpointError: If the folder holds no run, or if the run's custom model is not
+            passed and it has no saved embeddings.
+        ConfigError: If only one of two custom parts is passed, or a part that the run
+            does not have.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
@@ -131,7 +131,7 @@ def load_run(
         if not (folder / name).is_file():
             raise CheckpointError(f"{folder} holds no finished run: it has no {name}")
     config, place = Config.load(folder / CONFIG), find_device(device)
-    finished = (folder / METRICS).is_file()  # a failed training has weights alone
+    finished = (folder / METRICS).is_file()  # a failed training has only weights
     record = read_seed(folder).outcome if finished else {}
     dataset = config.load_dataset(root, cache_dir)
     if finished:
@@ -156,7 +156,7 @@ def load_run(
 
 @torch.no_grad()
 def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
-    """Write the embeddings of a graph, and the items' messages to new users."""
+    """Write the embeddings of a graph, and the item vectors that embed new users."""
     z, messages = method.encode(graph), method.encoder.item_messages(graph)
     tensors = {"user": z.user, "item": z.item}
     if messages is not None:

@@ -49,7 +49,7 @@ def export(
         UnknownNameError: If the format is unknown.
         MissingExtraError: If the format needs a package that is not installed.
         ConfigError: If the file cannot be written, or the model has no embeddings whose
-            dot products rank.
+            dot products rank items.
     """
     path = Path(path)
     form = find_format(path, to)
@@ -109,7 +109,7 @@ def write_npz(tables: EmbeddingTables, path: Path) -> None:
 def write_parquet(tables: EmbeddingTables, path: Path) -> None:
     """Write one row per node, users before items, with the notes as schema metadata.
 
-    Columns: ``user_id`` or ``item_id``, the other one null; ``embedding``; for users
+    Columns: ``user_id`` and ``item_id``, one of which is null; ``embedding``; for users
     ``seen``, the ids of their train items; for items ``is_candidate``.
 
     Raises:
@@ -147,7 +147,7 @@ def write_faiss(tables: EmbeddingTables, path: Path) -> None:
     """Write an exact inner-product index of the items that may be listed.
 
     Queries are user embeddings, unit rows for a cosine model. Results are item ids if
-    these are integers, else rows of items.
+    these are integers, else row numbers of items.
 
     Raises:
         MissingExtraError: If faiss is not installed.

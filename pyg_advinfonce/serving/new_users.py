@@ -45,12 +45,12 @@ def fold_in(
 
     Returns:
         ``[N, D]``; dot products with the item embeddings of :meth:`Method.embed
-        <pyg_advinfonce.methods.Method.embed>` rank.
+        <pyg_advinfonce.methods.Method.embed>` rank items.
 
     Raises:
         ValueError: If ``items`` has no pair, or an item or a user is out of range.
         ConfigError: If a user has no item with a train pair, or the model has no
-            embeddings whose dot products rank.
+            embeddings whose dot products rank items.
     """
     method.check_embeddings()
     is_empty = items.numel() == 0 and num_users is None

@@ -83,7 +83,7 @@ class IdMap:
 
 
 class Recommender:
-    """Exact top-k recommendation in bounded memory; embeds the graph once.
+    """Exact top-k recommender in bounded memory; it embeds the graph once.
 
     A table of recommendations has one row per listed item, with the columns ``user``,
     ``rank`` from 1, ``item`` and ``score``. Ids are those of the input data (``raw_id``
@@ -132,7 +132,7 @@ class Recommender:
     def stream(
         self, users: Iterable[RawId] | None = None, *, k: int = 20
     ) -> Iterator[pd.DataFrame]:
-        """Yield the same table in pieces, for results that exceed memory."""
+        """Yield the table of :meth:`recommend` in pieces, if it exceeds memory."""
         if users is None:
             row = torch.arange(len(self.users.values), device="cpu")
         else:
@@ -154,7 +154,7 @@ class Recommender:
             UnknownNameError: If an item is unknown.
             ConfigError: If no user is given, a user has no item with a train pair,
                 ``k`` is not positive, or the model has no embeddings whose dot products
-                rank.
+                rank items.
         """
         if not items_of:
             raise ConfigError("expected at least one new user with items (got none)")

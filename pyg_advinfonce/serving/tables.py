@@ -19,14 +19,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class EmbeddingTables:
-    """Embeddings whose dot products rank, with ids, train pairs and metadata.
+    """Embeddings whose dot products rank items, with ids, train pairs and metadata.
 
     Attributes:
         user: ``[U, D]`` float32 user embeddings; unit rows for a cosine model.
         item: ``[I, D]`` float32 item embeddings; unit rows for a cosine model.
         user_id: ``[U]`` ids of the input data: int64, or strings as objects.
         item_id: ``[I]`` ids of the input data: int64, or strings as objects.
-        seen: ``[2, E]`` int64, the train pairs as rows of users and items.
+        seen: ``[2, E]`` int64, the train pairs as row numbers of users and items.
         candidate_mask: ``[I]`` bool, the items that may be listed.
         notes: Metadata: ``cosine``, the library's version and given notes.
     """

@@ -41,7 +41,8 @@ class Comparison:
     Attributes:
         difference: The difference of the means over seeds; NaN if a value is missing.
         by_seeds: The paired t-test over the seeds that both runs have.
-        by_users: The paired bootstrap over users, each averaged over seeds.
+        by_users: The paired bootstrap over users; a user's values are averaged over
+            seeds.
     """
 
     difference: float
@@ -80,7 +81,7 @@ def _by_users(base: Seeds, other: Seeds, metric: str) -> Significance:
 
 
 def _user_means(seeds: Seeds, metric: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the users and the metric of each, averaged over seeds."""
+    """Return the users, and for each user the metric averaged over seeds."""
     found = [load_per_user(seed.folder, metric) for seed in seeds]
     users = found[0][0]
     if not all(np.array_equal(users, other) for other, _ in found):
@@ -125,7 +126,7 @@ def _notes(comparison: Comparison) -> list[str]:
 def compare_runs(
     folders: Sequence[Path], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Compare runs with the first one; p-values are corrected over all comparisons.
+    """Compare runs with the first; p-values are corrected over all comparisons.
 
     Args:
         folders: At least two runs.

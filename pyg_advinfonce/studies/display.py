@@ -16,7 +16,7 @@ def main_metrics(names: Iterable[str]) -> list[str]:
 
 
 def setting_text(value: object, digits: int = 4) -> str:
-    """Return a setting, a float in a few digits."""
+    """Return a setting as text; floats have at most ``digits`` significant digits."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 

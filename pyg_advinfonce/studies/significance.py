@@ -107,7 +107,7 @@ def paired_bootstrap(
 
 
 def _p(difference: NDArray[np.float64], samples: int, seed: int) -> float:
-    """Compare the samples' means, equal differences (mostly 0) counted together."""
+    """Return p from the samples' means; equal differences are counted together."""
     values, counts = np.unique(difference, return_counts=True)
     if values @ counts < 0:  # the order of the two sides must not matter
         values, counts = -values[::-1], counts[::-1]

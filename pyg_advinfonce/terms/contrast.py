@@ -45,15 +45,15 @@ class Contrast(Term):
         Args:
             first: First view of all users and items.
             second: Second view.
-            users: ``[B]`` rows of users; may repeat.
-            items: ``[B]`` rows of items; may repeat.
+            users: ``[B]`` row numbers of users; may repeat.
+            items: ``[B]`` row numbers of items; may repeat.
         """
         pairs = zip(first, second, (users, items), strict=True)
         user, item = (self._nce(x, y, index.unique()) for x, y, index in pairs)
         return user + item
 
     def _nce(self, anchor: Tensor, candidate: Tensor, index: Tensor) -> Tensor:
-        """Contrast the rows ``index [T]`` of two views."""
+        """Contrast the rows numbered ``index [T]`` in two views."""
         rows = anchor.index_select(0, index)  # [T, D]
         if self.candidates == "all":
             return view_info_nce(rows, candidate, self.tau, index)
@@ -102,8 +102,8 @@ class LayerContrast(Contrast):
 
 
 class NeighborContrast(Term):
-    r"""Contrast a layer's rows, which aggregate neighbours of the same type, with
-    layer 0, of `"Improving Graph Collaborative Filtering with Neighborhood-enriched
+    r"""Contrast a layer's rows, which aggregate neighbours of the same type, with layer
+    0, from `"Improving Graph Collaborative Filtering with Neighborhood-enriched
     Contrastive Learning" <https://arxiv.org/abs/2202.06200>`_.
 
     .. math::

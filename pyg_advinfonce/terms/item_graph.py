@@ -35,7 +35,7 @@ class ItemGraph(Term):
     the smaller index. By default the sum over ``b`` is divided by ``B``.
 
     Args:
-        neighbors: ``[I, S]`` neighbours of each item.
+        neighbors: ``[I, S]`` row numbers of the neighbours of each item.
         weights: ``[I, S]`` their weights, 0 if an item has fewer neighbours.
         reduction: ``mean`` or ``sum`` over the batch.
     """  # noqa: D205

@@ -19,8 +19,8 @@ from pyg_advinfonce.objective import Step, Term
 
 
 class PrototypeContrast(Term):
-    r"""Contrast layer-0 rows with the centroids of their clusters, of `"Improving Graph
-    Collaborative Filtering with Neighborhood-enriched Contrastive Learning"
+    r"""Contrast layer-0 rows with the centroids of their clusters, from `"Improving
+    Graph Collaborative Filtering with Neighborhood-enriched Contrastive Learning"
     <https://arxiv.org/abs/2202.06200>`_.
 
     .. math::

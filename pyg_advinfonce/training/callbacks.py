@@ -33,7 +33,7 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
 
 
 class Diagnostics(Callback):
-    """Records diagnostics of the loss, alignment and uniformity on the last batch.
+    """Records alignment, uniformity and the loss's diagnostics on the last batch.
 
     Runs in epochs with a validation or with another phase besides the main one, e.g.
     the adversary's (docs/methods.md 4.4).
@@ -59,7 +59,7 @@ class FalseNegatives(Callback):
 
     A sampled negative that its user likes is a false negative. Three values are
     recorded: the fraction of negatives and the fraction of false negatives whose
-    hardness is below zero, and their difference, the only one that is evidence
+    hardness is below zero, and their difference. Only the difference is evidence
     (docs/methods.md 4.4.3). The hardness is computed from embeddings of the whole
     graph, also if batches come with sampled graphs.
 

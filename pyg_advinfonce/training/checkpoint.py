@@ -32,7 +32,7 @@ def write_tensors(
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     text = json.dumps(about or {})
     words = json.dumps({"about": text, "sha256": _digest(plain, text)})
-    with whole_file(path) as unfinished:  # one key: the order of several varies
+    with whole_file(path) as unfinished:  # one key, as the order varies
         unfinished.write_bytes(save(plain, {KEY: words}))
 
 

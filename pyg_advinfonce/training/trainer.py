@@ -35,7 +35,7 @@ class Record:
     Attributes:
         epoch: Epoch, counted from 0.
         losses: Mean of each term, by ``phase/term``.
-        metrics: Metrics of the validation, if one took place.
+        metrics: Metrics of the validation, if it took place.
         diagnostics: Further scalars.
         seconds: Training time in seconds, without evaluation.
         phases: Names of the phases that ran, in order.
@@ -144,7 +144,7 @@ class Trainer:
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Mean training time per epoch, without the first, which warms up."""
+        """Mean training time per epoch, without the first epoch, which warms up."""
         seconds = [record.seconds for record in self.history[1:]]
         return sum(seconds) / len(seconds) if seconds else None
 

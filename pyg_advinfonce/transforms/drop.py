@@ -27,7 +27,7 @@ class EdgeDrop(BaseTransform):
     <https://arxiv.org/abs/2010.10783>`_.
 
     Edges are drawn uniformly without replacement, and both directions keep the same
-    ones. Nodes keep their ids. Edge weights are not updated: apply
+    edges. Nodes keep their ids. Edge weights are not updated: apply
     :class:`~pyg_advinfonce.transforms.BipartiteNorm` afterwards.
 
     Args:
@@ -53,7 +53,7 @@ def check_probability(p: float) -> float:
     """Return ``p`` if it is in [0, 1).
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If ``p`` is not in [0, 1).
     """
     if not 0 <= p < 1:
         raise ValueError(f"drop must be in [0, 1) (got {p})")

@@ -29,7 +29,7 @@ class JointGraph(BaseTransform):
 
 @functional_transform("random_links")
 class RandomLinks(BaseTransform):
-    """Link random pairs of the nodes of ``pool_mask`` and add self-loops.
+    """Link random pairs of nodes in ``pool_mask`` and add self-loops.
 
     Pairs are drawn with replacement, linked in both directions and merged with the
     existing edges (docs/methods.md 3.6, item 3).
@@ -70,7 +70,7 @@ class RandomLinks(BaseTransform):
 
 @functional_transform("subgraph_mask")
 class SubgraphMask(BaseTransform):
-    """Remove the edges of the nodes of ``seed_mask``, then those of their neighbours.
+    """Remove the edges of nodes in ``seed_mask``, then those of their neighbours.
 
     The ends of the removed edges are the seeds of the next round (docs/methods.md 3.6,
     item 2). All seeds of a round act at once, so their order does not matter.

@@ -89,7 +89,7 @@ def read_files(folder: Path) -> dict[str, RawFile]:
 
 
 def _gamma_files(folder: Path) -> list[str]:
-    """Return the names of further popularity shifts, largest gamma first."""
+    """Return the names of all files ``test_gamma_*.txt``, largest gamma first."""
     names = [path.name for path in folder.glob("test_gamma_*.txt")]
     found = [name for name in names if GAMMA_FILE.fullmatch(name)]
     return sorted(found, key=lambda n: float(n[11:-4]), reverse=True)

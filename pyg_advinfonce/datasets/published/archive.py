@@ -27,8 +27,8 @@ def extract_files(archive: Path, names: Collection[str], into: Path) -> dict[str
     """Extract the files of the given names, at any depth, into a folder.
 
     All members are checked before anything is written. The archive is rejected if it
-    holds an absolute path, one with ``..``, a link, a device, too many members or too
-    large ones.
+    holds an absolute path, a path with ``..``, a link, a device, too many members or a
+    member that is too large.
 
     Args:
         archive: Zip or tar file; a tar file may be compressed.
@@ -103,7 +103,7 @@ class _MemberCheck:
 
 
 def _write(source: IO[bytes], path: Path) -> Path:
-    """Copy a member; the reader returns at most its declared number of bytes."""
+    """Copy a member; ``source`` ends at the member's declared number of bytes."""
     with path.open("wb") as target:
         shutil.copyfileobj(source, target)
     return path
@@ -129,7 +129,7 @@ def raw_files(raw: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
     """Provide the paths of a source's files within the ``with`` block.
 
     Args:
-        raw: Folder that holds them, at any depth, or a zip or tar archive.
+        raw: Folder that holds the files, at any depth, or a zip or tar archive.
         names: Names of the files.
 
     Raises:
@@ -145,7 +145,7 @@ def raw_files(raw: Path, names: Sequence[str]) -> Iterator[Mapping[str, Path]]:
 
 
 def _locate(raw: Path, name: str) -> list[Path]:
-    """Return the path of a file nearest to the top; empty if not found."""
+    """Return the path of a file of this name that is nearest to ``raw``, if any."""
     if (raw / name).is_file():
         return [raw / name]
     found = sorted(raw.rglob(name), key=lambda path: (len(path.parts), path))

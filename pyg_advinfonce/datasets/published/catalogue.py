@@ -48,7 +48,8 @@ class PublishedFile:
 
     Args:
         blob: Its git blob id.
-        sha256: Its hash, if known; without it other content only raises a warning.
+        sha256: Its hash, if known. If it is unknown, different content only raises a
+            warning.
         size: Its number of bytes, if known.
     """
 
@@ -58,11 +59,11 @@ class PublishedFile:
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        """Return hashes and size of a content."""
+        """Return the hashes and the size of a file with this content."""
         return cls(git_blob_id(content), sha256(content).hexdigest(), len(content))
 
     def difference(self, content: bytes) -> str | None:
-        """Return how a content differs from this file, or None if it is equal."""
+        """Return how content differs from the published file; None if it does not."""
         found = self.of(content)
         pairs = [
             (self.size, found.size),
@@ -110,7 +111,7 @@ class Published:
 
     @property
     def needed(self) -> dict[str, PublishedFile]:
-        """Required files by name; of equal files only the last one."""
+        """Required files by name; among files of equal content only the last."""
         last = {file.blob: name for name, file in self.files.items()}
         return {n: file for n, file in self.files.items() if last[file.blob] == n}
 
@@ -174,7 +175,7 @@ def _warn_of_blob(expected: str, file: RawFile) -> None:
 
 
 def git_blob_id(content: bytes) -> str:
-    """Return the git blob id of a content."""
+    """Return the git blob id of a file with this content."""
     header = f"blob {len(content)}\0".encode()
     return sha1(header + content, usedforsecurity=False).hexdigest()
 

@@ -91,7 +91,7 @@ def verify(data: str, root: Path = Path("data")) -> list[FileCheck]:
 
     Raises:
         UnknownNameError: If ``data`` is neither a name nor a folder.
-        ConfigError: If it is not a published data set.
+        ConfigError: If ``data`` is not a published data set.
         DatasetNotFoundError: If none of its files exists.
     """
     place = RawFolder.named(data, root)

@@ -102,7 +102,7 @@ def fetch(
                 advice = _manual_advice(folder, published)
                 raise DownloadError(f"{error}; {advice}") from error
             with writing(folder / file, ADVICE):
-                for remains in folder.glob(f".{file}.*"):  # of a killed process
+                for remains in folder.glob(f".{file}.*"):  # left by a killed process
                     remains.unlink()
                 with whole_file(folder / file) as unfinished:
                     unfinished.write_bytes(content)

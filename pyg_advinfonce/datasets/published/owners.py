@@ -47,10 +47,11 @@ class Source:
 def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
     """Split Coat as in the AdvInfoNCE paper (docs/methods.md 6.2).
 
-    Ratings of 4 and 5 are positive. Those of ``train.ascii``, of coats that users
-    selected, become train and valid; those of ``test.ascii``, of coats shown at random,
-    become test. Users and items without a positive in ``train.ascii`` are dropped. Raw
-    ids are rows and columns of the matrices, counted from 0.
+    Ratings of 4 and 5 are positive. Users selected the coats of ``train.ascii``; those
+    of ``test.ascii`` were shown at random. Positive ratings of the first file become
+    train and valid pairs, those of the second become test pairs. Users and items
+    without a positive in ``train.ascii`` are dropped. Raw ids are rows and columns of
+    the matrices, counted from 0.
 
     Args:
         files: Paths of ``train.ascii`` and ``test.ascii``.
@@ -125,9 +126,10 @@ def _rating(word: str, path: Path, line: int, column: int) -> int:
 def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
     """Split Yahoo!R3 as in the AdvInfoNCE paper (docs/methods.md 6.2).
 
-    Ratings of 4 and 5 are positive. Those of the train file, of songs that users
-    selected, become train and valid; those of the test file, of random songs, become
-    test. Users without a positive in the train file are dropped; songs are all kept.
+    Ratings of 4 and 5 are positive. Users selected the songs of the train file; those
+    of the test file were random. Positive ratings of the train file become train and
+    valid pairs, those of the test file become test pairs. Users without a positive in
+    the train file are dropped; songs are all kept.
 
     Args:
         files: Paths of the two files, tab-separated ``user song rating``.
@@ -172,8 +174,8 @@ def split_self_selected(
     """Split pairs 70:30 at random into train and valid pairs.
 
     The valid pairs of a user without a train pair become train pairs; with
-    ``keeps_items`` those of an item, too. The published splits follow this rule
-    (docs/methods.md 6.2); their seed is unknown.
+    ``keeps_items``, so do the valid pairs of an item without a train pair. The
+    published splits follow this rule (docs/methods.md 6.2); their seed is unknown.
 
     Args:
         pairs: Distinct pairs ``[2, E]``.

@@ -1,4 +1,4 @@
-"""Location of a data set's files, and the errors about missing ones."""
+"""Location of a data set's files, and the errors about missing files."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class RawFolder:
 
     @classmethod
     def named(cls, data: str, root: Path) -> Self:
-        """Return the folder of a published data set, or one of a name or path.
+        """Return the folder of a published data set, a named folder or a path.
 
         Raises:
             UnknownNameError: If ``data`` is neither a name nor a folder.
-            ConfigError: If it is a data set without published files, or a file.
-            DatasetNotFoundError: If it is a path that does not exist.
+            ConfigError: If ``data`` is a data set without published files, or a file.
+            DatasetNotFoundError: If ``data`` is a path that does not exist.
         """
         if data in DATASETS:
             return cls(root, data, known_set(data))

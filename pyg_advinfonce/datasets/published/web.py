@@ -54,7 +54,7 @@ class WebAccess:
         Raises:
             ConfigError: If the URL is invalid, not encrypted or holds a password.
         """
-        if "@" in url.partition("//")[2].partition("/")[0]:  # not repeated: a secret
+        if "@" in url.partition("//")[2].partition("/")[0]:  # keep it secret
             raise ConfigError("expected a URL without user name and password")
         try:
             parts = urlsplit(url)
@@ -132,7 +132,7 @@ class WebAccess:
             warnings.warn(f"{message}hashes of files are", DataWarning, stacklevel=4)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        opener = OpenerDirector()  # the default one opens ftp and files, and redirects
+        opener = OpenerDirector()  # the default opens ftp and files, and redirects
         opener.add_handler(ProxyHandler({} if _is_this_machine(parts) else None))
         opener.add_handler(HTTPHandler())
         opener.add_handler(HTTPSHandler(context=context))

@@ -17,7 +17,7 @@ from pyg_advinfonce.registry import unknown
 
 
 class Simulated(ProcessedDataset):
-    """Simulated clicks: train items shown by popularity, test items at random.
+    """Simulated clicks on items shown by popularity (train) or at random (test).
 
     Preferences follow from latent factors. The log shows items in proportion to
     ``rank ** -popularity_bias``, where the popularity rank is only weakly related to
@@ -62,7 +62,7 @@ class Simulated(ProcessedDataset):
 
     @property
     def test_exposure(self) -> Tensor:
-        """Pairs shown at random ``[2, E]``, liked or not; they include test."""
+        """Pairs shown at random ``[2, E]``, liked or not, including the test pairs."""
         return torch.from_numpy(self._exposure)
 
     def likes(self, user_id: Tensor, item_id: Tensor) -> Tensor:

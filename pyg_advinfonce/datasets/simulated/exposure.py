@@ -1,4 +1,4 @@
-"""Simulated exposure and clicks: by popularity and uniform."""
+"""Simulated exposure, by popularity or uniform, and simulated clicks."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,7 +25,7 @@ def draw_clicks(
     popularity_bias: float,
     rng: np.random.Generator,
 ) -> tuple[IntArray, IntArray]:
-    """Return the clicked pairs of train and of valid (empty with a panel)."""
+    """Return the clicked pairs of train and valid; valid is empty with a panel."""
     log_weight = -popularity_bias * np.log(_popularity_rank(preference.quality, rng))
     activity = np.exp(_ACTIVITY_SCALE * rng.standard_normal(shape.num_users))
     num_valid = 0 if shape.panel else shape.num_valid

@@ -21,11 +21,13 @@ _SAMPLE_SIZE = 300
 class Preference:
     r"""User :math:`u` likes item :math:`i` if :math:`p_u \cdot q_i + b_i > t_u`.
 
-    The threshold :math:`t_u` makes the user like a share of a fixed sample of items,
-    at least one and never all. The share varies between users around ``like_rate``.
+    The threshold :math:`t_u` is fitted to a random sample of items, the same for all
+    users: the user likes a certain share of the sample, at least one item and never
+    all. The shares of users vary around ``like_rate``.
 
     Args:
-        user: :math:`p`, ``[D, U]``, of unit length; the scale falls with the dimension.
+        user: :math:`p`, ``[D, U]``. Columns have length 1; the standard deviation of
+            component ``d`` is proportional to :math:`d^{-1/2}` before normalisation.
         item: :math:`q`, ``[D, I]``.
         quality: :math:`b`, ``[I]``.
         threshold: :math:`t`, ``[U]``.

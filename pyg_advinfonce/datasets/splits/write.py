@@ -1,4 +1,4 @@
-"""Split folders: files of pairs and a manifest of how they were made."""
+"""Split folders: files of pairs, and a manifest that records their origin."""
 
 import json
 import shutil

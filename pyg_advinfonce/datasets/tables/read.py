@@ -44,7 +44,7 @@ class IdCodes:
         self._code: dict[str, int] = {}
 
     def codes(self, values: pd.Series) -> NDArray[np.int32]:
-        """Return one code per value ``[N]``, in the order of first occurrence."""
+        """Return the code of each value ``[N]``; new values get the next codes."""
         of_value, distinct = pd.factorize(values, use_na_sentinel=False)
         texts = [str(text).strip(" \t\r\n") for text in distinct]
         code = self._code

@@ -20,7 +20,7 @@ TEXT_COLUMNS = ("data", "row", "metric")
 def make_cells(table: PaperTable, measurements: Sequence[Measurement]) -> Cells:
     """Return the header and one row per measurement.
 
-    Empty columns are omitted, and the column of the data set if the table has one.
+    Empty columns are omitted, as is the data column of a table with one data set.
     """
     head = [*TEXT_COLUMNS, "ours", "paper", "off by", f"vs {table.against}"]
     head += ["paper's", "p seeds", "p users", "within"]
@@ -58,7 +58,7 @@ def _ours(measurement: Measurement, number: Callable[[float], str]) -> str:
 
 
 def _without_repeats(rows: Cells) -> Cells:
-    """Keep data and row only in the first of their lines."""
+    """Name the data set and the row only in the first line of each."""
     shown: Cells = []
     before: list[str] = []
     for row in rows:

@@ -63,12 +63,12 @@ class PaperTable:
         )
 
     def on(self, data: str) -> "PaperTable":
-        """Return the table for one data set; a new one has no published numbers."""
+        """Return the table for one data set, which may have no published numbers."""
         times = next(iter(self.columns.values())) if self.is_of_times else ()
         return replace(self, columns={data: self.columns.get(data, times)})
 
     def baseline(self, row: PaperRow) -> PaperRow | None:
-        """Return the baseline of a row, of the same encoder; None without one."""
+        """Return the baseline of a row, which has the same encoder, or None."""
         same = [other for other in self.rows if other.encoder == row.encoder]
         found = [r for r in same if self.against in (r.loss, r.label)]
         return found[0] if found and found[0] is not row else None

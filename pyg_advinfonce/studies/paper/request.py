@@ -28,7 +28,8 @@ class Request:
         data_root: The folder of the data sets.
         cache_dir: The folder of processed data (default: in the user's cache folder).
         against: The baseline row (default: the paper's).
-        check: Train and write nothing; check the existing runs.
+        check: Only compare the existing runs with the paper: nothing is trained or
+            written.
     """
 
     name: str
@@ -80,7 +81,8 @@ class Reproduction:
         cells: The table's header and rows, as text.
         notes: Notes below the table.
         summary: The whole result as a JSON-ready object.
-        succeeded: False if a run failed or, in a check, is missing or off the paper.
+        succeeded: False if a run failed. With ``check``, also False if a run is missing
+            or its numbers differ from the paper's by more than the tolerance.
     """
 
     title: str

@@ -75,7 +75,7 @@ def make_seed(
     with locked(folder / f".{seed.name}.lock"):
         try:
             return train_seed(config, dataset, seed, **options)
-        except CheckpointError:  # it cannot be resumed
+        except CheckpointError:  # the seed cannot be resumed
             shutil.rmtree(seed)
             return train_seed(config, dataset, seed, **options)
 
@@ -106,7 +106,7 @@ class TableRow:
 
     @property
     def name(self) -> str:
-        """Data set and row, as people read them."""
+        """The names of data set and row as text, e.g. ``coat: MF + InfoNCE``."""
         return f"{self.data}: {self.paper_row.label}"
 
     @property
@@ -134,7 +134,7 @@ class TableRow:
 def check_settings(row: TableRow, request: Request) -> None:
     """Assemble a row's trainer, unless all its seeds are finished.
 
-    The trainer is discarded: those of all rows would not fit into memory.
+    The trainer is discarded: the trainers of all rows would not fit into memory.
 
     Raises:
         ConfigError: If an option is wrong, or the memory is too small.
@@ -144,7 +144,7 @@ def check_settings(row: TableRow, request: Request) -> None:
 
 
 def train_missing(row: TableRow, request: Request, progress: Progress) -> None:
-    """Find the seeds of a row and, unless it is a check, train the missing ones.
+    """Find the seeds of a row; train missing seeds unless ``request.check``.
 
     Args:
         row: The row.
@@ -187,7 +187,7 @@ def _state(found: dict[int, FinishedSeed | None]) -> str:
 def _train(
     row: TableRow, dataset: Dataset, seed: int, request: Request, progress: Progress
 ) -> FinishedSeed | None:
-    """Train a seed; a failure is noted in the row, and the others go on."""
+    """Train a seed; note a failure in the row, so that other seeds go on."""
     folder = run_folder(request.runs, row.config, dataset.fingerprint)
     listening = {"progress": progress, "label": f"{row.name}, seed {seed}"}
     config = row.config_of(seed)
@@ -203,11 +203,11 @@ def _train(
 def make_measurements(table: PaperTable, rows: Sequence[TableRow]) -> list[Measurement]:
     """Return one JSON-ready object per row and metric.
 
-    ``off`` is the relative difference from the paper, ``within`` whether the difference
-    is within the tolerance (docs/methods.md 7: on Coat 0.01, else 3 %; None without a
-    check), ``ratio`` and ``paper_ratio`` are relative to the baseline. The keys of
-    :func:`~pyg_advinfonce.studies.holm_corrected` describe the difference from the
-    baseline, corrected over the whole table.
+    ``off`` is the relative difference from the paper. ``within`` tells whether the
+    difference is within the tolerance (docs/methods.md 7: 0.01 on Coat, else 3 %); it
+    is None if the number is not compared. ``ratio`` and ``paper_ratio`` are relative to
+    the baseline. The keys of :func:`~pyg_advinfonce.studies.holm_corrected` describe
+    the difference from the baseline, corrected over the whole table.
     """
     measurements = {
         (i, m): _measurement(row, m) for i, row in enumerate(rows) for m in row.metrics

@@ -31,11 +31,13 @@ def reproduce_table(request: Request, progress: Progress = Progress()) -> Reprod
     """Train the missing runs of a table or row and compare them with the paper.
 
     Finished runs with the same settings and data are reused; an interrupted seed is
-    resumed. Writes Markdown, LaTeX and CSV, unless it is a check.
+    resumed. The table is written as Markdown, LaTeX and CSV. With ``request.check``,
+    nothing is trained or written.
 
     Raises:
         ConfigError: If a name or setting is wrong.
-        DatasetNotFoundError: If the data of all rows is missing, unless it is a check.
+        DatasetNotFoundError: If the data of all rows is missing and ``request.check``
+            is False.
     """
     table = paper_table(request.name, request.against)
     if request.data is not None:
@@ -64,7 +66,7 @@ def _check_runnable(rows: Sequence[TableRow]) -> None:
 
 
 class _Source:
-    """Loads each data set once; keeps the error of a missing one."""
+    """Loads each data set once; keeps the error if it is missing."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -105,7 +107,7 @@ def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
 def make_reproduction(
     table: PaperTable, rows: Sequence[TableRow], request: Request
 ) -> Reproduction:
-    """Compare the numbers with the paper and, unless it is a check, write files."""
+    """Compare the numbers with the paper; write files unless ``request.check``."""
     measurements = make_measurements(table, rows)
     reproduction = Reproduction(
         f"{table.name}: {table.title}",
@@ -186,7 +188,7 @@ def _succeeded(
 
 
 def _stem(name: str, request: Request) -> str:
-    """Return the files' name; a request other than the default one adds a hash."""
+    """Return the files' name, with a hash unless the request is the default."""
     data = [] if request.data is None else [Path(request.data).name]
     path = None if request.data in (None, *data) else request.data
     layers = [layer for layer in request.layers if layer]

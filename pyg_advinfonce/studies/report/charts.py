@@ -239,7 +239,7 @@ def run_figures(
 
     Args:
         seeds: The run's seeds.
-        root: The folder of the data sets; figure 4a needs the run's.
+        root: The folder of the data sets; figure 4a needs the run's data.
         cache_dir: The folder of processed data.
     """
     found, missing = [], ""

@@ -27,7 +27,7 @@ def write_report(
     """Write a self-contained page without scripts; return its path.
 
     Args:
-        folder: A run's folder, one seed's, or a study's.
+        folder: The folder of a run, a seed or a study.
         out: The file (default: ``report.html`` in the folder); an earlier report is
             replaced.
         root: The folder of the data sets; without its data a run's report omits the

@@ -64,7 +64,7 @@ def _custom_space(section: str, space: Any, known: Collection[str]) -> Space:  #
     """Read the attribute ``search_space`` of a custom model or loss.
 
     Raises:
-        ConfigError: If it has another form, or a key that cannot be set.
+        ConfigError: If the attribute has another form, or a key that cannot be set.
     """
     try:
         found = {f"{section}.{key}": _distribution(v) for key, v in space.items()}

@@ -22,7 +22,7 @@ from pyg_advinfonce.files import locked
 from pyg_advinfonce.runs import LOCK, STUDY
 from pyg_advinfonce.studies.tuning.space import Params
 
-SECONDS_TO_WAIT = 60.0  # until another process has written
+SECONDS_TO_WAIT = 60.0  # for another process to write
 
 
 def open_study(
@@ -82,7 +82,7 @@ def is_of_default(trial: FrozenTrial) -> bool:
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a trial has ended by itself; an interrupted one failed without error."""
+    """Whether a trial has ended by itself; an interrupted trial fails without error."""
     interrupted = trial.state == TrialState.FAIL and "error" not in trial.user_attrs
     return trial.state.is_finished() and not interrupted
 
@@ -91,12 +91,12 @@ def is_running(trial: FrozenTrial) -> bool:
     """Whether a trial is running, in a process that has not been killed."""
     process = trial.user_attrs.get("process")
     if trial.state != TrialState.RUNNING or process is None:
-        return trial.state == TrialState.RUNNING  # without a process it has just begun
+        return trial.state == TrialState.RUNNING  # without a process: just begun
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it belongs to another user
+    except PermissionError:  # the process is of another user
         pass
     return True
 
@@ -132,8 +132,8 @@ def storage_errors(folder: Path) -> Iterator[None]:
     """Turn errors of the storage into errors that name its file.
 
     Raises:
-        OSError: If it is locked or cannot be written.
-        CheckpointError: If it is not a study.
+        OSError: If the file is locked or cannot be written.
+        CheckpointError: If the file is not a study.
     """
     path = folder / STUDY
     try:

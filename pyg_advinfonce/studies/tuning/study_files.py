@@ -49,7 +49,7 @@ def save_study(
 
 
 def trial_row(trial: FrozenTrial) -> dict[str, Any]:
-    """Return an ended trial as a row of ``trials.csv``, its settings as ``params``."""
+    """Return an ended trial as a row of ``trials.csv``, with settings in ``params``."""
     notes, duration = trial.user_attrs, trial.duration
     interrupted = trial.state == TrialState.FAIL and not is_finished(trial)
     return {

@@ -62,11 +62,11 @@ class Task:
 
 
 def run_trial(study: Study, task: Task) -> None:
-    """Run a study's next trial; an error in it marks it as failed.
+    """Run a study's next trial; an error marks the trial as failed.
 
     Raises:
         OutOfTimeError: If the time limit has passed; the trial is queued again.
-        KeyboardInterrupt: If it is interrupted; the trial is queued again.
+        KeyboardInterrupt: If the trial is interrupted; it is queued again.
     """
     if time.monotonic() >= task.deadline:
         raise OutOfTimeError
@@ -156,7 +156,7 @@ def _repeated(study: Study, trial: Trial) -> FrozenTrial | None:
 
 @dataclass
 class _Judge(Callback):
-    """Reports validations; ends a pruned trial, or any at the deadline."""
+    """Reports validations; ends a pruned trial, or any trial at the deadline."""
 
     trial: Trial
     deadline: float

@@ -50,9 +50,9 @@ def tune(
 
     A trial trains one configuration; its value is its best ``valid/recall@20``. No test
     split is ever ranked. The first trial is ``config`` itself. A trial with the
-    settings of a complete one gets the value of that one. An existing study is
+    settings of a complete trial gets that trial's value. An existing study is
     continued; several processes may share it. A failed trial is recorded, and the next
-    one begins.
+    trial begins.
 
     Args:
         config: The default configuration, which also names model, loss and data;
@@ -62,13 +62,14 @@ def tune(
         folder: The study's folder, made or continued; or a function that returns it,
             called once the settings are checked.
         fixed: Keys ``section.key`` that keep the configuration's value.
-        trials: The number of finished trials to stop at, earlier calls included.
+        trials: The number of finished trials to stop at, including those of earlier
+            calls.
         timeout: The time limit in seconds; a trial that it interrupts is repeated when
             the study is continued.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         progress: Receives every trial's epochs and end.
-        pruner: Ends unpromising trials (default: those below the median of the earlier
-            ones, after ten validations).
+        pruner: Ends unpromising trials (default: after ten validations, trials below
+            the median of the earlier trials).
         model: A custom model, a class or a function, built anew for each trial. Its
             attribute ``search_space`` holds the space of ``[model]``: by key a list of
             choices or a mapping with ``low``, ``high`` and ``log``.
@@ -132,7 +133,7 @@ def _space(
     device: torch.device,
     custom: Mapping[str, Any],
 ) -> Space:
-    """Return the space without settings that the loss or little data cannot use.
+    """Return the space without unused negatives and without too large batches.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.

@@ -56,11 +56,12 @@ def false_negatives(
     progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
-    """Train AdvInfoNCE and InfoNCE of the same mass; measure false negatives.
+    """Train AdvInfoNCE and InfoNCE; measure the rates of false negatives.
 
-    A negative with hardness below zero counts as softened, i.e. identified as false.
-    More than half of all negatives may be softened, so only the excess of the rate
-    among the false ones over the rate among all is evidence.
+    Both losses give negatives the same total weight. A negative with hardness below
+    zero counts as softened, i.e. identified as false. More than half of all negatives
+    may be softened, so only the excess of the rate among false negatives over the rate
+    among all negatives is evidence.
 
     Args:
         dataset: The data. Simulated data has known false negatives; elsewhere they are

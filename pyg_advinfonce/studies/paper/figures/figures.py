@@ -42,7 +42,7 @@ class Panel(NamedTuple):
 
     Attributes:
         make: The function that trains and returns the table.
-        drawings: The functions that draw it, by the files' name.
+        drawings: The functions that draw the table, each under the name of its files.
     """
 
     make: Callable[..., pd.DataFrame]

@@ -47,9 +47,10 @@ class ProbabilityRecorder(Callback):
     :math:`p = e^{\delta} / K` is averaged over the rows (docs/methods.md 4.4.2).
 
     Attributes:
-        before: ``[K]`` in the last epoch before the first adversarial one; None if the
-            first epoch is adversarial.
-        after: ``[K]`` in the last adversarial epoch so far; None before the first.
+        before: ``[K]`` means in the last epoch before the first adversarial epoch; None
+            if epoch 0 is adversarial.
+        after: ``[K]`` means in the last adversarial epoch so far; None before the
+            first.
     """
 
     def __init__(self) -> None:
@@ -139,7 +140,7 @@ def hardness_by_popularity(
 def _epochs(
     config: Config, dataset: Dataset, asked: int | None, progress: Progress
 ) -> int:
-    """Return the number of epochs, of which one at least is adversarial."""
+    """Return the number of epochs; at least one of them is adversarial."""
     [schedule] = schedules(dataset, config)
     last = last_adversarial(schedule)
     epochs = last + 1 if asked is None else asked

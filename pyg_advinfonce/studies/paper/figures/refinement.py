@@ -76,7 +76,8 @@ def refinement(
     The table holds the first two sampled rows, of different users, with a false
     negative that InfoNCE ranks among its first 300: this negative and the row's other
     negatives of lowest and highest hardness. Both losses have the same settings and
-    mass; the weights are those of the best validation.
+    give negatives the same total weight. Each model has the weights of its best
+    validation.
 
     Args:
         dataset: The data.
@@ -226,7 +227,7 @@ def _name(graph: HeteroData, node_type: str, index: int) -> str:
 
 @styled
 def draw_refinement(table: pd.DataFrame) -> "Figure":
-    """Draw one column per user: scores with ranks above, hardness below."""
+    """Draw one column per user, with scores and ranks above the hardness."""
     users = list(dict.fromkeys(table["user"]))
     figure, panels = new_figure(
         4.1 * len(users) + 0.4,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Strategy(NamedTuple):
-    """A weighting of negatives: its loss, own settings and drawing style."""
+    """A weighting of negatives: its loss, settings and drawing style."""
 
     loss: str
     settings: Sections
@@ -73,7 +73,7 @@ def strategies(
 ) -> pd.DataFrame:
     """Train every strategy with the same settings; return the metrics by epoch.
 
-    All but InfoNCE with K = 1 give a row's negatives the same total mass.
+    All but InfoNCE with K = 1 give the negatives of a row the same total weight.
 
     Args:
         dataset: The data.

@@ -27,13 +27,13 @@ MOST_EPOCHS = 2000
 LEARNED = ("adv", "adv-mlp", "adv-reverse")
 """The losses with an adversary that learns."""
 FORMAT_VERSION = 1
-"""Raised when the same settings give another table."""
+"""Version of the tables, increased if the same settings give another table."""
 
 Device = torch.device | str
 Schedule = Callable[[int], bool]
-"""Whether an epoch, counted from 0, is adversarial."""
+"""Function that returns whether an epoch, counted from 0, is adversarial."""
 Likes = Callable[[Tensor, Tensor], Tensor]
-"""Whether users like items, both by id."""
+"""Function that returns whether users like items, both given by id."""
 
 
 def cached_table(
@@ -113,7 +113,7 @@ def last_adversarial(schedule: Schedule, *, before: int = MOST_EPOCHS) -> int:
 
 
 def num_epochs(config: Config, schedule: Schedule) -> int:
-    """Return a number of epochs with evaluations after the last adversarial one."""
+    """Return a number of epochs with evaluations after the last adversarial epoch."""
     after = EVALUATIONS_AFTER * config.train.eval_every
     return last_adversarial(schedule) + 1 + after
 
