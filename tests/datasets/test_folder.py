@@ -132,3 +132,17 @@ def test_paths_with_blanks_and_unicode(make_folder):
     root = make_folder("a b/naïve ☃", train="0 1\n1 0", valid="0 0", test="1 1").parent
     dataset = InteractionDataset(root, name="naïve ☃")
     assert dataset.fingerprint.startswith("naïve ☃: 2 users, 2 items, ")
+
+
+def test_the_valid_pairs_split_off_do_not_follow_the_numbers_of_ids(make_folder):
+    lines = [[u, *((3 * i + u) % 20 for i in range(8))] for u in range(6)]
+    renamed = [[5 - user, *(19 - i for i in items)] for user, *items in lines]
+    found = []
+    for name, rows in (("root/one", lines), ("root/other", renamed)):
+        text = "\n".join(" ".join(map(str, row)) for row in rows)
+        root = make_folder(name, train=text, test="0 0").parent
+        name = name.removeprefix("root/")
+        dataset = InteractionDataset(root, name=name, valid_fraction=0.3)
+        found.append(pairs(dataset, "valid"))
+    one, other = found
+    assert sorted([5 - user, 19 - item] for user, item in other) == one
