@@ -16,6 +16,7 @@ from pyg_advinfonce.datasets.base import (
     RawFile,
     Summary,
     load_or_build,
+    pairs_in,
     parse_files,
     process,
 )
@@ -112,7 +113,7 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         pairs = dict(raw.pairs)
         if "valid" not in pairs and self.valid_fraction is not None:
             train, valid = split_off_valid(
-                pairs["train"], self.valid_fraction, self.seed
+                pairs_in(files["train.txt"]), self.valid_fraction, self.seed
             )
             tests = {n: p for n, p in pairs.items() if n != "train"}
             pairs = {"train": train, "valid": valid, **tests}

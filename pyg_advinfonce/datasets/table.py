@@ -38,7 +38,8 @@ from pyg_advinfonce.errors import ConfigError
 def split_table(path: Path, table: TableOptions, split: SplitOptions) -> SplitPairs:
     """Read a table of interactions and split its positive pairs.
 
-    The result does not depend on the order of the rows.
+    The result does not depend on the ids; see
+    :func:`~pyg_advinfonce.datasets.splits.divide`.
 
     Args:
         path: CSV, TSV or parquet file.
@@ -89,7 +90,8 @@ def read_split_tables(
     merged = {name: Interactions.of(log) for name, log in logs.tables.items()}
     splits = {name: log.pairs for name, log in merged.items()}
     if "valid" not in splits:
-        train, valid = split_off_valid(splits.pop("train"), valid_fraction, seed)
+        del splits["train"]
+        train, valid = split_off_valid(logs.tables["train"].pairs, valid_fraction, seed)
         splits = {"train": train, "valid": valid} | splits
     splits = resolve_overlaps(without_cold_users(splits), overlap)
     duplicates = {name: log.duplicates for name, log in merged.items()}

@@ -138,9 +138,12 @@ def test_the_valid_pairs_split_off_do_not_follow_the_numbers_of_ids(make_folder)
     lines = [[u, *((3 * i + u) % 20 for i in range(8))] for u in range(6)]
     renamed = [[5 - user, *(19 - i for i in items)] for user, *items in lines]
     found = []
-    for name, rows in (("root/one", lines), ("root/other", renamed)):
+    for name, rows, test in (
+        ("root/one", lines, "0 10"),
+        ("root/other", renamed, "5 9"),
+    ):
         text = "\n".join(" ".join(map(str, row)) for row in rows)
-        root = make_folder(name, train=text, test="0 0").parent
+        root = make_folder(name, train=text, test=test).parent
         name = name.removeprefix("root/")
         dataset = InteractionDataset(root, name=name, valid_fraction=0.3)
         found.append(pairs(dataset, "valid"))

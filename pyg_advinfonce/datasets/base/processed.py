@@ -32,7 +32,7 @@ from pyg_advinfonce.graph import (
     split_names,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,15 @@ def _read(path: Path) -> RawFile:
         return RawFile(path, path.read_bytes())
 
 
+def pairs_in(file: RawFile) -> IntArray:
+    """Return the user-item pairs ``[2, E]`` of a split file, in its order.
+
+    Raises:
+        DataError: If a word is not an id.
+    """
+    return parse_pairs(file.content, file.path)
+
+
 def split_of_file(name: str) -> str | None:
     """Return the split of a file name, or None if it is not a split file."""
     is_gamma = GAMMA_FILE.fullmatch(name)
