@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,19 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"{path}: expected a readable file ({reason})") from None
+
+
+def regular_file(path: Path) -> None:
+    """Check that a path is a regular file: reading others may wait or never end.
+
+    Raises:
+        DataError: If it does not exist or is a folder, a pipe or a device.
+    """
+    with reading(path):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        raise DataError(f"{path}: expected a readable file, got {kind}")
 
 
 @contextmanager

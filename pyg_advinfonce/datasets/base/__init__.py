@@ -1,7 +1,12 @@
 """Shared parts of data sets: split files, processed graphs, summaries."""
 
 from pyg_advinfonce.datasets.base.description import Summary, fingerprint_text
-from pyg_advinfonce.datasets.base.named import TABLE_SUFFIXES, find_folder, is_table
+from pyg_advinfonce.datasets.base.named import (
+    TABLE_SUFFIXES,
+    find_folder,
+    is_table,
+    table_suffix,
+)
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
     Processed,
@@ -58,5 +63,6 @@ __all__ = [
     "raw_ids_text",
     "read_files",
     "split_of_file",
+    "table_suffix",
     "take_ids",
 ]

@@ -3,8 +3,8 @@ import sys
 import pandas as pd
 import pytest
 
-from pyg_advinfonce.datasets.tables import parquet
-from pyg_advinfonce.datasets.tables.parquet import ParquetTable
+from pyg_advinfonce.datasets.tables import frames
+from pyg_advinfonce.datasets.tables.frames import ParquetTable
 from pyg_advinfonce.errors import DataError, MissingExtraError
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -38,7 +38,7 @@ def test_columns_of_any_type(write):
 
 
 def test_pieces_are_one_table(write, monkeypatch):
-    monkeypatch.setattr(parquet, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(frames, "CHUNK_ROWS", 1)
     assert read(write(user=[3, 1, 2]))["user"].tolist() == [3, 1, 2]
 
 
@@ -107,7 +107,7 @@ def test_binary_columns_are_text(tmp_path, kind):
 
 def test_binary_that_is_no_text_is_one_line(tmp_path):
     path = arrow(tmp_path, user=[b"\x01\xff" * 8, b"\x02\xfe" * 8])
-    with pytest.raises(DataError, match=r"'user' .*binary.* UTF-8") as error:
+    with pytest.raises(DataError, match=r"'user', got binary .* UTF-8") as error:
         read(path)
     assert "\n" not in str(error.value)
 
