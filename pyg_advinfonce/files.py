@@ -83,17 +83,25 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: expected a readable file ({reason})") from None
 
 
-def regular_file(path: Path) -> None:
+def regular_file(path: Path, max_bytes: int | None = None) -> None:
     """Check that a path is a regular file: reading others may wait or never end.
 
+    Args:
+        path: The path.
+        max_bytes: Largest size, for a file that is read as a whole.
+
     Raises:
-        DataError: If it does not exist or is a folder, a pipe or a device.
+        DataError: If it does not exist, is a folder, a pipe or a device or too large.
     """
     with reading(path):
-        mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
         raise DataError(f"{path}: expected a readable file, got {kind}")
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise DataError(
+            f"{path}: expected at most {max_bytes:,} bytes, got {status.st_size:,}"
+        )
 
 
 @contextmanager

@@ -42,11 +42,14 @@ def test_the_fingerprint_is_one_line_of_counts_and_a_hash(toy, make_folder):
 
 def test_the_summary_counts_what_is_odd(make_folder):
     root = make_folder(
-        train="0 0 1 2\n1 1 1\n", valid="2 0\n", test="1 1\n2 0\n"
+        train="0 0 1 2\n1 1 1\n", valid="1 2\n2 0\n", test="1 1 2\n2 0\n"
     ).parent
     with pytest.warns(DataWarning) as caught:
         dataset = InteractionDataset(root, name="toy")
+    dropped = "pairs are dropped, and lists recommended to these users would be random"
     assert [str(w.message) for w in caught] == [
+        f"1 users of valid have no train pair: their 1 {dropped}",
+        f"1 users of test have no train pair: their 1 {dropped}",
         "toy: 1 pairs of train are also in test",
         "toy: 1 pairs of valid are also in test",
     ]

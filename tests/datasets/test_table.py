@@ -76,9 +76,20 @@ def test_users_that_come_too_late_are_left_out(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
     assert [str(w.message) for w in caught] == [
-        "1 users of valid have no train pair: their 2 pairs are dropped",
-        "1 users of test have no train pair: their 2 pairs are dropped",
+        "1 users of valid have no train pair: their 2 pairs are dropped, and lists "
+        "recommended to these users would be random",
+        "1 items of valid have no train pair: their 1 pairs stay, but nothing is "
+        "learned about these items",
+        "1 users of test have no train pair: their 2 pairs are dropped, and lists "
+        "recommended to these users would be random",
+        "1 items of test have no train pair: their 1 pairs stay, but nothing is "
+        "learned about these items",
     ]
+    assert splits.rows == {
+        "read": 22,
+        "used": 18,
+        "of users without train or in two splits": 4,
+    }
     assert splits.user_ids.tolist() == [0, 1, 2, 3]
 
 

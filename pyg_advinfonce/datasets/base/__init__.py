@@ -16,6 +16,7 @@ from pyg_advinfonce.datasets.base.processed import (
     process,
 )
 from pyg_advinfonce.datasets.base.split_files import (
+    FORMATS,
     ITEM_IDS,
     NOT_CANDIDATE,
     SPLIT_OF_FILE,
@@ -25,6 +26,7 @@ from pyg_advinfonce.datasets.base.split_files import (
     RawFile,
     SplitPairs,
     distinct_pairs,
+    file_per_split,
     is_integer_id,
     is_printable_id,
     pairs_in,
@@ -36,6 +38,7 @@ from pyg_advinfonce.datasets.base.split_files import (
 )
 
 __all__ = [
+    "FORMATS",
     "FORMAT_VERSION",
     "ITEM_IDS",
     "NOT_CANDIDATE",
@@ -50,6 +53,7 @@ __all__ = [
     "SplitPairs",
     "Summary",
     "distinct_pairs",
+    "file_per_split",
     "file_sha256",
     "find_folder",
     "fingerprint_text",

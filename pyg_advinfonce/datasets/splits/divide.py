@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,37 @@ class Interactions:
         row = order[np.diff(keys[order], prepend=-1) != 0]
         time = None if log.time is None else log.time[row]
         return cls(log.pairs[:, row], len(keys) - len(row), time, row)
+
+    def core(self, min_user: int, min_item: int) -> "Interactions":
+        """Remove users and items with too few pairs until none is left.
+
+        Args:
+            min_user: Smallest number of pairs per user.
+            min_item: Smallest number of pairs per item.
+
+        Raises:
+            ConfigError: If no pair remains.
+        """
+        keep = np.ones(self.pairs.shape[1], dtype=np.bool_)
+        while True:
+            enough = [
+                np.bincount(ends, weights=keep)[ends] >= least
+                for ends, least in zip(self.pairs, (min_user, min_item), strict=True)
+            ]
+            fewer = keep & enough[0] & enough[1]
+            if fewer.sum() == keep.sum():
+                break
+            keep = fewer
+        if not keep.any():
+            raise ConfigError(
+                f"no user has {min_user} pairs with items of {min_item} pairs: use a "
+                "smaller --min-user or --min-item (data.min_user, data.min_item)"
+            )
+        if keep.all():
+            return self
+        time = None if self.time is None else self.time[keep]
+        row = None if self.row is None else self.row[keep]
+        return replace(self, pairs=self.pairs[:, keep], time=time, row=row)
 
     @property
     def in_order(self) -> IntArray:
@@ -263,7 +294,8 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
     """Drop held-out pairs of users without a train pair, with a warning.
 
     Nothing can be learned about these users, so a mean over users would measure their
-    number.
+    number. Held-out pairs of items without a train pair stay, with a warning: to leave
+    them out would make the ranking easier than it is.
 
     Args:
         splits: Pairs ``[2, E]`` by split, including ``train``.
@@ -271,23 +303,31 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
     Raises:
         DataError: If a split becomes empty.
     """
-    known = np.zeros(
-        1 + max(int(pairs[0].max()) for pairs in splits.values()), np.bool_
-    )
-    known[splits["train"][0]] = True
-    kept = {name: pairs[:, known[pairs[0]]] for name, pairs in splits.items()}
+    kept = {}
     for name, pairs in splits.items():
-        cold = np.unique(pairs[0, ~known[pairs[0]]])
-        if not kept[name].size:
+        is_known = np.isin(pairs[0], splits["train"][0])
+        kept[name] = pairs[:, is_known]
+        if not is_known.any():
             raise DataError(f"no user of {name} has a train pair")
-        if cold.size:
-            warnings.warn(
-                f"{len(cold):,} users of {name} have no train pair: their "
-                f"{pairs.shape[1] - kept[name].shape[1]:,} pairs are dropped",
-                DataWarning,
-                stacklevel=4,
+        if not is_known.all():
+            cold = len(np.unique(pairs[0, ~is_known]))
+            _warn_of_cold(
+                f"{cold:,} users of {name} have no train pair: their "
+                f"{(~is_known).sum():,} pairs are dropped, and lists recommended to "
+                "these users would be random"
+            )
+        is_cold = ~np.isin(kept[name][1], splits["train"][1])
+        if is_cold.any():
+            cold = len(np.unique(kept[name][1, is_cold]))
+            _warn_of_cold(
+                f"{cold:,} items of {name} have no train pair: their {is_cold.sum():,} "
+                "pairs stay, but nothing is learned about these items"
             )
     return kept
+
+
+def _warn_of_cold(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=5)
 
 
 def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntArray]:

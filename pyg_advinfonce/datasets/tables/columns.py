@@ -126,10 +126,13 @@ _COMMON: Mapping[str, str] = {
 ADVICE = "--columns user,item,rating,time (data.columns)"
 
 FORMATS: Mapping[str, tuple[str, str]] = {
-    "triples": ("user,item,rating", "space"),
+    "triples": ("user,item,rating,time?", "space"),
     "movielens": ("user,item,rating,timestamp", "::"),
 }
-"""Columns and separator of headerless files by the name of their format."""
+"""Columns and separator of headerless files by the name of their format.
+
+A last column with a question mark may be missing.
+"""
 
 
 @dataclass(frozen=True)
@@ -365,7 +368,8 @@ class _Finder:
         if self.is_header and is_data and not any(map(is_common_name, others)):
             warnings.warn(
                 f"{self.path}:1: the first line looks like data, "
-                f"{_listed(self.names)}, but is read as the header: if it has none, use {ADVICE}",
+                f"{_listed(self.names)}, but is read as the header: if it has none, "
+                f"use {ADVICE}",
                 DataWarning,
                 stacklevel=3,
             )

@@ -285,6 +285,9 @@ class DelimitedTable:
     def _check_width(self, names: Sequence[str]) -> None:
         """Check that the first row has the given columns."""
         number = len(self._first_row)
+        if names[-1].endswith("?"):
+            names = [*names[:-1], names[-1][:-1]][:number]
+            self.names = list(names)
         if number != len(names):
             raise DataError(
                 f"{self.path}:1: expected {len(names)} values, the columns "
