@@ -330,3 +330,139 @@ def test_a_wrong_table(path):
     path.write_text("user,item\n1,\n")
     with pytest.raises(DataError, match=r"my table\.csv:2:2: expected an id, got ''"):
         load_dataset(str(path))
+
+
+EVENTS = [
+    (f"u{u}", i, ("view", "transaction", 'say "hi"')[(u + i) % 3], u * 9 + i)
+    for u in range(6)
+    for i in range(9)
+]
+EVENT_COLUMNS = ("visitorid", "itemid", "event", "time")
+FEW = {"valid_fraction": 0.2, "test_fraction": 0.2}
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "frame"])
+@pytest.mark.parametrize("sign", ["==", "!="])
+def test_conditions_on_text_in_every_kind_of_table(tmp_path, ending, sign):
+    frame = pd.DataFrame(EVENTS, columns=list(EVENT_COLUMNS))
+    path = tmp_path / f"events.{ending}"
+    if ending == "csv":
+        frame.to_csv(path, index=False)
+    elif ending == "tsv":
+        lines = ["\t".join(map(str, row)) for row in (EVENT_COLUMNS, *EVENTS)]
+        path.write_text("\n".join(lines))
+    elif ending == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    elif ending == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        frame.to_parquet(path)
+    condition = f'event {sign} "transaction" and time >= 2'
+    source = frame if ending == "frame" else str(path)
+    found = pairs_of(load_dataset(source, positive_if=condition, **FEW).graph)
+    expected = {
+        (user, str(item))
+        for user, item, event, time in EVENTS
+        if (event == "transaction") == (sign == "==") and time >= 2
+    }
+    assert set(found) == expected
+
+
+def test_a_frame_is_the_table_that_it_writes(tmp_path):
+    frame = pd.DataFrame(BLOCK, columns=["who", "what", "x"], index=[7] * len(BLOCK))
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    columns = {"user_col": "who", "item_col": "what"}
+    one = load_dataset(frame, split="time", time_col="x", **columns, **FEW)
+    path = str(tmp_path / "table.csv")
+    other = load_dataset(path, split="time", time_col="x", **columns, **FEW)
+    assert one.fingerprint.split(":")[1] == other.fingerprint.split(":")[1]
+    assert one.label == "DataFrame"
+    assert frame.index.tolist() == [7] * len(BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"user": [], "item": []}, "expected rows"),
+        ({"user": ["a"], "item": [[1, 2]]}, "one value per row"),
+        ({"user": ["a", None], "item": [1, 2]}, "DataFrame:2:1: expected an id"),
+        ({"a": ["a"], "item": [1]}, "expected one user column"),
+    ],
+)
+def test_a_wrong_frame_is_one_line(frame, said):
+    with pytest.raises(DataError, match=said):
+        load_dataset(pd.DataFrame(frame))
+
+
+MISSING = [
+    *[(f"u{u}", i, 4, 100 * u + i) for u in range(6) for i in range(6)],
+    *[("u1", 7, 4, "None"), ("", 8, 4, 5), ("u2", "NA", "", 9), ("u3", "", 4, 9)],
+]
+
+
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+@pytest.mark.parametrize("first", [False, True])
+def test_incomplete_rows_are_dropped_on_demand_and_counted(tmp_path, first):
+    rows = MISSING[::-1] if first else MISSING
+    columns = ("user", "item", "rating", "time")
+    path = write(tmp_path, rows, columns=columns)
+    split = SplitOptions("leave-last")
+    condition = {"positive_if": "rating > 0"}
+    with pytest.raises(DataError):
+        split_table(path, TableOptions(**condition), split)
+    table = TableOptions(**condition, drop_incomplete=True)
+    splits = split_table(path, table, split)
+    assert splits.rows == {"read": 40, "used": 36, "incomplete": 4}
+    frame = pd.DataFrame(rows, columns=list(columns)).replace({"": None, "None": None})
+    again = split_table(frame, table, split)
+    assert again.rows == splits.rows
+    assert raw_pairs(again) == raw_pairs(splits)
+
+
+def test_rare_users_and_items_are_removed_until_none_is_left(tmp_path):
+    rows = [(f"u{u}", f"i{i}", 1) for u in range(6) for i in range(6)]
+    chain = [("v0", "i0", 1), ("v0", "j0", 1), ("v0", "j1", 1), ("v1", "j1", 1)]
+    path = write(tmp_path, rows + chain, columns=("user", "item", "x"))
+    splits = split_table(path, TableOptions(min_user=3, min_item=2), RANDOM)
+    assert set.union(*raw_pairs(splits).values()) == {row[:2] for row in rows}
+    assert splits.rows == {"read": 40, "used": 36, "of rare users or items": 4}
+    with pytest.raises(ConfigError, match="smaller --min-user"):
+        split_table(path, TableOptions(min_user=9), RANDOM)
+    with pytest.raises(ConfigError, match="min_item must be a positive integer"):
+        TableOptions(min_item=0)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "c", '"d', ""]),
+            st.sampled_from(["1", "2", "3", '4"', "nan", "5"]),
+            st.sampled_from(["1", "5", "", "3.5"]),
+        ),
+        min_size=8,
+        max_size=40,
+    ),
+    st.integers(1, 3),
+)
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+def test_rows_in_are_rows_used_and_rows_reported(tmp_path, rows, least):
+    path = tmp_path / "table.tsv"
+    lines = ["user\titem\trating", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines))
+    table = TableOptions(
+        positive_if="rating >= 3", drop_incomplete=True, min_user=least
+    )
+    try:
+        splits = split_table(path, table, RANDOM)
+    except (ConfigError, DataError):
+        return
+    counts = dict(splits.rows)
+    assert counts.pop("read") == len(rows)
+    assert sum(counts.values()) == len(rows)
+    assert counts["used"] == sum(pairs.shape[1] for pairs in splits.pairs.values())
+    incomplete = sum("" in row or "nan" in row for row in rows)
+    assert counts.get("incomplete", 0) == incomplete

@@ -276,10 +276,11 @@ def find_columns(
             f"positive_if compares the id column '{ids[0]}': use another column"
         )
     mixed = [c for c in positive.texts if _compares_number(positive, c)]
-    if mixed or time in positive.texts:
+    mixed += [column for column in positive.texts if column == time]
+    if mixed:
         raise ConfigError(
-            f"positive_if compares '{(mixed or [time])[0]}' with a text, but it is "
-            "a number or a time elsewhere: use another column"
+            f"positive_if compares '{mixed[0]}' with a text, but it is a number or a "
+            "time elsewhere: use another column"
         )
     return Columns(user, item, time, positive)
 

@@ -79,7 +79,7 @@ class DelimitedTable:
         self._is_quoted = self._separator in _QUOTING or _all_quoted(
             head, self._separator
         )
-        first = next(self._csv([_united(head, self._separator)]), [])
+        first: list[str] = next(self._csv([_united(head, self._separator)]), [])
         self.names = [name.strip(_BLANKS) for name in names or first]
         if self._has_header:
             self.names = _without_types(self.names)
@@ -341,7 +341,7 @@ class DelimitedTable:
         """The separator in the text of :meth:`_open`."""
         return self._separator if _is_plain(self._separator) else _UNIT
 
-    def _open(self) -> TextIO:
+    def _open(self) -> "TextIO | _United":
         file = self._text.open()
         return file if _is_plain(self._separator) else _United(file, self._separator)
 

@@ -100,6 +100,7 @@ class TextFile:
     @contextmanager
     def _packing_errors(self) -> Iterator[None]:
         suffix = self.path.suffix.lower()
+        reason: Exception
         try:
             yield
         except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
