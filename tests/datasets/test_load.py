@@ -302,6 +302,9 @@ def test_files_without_a_header_by_their_columns(tmp_path, name, sep, columns, s
 @DATA_WARNINGS
 def test_movielens_by_its_name(tmp_path):
     path = tmp_path / "ratings.dat"
+    path.write_text(text_of([(1, 2, 3.0, 4)], "::"))
+    with pytest.raises(DataError, match=r"looks like data.*--format movielens"):
+        load_dataset(str(path))
     path.write_text(text_of(RATINGS, "::"))
     dataset = load_dataset(str(path), format="movielens", positive_if="rating >= 4")
     assert found_pairs(dataset) == {row[:2] for row in RATINGS if row[2] >= 4}

@@ -218,9 +218,11 @@ class TableOptions:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options that say how a table is read, as JSON values."""
+        named = self.format is None and self.names
         found = {
-            "columns": self.names and ",".join(self.names),
-            "separator": self.separated_by,
+            "format": self.format,
+            "columns": ",".join(named) if named else None,
+            "separator": self.separator,
             "encoding": self.encoding,
             "drop_incomplete": self.drop_incomplete or None,
             "min_user": self.min_user if self.min_user > 1 else None,

@@ -268,11 +268,13 @@ class DelimitedTable:
 
     def _check_names(self) -> None:
         named = [name for name in self.names if name]
+        is_movielens = self._separator == "::"
+        by_format = ", or use --format movielens (data.format)" if is_movielens else ""
         if self._has_header and all(map(is_number, self.names)):
             raise DataError(
                 f"{self.path}:1: expected a header line with column names, got "
                 f"{shown(self._separator.join(self.names))}, which looks like data: "
-                f"add one, or name the columns with {ADVICE}"
+                f"add one, or name the columns with {ADVICE}{by_format}"
             )
         twice = next((n for n in named if named.count(n) > 1), None)
         if twice is not None and not self._has_header:
