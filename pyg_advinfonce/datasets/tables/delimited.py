@@ -188,7 +188,7 @@ class DelimitedTable:
         """
         if not self._may_have_long_rows():
             return
-        number = len(self.names)
+        number, before = len(self.names), 0
         swallowing: list[int] = []
         for line, row in self._rows(strict=True):
             if any(row[number:]):
@@ -196,8 +196,9 @@ class DelimitedTable:
                     f"{self.path}:{line}: expected {number} values, got {len(row)}: "
                     "quote values that contain the delimiter"
                 )
-            if (hidden := self._hidden_rows(row)) > 0:
+            if line > before + 1 and (hidden := self._hidden_rows(row)):
                 swallowing.append(line - hidden)
+            before = line
         if swallowing:
             warnings.warn(
                 f"{self.path}: {len(swallowing):,} quoted values contain lines that "
