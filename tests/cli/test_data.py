@@ -381,7 +381,7 @@ def test_triples_are_described_by_their_format(advnce, folder):
         "--epochs",
         1,
     )
-    settings = ("--set", "train.batch_size=4", "--set", "train.num_negatives=1")
+    settings = ("--set", "train.batch_size=4", "--set", "train.num_negatives=2")
     found = advnce(*train, *settings, "--out", "run", "--json")
     assert found.code == 0
     assert advnce("evaluate", "run", "--json").code == 0
