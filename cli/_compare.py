@@ -1,35 +1,33 @@
 """The table of ``advnce compare``."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyg_advinfonce.runs import seed_text, spread_text
-from pyg_advinfonce.studies import note_lines, p_text, tests_text
+from pyg_advinfonce.runs import mean_and_std_text, seed_text
+from pyg_advinfonce.studies import format_p, note_lines, tests_text
 
-from .console import aligned
+from .console import fitted, wrapped
 
-WIDTH = 88
 HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
 
 
 def comparison_text(summary: Mapping[str, Any]) -> str:
-    """Return a table a metric, and what to bear in mind."""
+    """Return one table per metric, the differing settings and the notes."""
     lines = [f"data  {summary['data']}"]
     for metric, rows in summary["metrics"].items():
-        lines += ["", *aligned(_rows(summary, metric, rows))]
-    return "\n".join([*lines, "", *_differing(summary), *_notes(summary)])
+        lines += ["", *fitted(_rows(summary, metric, rows))]
+    return "\n".join([*lines, "", _differing(summary), *_notes(summary)])
 
 
-def _differing(summary: Mapping[str, Any]) -> list[str]:
-    """Say in which settings the runs differ, in their order."""
+def _differing(summary: Mapping[str, Any]) -> str:
+    """Return the settings that differ, values in the order of the runs."""
     texts = [
         f"{name} {' / '.join('not set' if v is None else str(v) for v in values)}"
         for name, values in summary["differing"].items()
     ]
     text = ", ".join(texts) or "none"
-    return textwrap.wrap(f"settings differ: {text}", WIDTH, subsequent_indent="  ")
+    return wrapped(f"settings differ: {text}", indent=2)
 
 
 def _rows(
@@ -39,14 +37,14 @@ def _rows(
     return [
         [metric, *HEAD],
         *(
-            [name, seed_text(seeds), spread_text(row), *_comparison(row, rows[0])]
+            [name, seed_text(seeds), mean_and_std_text(row), *_comparison(row, rows[0])]
             for name, seeds, row in runs
         ),
     ]
 
 
 def _names(runs: Sequence[str]) -> Sequence[str]:
-    """Return the folders' names if they tell the runs apart, else their paths."""
+    """Return the folders' names if they are unique, else their paths."""
     names = [Path(run).name for run in runs]
     return names if len(set(names)) == len(names) else runs
 
@@ -55,7 +53,7 @@ def _comparison(row: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     if "difference" not in row:
         return ["", "", ""]
     ps = (row[key] for key in ("p_seeds_holm", "p_users_holm"))
-    return [_difference(row["difference"], base["mean"]), *map(p_text, ps)]
+    return [_difference(row["difference"], base["mean"]), *map(format_p, ps)]
 
 
 def _difference(value: float | None, base: float | None) -> str:
@@ -71,4 +69,5 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         for metric, rows in summary["metrics"].items()
         for name, row in zip(_names(summary["runs"])[1:], rows[1:], strict=True)
     }
-    return [tests_text(len(compared), "the first run"), *note_lines(compared)]
+    notes = [tests_text(len(compared), "the first run"), *note_lines(compared)]
+    return [wrapped(note, indent=2) for note in notes]

@@ -1,4 +1,4 @@
-"""Output of ``advnce data``: profiles and reports of splits."""
+"""Output of ``advnce data``: profiles and split folders."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
 from pyg_advinfonce.studies import setting_text
 
-from .console import aligned
+from .console import aligned, wrapped
 
 
 def profile_table(profile: Profile) -> str:
-    """Return the counts of the whole, then a row a split, then the degrees."""
+    """Return overall counts, then one row per split, then the degrees."""
     splits = profile["splits"]
     tables = [_splits(splits), _degrees(splits, "user"), _degrees(splits, "item")]
     parts = [_overall(profile), *(aligned(table) for table in tables)]
@@ -24,7 +24,7 @@ def _overall(profile: Profile) -> list[str]:
     rows = {
         "data": profile["fingerprint"],
         "folder": profile["folder"] or "none",
-        "licence": profile["licence"] or "not known",
+        "licence": wrapped(str(profile["licence"] or "unknown"), indent=12),
         "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
         **_odd(profile),
         "overlaps": ", ".join(overlaps) or "none",
@@ -34,9 +34,9 @@ def _overall(profile: Profile) -> list[str]:
 
 
 def _odd(profile: Profile) -> dict[str, str]:
-    """Return rows about users and items that cannot be learned from, or sampled for."""
+    """Return rows about users and items without train pairs or without negatives."""
     if profile["users_without_train"] is None:
-        return {"train": "not there"}
+        return {"train": "missing"}
     users, items = profile["users_without_train"], profile["items_without_train"]
     return {
         "no train": f"{users:,} users, {items:,} items",
@@ -57,7 +57,7 @@ def _splits(splits: Mapping[str, SplitProfile]) -> list[list[str]]:
 
 
 def _degrees(splits: Mapping[str, SplitProfile], node: str) -> list[list[str]]:
-    """Return the degrees of users or items, of those that have any in the split."""
+    """Return the degrees of the users or items that occur in each split."""
     found = {
         name: split["user_degrees"] if node == "user" else split["item_degrees"]
         for name, split in splits.items()
@@ -77,14 +77,14 @@ def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def split_report(folder: SplitFolder) -> str:
-    """Return counts, how the splits were made, and what to do with them."""
+def split_text(folder: SplitFolder) -> str:
+    """Return counts, options and fingerprint of the splits, and the next command."""
     manifest = folder.manifest
     counts = ", ".join(f"{name} {n:,}" for name, n in manifest["counts"].items())
     options = " ".join(
         f"{key}={_option_text(v)}" for key, v in manifest["options"].items()
     )
-    state = "written" if folder.is_new else "there already, made alike"
+    state = "written" if folder.is_new else "exists already with the same options"
     command = shlex.join(["advnce", "train", "lightgcn", "--data", str(folder.path)])
     return "\n".join(
         [
@@ -98,7 +98,7 @@ def split_report(folder: SplitFolder) -> str:
 
 
 def _rows(manifest: Mapping[str, Any]) -> str:
-    """Return what became of the rows; without tables, how many were merged."""
+    """Return the numbers of rows by outcome, or of merged rows without tables."""
     counts = manifest.get("rows")
     if not counts:
         return f"{sum(manifest['duplicates_merged'].values()):,} repeated"
@@ -106,7 +106,7 @@ def _rows(manifest: Mapping[str, Any]) -> str:
 
 
 def _option_text(value: object) -> str:
-    """Return an option's value as it is typed."""
+    """Return an option's value as on the command line."""
     if isinstance(value, list):
         return ",".join(map(_option_text, value))
     return setting_text(value, digits=6)

@@ -20,15 +20,15 @@ from pyg_advinfonce.serving import (
 )
 
 NEW = "new"
-"""What the user is called whose items are given."""
+"""The id of a new user given by ``--items``."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """Whose lists are asked for, and as what.
+class ListRequest:
+    """The requested lists and their format.
 
     Attributes:
-        users: Ids of users; None for all, where ``items`` is None.
+        users: Ids of users; None for all users, or if ``items`` is set.
         items: Ids of the items of a new user.
         k: The length of a list.
         kind: ``table``, ``csv``, ``parquet`` or ``jsonl``.
@@ -50,11 +50,11 @@ class Request:
         k: int,
         kind: str | None,
         out: Path | None,
-    ) -> "Request":
-        """Check flags that need neither the run nor its data.
+    ) -> "ListRequest":
+        """Check the flags before the run and its data are loaded.
 
         Raises:
-            ConfigError: If they do not go together.
+            ConfigError: If flags contradict each other.
             MissingExtraError: If the format needs a package that is not installed.
         """
         if (users is None) == (items is None):
@@ -70,33 +70,35 @@ class Request:
 
 
 def split_ids(text: str) -> list[str]:
-    """Return the ids of a text, divided by commas; one with a comma is quoted."""
+    """Return the comma-separated ids of a text; an id with a comma is quoted."""
     try:
         found = [part for part in next(csv.reader([text], strict=True), []) if part]
     except csv.Error as error:
         raise ConfigError(
-            f"expected ids divided by commas, got {text!r} ({error})"
+            f"expected comma-separated ids, got {text!r} ({error})"
         ) from error
     if not found:
-        raise ConfigError("expected at least one id, divided by commas (got none)")
+        raise ConfigError("expected comma-separated ids (got none)")
     return found
 
 
 def _kind(kind: str | None, out: Path | None) -> str:
-    """Return the format, which fits where it goes."""
+    """Return the format after a check that it suits the output."""
     found = kind or (out.suffix.removeprefix(".") if out else "table")
     if found not in ("table", *WRITERS):
         raise unknown("format", found, ("table", *WRITERS))
     if found == "table" and out is not None:
-        raise ConfigError(f"a table is printed: choose --format {', '.join(WRITERS)}")
+        raise ConfigError(
+            f"a table cannot be written to a file: choose --format {', '.join(WRITERS)}"
+        )
     if found == "parquet" and out is None:
-        raise ConfigError("parquet is not printed: name a file by --out")
+        raise ConfigError("parquet cannot be printed: name a file with --out")
     if found == "parquet":
         optional_package("pyarrow")
     return found
 
 
-def print_lists(request: Request, run: Result, *, exclude_seen: bool) -> None:
+def print_lists(request: ListRequest, run: Result, *, exclude_seen: bool) -> None:
     """Print the lists, or write them and print the file's name."""
     recommender = Recommender(run.method, run.graph, exclude_seen=exclude_seen)
     tables = _tables(request, recommender)
@@ -108,7 +110,7 @@ def print_lists(request: Request, run: Result, *, exclude_seen: bool) -> None:
         typer.echo(text, nl=False)
 
 
-def _tables(request: Request, recommender: Recommender) -> Iterable[pd.DataFrame]:
+def _tables(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:
     if request.items is not None:
         return [recommender.recommend_new({NEW: request.items}, k=request.k)]
     return recommender.stream(request.users, k=request.k)
@@ -127,7 +129,7 @@ def _texts(
 def table_texts(
     tables: Iterable[pd.DataFrame], user_width: int, item_width: int
 ) -> Iterator[str]:
-    """Yield lines with columns of the same width in every piece."""
+    """Yield lines whose columns have the same width in all tables."""
     yield f"{'user':<{user_width}}  rank  {'item':<{item_width}}  score\n"
     for table in tables:
         for row in table.itertuples(index=False):

@@ -5,38 +5,39 @@ import json
 import typer
 
 from pyg_advinfonce.registry import find_reproduction
-from pyg_advinfonce.studies.paper import TEXT_COLUMNS, Report, Request
+from pyg_advinfonce.studies.paper import TEXT_COLUMNS, Reproduction, Request
 
 from .console import Bar, aligned
 from .options import FAILED
 
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
-    """Reproduce, print the report and exit 1 if it is not as it should be."""
+    """Reproduce, print the result and exit 1 unless it succeeded."""
     reproduce, bar = find_reproduction(request.name).load(), Bar(quiet=quiet)
     try:
-        report: Report = reproduce(request, bar)
+        reproduction: Reproduction = reproduce(request, bar)
     except KeyboardInterrupt:
-        bar.say("finished seeds are kept: the same command goes on from there")
+        bar.say("finished seeds are kept: run the same command again to continue")
         raise
-    typer.echo(json.dumps(report.summary) if as_json else report_text(report))
-    if not report.succeeded:
+    text = reproduction_text(reproduction)
+    typer.echo(json.dumps(reproduction.summary) if as_json else text)
+    if not reproduction.succeeded:
         raise typer.Exit(FAILED)
 
 
-def report_text(report: Report) -> str:
-    """Return a report for a terminal."""
-    width = max(len(name) for name, _ in report.head)
-    left = max(1, sum(name in TEXT_COLUMNS for name in report.cells[0]))
-    files = report.summary["files"]
+def reproduction_text(reproduction: Reproduction) -> str:
+    """Return the text for a terminal."""
+    width = max(len(name) for name, _ in reproduction.head)
+    left = max(1, sum(name in TEXT_COLUMNS for name in reproduction.cells[0]))
+    files = reproduction.summary["files"]
     return "\n".join(
         [
-            report.title,
-            *(f"{name:<{width}}  {text}" for name, text in report.head),
+            reproduction.title,
+            *(f"{name:<{width}}  {text}" for name, text in reproduction.head),
             "",
-            *aligned(report.cells, left=left),
+            *aligned(reproduction.cells, left=left),
             "",
-            *report.notes,
-            f"files: {', '.join(files)}" if files else "a check: nothing was written",
+            *reproduction.notes,
+            f"files: {', '.join(files)}" if files else "check: nothing was written",
         ]
     )

@@ -1,7 +1,8 @@
-"""Training for ``advnce train``: settings, seeds, resuming, and what is printed."""
+"""Training for ``advnce train``: settings, seeds, resuming and output."""
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -16,7 +17,7 @@ from pyg_advinfonce.build import assemble, name_custom
 from pyg_advinfonce.config import (
     Config,
     Sections,
-    comparable,
+    paper_numbers,
     parse_assignment,
     read_toml,
     settings_text,
@@ -33,20 +34,20 @@ from pyg_advinfonce.runs import (
     check_settings,
     create_run_folder,
     run_lock,
+    run_summary,
     seed_folders,
     seed_path,
-    summarize,
 )
 from pyg_advinfonce.training import Tracker, Trainer
 
-from .console import aligned, next_step, split_rows
+from .console import fitted, next_step, split_rows
 
 MAX_SEEDS = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train."""
+    """Names and settings of the runs to train."""
 
     model: str
     loss: str | None
@@ -71,12 +72,12 @@ def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
         return None if seed is None else [seed]
     part = r"\d{1,18}(-\d{1,18})?"
     if not re.fullmatch(f"{part}(,{part})*", seeds):
-        raise ConfigError(f"--seeds wants 0-4 or 1,3,5 (got '{seeds}')")
+        raise ConfigError(f"--seeds expects 0-4 or 1,3,5 (got '{seeds}')")
     spans = [_span(part) for part in seeds.split(",")]
     number = sum(map(len, spans))
     if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
         raise ConfigError(
-            f"--seeds wants 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
+            f"--seeds expects 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
         )
     return [seed for span in spans for seed in span]
 
@@ -92,7 +93,7 @@ def layers(
     epochs: int | None,
     valid_fraction: float | None,
 ) -> list[Sections]:
-    """Return the settings of a file and of the flags, the strongest last."""
+    """Return the settings of a file and of the flags; later ones win."""
     found: list[Sections] = [read_toml(file)] if file else []
     found += [parse_assignment(text) for text in assignments]
     if epochs is not None:
@@ -104,21 +105,21 @@ def layers(
 
 @dataclass(frozen=True)
 class SeedLoop:
-    """Trains what is not yet trained of a run, then prints all of it.
+    """Trains the missing seeds of a run, then prints the summary of all.
 
     Attributes:
         folder: The run's folder.
         dataset: The data.
-        data_root: Where data sets lie, for the commands that are suggested.
-        device: What to train on.
-        is_auto: Whether nobody named it.
+        data_root: The folder of the data sets, for the suggested commands.
+        device: The device.
+        is_auto: Whether the device was chosen automatically.
         save_every: As for :func:`~pyg_advinfonce.experiment.train`.
-        tracker: Makes a tracker of a seed's folder.
+        tracker: Function that makes a tracker from a seed's folder.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
         custom: The custom model and loss, by section.
         as_json: Print one JSON object.
-        progress: Told what happens.
-        ready: The first seed's trainer, if there is one already; it is taken out.
+        progress: Receives messages and epochs.
+        ready: A list with the first seed's trainer, or empty; the trainer is removed.
     """
 
     folder: Path
@@ -149,17 +150,17 @@ class SeedLoop:
             self.progress.say(f"data: {self.dataset.fingerprint}")
             self.progress.say(f"config: {_one_line(configs[0])}")
             if self.is_auto and self.device.type == "cpu":
-                self.progress.say("device: cpu, as no CUDA device is there")
+                self.progress.say("device: cpu, no CUDA device is available")
             seeds = [self._seed(config) for config in configs]
         except KeyboardInterrupt:
-            named = self._custom_words(configs[0])
+            named = _custom_words(configs[0])
             words = ["train", *named, "--resume", self.folder, *self._machine()]
-            print(f"to go on: {self._next(*words, of=configs[0])}", file=sys.stderr)
+            print(f"to resume: {self._next(*words, of=configs[0])}", file=sys.stderr)
             raise
         self._print(seeds)
 
     def _note(self, configs: Sequence[Config]) -> None:
-        """Write down what an interrupted run would still have to train."""
+        """Save all configurations, so that an interrupted run can be resumed."""
         for config in configs:
             file = self._seed_folder(config) / CONFIG
             if not file.is_file():
@@ -169,15 +170,15 @@ class SeedLoop:
     def _seed(self, config: Config) -> FinishedSeed:
         folder = self._seed_folder(config)
         with ExitStack() as stack:
-            told = [] if self.tracker is None else [self.tracker(folder)]
-            for tracker in told:
+            trackers = [] if self.tracker is None else [self.tracker(folder)]
+            for tracker in trackers:
                 stack.enter_context(closing(tracker))
             return train_seed(
                 config,
                 self.dataset,
                 folder,
                 progress=self.progress,
-                callbacks=told,
+                callbacks=trackers,
                 device=self.device,
                 force=self.force,
                 save_every=self.save_every,
@@ -186,7 +187,7 @@ class SeedLoop:
             )
 
     def _print(self, seeds: Sequence[FinishedSeed]) -> None:
-        summary = summarize(seeds, self.folder)
+        summary = run_summary(seeds, self.folder)
         text = json.dumps(summary)
         write_text(self.folder / SUMMARY, text + "\n")
         if self.as_json:
@@ -196,14 +197,8 @@ class SeedLoop:
         command = self._next("report", self.folder, of=seeds[0].config)
         typer.echo(f"next        {command}")
 
-    def _custom_words(self, config: Config) -> list[str]:
-        """Return the names that a command has to repeat, as no file is trusted."""
-        model = [config.model.name] if "model" in config.custom else []
-        loss = ["--loss", config.loss.name] if "loss" in config.custom else []
-        return [*model, *loss]
-
     def _machine(self) -> list[object]:
-        """Return the flags that make the rest of a training what it would have been."""
+        """Return the flags without which resuming would change the result."""
         device = [] if self.is_auto else ["--device", self.device]
         exact = torch.are_deterministic_algorithms_enabled()
         return [*device, *(["--deterministic"] if exact else [])]
@@ -230,9 +225,9 @@ def run(
     """Train every seed in a new folder.
 
     Args:
-        plan: What to train.
-        make_loop: Makes what trains, of the folder and the data.
-        device: What to train on.
+        plan: Names and settings.
+        make_loop: Function that makes the loop from folder and data.
+        device: The device.
         out: The folder (default: one in ``runs``).
         overwrite: Replace the existing run.
     """
@@ -241,8 +236,8 @@ def run(
     dataset = config.load_dataset(plan.data_root, plan.cache_dir)
     config = config.fitted_to(dataset)
     configs = [config.updated({"train": {"seed": c.train.seed}}) for c in configs]
-    # What is wrong is known before there is a folder. The loop takes the trainer out of
-    # the list, lest it stays in memory beside the next seed's.
+    # Errors come before the folder is made. The loop removes the trainer from the list,
+    # so that it does not stay in memory beside the next seed's.
     ready = [assemble(config, dataset, device=device, **plan.custom)]
     folder = create_run_folder(out, config.title, overwrite=overwrite)
     make_loop(folder, dataset, ready=ready).run(configs)
@@ -261,7 +256,13 @@ def _configs(plan: Plan) -> list[Config]:
         )
         for last in seeded or [{}]
     ]
-    return [name_custom(config, **plan.custom) for config in configs]
+    found = [name_custom(config, **plan.custom) for config in configs]
+    if plan.loss is not None and found[0].loss.name != plan.loss:
+        raise ConfigError(
+            f"model '{plan.model}' has no forward and cannot be trained: use --loss "
+            f"{found[0].loss.name} (got {plan.loss})"
+        )
+    return found
 
 
 def resume(
@@ -274,16 +275,16 @@ def resume(
     cache_dir: Path | None,
     force: bool,
 ) -> None:
-    """Train what a run still lacks and print its summary.
+    """Train the unfinished seeds of a run and print its summary.
 
     Args:
         run: The run's folder, or that of one of its seeds.
-        names: Model, loss and data, as far as they are repeated.
-        layers: Settings that are repeated, or changed by force.
-        make_loop: Makes what trains, of the folder and the data.
-        data_root: Where data sets lie.
-        cache_dir: Where processed data is kept.
-        force: Accept settings that decide when training ends, and nothing before.
+        names: Model, loss and data, if the command repeats them.
+        layers: Settings that the command repeats, or changes with ``force``.
+        make_loop: Function that makes the loop from folder and data.
+        data_root: The folder of the data sets.
+        cache_dir: The folder of processed data.
+        force: Accept other values of settings that only decide when training ends.
 
     Raises:
         CheckpointError: If the folder holds no run, or one of other settings.
@@ -291,14 +292,14 @@ def resume(
     is_seed = (run / CONFIG).is_file()
     if is_seed and not re.fullmatch(r"seed-\d+", run.name):
         raise CheckpointError(
-            f"{run} holds a seed that train() has written: resume it in Python, "
+            f"{run} was written by train() in Python: resume it there, "
             "train(..., out=..., resume=True)"
         )
     folder = run.parent if is_seed else run
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
-    _check_named(configs[0], names)
+    _check_named(configs[0], names, run)
     dataset = configs[0].load_dataset(data_root, cache_dir)
     make_loop(folder, dataset, force=force).run(configs)
 
@@ -306,37 +307,46 @@ def resume(
 def _load(seed: Path) -> Config:
     file = seed / CONFIG
     if not file.is_file():
-        raise CheckpointError(f"{seed} holds no run to go on with, no {file.name}")
+        raise CheckpointError(f"{seed} holds no run to resume: it has no {file.name}")
     return Config.load(file)
 
 
 def _check_alike(configs: Sequence[Config]) -> None:
-    """Refuse seeds of different settings, which a forced run may have left."""
+    """Refuse seeds of different settings, which an earlier --force may have left."""
     for config in configs[1:]:
         first = configs[0].updated({"train": {"seed": config.train.seed}})
         if config != first:
             raise CheckpointError(
                 f"the seeds differ in their settings (train.epochs "
                 f"{configs[0].train.epochs} and {config.train.epochs}, train.patience "
-                f"{configs[0].train.patience} and {config.train.patience}): say with "
-                "--force which ones all are to have"
+                f"{configs[0].train.patience} and {config.train.patience}): set "
+                "them for all seeds and add --force"
             )
 
 
-def _check_named(config: Config, names: Mapping[str, str]) -> None:
-    """Refuse to go on with custom code that the command does not name."""
+def _check_named(config: Config, names: Mapping[str, str], run: Path) -> None:
+    """Refuse to resume with custom code that the command does not name."""
     if not set(config.custom) <= set(names):
-        loss = f" --loss {config.loss.name}" if "loss" in config.custom else ""
-        raise ConfigError(
-            f"the run trains custom code, {config.pair}, and nothing that a file names "
-            f"is imported: repeat it, advnce train {config.model.name}{loss} --resume"
+        command = shlex.join(
+            ["advnce", "train", *_custom_words(config), "--resume", str(run)]
         )
+        raise ConfigError(
+            f"the run trains custom code, {config.pair}, which a run's files cannot "
+            f"import; if you trust it, name it again: {command}"
+        )
+
+
+def _custom_words(config: Config) -> list[str]:
+    """Return the names that a command has to repeat, as no file is trusted."""
+    model = [config.model.name] if "model" in config.custom else []
+    loss = ["--loss", config.loss.name] if "loss" in config.custom else []
+    return [*model, *loss]
 
 
 def _changed(
     saved: Config, names: Mapping[str, str], layers: Sequence[Sections], *, force: bool
 ) -> Config:
-    """Return a seed's settings with those that are given anew, if they may differ."""
+    """Return a seed's settings, updated and checked."""
     named = {
         section: getattr(saved, section).model_copy(update={"name": name})
         for section, name in names.items()
@@ -349,17 +359,17 @@ def _changed(
 
 
 def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
-    """Return the metrics by split, the paper's beside them, and where the run lies."""
+    """Return the metrics by split, the paper's numbers and the run's folder."""
     rows = split_rows(summary["metrics"])
     (_, *columns), *splits = rows
-    paper = comparable(Config.model_validate(summary["config"]))
+    paper = paper_numbers(Config.model_validate(summary["config"]))
     for split, *_ in splits:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:
             cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
             rows.append([f"{split}, paper", *cells])
     return "\n".join(
-        [*_head(summary, fingerprint), "", *aligned(rows), "", _foot(summary)]
+        [*_head(summary, fingerprint), "", *fitted(rows), "", _foot(summary)]
     )
 
 
@@ -374,7 +384,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
         f"seeds       {seeds}",
         f"best epoch  {best} (by valid recall@20)",
         *(
-            ["note        the last epoch was a best: try more --epochs"]
+            ["note        the last epoch was the best: raise --epochs"]
             if rising
             else []
         ),
@@ -383,8 +393,8 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
 
 def _foot(summary: Mapping[str, Any]) -> str:
     seconds = summary["seconds_per_epoch"]
-    speed = "" if seconds is None else f"{seconds:.4f} s an epoch, "
+    speed = "" if seconds is None else f"{seconds:.4f} s per epoch, "
     return (
-        f"{speed}{summary['wall_seconds']:.1f} s in all, "
-        f"{summary['peak_rss_mb']:.0f} MB at most\nrun         {summary['run_dir']}"
+        f"{speed}{summary['wall_seconds']:.1f} s in total, "
+        f"{summary['peak_rss_mb']:.0f} MB peak memory\nrun         {summary['run_dir']}"
     )

@@ -1,4 +1,4 @@
-"""A study for ``advnce tune``."""
+"""Search for ``advnce tune``."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ import typer
 
 from pyg_advinfonce.config import Config, flatten
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
-from pyg_advinfonce.studies import best_words, setting_text
+from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
 
 from ._train import Plan
-from .console import Bar, aligned, next_step
+from .console import Bar, fitted, next_step
 from .options import FAILED
 
 
@@ -56,21 +56,21 @@ def run(
 
 
 def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
-    """Return the best trials, the best first, and where the study lies."""
+    """Return the best trials, best first, and the study's folder."""
     counts = summary["trials"]
     states = ", ".join(f"{counts[s]} {s}" for s in ("complete", "pruned", "failed"))
     folder = summary["study_dir"]
     lines = [
-        f"{summary['model']} + {summary['loss']}, trials of at most "
-        f"{summary['epochs']} epochs: {states}",
+        f"{summary['model']} + {summary['loss']}, at most "
+        f"{summary['epochs']} epochs per trial: {states}",
         f"data   {summary['fingerprint']}",
         "",
-        *aligned(_rows(summary)),
+        *fitted(_rows(summary)),
         "",
         f"study  {folder}, {summary['seconds']:.1f} s of training",
     ]
     if summary["best"] is not None:
-        words = best_words(summary, Path(folder, BEST))
+        words = best_command(summary, Path(folder, BEST))
         command = next_step(*words, data=summary["data"], data_root=data_root)
         lines.append(f"next   {command}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import typer
 
 def compare(
     runs: list[Path] = typer.Argument(
-        metavar="RUN", help="Folders of runs (all their seeds), the base first."
+        metavar="RUN", help="Folders of runs (all their seeds), the base run first."
     ),
     metrics: list[str] = typer.Option(
         [],
@@ -18,7 +18,7 @@ def compare(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Compare runs on the same data with the first of them."""
+    """Compare runs on the same data with the first one."""
     import json
 
     from pyg_advinfonce.studies import compare_runs

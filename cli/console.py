@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,21 +13,25 @@ from tqdm import tqdm
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import DATASETS
 
+WIDTH = 80
+
 
 def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Return the spread of each metric, one row per split, validation last."""
-    from pyg_advinfonce.runs import spread_text  # loads torch
+    """Return mean and deviation of each metric, one row per split, valid last."""
+    from pyg_advinfonce.runs import mean_and_std_text  # loads torch
 
     splits = list(dict.fromkeys(name.split("/")[0] for name in metrics))
     columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
     rows = [["split", *columns]]
     for split in sorted(splits, key=lambda s: s == "valid"):
-        rows.append([split, *(spread_text(metrics[f"{split}/{c}"]) for c in columns)])
+        rows.append(
+            [split, *(mean_and_std_text(metrics[f"{split}/{c}"]) for c in columns)]
+        )
     return rows
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Return lines whose first columns are flush left and the others flush right."""
+    """Return the lines of a table, its first columns left-aligned, others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -37,11 +42,42 @@ def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     ]
 
 
-def next_step(*words: object, data: str, data_root: Path) -> str:
-    """Return a command that finds the data where this one has found it.
+def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table; a wide one is transposed and split to fit.
 
     Args:
-        words: What follows ``advnce``.
+        rows: The header and the rows; the first column names them.
+    """
+    lines = aligned(rows)
+    if max(map(len, lines)) <= WIDTH:
+        return lines
+    names, *rest = rows
+    found: list[str] = []
+    while rest:
+        count = len(rest)
+        while True:
+            lines = aligned(list(zip(names, *rest[:count], strict=True)))
+            if count == 1 or max(map(len, lines)) <= WIDTH:
+                break
+            count -= 1
+        found += ["", *lines] if found else lines
+        rest = rest[count:]
+    return found
+
+
+def wrapped(text: str, *, indent: int) -> str:
+    """Return a text in lines that fit, all but the first indented."""
+    lines = textwrap.wrap(
+        text, WIDTH - indent, break_long_words=False, break_on_hyphens=False
+    )
+    return f"\n{' ' * indent}".join(lines)
+
+
+def next_step(*words: object, data: str, data_root: Path) -> str:
+    """Return a command that finds the data in the same folder as this one.
+
+    Args:
+        words: The arguments of ``advnce``.
         data: The data set; a simulated one needs no folder.
         data_root: The folder of the data sets.
     """
@@ -59,7 +95,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Bar(Progress):
-    """Shows on standard error how far work has come: a bar on a terminal, else lines.
+    """Shows progress on standard error: a bar on a terminal, else lines.
 
     Args:
         quiet: Show nothing.

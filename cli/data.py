@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="data",
-    help="Fetch, check, describe, divide and simulate data sets.",
+    help="Fetch, check, describe, split and simulate data sets.",
     rich_markup_mode=None,
 )
 
 
 @app.callback(invoke_without_command=True)
 def root(context: typer.Context) -> None:
-    """Fetch, check, describe, divide and simulate data sets."""
+    """Fetch, check, describe, split and simulate data sets."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
@@ -28,19 +28,21 @@ def root(context: typer.Context) -> None:
 
 @app.command("list")
 def list_sets(data_root: Path = SourceRoot) -> None:
-    """List the published data sets, their files and their terms."""
+    """List the published data sets, their files and licences."""
     from pyg_advinfonce.datasets.published import inventory
+
+    from .console import wrapped
 
     for stock in inventory(data_root):
         typer.echo(f"{stock.name:<9}{_stock_text(stock)}")
-        typer.echo(f"{'':<9}{stock.licence}")
+        typer.echo(" " * 9 + wrapped(str(stock.licence), indent=9))
 
 
 def _stock_text(stock: "Stock") -> str:
     unsized = f" without {', '.join(stock.unsized)}" if stock.unsized else ""
     whole = f"{stock.num_files} files, {stock.num_bytes:,} bytes{unsized}"
     if stock.folder is None:
-        return f"not there ({whole})"
+        return f"not downloaded ({whole})"
     there = f"{len(stock.present)} of {stock.num_files} files in {stock.folder}"
     return f"{there}, {sum(stock.present.values()):,} bytes"
 
@@ -53,17 +55,18 @@ def fetch(
         None, metavar="NAME", help="The data set's name again: you accept its terms."
     ),
     offline: bool = typer.Option(
-        False, "--offline", help="Download nothing, say what is missing."
+        False, "--offline", help="Download nothing; name the missing files."
     ),
     mirror: str | None = typer.Option(
         None,
         metavar="URL",
-        help="Where the files lie as <folder>/<file>, e.g. yahoo.new/train.txt.",
+        help="The address of a copy of the files, <folder>/<file>, e.g. "
+        "yahoo.new/train.txt.",
     ),
     insecure: str | None = typer.Option(
         None,
         metavar="HOST",
-        help="The one host whose certificate is not checked, or that has none.",
+        help="A host whose certificate is not checked, or that uses plain http.",
     ),
 ) -> None:
     """Show a data set's terms, download its files and check them."""
@@ -107,8 +110,8 @@ def describe(
     form: str | None = typer.Option(
         None,
         "--format",
-        help="lists or triples (user item rating) of a folder, triples or movielens "
-        "of a table.",
+        help="lists or triples (user item rating) for a folder; triples or movielens "
+        "for a table.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -135,13 +138,13 @@ def split(
     user_col: str | None = typer.Option(None, help="The column of the users."),
     item_col: str | None = typer.Option(None, help="The column of the items."),
     rating_col: str | None = typer.Option(
-        None, help="The column that `rating` in --positive-if means."
+        None, help="The column that --positive-if calls `rating`."
     ),
     time_col: str | None = typer.Option(None, help="The column of the times."),
     positive_if: str | None = typer.Option(
         None,
-        help="Which rows count, e.g. 'rating >= 4' or 'event == \"buy\"' "
-        "(default: all).",
+        help="The condition of the rows that count as positive, e.g. 'rating >= 4' or "
+        "'event == \"buy\"' (default: all).",
     ),
     form: str | None = typer.Option(
         None,
@@ -154,19 +157,21 @@ def split(
         help="The columns of a text without a header, e.g. user,item,rating,time.",
     ),
     separator: str | None = typer.Option(
-        None, help="Between values: a character, ::, tab or space (default: detected)."
+        None,
+        help="The separator of a text: a character, ::, tab or space (default: "
+        "detected).",
     ),
     encoding: str | None = typer.Option(
         None, help="The encoding of a text, e.g. latin-1 (default: UTF-8)."
     ),
     drop_incomplete: bool = typer.Option(
-        False, "--drop-incomplete", help="Leave out rows that lack a value."
+        False, "--drop-incomplete", help="Drop rows with a missing value."
     ),
     min_user: int = typer.Option(
-        1, help="Remove users with fewer pairs, until none is left."
+        1, help="The smallest number of pairs per user; rarer users are removed."
     ),
     min_item: int = typer.Option(
-        1, help="Remove items with fewer pairs, until none is left."
+        1, help="The smallest number of pairs per item; rarer items are removed."
     ),
     how: str = typer.Option(
         "random", "--split", help="random, leave-last, time or popularity-shift."
@@ -181,26 +186,26 @@ def split(
         None, help="The tests of popularity-shift (default: 200,10,2)."
     ),
     mode: str | None = typer.Option(
-        None, help="exact or notebook, of popularity-shift (default: exact)."
+        None, help="The mode of popularity-shift, exact or notebook (default: exact)."
     ),
     num_groups: int | None = typer.Option(
-        None, help="The groups of items there (default: 50)."
+        None, help="The item groups of popularity-shift (default: 50)."
     ),
-    seed: int | None = typer.Option(None, help="Decides what is drawn (default: 0)."),
+    seed: int | None = typer.Option(None, help="The random seed (default: 0)."),
     overlap: str = typer.Option(
-        "keep", help="Pairs in two splits that are given: keep, drop or error."
+        "keep", help="Pairs that occur in two of the given splits: keep, drop or error."
     ),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Replace splits by other options in --out."
+        False, "--overwrite", help="Replace splits of other options in --out."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Divide a table, or raw files, into split files."""
+    """Divide a table or raw files into split files."""
     from pyg_advinfonce.datasets import make_split
     from pyg_advinfonce.datasets.splits import SplitOptions, parse_gammas
     from pyg_advinfonce.datasets.tables import TableOptions
 
-    from ._data import split_report
+    from ._data import split_text
 
     folder = make_split(
         source,
@@ -232,7 +237,7 @@ def split(
         overlap=overlap,
         overwrite=overwrite,
     )
-    typer.echo(json.dumps(folder.as_dict()) if as_json else split_report(folder))
+    typer.echo(json.dumps(folder.as_dict()) if as_json else split_text(folder))
 
 
 @app.command()
@@ -240,18 +245,18 @@ def simulate(
     out: Path = typer.Option(help="The folder of split files to write."),
     size: str = typer.Option("coat", help="coat, yahoo, kuairec or tencent."),
     popularity_bias: float = typer.Option(
-        1.0, help="How strongly the log follows popularity; 0: not at all."
+        1.0, help="The effect of popularity on the log; 0 for none."
     ),
-    seed: int = typer.Option(0, help="Decides what is drawn."),
+    seed: int = typer.Option(0, help="The random seed."),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Replace splits by other options in --out."
+        False, "--overwrite", help="Replace splits of other options in --out."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Simulate a data set and write its split files."""
     from pyg_advinfonce.datasets import save_simulated
 
-    from ._data import split_report
+    from ._data import split_text
 
     folder = save_simulated(
         out,
@@ -260,4 +265,4 @@ def simulate(
         seed=seed,
         overwrite=overwrite,
     )
-    typer.echo(json.dumps(folder.as_dict()) if as_json else split_report(folder))
+    typer.echo(json.dumps(folder.as_dict()) if as_json else split_text(folder))

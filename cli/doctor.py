@@ -1,4 +1,4 @@
-"""``advnce doctor``: what this machine has."""
+"""``advnce doctor``: versions, devices and kernels of this machine."""
 
 import platform
 from importlib import metadata
@@ -19,7 +19,7 @@ OPTIONAL = (
 
 
 def doctor() -> None:
-    """Show versions, devices and which fused kernels work here."""
+    """Show versions, devices and the kernels in use."""
     import torch
 
     from pyg_advinfonce.ops import MOST_GATHERED

@@ -21,12 +21,12 @@ def evaluate(
     device: str = Device,
     threads: int | None = Threads,
     k: list[int] = typer.Option(
-        DEFAULT, "-k", metavar="<int>", help="Length of the list; may be repeated."
+        DEFAULT, "-k", metavar="<int>", help="The list length; may be repeated."
     ),
     strict: bool = typer.Option(
         False,
         "--strict",
-        help="Also mask pairs that are in train or valid and in the test split.",
+        help="Also mask test pairs that are in train or valid.",
     ),
     model: str | None = CustomModel,
     loss: str | None = CustomLoss,
@@ -38,9 +38,9 @@ def evaluate(
     from pyg_advinfonce.experiment import evaluate as rank_splits
     from pyg_advinfonce.files import without_nan
     from pyg_advinfonce.graph import num_nodes
-    from pyg_advinfonce.runs import load_run, seed_folders, spread
+    from pyg_advinfonce.runs import load_run, mean_and_std, seed_folders
 
-    from .console import aligned, split_rows
+    from .console import fitted, split_rows
     from .options import import_custom, use_threads
 
     use_threads(threads)
@@ -55,13 +55,13 @@ def evaluate(
         graph = trained.graph
         if not found and k != DEFAULT and max(k) > num_nodes(graph)[1]:
             warnings.warn(
-                f"-k {max(k)} is more than the {num_nodes(graph)[1]} items",
+                f"-k {max(k)} exceeds the number of items, {num_nodes(graph)[1]}",
                 stacklevel=2,
             )
         evaluator = Evaluator(graph, k=k, strict=strict)
         found.append(without_nan(rank_splits(trained.method, graph, evaluator)))
-    metrics = {name: spread([seed[name] for seed in found]) for name in found[0]}
+    metrics = {name: mean_and_std([seed[name] for seed in found]) for name in found[0]}
     if as_json:
         typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
         return
-    typer.echo("\n".join(aligned(split_rows(metrics))))
+    typer.echo("\n".join(fitted(split_rows(metrics))))

@@ -12,12 +12,12 @@ def export(
         help="A run's folder, or the folder of one of its seeds if it has several."
     ),
     out: Path = typer.Option(
-        help="The file to write, replaced if it is there.", show_default=False
+        help="The file to write; an existing one is replaced.", show_default=False
     ),
     to: str | None = typer.Option(
         None,
         metavar="safetensors|npz|parquet|faiss|onnx",
-        help="The format (default: as --out ends).",
+        help="The format (default: the suffix of --out).",
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
@@ -26,7 +26,7 @@ def export(
     model: str | None = CustomModel,
     loss: str | None = CustomLoss,
 ) -> None:
-    """Write embeddings whose dot product ranks as one file."""
+    """Write the embeddings, whose dot products rank, to one file."""
     from pyg_advinfonce.runs import load_run
     from pyg_advinfonce.serving import find_format
 

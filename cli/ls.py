@@ -1,4 +1,4 @@
-"""``advnce ls``: what there is."""
+"""``advnce ls``: names of models, losses, data sets, metrics, reproductions."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""``advnce``: the verbs, termination signals, and one line per error."""
+"""The command ``advnce``: verbs, termination signals, one line per error."""
 
 import os
 import signal
@@ -75,10 +75,10 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; an expected error is one line and exit code 2, or 1."""
+    """Run the command line; an expected error is one line, exit code 2 or 1."""
     warnings.showwarning = _print_warning
-    # Read when torch is loaded. Threads that wait spin for milliseconds otherwise, and
-    # slow training tenfold where another process wants the cores.
+    # Read when torch is loaded. By default waiting threads spin for milliseconds, which
+    # slows training tenfold when another process uses the cores.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         with sigterm_as_interrupt():
@@ -86,7 +86,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
-        code = _report(error)
+        code = _print_error(error)
     if code == INTERRUPTED:  # Typer makes this code of a KeyboardInterrupt
         _say("interrupted")
         code = exit_code()
@@ -96,7 +96,7 @@ def main() -> None:
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Let the first SIGTERM raise what Ctrl-C raises; a second one ends at once."""
+    """Let the first SIGTERM act like Ctrl-C; a second one ends the process."""
     _received.clear()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -106,7 +106,7 @@ def sigterm_as_interrupt() -> Iterator[None]:
 
 
 def exit_code() -> int:
-    """Return the exit code of an interruption: by Ctrl-C, or by SIGTERM."""
+    """Return the exit code of an interruption by Ctrl-C or SIGTERM."""
     return TERMINATED if _received else INTERRUPTED
 
 
@@ -116,8 +116,8 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _report(error: Exception) -> int:
-    """Say in one line what went wrong and return the exit code; raise what is a bug."""
+def _print_error(error: Exception) -> int:
+    """Print an expected error in one line, return the exit code; raise any other."""
     usage: Callable[[], str] | None = getattr(error, "format_message", None)
     if usage is not None:
         _say(f"{usage()}{_setting(error)} (see {_command(error)} --help)")
@@ -136,7 +136,7 @@ def _report(error: Exception) -> int:
 
 
 def _setting(error: Exception) -> str:
-    """Return where an option that is none belongs, if it may be a setting."""
+    """Return a hint to --set, if an unknown option may be a setting."""
     option: str = getattr(error, "option_name", "")
     if not option or _command(error).split()[-1] not in ("train", "tune", "reproduce"):
         return ""
@@ -144,7 +144,7 @@ def _setting(error: Exception) -> str:
     from pyg_advinfonce.datasets.tables import TableOptions
 
     section = "data" if key in {f.name for f in fields(TableOptions)} else "SECTION"
-    return f"; settings are changed by --set {section}.{key}=VALUE"
+    return f"; change settings with --set {section}.{key}=VALUE"
 
 
 def _command(error: Exception) -> str:

@@ -33,27 +33,43 @@ DataRoot: Path = typer.Option(
     Path("data"), envvar="ADVNCE_DATA", help="The folder that holds the data sets."
 )
 CacheDir: Path | None = typer.Option(
-    None, help="Where processed data is kept (default: the user's cache folder)."
+    None, help="The folder of processed data (default: the user's cache folder)."
 )
 Threads: int | None = typer.Option(
     None,
     min=1,
-    help="CPU threads (default: a thread a core); 1 is best for small data on a busy "
+    help="CPU threads (default: one per core); 1 is best for small data on a busy "
     "machine.",
 )
 Deterministic: bool = typer.Option(
     False,
     "--deterministic",
-    help="The same bits from the same seed on CUDA, too; slower there.",
+    help="Reproducible bits on CUDA, too; slower there.",
 )
+
+
+def _only_custom(name: str | None) -> str | None:
+    if name is not None and not is_custom(name):
+        raise ConfigError(
+            "--model and --loss name a run's custom code, my_module:build; the "
+            f"library's own is known from the run (got '{name}')"
+        )
+    return name
+
+
 CustomModel: str | None = typer.Option(
     None,
     "--model",
+    callback=_only_custom,
     metavar="MODULE:NAME",
-    help="The custom model of the run, where its saved embeddings do not do.",
+    help="The custom model of the run, if its saved embeddings do not suffice.",
 )
 CustomLoss: str | None = typer.Option(
-    None, "--loss", metavar="MODULE:NAME", help="The custom loss of the run, likewise."
+    None,
+    "--loss",
+    callback=_only_custom,
+    metavar="MODULE:NAME",
+    help="The custom loss of the run, likewise.",
 )
 Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")
 
@@ -67,10 +83,10 @@ def use_threads(threads: int | None) -> None:
 
 
 def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
-    """Return what makes a tracker of a seed's folder; None for no name.
+    """Return the function that makes a tracker from a seed's folder; None for None.
 
     Raises:
-        UnknownNameError: If there is no such tracker.
+        UnknownNameError: If the tracker does not exist.
         MissingExtraError: If its package is not installed.
     """
     if name is None:
@@ -84,16 +100,16 @@ def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
 
 
 def import_custom(**names: str | None) -> dict[str, Any]:
-    """Import what a command names as ``module:attribute``, the working directory first.
+    """Import custom code, ``module:attribute``; the working directory comes first.
 
     Args:
         **names: The names by section, here ``model`` and ``loss``.
 
     Returns:
-        What they name, by section; nothing for names of the library's own.
+        The imported objects by section; names of the library are skipped.
 
     Raises:
-        ConfigError: If a module cannot be imported or has no such attribute.
+        ConfigError: If a module cannot be imported, or has no such class or function.
     """
     return {
         section: _imported(section, name)
@@ -105,8 +121,8 @@ def import_custom(**names: str | None) -> dict[str, Any]:
 def _imported(section: str, name: str) -> Any:  # noqa: ANN401
     if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) or ".py:" in name:
         raise ConfigError(
-            f"a custom {section} is named as module:attribute, my_module:build for "
-            f"build in my_module.py (got '{name}')"
+            f"expected a custom {section} as module:attribute, e.g. my_module:build "
+            f"for build in my_module.py (got '{name}')"
         )
     module, attribute = name.split(":")
     if (here := str(Path.cwd())) not in sys.path:
@@ -120,23 +136,33 @@ def _imported(section: str, name: str) -> Any:  # noqa: ANN401
             f"{name}: no module '{error.name}' in the working directory or among the "
             "installed packages"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{name}: {_where(error)}") from error
     try:
-        return attrgetter(attribute)(found)
+        target = attrgetter(attribute)(found)
     except AttributeError as error:
-        raise unknown(f"name in {found.__file__}", attribute, _public(found)) from error
+        file = getattr(found, "__file__", None) or module
+        raise unknown(f"name in {file}", attribute, _public(found)) from error
+    if not callable(target):
+        raise ConfigError(f"{name} is no class or function (got {target!r:.80})")
+    return target
 
 
-def _where(error: Exception) -> str:
-    """Return an error of a user's module, with the file and line that raised it."""
+def _where(error: BaseException) -> str:
+    """Return the text of an error in custom code, with its file and line."""
     if isinstance(error, SyntaxError):
         place = f"{error.filename}, line {error.lineno}"
         return f"SyntaxError: {error.msg} ({place})"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).is_relative_to(Path.cwd())]
+    frame = (own or frames)[-1]
     return f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
 
 
 def _public(module: object) -> list[str]:
-    own = vars(module).items()
-    return [k for k, v in own if not k.startswith("_") and callable(v)]
+    """Return what a module offers: what it has defined, if anything."""
+    found = {k: v for k, v in vars(module).items() if k[0] != "_" and callable(v)}
+    name = getattr(module, "__name__", "")
+    return [k for k, v in found.items() if getattr(v, "__module__", "") == name] or [
+        *found
+    ]

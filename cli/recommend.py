@@ -12,25 +12,25 @@ def recommend(
         help="A run's folder, or the folder of one of its seeds if it has several."
     ),
     users: str | None = typer.Option(
-        None, metavar="ID,ID|all", help="Users by the ids of the input, or all of them."
+        None, metavar="ID,ID|all", help="Users by the ids of the input, or all users."
     ),
     items: str | None = typer.Option(
-        None, metavar="ID,ID", help="Instead: the items of a user who is new."
+        None, metavar="ID,ID", help="Instead of --users: the items of a new user."
     ),
-    k: int = typer.Option(20, "-k", metavar="<int>", help="Length of a user's list."),
+    k: int = typer.Option(20, "-k", metavar="<int>", help="The list length."),
     exclude_seen: bool = typer.Option(
         True,
         "--exclude-seen/--include-seen",
-        help="Whether train pairs, or the new user's items, are left out.",
+        help="Whether train items, or the new user's items, are omitted.",
     ),
     kind: str | None = typer.Option(
         None,
         "--format",
         metavar="table|csv|parquet|jsonl",
-        help="Default: as --out ends, else a table.",
+        help="The format (default: the suffix of --out, else a table).",
     ),
     out: Path | None = typer.Option(
-        None, help="A file to write, replaced if it is there (default: print)."
+        None, help="The file to write; an existing one is replaced (default: print)."
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
@@ -42,11 +42,11 @@ def recommend(
     """List the best items of users by a trained run's weights."""
     from pyg_advinfonce.runs import load_run
 
-    from ._recommend import Request, print_lists
+    from ._recommend import ListRequest, print_lists
     from .options import import_custom, use_threads
 
     use_threads(threads)
-    request = Request.of(users=users, items=items, k=k, kind=kind, out=out)
+    request = ListRequest.of(users=users, items=items, k=k, kind=kind, out=out)
     custom = import_custom(model=model, loss=loss)
     trained = load_run(
         run, root=data_root, cache_dir=cache_dir, device=device, **custom

@@ -1,4 +1,4 @@
-"""``advnce reproduce``: flags into a request, a report into a table or JSON."""
+"""``advnce reproduce``: a table or figure of the paper."""
 
 from pathlib import Path
 
@@ -9,12 +9,13 @@ from .options import CacheDir, DataRoot, Device, Threads
 
 def reproduce(
     name: str = typer.Argument(
-        help="See `advnce ls reproductions`; or one row of a table, coat/lightgcn-adv."
+        help="A table or figure, see `advnce ls reproductions`, or one row, e.g. "
+        "coat/lightgcn-adv."
     ),
     data: str | None = typer.Option(
         None,
-        help="One data set of the table, or any other: a name or a folder's path "
-        "(default: all of the table's).",
+        help="One data set, of the table or another: a name or a folder's path "
+        "(default: all of the table).",
     ),
     seeds: str = typer.Option("0-4", help="The seeds of every run: 0-4 or 1,3,5."),
     data_root: Path = DataRoot,
@@ -25,7 +26,7 @@ def reproduce(
         help="Train and write nothing; exit 1 if a run is missing or off the paper.",
     ),
     against: str | None = typer.Option(
-        None, help="The row that others are compared with, by its loss or label."
+        None, help="The baseline row, by its loss or label."
     ),
     assignments: list[str] = typer.Option(
         [],
@@ -33,16 +34,18 @@ def reproduce(
         metavar="KEY=VALUE",
         help="A setting of every run, e.g. train.patience=10; may be repeated.",
     ),
-    epochs: int | None = typer.Option(None, help="The most epochs of every run."),
+    epochs: int | None = typer.Option(
+        None, help="The maximum number of epochs per run."
+    ),
     device: str = Device,
     threads: int | None = Threads,
     out: Path | None = typer.Option(
-        None, help="Where runs and tables are kept (default: runs/reproduce)."
+        None, help="The folder of runs and tables (default: runs/reproduce)."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
-    """Run a table of the paper again and compare it with the paper."""
+    """Reproduce a table or figure of the paper."""
     from pyg_advinfonce.machine import find_device, keep_freed_memory
     from pyg_advinfonce.studies.paper import Request
 

@@ -1,4 +1,4 @@
-"""``advnce settings``: what ``--set`` can set, and to what it is set."""
+"""``advnce settings``: names, values and meanings for ``--set``."""
 
 import textwrap
 
@@ -8,7 +8,7 @@ from pyg_advinfonce.registry import check_pair
 
 from .options import import_custom
 
-WIDTH = 88
+WIDTH = 80
 
 
 def settings(
@@ -21,12 +21,12 @@ def settings(
         "model's first).",
     ),
     data: str = typer.Option(
-        "simulated", help="A data set, whose packaged settings count."
+        "simulated", help="The data set, whose packaged settings apply."
     ),
     preset: str = typer.Option("default", help="default, repro or faithful."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """List the settings of a model and a loss: values and meanings."""
+    """List the settings of a model and a loss and what they mean."""
     check_pair(model, loss)
     import json
 
@@ -41,7 +41,7 @@ def settings(
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return
     own = packaged(config.data.name, config.model.name, config.loss.name)
-    known = "" if own else ", for which no settings are packaged"
+    known = "" if own else " (no packaged settings)"
     typer.echo(f"{config.pair} on {config.data.name}{known}")
     for row in rows:
         value = json.dumps(_finite(row.value)).strip('"')
@@ -53,5 +53,5 @@ def settings(
 
 
 def _finite(value: object) -> object:
-    """Write what JSON has no number for as TOML does."""
+    """Return infinity as TOML's ``inf``, which JSON lacks."""
     return "inf" if value == float("inf") else value

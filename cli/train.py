@@ -1,4 +1,4 @@
-"""``advnce train``: flags into a configuration, runs into a table or JSON."""
+"""``advnce train``: train a model and evaluate it."""
 
 import re
 from functools import partial
@@ -42,7 +42,7 @@ def train(
         help="A setting, e.g. loss.tau=0.28; may be repeated.",
     ),
     epochs: int | None = typer.Option(
-        None, help="The most epochs to run, train.epochs."
+        None, help="The maximum number of epochs, train.epochs."
     ),
     seed: int | None = typer.Option(
         None, help="The seed of a single run, train.seed (default: 0)."
@@ -52,22 +52,22 @@ def train(
     threads: int | None = Threads,
     deterministic: bool = Deterministic,
     valid_fraction: float | None = typer.Option(
-        None, help="Share of train that becomes valid, where a folder has none."
+        None, help="The share of train that becomes valid, if a folder has no valid."
     ),
     loader: str | None = typer.Option(
         None,
-        help="What propagates: the full graph, or each batch's neighbor sample, for "
-        "graphs that do not fit; train.loader.",
+        help="full: propagate over the whole graph; neighbor: over each batch's "
+        "neighbour sample, for graphs that do not fit; train.loader.",
     ),
     num_neighbors: str | None = typer.Option(
-        None, help="Neighbours that are sampled a hop, -1 for all: 20,10."
+        None, help="Sampled neighbours per hop, -1 for all: 20,10."
     ),
     out: Path | None = typer.Option(None, help="The run's folder (default: runs/...)."),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Replace the run in --out, or in runs."
+        False, "--overwrite", help="Replace an existing run."
     ),
     resume: Path | None = typer.Option(
-        None, help="Go on with the run in this folder, with the settings that it has."
+        None, help="Resume the run in this folder, with its own settings."
     ),
     force: bool = typer.Option(
         False,
@@ -77,12 +77,10 @@ def train(
     save_every: int | None = typer.Option(
         None,
         min=1,
-        help="Write the training state after so many epochs (default: when 30 seconds "
-        "have passed since the last time).",
+        help="Epochs between two writes of the training state (default: after an epoch "
+        "if the last write was more than 30 seconds ago).",
     ),
-    track: str | None = typer.Option(
-        None, help="Also tell a tracker of every epoch: tensorboard."
-    ),
+    track: str | None = typer.Option(None, help="Also log to a tracker: tensorboard."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
@@ -122,7 +120,7 @@ def train(
     if resume is not None:
         _refuse_with_resume(seed=seed, seeds=seeds, out=out, overwrite=overwrite)
         if preset != "default":
-            raise ConfigError("--preset does not go with --resume")
+            raise ConfigError("--preset cannot be combined with --resume")
         names = {"model": model, "loss": loss, "data": data}
         _train.resume(
             resume,
@@ -135,7 +133,7 @@ def train(
         )
         return
     if force:
-        raise ConfigError("--force is for --resume")
+        raise ConfigError("--force has no effect without --resume")
     plan = _train.Plan(
         _given(model),
         loss,
@@ -153,7 +151,7 @@ def train(
 def _given(model: str | None) -> str:
     if model is None:
         raise ConfigError(
-            "name a model, or a run by --resume (see advnce train --help)"
+            "expected a model, or a run with --resume (see advnce train --help)"
         )
     return model
 
@@ -161,16 +159,16 @@ def _given(model: str | None) -> str:
 def _refuse_with_resume(**options: object) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
-            raise ConfigError(f"--{name} does not go with --resume")
+            raise ConfigError(f"--{name} cannot be combined with --resume")
 
 
 def _loader(loader: str | None, num_neighbors: str | None) -> dict[str, object]:
-    """Return the settings that two flags name."""
+    """Return the settings of two flags."""
     found: dict[str, object] = {} if loader is None else {"loader": loader}
     if num_neighbors is not None:
         if not re.fullmatch(r"-?\d{1,9}(,-?\d{1,9})*", num_neighbors):
             raise ConfigError(
-                "--num-neighbors wants a number a hop, -1 for all: 20,10 "
+                "--num-neighbors expects one number per hop, -1 for all: 20,10 "
                 f"(got '{num_neighbors}')"
             )
         found["num_neighbors"] = [int(part) for part in num_neighbors.split(",")]

@@ -1,4 +1,4 @@
-"""``advnce tune``: flags into a study, trials into a table or JSON."""
+"""``advnce tune``: search for good settings."""
 
 from pathlib import Path
 
@@ -26,10 +26,10 @@ def tune(
     trials: int = typer.Option(
         50,
         min=1,
-        help="Stop when so many trials have finished, earlier calls' included.",
+        help="The number of finished trials to stop at, earlier calls included.",
     ),
     timeout: float | None = typer.Option(
-        None, min=0.0, help="Stop after so many seconds."
+        None, min=0.0, help="The time limit in seconds."
     ),
     assignments: list[str] = typer.Option(
         [],
@@ -37,14 +37,16 @@ def tune(
         metavar="KEY=VALUE",
         help="A setting that is not searched, e.g. loss.tau=0.28; may be repeated.",
     ),
-    epochs: int | None = typer.Option(None, help="The most epochs of a trial."),
+    epochs: int | None = typer.Option(
+        None, help="The maximum number of epochs per trial."
+    ),
     seed: int | None = typer.Option(
         None, help="The seed of the search and of every trial (default: 0)."
     ),
     device: str = Device,
     threads: int | None = Threads,
     valid_fraction: float | None = typer.Option(
-        None, help="Share of train that becomes valid, where a folder has none."
+        None, help="The share of train that becomes valid, if a folder has no valid."
     ),
     out: Path | None = typer.Option(
         None, help="The study's folder, made or continued (default: runs/tune-...)."
@@ -52,7 +54,7 @@ def tune(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
-    """Search for good settings by the validation split alone."""
+    """Search for good settings on the validation split alone."""
     check_pair(model, loss)
     from pyg_advinfonce.machine import keep_freed_memory
 

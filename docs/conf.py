@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: ``make docs``."""
+"""Configuration of Sphinx, for ``make docs``."""
 
 import sys
 from pathlib import Path
@@ -31,6 +31,7 @@ extensions = [
     "faces",
     "public_names",
     "registry_table",
+    "command_line",
 ]
 exclude_patterns = ["_build", "data/*/**", "studies/*/**"]  # downloads, numbers
 nitpicky = True
@@ -70,5 +71,5 @@ copybutton_line_continuation_character = "\\"
 
 
 def setup(app: Sphinx) -> None:
-    """Let blocks of CSV be what they are: text."""
+    """Highlight CSV blocks as plain text."""
     app.add_lexer("csv", TextLexer)

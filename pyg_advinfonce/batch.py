@@ -1,4 +1,4 @@
-"""The batch that every edge-level function reads."""
+"""Batches of positive edges and their negatives."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,34 +10,36 @@ from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import is_among, pair_keys
 
 LEAST_LOG_Q = math.log(1e-20)
-"""The least of ``neg_log_q``; float32 holds the importance that it stands for."""
+"""Lower bound of ``neg_log_q``, whose importance fits in float32."""
 
 
 @dataclass(frozen=True, repr=False)
 class EdgeBatch:
-    """Positive edges and their negatives, named as ``LinkNeighborLoader`` names them.
+    """Positive edges and their negatives, with the names of ``LinkNeighborLoader``.
 
-    Indices are rows of the embedding tables at hand. In a sampled batch these are local
-    rows; ``src_n_id`` and ``dst_n_id`` translate them into global ids, which hardness
-    tables need.
+    Indices are rows of the given embedding tables. In a sampled batch these rows are
+    local; ``src_n_id`` and ``dst_n_id`` map them to global ids, which the hardness
+    needs.
 
     Attributes:
         src_index: ``[B]`` rows of ``z_user``.
         dst_pos_index: ``[B]`` rows of ``z_item``.
         dst_neg_index: ``[B, K]`` rows of ``z_item``; ``[B, 0]`` without negatives.
-        src_n_id: Global user id of each row of ``z_user``; None means the whole graph.
-        dst_n_id: Global item id of each row of ``z_item``; None means the whole graph.
-        neg_mask: ``[B, K]`` True keeps a negative, False leaves it out.
-        neg_log_q: ``[B, K]`` log of how much likelier than by a uniform draw a negative
-            was drawn. Losses correct for it: on the average over many batches a
-            negative then counts as if it had been drawn uniformly. Less than
-            :data:`LEAST_LOG_Q` counts as that: what was drawn cannot be impossible.
+        src_n_id: ``[U]`` global user id per row of ``z_user``; None for the whole
+            graph.
+        dst_n_id: ``[I]`` global item id per row of ``z_item``; None for the whole
+            graph.
+        neg_mask: ``[B, K]`` True keeps a negative, False masks it.
+        neg_log_q: ``[B, K]`` log of the ratio of a negative's sampling probability to
+            that of uniform sampling. Losses correct for it: in expectation a negative
+            counts as if it had been drawn uniformly. Values are clamped to at least
+            :data:`LEAST_LOG_Q`.
         neg_rows: ``[B, K, D]`` rows that are scored in place of the negatives' rows of
-            ``z_item``, e.g. mixed ones that are harder. Negatives stay what
-            ``dst_neg_index`` says for masks and for tables of hardness.
-        ego: ``([U, D], [I, D])`` layer-0 rows of the tables that the indices refer to;
-            only MLPHardness reads them, default: z. They are part of the batch as its
-            indices are, which in a sampled batch are local to these rows.
+            ``z_item``, e.g. mixed hard negatives. Masks and hardness still use
+            ``dst_neg_index``.
+        ego: ``([U, D], [I, D])`` layer-0 rows of users and items, with the same row
+            indices as ``z_user`` and ``z_item``; used by
+            :class:`~pyg_advinfonce.losses.MLPHardness` only (default: z).
     """
 
     src_index: Tensor
@@ -61,14 +63,15 @@ class EdgeBatch:
         if self.dst_neg_index.dim() != 2 or self.dst_neg_index.size(0) != size:
             raise ValueError(
                 f"dst_neg_index must be [{size}, K] "
-                f"(got {tuple(self.dst_neg_index.shape)}): one negative is [B, 1]"
+                f"(got {tuple(self.dst_neg_index.shape)}): use [{size}, 1] for one "
+                "negative per positive"
             )
         shape = None if self.neg_rows is None else tuple(self.neg_rows.shape)
         drawn = tuple(self.dst_neg_index.shape)
         if shape is not None and (len(shape) != 3 or shape[:2] != drawn):
             raise ValueError(
-                f"neg_rows must be [{size}, {drawn[1]}, D], a row for each of "
-                f"dst_neg_index (got {shape})"
+                f"neg_rows must be [{size}, {drawn[1]}, D], one row per negative "
+                f"(got {shape})"
             )
         if self.neg_log_q is not None:
             least = self.neg_log_q.clamp(min=LEAST_LOG_Q)
@@ -97,12 +100,12 @@ class EdgeBatch:
 
     @property
     def neg_importance(self) -> Tensor | float:
-        """``[B, K]`` how many uniform draws each negative stands for; or one."""
+        """Importance weights of the negatives ``[B, K]``; 1.0 for uniform sampling."""
         return 1.0 if self.neg_log_q is None else (-self.neg_log_q).exp()
 
     @property
     def num_kept(self) -> Tensor | int:
-        """``[B]`` how many negatives a positive has, at least one; or K of all."""
+        """``[B]`` number of unmasked negatives per positive, at least 1; or K."""
         if self.neg_mask is None:
             return self.dst_neg_index.size(1)
         return self.neg_mask.sum(-1).clamp(min=1)
@@ -117,26 +120,27 @@ class EdgeBatch:
         user: str = "user",
         item: str = "item",
     ) -> "EdgeBatch":
-        """Read a batch of ``LinkNeighborLoader`` in triplet mode.
+        """Convert a batch of ``LinkNeighborLoader`` in triplet mode.
 
         Args:
             batch: The sampled batch.
-            exclude: Global user-item pairs ``[2, E]``, on any device: negatives among
+            exclude: ``[2, E]`` global user-item pairs, on any device; negatives among
                 them are masked (PyG's sampler does not avoid observed positives).
-            dst_weight: ``[I]`` the loader's ``dst_weight``, if it has one: losses then
-                correct for negatives that are not drawn uniformly (log-q correction).
-            user: The node type of the sources.
-            item: The node type of the destinations.
+            dst_weight: ``[I]`` the loader's ``dst_weight``, if used: losses then
+                correct for non-uniform negatives (log-q correction).
+            user: Node type of the sources.
+            item: Node type of the destinations.
 
         Raises:
             GraphError: If the batch was not sampled in triplet mode.
-            ValueError: If the weights cannot be those of a sampler, or the pairs to
-                exclude have another shape.
+            ValueError: If the weights are negative, not finite or all zero, or the
+                pairs to exclude are not ``[2, E]``.
         """
         if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
             raise GraphError(
-                f"the batch needs src_index of '{user}' and dst_neg_index of '{item}': "
-                "sample with neg_sampling=dict(mode='triplet', amount=K)"
+                f"expected src_index of '{user}' and dst_neg_index of '{item}' (got "
+                "a batch without): sample with neg_sampling=dict(mode='triplet', "
+                "amount=K)"
             )
         negatives = batch[item].dst_neg_index  # [B, K], or [B]: PyG squeezes K = 1
         edges = cls(
@@ -152,7 +156,7 @@ class EdgeBatch:
         return edges if exclude is None else edges.mask_pairs(exclude)
 
     def whole_graph(self) -> "EdgeBatch":
-        """Return the same edges as rows of the whole graph's tables: global ids."""
+        """Return the same edges with global ids, for embeddings of the whole graph."""
         return replace(
             self,
             src_index=self.user_id,
@@ -167,7 +171,7 @@ class EdgeBatch:
         """Mask the negatives that are among the global user-item ``pairs [2, E]``.
 
         Raises:
-            ValueError: If the pairs have another shape.
+            ValueError: If the pairs are not ``[2, E]``.
         """
         if pairs.dim() != 2 or pairs.size(0) != 2:
             raise ValueError(f"pairs must be [2, E] (got {tuple(pairs.shape)})")
@@ -186,11 +190,11 @@ def _global(index: Tensor, n_id: Tensor | None) -> Tensor:
 
 
 def _log_rate(weight: Tensor) -> Tensor:
-    """Return the log of each item's probability, relative to a uniform one, ``[I]``."""
+    """Return the log ratio ``[I]`` of sampling probabilities to uniform ones."""
     total = weight.sum()
     if bool((weight < 0).any()) or not 0 < float(total) < float("inf"):
         raise ValueError(
-            "dst_weight must be the weights that the loader draws negatives by: not "
-            f"negative, not all zero, finite (got a sum of {float(total)})"
+            "dst_weight must be finite, not negative and not all zero "
+            f"(got a sum of {float(total)}): pass the loader's dst_weight"
         )
     return (weight * (weight.numel() / total)).log()

@@ -1,4 +1,4 @@
-"""Building what trains one seed: method, loss, hardness, sampler and trainer."""
+"""Building a training: method, loss, hardness, sampler and trainer."""
 
 import inspect
 import warnings
@@ -17,10 +17,11 @@ from pyg_advinfonce.config import (
     loss_target,
     model_targets,
     naming,
+    set_by_train,
     setting_values,
 )
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.encoders import as_encoder
+from pyg_advinfonce.encoders import Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import num_nodes, split_edges
@@ -29,34 +30,59 @@ from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
-from pyg_advinfonce.registry import NO_LOSS
+from pyg_advinfonce.registry import NO_LOSS, default_loss, is_custom
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 
 CustomModel = nn.Module | Callable[..., nn.Module]
-"""A module, or a class or function that makes one of a graph."""
+"""A module, or a class or function that builds one from a graph."""
 
 CustomLoss = RankingLoss | type[RankingLoss]
-"""A loss, or its class."""
+"""A loss or its class."""
 
 
 def name_custom(
     config: Config, model: CustomModel | None = None, loss: CustomLoss | None = None
 ) -> Config:
-    """Return the configuration of a custom model and loss, under their own names.
+    """Return a configuration that names a custom model and loss.
 
-    A model without a forward has nothing to train, and gets the loss ``none``.
+    A model without a forward cannot be trained and gets the loss ``none``, unless the
+    configuration names another loss for it. A method has its own loss.
+
+    Raises:
+        ConfigError: If the model or loss has the wrong type.
     """
+    kind = loss if inspect.isclass(loss) else type(loss)
+    if loss is not None and not issubclass(kind, RankingLoss):
+        raise ConfigError(
+            "loss must be a RankingLoss or a class of them, e.g. a subclass of "
+            f"pyg_advinfonce.losses.Criterion (got {loss!r:.80})"
+        )
+    if model is not None and not callable(model):
+        raise ConfigError(
+            "model must be a module, or a class or function that makes one of a graph "
+            f"(got {model!r:.80})"
+        )
+    found: CustomLoss | str | None = loss
     if isinstance(model, Method):
-        loss = loss or model.loss
-    if loss is None and _is_untrained(model):
-        return config.with_custom(model=model, loss=NO_LOSS)
-    return config.with_custom(model=model, loss=loss)
+        if loss is not None and loss is not model.loss:
+            raise ConfigError("the model is a method, which has its loss already")
+        found = NO_LOSS if model.loss is None else model.loss
+    elif loss is None and _has_no_forward(model) and not _has_chosen_loss(config):
+        found = NO_LOSS
+    return config.with_custom(model=model, loss=found)
 
 
-def _is_untrained(model: CustomModel | None) -> bool:
-    kind = model if inspect.isclass(model) else type(model)
-    return issubclass(kind, nn.Module) and kind.forward is nn.Module.forward
+def _has_no_forward(model: object) -> bool:
+    forward = getattr(model, "forward", None)
+    none = (nn.Module.forward, Encoder.forward)
+    return getattr(forward, "__func__", forward) in none
+
+
+def _has_chosen_loss(config: Config) -> bool:
+    """Whether the loss was chosen for the custom model, not for one in its place."""
+    name, loss = config.model.name, config.loss
+    return is_custom(name) and (loss.name != default_loss(name) or bool(loss.options))
 
 
 def build_method(
@@ -68,20 +94,25 @@ def build_method(
 ) -> Method:
     """Build the method that a configuration names, with checked options.
 
-    The encoder and the loss start from streams of their own, so that with one seed all
-    losses start from the same embeddings: seeds are pairs in a comparison.
+    Encoder and loss have separate random streams, so that all losses with the same seed
+    start from the same embeddings: seeds are pairs in a comparison.
 
     Args:
         config: The configuration.
         graph: The normalised graph.
-        model: The custom model, if it names one.
-        loss: The custom loss, if it names one.
+        model: The custom model, if the configuration names one.
+        loss: The custom loss, if the configuration names one.
 
     Raises:
-        ConfigError: If an option is wrong, or what is custom is missing or no model.
+        ConfigError: If an option is wrong, or a custom model or loss is missing or of
+            the wrong type.
     """
+    if isinstance(model, Method):
+        _refuse_options("model", config.model.options)
+        _refuse_options("loss", config.loss.options | config.hardness)
+        return model
     seed_everything(config.train.seed, 0, 0, stream=2)
-    ranking = build_loss(config, graph, loss)
+    ranking = build_loss(config, graph, loss, model=model)
     seed_everything(config.train.seed, 0, 0, stream=1)
     found = _build_model(config, graph, ranking, model)
     if isinstance(found, Method):
@@ -91,12 +122,18 @@ def build_method(
             f"model '{config.model.name}' must be or return a torch module "
             f"(got {type(found).__name__})"
         )
-    if ranking is not None and _is_untrained(found):
-        raise ConfigError(
-            f"model '{config.model.name}' has no forward to train: "
-            f"use the loss '{NO_LOSS}'"
-        )
-    return Method.compose(as_encoder(found), ranking, **_from_train(config))
+    _check_initialised(found)
+    if _has_no_forward(found):
+        if not callable(getattr(found, "scores", None)):
+            raise ConfigError(
+                f"model '{config.model.name}' has neither a forward nor a method scores"
+            )
+        if ranking is not None:
+            raise ConfigError(
+                f"model '{config.model.name}' has no forward and cannot be trained: "
+                f"use the loss '{NO_LOSS}'"
+            )
+    return Method.compose(found, ranking, **_from_train(config))
 
 
 def _build_model(
@@ -105,31 +142,50 @@ def _build_model(
     loss: RankingLoss | None,
     model: CustomModel | None,
 ) -> nn.Module:
-    """Return what builds a model of the graph makes, a method or a module alone."""
+    """Return the model of a graph: a whole method, or a module."""
     if isinstance(model, nn.Module):
         _refuse_options("model", config.model.options)
         return model
     targets = model_targets(config, model)
     if not targets:
         raise _missing("model", config.model.name)
-    settings = check_options("model", targets, config.model.options, given=FROM_TRAIN)
     builder, given = targets[-1], [graph]
+    elsewhere = set_by_train(builder)
+    settings = check_options("model", targets, config.model.options, given=elsewhere)
     takes = inspect.signature(builder).parameters
-    if "loss" in takes:  # it puts the method together itself
-        any_key = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    if "loss" in takes:  # the builder returns a whole method
+        kinds = [parameter.kind for parameter in takes.values()]
+        any_key = model is None and inspect.Parameter.VAR_KEYWORD in kinds
         own = _from_train(config).items()
         settings |= {key: value for key, value in own if any_key or key in takes}
         given.append(loss)
+    _check_call("model", config.model.name, builder, given, settings)
+    with naming("model", *targets):
+        found: nn.Module = builder(*given, **settings)
+    if isinstance(found, Method) and "loss" not in takes and loss is not None:
+        raise ConfigError(
+            f"model '{config.model.name}' returns a method, with a loss: give it an "
+            "argument 'loss', which is the one to train with"
+        )
+    return found
+
+
+def _check_call(
+    section: str,
+    name: str,
+    builder: Callable[..., object],
+    given: Sequence[object],
+    settings: Mapping[str, object],
+) -> None:
+    """Check that a custom class or function takes what it will be given."""
     try:
         inspect.signature(builder).bind(*given, **settings)
     except TypeError as error:
+        graph = "the graph and " if given else ""
         raise ConfigError(
-            f"model '{config.model.name}' is called with the graph and the keys of "
-            f"[model] alone: {error}"
+            f"{section} '{name}' must be callable with {graph}the keys of [{section}] "
+            f"only, which have defaults: {error}"
         ) from error
-    with naming("model", *targets):
-        found: nn.Module = builder(*given, **settings)
-    return found
 
 
 def _from_train(config: Config) -> dict[str, Any]:
@@ -137,81 +193,101 @@ def _from_train(config: Config) -> dict[str, Any]:
 
 
 def build_loss(
-    config: Config, graph: HeteroData, loss: CustomLoss | None = None
+    config: Config,
+    graph: HeteroData,
+    loss: CustomLoss | None = None,
+    *,
+    model: CustomModel | None = None,
 ) -> RankingLoss | None:
     """Build the ranking loss that a configuration names, with checked options.
 
+    Args:
+        config: The configuration.
+        graph: The normalised graph.
+        loss: The custom loss, if it names one.
+        model: The custom model, likewise, whose width the loss's tables have.
+
     Raises:
-        ConfigError: If an option is wrong, or what is custom is missing or no loss.
+        ConfigError: If an option is wrong, or a custom loss is missing.
     """
     if config.loss.name == NO_LOSS:
+        check_options("loss", [], config.loss.options)
+        check_options("hardness", [], config.hardness)
         return None
     if isinstance(loss, RankingLoss):
         _refuse_options("loss", config.loss.options | config.hardness)
         return loss
-    kind = loss_target(config, loss)
+    kind: Any = loss_target(config, loss)
     if kind is None:
         raise _missing("loss", config.loss.name)
-    if not (inspect.isclass(kind) and issubclass(kind, RankingLoss)):
-        raise ConfigError(
-            f"loss '{config.loss.name}' must be a class of losses, a subclass of "
-            f"pyg_advinfonce.losses.Criterion (got {kind!r})"
-        )
+    width = _width(config, model)
     options = check_options("loss", [kind], config.loss.options, given=["hardness"])
-    options = _as_wide(config, kind) | options
+    options = _as_wide(kind, width) | options
     if "hardness" in inspect.signature(kind).parameters:
-        options["hardness"] = _build_hardness(config, graph)
+        options["hardness"] = _build_hardness(config, graph, width)
     elif config.hardness:
-        raise ConfigError(f"loss '{config.loss.name}' has no [hardness]")
+        raise ConfigError(
+            f"loss '{config.loss.name}' has no hardness: remove [hardness]"
+        )
+    inherited: Any = RankingLoss.from_graph
+    is_plain = kind.from_graph.__func__ is inherited.__func__
+    builder, given = (kind, []) if is_plain else (kind.from_graph, [graph])
+    _check_call("loss", config.loss.name, builder, given, options)
     with naming("loss", kind):
         found: RankingLoss = kind.from_graph(graph, **options)
+    _check_initialised(found)
     return found
+
+
+def _check_initialised(module: nn.Module) -> None:
+    if "_parameters" not in vars(module):
+        raise ConfigError(
+            f"{type(module).__name__}.__init__ must call super().__init__() first"
+        )
 
 
 def _missing(section: str, name: str) -> ConfigError:
     return ConfigError(
-        f"the {section} '{name}' is custom code, which is not imported by its name: "
-        f"pass it as {section}="
+        f"the {section} '{name}' is custom code, which is never imported by its name: "
+        f"pass it as {section}=, on the command line --{section}"
     )
 
 
 def _refuse_options(section: str, options: Mapping[str, Any]) -> None:
     if options:
         raise ConfigError(
-            f"the {section} is built already: {', '.join(options)} of [{section}] "
-            "cannot be set, pass its class"
+            f"{', '.join(options)} of [{section}] cannot be set, since the {section} "
+            "is built already: pass its class"
         )
 
 
-def _build_hardness(config: Config, graph: HeteroData) -> Hardness:
+def _build_hardness(config: Config, graph: HeteroData, width: int) -> Hardness:
     default = inspect.signature(build_hardness).parameters["kind"].default
     name = str(config.hardness.get("kind", default))
     kind, options = find_hardness(name), dict(config.hardness)
     options.pop("kind", None)
-    options = _as_wide(config, kind) | check_options("hardness", [kind], options)
+    options = _as_wide(kind, width) | check_options("hardness", [kind], options)
     with naming("hardness", kind):
         return build_hardness(graph, name, **options)
 
 
-def _as_wide(config: Config, kind: type) -> dict[str, int]:
-    """Return the width of tables, where there are any, as that of the encoder's."""
-    if "dim" not in inspect.signature(kind).parameters:
-        return {}
-    return {"dim": _width(config)}
+def _as_wide(kind: Callable[..., object], width: int) -> dict[str, int]:
+    """Return the encoder's width as ``dim``, if the class has such an argument."""
+    return {"dim": width} if "dim" in inspect.signature(kind).parameters else {}
 
 
-def _width(config: Config) -> int:
-    """Return the encoder's width; a wrong one is the encoder's to refuse."""
-    width = setting_values(config).get("model.dim")
+def _width(config: Config, model: CustomModel | None) -> int:
+    """Return the encoder's width; the encoder itself refuses a wrong one."""
+    width = setting_values(config, model=model).get("model.dim")
     return width if isinstance(width, int) and width > 0 else 64
 
 
 def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
-    """Build the sampler that the section ``[train]`` describes.
+    """Build the sampler of the section ``[train]``.
 
     Raises:
         ConfigError: If an option is wrong, or the method needs the whole graph.
-        MissingExtraError: If PyG has nothing to sample neighbours with.
+        MissingExtraError: If no package that samples neighbours is installed.
     """
     settings = config.train
     edges: dict[str, Any] = {
@@ -232,19 +308,20 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
 
 
 def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
-    """Return how many neighbours a hop has, if the method can do with a sample."""
+    """Return the number of neighbours per hop; refuse methods without sampling."""
     whole = method.objective.needing_whole_graph()
     hops, found = method.encoder.num_hops, config.train.num_neighbors or (20, 10)
-    refused = f"model '{config.model.name}' does not go with train.loader 'neighbor': "
+    refused = f"model '{config.model.name}' does not accept train.loader 'neighbor': "
     if whole or hops is None:
-        looks = f"the term '{whole[0]}' looks" if whole else "the encoder looks"
-        raise ConfigError(f"{refused}{looks} at the whole graph; use 'full'")
+        part = f"the term '{whole[0]}'" if whole else "the encoder"
+        why = "" if whole else " (its num_hops is None)"
+        raise ConfigError(f"{refused}{part} needs the whole graph{why}, use 'full'")
     if hops == 0:
-        raise ConfigError(f"{refused}it sends no messages to neighbours; use 'full'")
+        raise ConfigError(f"{refused}it has no message passing, use 'full'")
     if len(found) != hops:
         raise ConfigError(
-            f"train.num_neighbors needs a number for each of the encoder's {hops} "
-            f"layers, -1 for all neighbours (got {list(found)})"
+            f"train.num_neighbors must have {hops} numbers, one per layer of the "
+            f"encoder, -1 for all neighbours (got {list(found)})"
         )
     return found
 
@@ -258,15 +335,14 @@ def assemble(
     model: CustomModel | None = None,
     loss: CustomLoss | None = None,
 ) -> Trainer:
-    """Put together what trains one seed of a configuration; write nothing.
+    """Return the trainer of one seed of a configuration; write nothing.
 
-    Its ``fit`` looks at the train and validation pairs alone;
-    :func:`~pyg_advinfonce.experiment.train` does the rest, and says what the arguments
-    are. The batch size is that of
+    Its ``fit`` uses only the train and validation pairs. The arguments are those of
+    :func:`~pyg_advinfonce.experiment.train`; the batch size is that of
     :meth:`~pyg_advinfonce.config.Config.fitted_to`.
 
     Raises:
-        ConfigError: If an option is wrong, or memory cannot suffice.
+        ConfigError: If an option is wrong, or the memory is too small.
     """
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
@@ -274,6 +350,9 @@ def assemble(
     graph = prepare(dataset, place)
     with naming("settings", assemble):
         method = build_method(config, graph, model=model, loss=loss).to(place)
+    if "model" in config.custom and method.has_embeddings:
+        method.encode(graph)  # what is wrong shows here, and what is lazy gets its size
+    with naming("settings", assemble):
         return make_trainer(config, method, graph, callbacks)
 
 
@@ -286,7 +365,7 @@ def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
 def make_trainer(
     config: Config, method: Method, graph: HeteroData, callbacks: Sequence[Callback]
 ) -> Trainer:
-    """Put a trainer together as the section ``[train]`` says."""
+    """Return a trainer with the settings of the section ``[train]``."""
     if method.negatives == "sampled" and config.train.num_negatives == 0:
         raise ConfigError(
             f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
@@ -321,7 +400,7 @@ def _check_memory(
     is_sampled = values.get("loss.negatives", default) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
-        dim=_width(config),
+        dim=_width(config, model),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
         num_negatives=config.train.num_negatives if is_sampled else 0,
     ).check(device)
@@ -331,8 +410,8 @@ def _warn_if_idle(method: Method, epochs: int) -> None:
     active = [phase.active for phase in method.phases if phase.params is None]
     if active and not any(map(active[0], range(epochs))):
         warnings.warn(
-            f"the encoder is not trained in {epochs} epochs: its phase begins later, "
-            "raise train.epochs",
+            f"the encoder is not trained in {epochs} epochs, since its phase begins "
+            "later: raise train.epochs",
             stacklevel=2,
         )
 

@@ -1,4 +1,4 @@
-"""From a configuration to a result; the one module that knows all the others."""
+"""Training and evaluation of a configuration."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -45,34 +45,35 @@ def train(
 ) -> Result:
     """Train one seed of a configuration and evaluate its best epoch on every split.
 
-    With a folder, an interrupted training can go on where it was: its state is written
-    there now and then, and whenever training ends, by an error or Ctrl-C, too.
+    With a folder, an interrupted training can be resumed: its state is written there
+    regularly and whenever training ends, also by an error or Ctrl-C.
 
     Args:
         config: The configuration.
         dataset: The data, e.g. of :func:`~pyg_advinfonce.datasets.load_dataset`.
-        device: ``auto``, ``cpu``, ``cuda`` or any other of torch's devices.
-        out: A folder for configuration, history, metrics, weights and training state.
-        callbacks: Told of every epoch's end, after the built-in diagnostics.
-        model: A custom model in place of the one that the configuration names: a
-            module, which is trained as it is, or a class or function that makes one of
-            the graph. The guide to models says what it may offer.
-        loss: A custom loss, likewise: a :class:`~pyg_advinfonce.losses.Criterion`, or
-            its class, whose arguments are keys of ``[loss]``.
-        resume: Go on from the training state in ``out``, if there is one.
-        force: Let it go on with another ``train.epochs`` or ``train.patience``.
-        save_every: Write the state after so many epochs (default: after an epoch, when
-            30 seconds have passed since the last time).
-        progress: Receives the epochs as they pass.
-        label: What the training is called there (default: ``seed 0``).
-        trainer: What :func:`~pyg_advinfonce.build.assemble` has made of the same
-            configuration, data, device, model and loss (default: it is made here).
+        device: ``auto``, ``cpu``, ``cuda`` or another device of torch.
+        out: The folder of configuration, history, metrics, weights and training state.
+        callbacks: Called after every epoch, after the built-in diagnostics.
+        model: A custom model instead of the configuration's: a module, or a class or
+            function that builds one from the graph. The guide to models describes its
+            optional methods.
+        loss: A custom loss instead of the configuration's: a
+            :class:`~pyg_advinfonce.losses.Criterion`, or its class, whose arguments are
+            keys of ``[loss]``.
+        resume: Resume from the training state in ``out``, if it exists.
+        force: Allow another ``train.epochs`` or ``train.patience`` on resuming.
+        save_every: The number of epochs between two writes of the state (default: write
+            after an epoch if the last write was more than 30 seconds ago).
+        progress: Receives the epochs.
+        label: The training's name in ``progress`` (default: ``seed 0``).
+        trainer: The trainer from :func:`~pyg_advinfonce.build.assemble` for the same
+            configuration, data, device, model and loss (default: a new one).
 
     Raises:
-        ConfigError: If an option is wrong, or memory cannot suffice.
+        ConfigError: If an option is wrong, or the memory is too small.
         CheckpointError: If the training state is damaged, or of other settings or data.
-        MemoryShortageError: If memory does not suffice.
-        NonFiniteLossError: If training leaves the real numbers.
+        MemoryShortageError: If memory runs out.
+        NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
     config = name_custom(config, model, loss).fitted_to(dataset)
     if trainer is None:
@@ -93,7 +94,7 @@ def train(
         )
         told += folder.begin(trainer, resume=resume, force=force)
     if trainer.history:
-        progress.say(f"{label}: goes on after epoch {trainer.history[-1].epoch}")
+        progress.say(f"{label}: resumed after epoch {trainer.history[-1].epoch}")
     trainer.callbacks = [EpochProgress(progress, label, trainer.epochs), *told]
     started -= sum(record.seconds for record in trainer.history)
     keeping = folder.keeping(trainer) if folder else nullcontext()
@@ -133,10 +134,9 @@ def train_seed(
     label: str = "",
     **options: Any,  # noqa: ANN401
 ) -> FinishedSeed:
-    """Return the trained seed of a folder; train it as far as it is not trained yet.
+    """Return the finished seed of a folder; train or resume it if necessary.
 
-    A seed that is finished, with the same settings and data, is read; an interrupted
-    one is resumed.
+    A finished seed of the same settings and data is read, an interrupted one resumed.
 
     Args:
         config: The configuration.
@@ -149,13 +149,13 @@ def train_seed(
         **options: Further arguments of :func:`train`.
 
     Raises:
-        CheckpointError: If what lies there is damaged, or of other settings or data.
-        ConfigError: As :func:`train` does, and its other errors.
+        CheckpointError: If the folder is damaged, or of other settings or data.
+        ConfigError: As for :func:`train`, which raises its other errors too.
     """
     config, folder = name_custom(config, model, loss).fitted_to(dataset), Path(folder)
     found = find_seed(folder, config, dataset.fingerprint)
     if found is not None:
-        progress.say(f"{label or f'seed {found.seed}'}: finished before")
+        progress.say(f"{label or f'seed {found.seed}'}: finished already")
         return found
     train(
         config,
@@ -173,7 +173,7 @@ def train_seed(
 
 @contextmanager
 def _explaining_memory(config: Config) -> Iterator[None]:
-    """Say what to lower where memory runs out."""
+    """Name the settings to lower if memory runs out."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -190,14 +190,14 @@ def _explaining_memory(config: Config) -> Iterator[None]:
 def evaluate(
     method: Method, graph: HeteroData, evaluator: Evaluator
 ) -> dict[str, float]:
-    """Rank every split of a graph."""
+    """Return the metrics of every split of a graph."""
     return _means(rank_users(method, graph, evaluator))
 
 
 def rank_users(
     method: Method, graph: HeteroData, evaluator: Evaluator
 ) -> list[UserMetrics]:
-    """Rank every split of a graph, user by user."""
+    """Return the metrics per user of every split of a graph."""
     scorer = method.scorer(graph)
     return [evaluator.per_user(scorer, split) for split in split_names(graph)]
 

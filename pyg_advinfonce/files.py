@@ -84,7 +84,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def regular_file(path: Path, max_bytes: int | None = None) -> None:
-    """Check that a path is a regular file: reading others may wait or never end.
+    """Check that a path is a regular file: reading others may block or never end.
 
     Args:
         path: The path.

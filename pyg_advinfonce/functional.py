@@ -304,6 +304,9 @@ def check_counts(name: str, count: Tensor) -> Tensor:
 
 
 def squares(table: Tensor, index: Tensor) -> Tensor:
-    """Sum the squared norms of chosen rows of a parameter."""
-    # A sparse gradient, added to a dense one, avoids a pass over the whole table.
-    return embedding(index, table, sparse=True).square().sum()
+    """Sum the squared norms of chosen rows of a table."""
+    # A sparse gradient, added to a dense one, avoids a pass over the whole table. It is
+    # for parameters and their rows in a sample: few other operations take it, alone.
+    made_by = "" if table.grad_fn is None else table.grad_fn.name()
+    sparse = made_by in ("", "IndexSelectBackward0")
+    return embedding(index, table, sparse=sparse).square().sum()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch_geometric.data import HeteroData
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """One batch, and the encoder's view of the graph it lies in.
+    """One batch with its graph, and the encoder's embeddings of the graph.
 
     Args:
-        encoder: The encoder that is trained.
+        encoder: The encoder in training.
         graph: The graph, or the sampled part of it that the batch's rows refer to.
         batch: The edges.
-        epoch: The epoch, counted from 0.
-        index: The step within the epoch, counted from 0.
-        embeddings: The whole graph's clean embeddings, if they are constant in this
-            phase; then the batch's rows become those of the whole graph.
+        epoch: Epoch, counted from 0.
+        index: Step within the epoch, counted from 0.
+        embeddings: Clean embeddings of the whole graph, if they are constant in this
+            phase; the batch's indices then become global.
     """
 
     def __init__(
@@ -47,12 +48,12 @@ class Step:
 
     @cached_property
     def embeddings(self) -> Embeddings:
-        """The embeddings of the graph, computed once a step."""
+        """Embeddings of the graph, computed once per step."""
         return self._given or self.encode()
 
     @cached_property
     def clean(self) -> Embeddings:
-        """The embeddings without noise or dropped messages, computed once a step."""
+        """Embeddings without noise or dropped messages, computed once per step."""
         return self._given or self.encode(perturb=False)
 
     def encode(
@@ -61,17 +62,17 @@ class Step:
         *,
         perturb: bool | None = None,
     ) -> Embeddings:
-        """Run the encoder again, over another view of the graph or perturbed anew."""
+        """Run the encoder again, on another view of the graph or with new noise."""
         view = self.graph if graph is None else graph
         found: Embeddings = self.encoder(view, perturb=perturb)
         return found
 
 
 class Term(nn.Module):
-    """One part of an objective; it may look at all that a step may look at.
+    """One part of an objective, a function of the step.
 
     Attributes:
-        needs_whole_graph: Whether a sample of the graph around the batch is too little.
+        needs_whole_graph: Whether the term needs the whole graph, not a sample of it.
     """
 
     needs_whole_graph: bool = False
@@ -81,19 +82,20 @@ class Term(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
-        """Update state that lasts an epoch."""
+        """Update state at the start of an epoch."""
 
 
 class RankingLoss(nn.Module):
-    """What ranks: the loss of a step, and what it wants of sampler and trainer.
+    """Base class of ranking losses, with their requirements on sampler and trainer.
 
-    One that needs tensors only is a :class:`~pyg_advinfonce.losses.Criterion`, one that
-    needs the encoder or the graph a :class:`RankingTerm`.
+    A loss that needs tensors only is a :class:`~pyg_advinfonce.losses.Criterion`; a
+    loss that needs the encoder or the graph is a :class:`RankingTerm`.
 
     Attributes:
-        cosine: Whether scores are cosines, in training and in ranking.
-        negatives: What the loss wants of a sampler.
-        needs_whole_graph: Whether a sample of the graph around the batch is too little.
+        cosine: Whether the model ranks by cosine instead of by inner product.
+        negatives: Negatives that the loss needs: ``sampled`` by the sampler, the other
+            positives of the batch (``in_batch``), or ``none``.
+        needs_whole_graph: Whether the loss needs the whole graph, not a sample of it.
     """
 
     cosine: bool = True
@@ -102,7 +104,7 @@ class RankingLoss(nn.Module):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Build a loss that may need counts or degrees of the graph."""
+        """Build from a graph, e.g. from its counts or degrees."""
         return cls(**options)
 
     def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
@@ -110,14 +112,14 @@ class RankingLoss(nn.Module):
 
         Args:
             step: The step.
-            perturb: ``False`` asks for the clean embeddings.
+            perturb: ``False`` uses the clean embeddings.
         """
         raise NotImplementedError(f"{type(self).__name__} has no on_step")
 
     def diagnostics(
         self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
-        """Return scalars worth logging."""
+        """Return scalars to log."""
         return {}
 
     def phases(self, main: Phase) -> tuple[Phase, ...]:
@@ -125,37 +127,37 @@ class RankingLoss(nn.Module):
         return (main,)
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
-        """Update state that lasts an epoch."""
+        """Update state at the start of an epoch."""
 
 
 class RankingTerm(RankingLoss):
-    """A ranking loss that needs the encoder or the graph, which no criterion sees."""
+    """Ranking loss that needs the encoder or the graph."""
 
     def forward(self, step: Step) -> Tensor:
         """Return the loss, averaged over the batch."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
-        """Return the loss of a step.
+        """Return the loss of a step, averaged over its batch.
 
         Raises:
-            ConfigError: If it is to be that of the clean embeddings.
+            ConfigError: If ``perturb`` is False.
         """
         if not perturb:
             raise ConfigError(
-                f"{type(self).__name__} runs the encoder itself, it cannot be given "
-                "clean embeddings: choose a loss that is a Criterion"
+                f"{type(self).__name__} runs the encoder itself, but this model gives "
+                "its loss clean embeddings: choose a loss that is a Criterion"
             )
         loss: Tensor = self(step)
         return loss
 
 
 class Supervised(Term):
-    """The ranking loss of a step.
+    """The ranking loss as a term.
 
     Args:
-        loss: Any ranking loss.
-        perturb: ``False`` takes the clean embeddings, another pass of the encoder.
+        loss: Ranking loss.
+        perturb: ``False`` uses the clean embeddings, from a separate encoder pass.
     """
 
     def __init__(self, loss: RankingLoss, *, perturb: bool = True) -> None:
@@ -164,18 +166,32 @@ class Supervised(Term):
         self.needs_whole_graph = loss.needs_whole_graph
 
     def forward(self, step: Step) -> Tensor:
-        return self.loss.on_step(step, perturb=self.perturb)
+        found: object = self.loss.on_step(step, perturb=self.perturb)
+        name = type(self.loss).__name__
+        if not isinstance(found, Tensor) or found.dim() > 0:
+            shape = getattr(found, "shape", None)
+            got = type(found).__name__ if shape is None else f"shape {list(shape)}"
+            raise ConfigError(
+                f"{name} must return a scalar tensor, the batch's mean (got {got})"
+            )
+        has_gradient = found.requires_grad or not torch.is_grad_enabled()
+        trains = any(p.requires_grad for p in step.encoder.parameters())
+        if self.training and trains and not has_gradient:
+            raise ConfigError(
+                f"{name} must return a tensor with a gradient: do not detach it"
+            )
+        return found
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         self.loss.on_epoch_start(encoder, graph, epoch)
 
 
 class Objective(nn.Module):
-    """A weighted sum of named terms, the ranking loss among them as ``rec``.
+    """Weighted sum of named terms; the ranking loss is named ``rec``.
 
     Args:
-        terms: The terms by name.
-        weights: Their weights by name (default: 1). A term of weight 0 is left out.
+        terms: Terms by name.
+        weights: Weights by name (default: 1). Terms of weight 0 are left out.
     """
 
     def __init__(
@@ -197,23 +213,25 @@ class Objective(nn.Module):
         """
         missing = [name for name in names if name not in self.terms]
         if missing:
-            raise ConfigError(f"no term {missing}: there are {list(self.terms)}")
+            raise ConfigError(
+                f"expected terms among {list(self.terms)} (got {missing})"
+            )
         terms = self._terms()
         return Objective({n: terms[n] for n in names}, self.weights)
 
     def plus(
         self, name: str, function: Callable[[Step], Tensor], weight: float
     ) -> Objective:
-        """Return an objective that adds a function of the step to these terms."""
+        """Return an objective with these terms and a function of the step."""
         terms = {**self._terms(), name: _FunctionTerm(function)}
         return Objective(terms, {**self.weights, name: weight})
 
     def needing_whole_graph(self) -> list[str]:
-        """Return the names of the terms that look at the whole graph."""
+        """Return the names of the terms that need the whole graph."""
         return [n for n, term in self._terms().items() if term.needs_whole_graph]
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
-        """Let every term update state that lasts an epoch."""
+        """Let every term update its state at the start of an epoch."""
         for term in self._terms().values():
             term.on_epoch_start(encoder, graph, epoch)
 
@@ -222,7 +240,7 @@ class Objective(nn.Module):
 
 
 class _FunctionTerm(Term):
-    """A term without state of its own: a function of the step."""
+    """A function of the step as a term."""
 
     def __init__(self, function: Callable[[Step], Tensor]) -> None:
         super().__init__()
@@ -241,7 +259,7 @@ def always(epoch: int) -> bool:
 
 
 def from_epoch(first: int) -> EpochPredicate:
-    """Run in epoch ``first`` and ever after."""
+    """Run from epoch ``first`` on."""
     return lambda epoch: epoch >= first
 
 
@@ -251,14 +269,14 @@ def before_epoch(end: int) -> EpochPredicate:
 
 
 def every(period: int, *, first: int, times: int) -> EpochPredicate:
-    """Run ``times`` times: in epoch ``first`` and then once in ``period`` epochs.
+    """Run ``times`` times: in epoch ``first`` and every ``period``-th epoch after it.
 
     Raises:
         ValueError: If the period is not positive or another argument is negative.
     """
     if period < 1 or first < 0 or times < 0:
         raise ValueError(
-            "period must be positive, first and times not negative "
+            "period must be positive, first and times must not be negative "
             f"(got {period}, {first}, {times})"
         )
 
@@ -273,11 +291,11 @@ OptimizerFactory = Callable[[list[nn.Parameter]], Optimizer]
 
 
 def adam(lr: float = 1e-3, *, maximize: bool = False) -> OptimizerFactory:
-    """Make a phase's Adam, which may have nothing to train yet.
+    """Return a factory of Adam optimisers, which accepts an empty parameter list.
 
     Args:
-        lr: The learning rate.
-        maximize: Ascend instead of descend.
+        lr: Learning rate.
+        maximize: Maximise the objective instead of minimising it.
     """
 
     def make(params: list[nn.Parameter]) -> Optimizer:
@@ -292,14 +310,13 @@ class Phase:
     """One pass over the data within an epoch.
 
     Attributes:
-        name: A name for the history; it means nothing.
-        objective: What is optimised.
-        params: The parameters that this phase, and no other, trains, but for frozen
-            ones; None marks the main phase and means every parameter that no other
-            phase owns.
-        optimizer: Makes the phase's own optimiser of these parameters, in one group or
-            in several.
-        active: Tells whether the phase runs in an epoch, counted from 0.
+        name: Label in the history.
+        objective: Objective to optimise.
+        params: Parameters that only this phase trains, unless frozen; None marks the
+            main phase, which owns every parameter that no other phase owns.
+        optimizer: Factory of the phase's optimiser, given these parameters; it may
+            divide them into groups.
+        active: Predicate of the epochs, counted from 0, in which the phase runs.
     """
 
     name: str

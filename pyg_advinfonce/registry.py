@@ -1,13 +1,14 @@
-"""The tables of names: what ``advnce`` can train, by which loss, on which data.
+"""Tables of names: models, losses, data sets, metrics, trackers, reproductions.
 
-An entry says where a class or function lives and what it is, so that the command line
-can list and complete names without importing torch.
+An entry holds the location and a description of a class or function, so that the
+command line can list names without importing torch.
 """
 
 import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from pyg_advinfonce.errors import ConfigError, UnknownNameError
@@ -21,12 +22,12 @@ class Entry:
 
     Attributes:
         target: ``module:attribute`` below this package.
-        help: One line for a person.
-        options: Settings by section that make this name what it is.
+        help: One line of description.
+        options: The settings, by section, that define this name.
         encoder: A model's encoder, whose arguments are keys of ``[model]`` too.
-        losses: The losses that a model takes, its default first, with the settings by
-            section that go with each.
-        general: Whether matrix factorisation and LightGCN take this loss.
+        losses: The losses that a model accepts, its default first, with the settings by
+            section of each pair.
+        general: Whether matrix factorisation and LightGCN accept this loss.
     """
 
     target: str
@@ -50,7 +51,7 @@ def _load(target: str) -> Any:  # noqa: ANN401
     return getattr(importlib.import_module(f"pyg_advinfonce.{module}"), attribute)
 
 
-# With these losses the L2 penalty is on the negatives' rows as well.
+# With these losses the L2 penalty includes the negatives.
 _L2_NEGATIVES = {"l2_negatives": True}
 
 LOSSES: Mapping[str, Entry] = {
@@ -68,9 +69,7 @@ LOSSES: Mapping[str, Entry] = {
         "Contrastive loss with margins against popularity",
         {"train": _L2_NEGATIVES},
     ),
-    "adap-tau": Entry(
-        "losses:AdapTau", "InfoNCE with a temperature of each user's own"
-    ),
+    "adap-tau": Entry("losses:AdapTau", "InfoNCE with one temperature per user"),
     "adv": Entry("losses:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"),
     "adv-mlp": Entry(
         "losses:AdvInfoNCE",
@@ -94,7 +93,7 @@ LOSSES: Mapping[str, Entry] = {
     ),
     "xir": Entry(
         "losses:XIR",
-        "In-batch negatives resampled by importance, and a cache of items",
+        "In-batch negatives resampled by importance, with a cache of items",
         {"train": {"sampling": "interaction"}},
     ),
     "bir": Entry(
@@ -114,19 +113,19 @@ LOSSES: Mapping[str, Entry] = {
     "dcl": Entry("losses:DCL", "DCL's debiased InfoNCE (reconstructed)", general=False),
     "autocf": Entry(
         "losses:AutoCFLoss",
-        "AutoCF's own: softmax over all items, contrasts, what is masked",
+        "AutoCF's loss: softmax over all items, contrasts, masked edges",
         general=False,
     ),
 }
 """The losses by name."""
 
-# What matrix factorisation and LightGCN take, the paper's own loss first.
+# The losses of matrix factorisation and LightGCN, the paper's own first.
 _GENERAL: Mapping[str, Options] = {
     "adv": {},
     **{name: {} for name, entry in LOSSES.items() if entry.general},
 }
 
-# What the methods that augment LightGCN take. SGL and NCL come with a penalty of 1e-4.
+# The losses of methods that extend LightGCN. SGL and NCL have a penalty of 1e-4.
 _CONTRASTED = ("bpr", "infonce", "adv")
 
 MODELS: Mapping[str, Entry] = {
@@ -150,7 +149,7 @@ MODELS: Mapping[str, Entry] = {
     ),
     "ultragcn": Entry(
         "methods:build_ultragcn",
-        "UltraGCN (Mao et al., CIKM 2021): no messages, but losses in their place",
+        "UltraGCN (Mao et al., CIKM 2021): losses replace messages",
         encoder="encoders:UltraGCN",
         losses={
             "bce": {  # the authors' settings for Yelp2018, with fewer negatives
@@ -176,37 +175,37 @@ MODELS: Mapping[str, Entry] = {
     ),
     "vgae": Entry(
         "methods:build_vgae",
-        "Variational graph auto-encoder of users and items (a reconstruction)",
+        "Variational graph auto-encoder of users and items (reconstructed)",
         encoder="encoders:VGAE",
         losses={"bce": {}, "infonce": {}, "adv": {}, "adv-mlp": {}},
     ),
     "sgl": Entry(
         "methods:build_sgl",
-        "SGL: contrasts graphs that lack some edges (Wu et al., SIGIR 2021)",
+        "SGL (Wu et al., SIGIR 2021): contrasts graphs with dropped edges",
         encoder="encoders:LightGCN",
         losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
     ),
     "ncl": Entry(
         "methods:build_ncl",
-        "NCL: contrasts nodes with neighbours and clusters (Lin et al., WWW 2022)",
+        "NCL (Lin et al., WWW 2022): contrasts neighbours, clusters",
         encoder="encoders:LightGCN",
         losses={name: {"train": {"l2": 1e-4}} for name in _CONTRASTED},
     ),
     "simgcl": Entry(
         "methods:build_simgcl",
-        "SimGCL: contrasts two noisy passes (Yu et al., SIGIR 2022)",
+        "SimGCL (Yu et al., SIGIR 2022): contrasts two noisy passes",
         encoder="encoders:LightGCN",
         losses={name: {} for name in _CONTRASTED},
     ),
     "xsimgcl": Entry(
         "methods:build_xsimgcl",
-        "XSimGCL: contrasts layers of one noisy pass (Yu et al., TKDE 2023)",
+        "XSimGCL (Yu et al., TKDE 2023): contrasts layers of a noisy pass",
         encoder="encoders:LightGCN",
         losses={name: {} for name in _CONTRASTED},
     ),
     "dcl": Entry(
         "methods:build_dcl",
-        "DCL: contrasts passes with dropped messages (Liu et al., 2021; reconstructed)",
+        "DCL (Liu et al., 2021; reconstructed): contrasts message dropout",
         encoder="encoders:LightGCN",
         losses={"dcl": {}},
     ),
@@ -236,19 +235,19 @@ DATASETS: Mapping[str, Entry] = {
     "tencent": Entry("datasets:Tencent", "95,709 users, 41,602 videos"),
     "simulated": Entry(
         "datasets.simulated:Simulated",
-        "Missing not at random, made on the spot; simulated:coat|yahoo|kuairec|tencent",
+        "Missing not at random; simulated:coat, :yahoo, :kuairec, :tencent",
     ),
 }
 """The data sets by name."""
 
 METRICS: Mapping[str, str] = {
     "recall": "hits among the top k / held-out items of the user",
-    "ndcg": "discounted gain of the hits / the best that is possible",
+    "ndcg": "discounted gain of the hits / the maximum possible gain",
     "hr": "1 if any held-out item is among the top k",
     "precision": "hits among the top k / k",
-    "mrr": "1 / rank of the first hit among the top k, 0 without",
+    "mrr": "1 / rank of the first hit among the top k, 0 without a hit",
 }
-"""The metrics by name, in a line each."""
+"""The metrics by name, with a description each."""
 
 TRACKERS: Mapping[str, Entry] = {
     "tensorboard": Entry("training:TensorBoard", "An event file beside the history"),
@@ -268,7 +267,7 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "LightGCN and further baselines, shifted tests: Tencent",
     ),
     "table9": Entry(
-        "studies.paper:reproduce_table", "Seconds an epoch and in all: Tencent"
+        "studies.paper:reproduce_table", "Seconds per epoch and in total: Tencent"
     ),
     "table10": Entry(
         "studies.paper:reproduce_table",
@@ -276,7 +275,7 @@ REPRODUCTIONS: Mapping[str, Entry] = {
     ),
     "table13": Entry(
         "studies.paper:reproduce_table",
-        "LightGCN + AdvInfoNCE, number of negatives: Tencent",
+        "LightGCN + AdvInfoNCE by number of negatives: Tencent",
     ),
     "fig4": Entry(
         "studies.paper.figures:reproduce_figure",
@@ -288,11 +287,11 @@ REPRODUCTIONS: Mapping[str, Entry] = {
     ),
     "fig6": Entry(
         "studies.paper.figures:reproduce_figure",
-        "False negatives that are found: Tencent",
+        "False negatives identified: Tencent",
     ),
     "fig7": Entry(
         "studies.paper.figures:reproduce_figure",
-        "Scores and ranks of some negatives: Tencent",
+        "Scores and ranks of single negatives: Tencent",
     ),
 }
 """The paper's tables and figures by name."""
@@ -302,7 +301,7 @@ _ROW = Entry("studies.paper:reproduce_table", "One row of the tables")
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
-    """Return the error that says which names of this kind there are."""
+    """Return the error for an unknown name, with the known names."""
     known = list(choices)
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f", did you mean '{close[0]}'?" if close else ";"
@@ -324,10 +323,10 @@ def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
 
 
 def find_reproduction(name: str) -> Entry:
-    """Return what runs a name of :data:`REPRODUCTIONS` or a row, ``coat/mf-adv``.
+    """Return the entry of a name of :data:`REPRODUCTIONS` or a row, ``coat/mf-adv``.
 
     Raises:
-        UnknownNameError: If it is neither.
+        UnknownNameError: If the name does not exist.
     """
     if "/" in name:
         return _ROW
@@ -340,29 +339,29 @@ def find_reproduction(name: str) -> Entry:
 
 
 NO_LOSS = "none"
-"""The name of the loss of a model that has nothing to train."""
+"""The loss of a model without parameters to train."""
 
 
 def is_custom(name: str) -> bool:
-    """Whether a model or loss is named as ``module:attribute``, code of a user's."""
+    """Whether a name is that of custom code, ``module:attribute``."""
     return ":" in name
 
 
 def custom_name(target: object) -> str:
     """Return ``module:attribute`` of a function, a class or an instance's class."""
-    target = getattr(target, "func", target)  # functools.partial
+    target = target.func if isinstance(target, partial) else target
     named: Any = target if hasattr(target, "__qualname__") else type(target)
     return f"{named.__module__}:{named.__qualname__}"
 
 
 def check_pair(model: str, loss: str | None) -> None:
-    """Check that a model and a loss, if one is named, are known and go together.
+    """Check that a model and a loss are known and can be combined.
 
-    A custom model takes any loss, and a custom loss goes with any model.
+    A custom model accepts any loss, and any model accepts a custom loss.
 
     Raises:
         UnknownNameError: If a table has no such name.
-        ConfigError: If the model does not take the loss.
+        ConfigError: If the model does not accept the loss.
     """
     custom = is_custom(model)
     if not custom and model not in MODELS:
@@ -374,22 +373,22 @@ def check_pair(model: str, loss: str | None) -> None:
         raise unknown("loss", loss, known)
     if loss not in known:
         raise ConfigError(
-            f"model '{model}' does not take the loss '{loss}': "
+            f"model '{model}' does not accept the loss '{loss}': "
             f"choose from {', '.join(known)}"
         )
 
 
 def pair_settings(model: str, loss: str) -> tuple[Options, Options]:
-    """Return the settings that come with a loss, and with it on this model."""
+    """Return the settings of a loss, and those of the loss on this model."""
     own = LOSSES[loss].options if loss in LOSSES else {}
     return own, {} if is_custom(model) else MODELS[model].losses.get(loss, {})
 
 
 def default_loss(model: str) -> str:
-    """Return the loss that a model is trained with by default.
+    """Return the default loss of a model.
 
     Raises:
-        UnknownNameError: If there is no such model.
+        UnknownNameError: If the model does not exist.
     """
     if is_custom(model):
         return next(iter(_GENERAL))

@@ -1,4 +1,4 @@
-"""Scores of items for users, which is all that ranking asks of a model."""
+"""Scores of items for users, the input of ranking."""
 
 from typing import Protocol
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 
 class Scorer(Protocol):
-    """Whatever scores all items for some users.
+    """Protocol of objects that score all items for some users.
 
-    An item neighbourhood, a linear autoencoder or a table of popularities is one, and
-    needs no embeddings: with this one method a model is evaluated and recommends.
+    Evaluation and recommendation need only this method. A scorer needs no embeddings:
+    item neighbourhoods, linear autoencoders and popularity can implement it.
     """
 
     def scores(self, user: Tensor) -> Tensor:
-        """Return ``[n, I]`` numbers, the higher the better; float32 ranks them.
+        """Return scores ``[n, I]``, higher is better; they are ranked in float32.
 
-        They are only read, so a view or a table that lives on may be returned.
+        Callers do not modify the result, so it may be a view of persistent state.
 
         Args:
             user: ``[n]`` rows of users, on the graph's device.
@@ -27,11 +27,11 @@ class EmbeddingScores:
     """Scores by dot products of embeddings, in float32.
 
     Args:
-        z_user: ``[U, D]``.
-        z_item: ``[I, D]``.
+        z_user: ``[U, D]`` user embeddings.
+        z_item: ``[I, D]`` item embeddings.
 
     Raises:
-        ValueError: If they are no tables of the same width.
+        ValueError: If they are not matrices with the same embedding dimension.
     """
 
     def __init__(self, z_user: Tensor, z_item: Tensor) -> None:
@@ -43,12 +43,12 @@ class EmbeddingScores:
         self.z_user, self.z_item = z_user.detach(), z_item.detach().float()
 
     def among(self, item: Tensor) -> "EmbeddingScores":
-        """Return the scores of some items ``[C]`` alone."""
+        """Restrict the scores to some items ``[C]``."""
         return EmbeddingScores(self.z_user, self.z_item[item])
 
     def scores(self, user: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """Return ``[n, I]``, written into ``out`` where it is given."""
+        """Return scores ``[n, I]``, written to ``out`` if given."""
         if out is None:
             out = self.z_item.new_empty(len(user), len(self.z_item))
-        # With a place to write to, autocast leaves the product in float32.
+        # With out=, autocast leaves the product in float32.
         return torch.mm(self.z_user[user].float(), self.z_item.T, out=out)

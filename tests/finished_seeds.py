@@ -8,7 +8,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.runs.finished import save_per_user
 
-RECORD = {
+OUTCOME = {
     "metrics": {},
     "best_epoch": 4,
     "epochs": 5,
@@ -32,7 +32,7 @@ def write_run(folder, values, *, data="coat: sha256 abc", users=USERS, first=0):
         layers = [{"train": {"seed": seed}}]
         Config.resolve("mf", "bpr", "coat", layers=layers).save(path / "config.toml")
         metrics = {"test/recall@20": value, "test/ndcg@20": 0.5, "valid/recall@20": 0.4}
-        record = RECORD | {"metrics": metrics, "data": data}
+        record = OUTCOME | {"metrics": metrics, "data": data}
         record["seconds_per_epoch"] = 1.0 + seed
         path.joinpath("metrics.json").write_text(json.dumps(record))
         noise = np.random.default_rng(seed).normal(size=len(users)) / 100

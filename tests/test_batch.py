@@ -144,7 +144,7 @@ def test_a_weight_of_zero_stays_finite():
     "weight", [[1.0] * 7 + [-1.0], [0.0] * 8, [float("nan")] * 8, [float("inf")] * 8]
 )
 def test_weights_that_no_sampler_draws_by(weight):
-    with pytest.raises(ValueError, match="not negative, not all zero, finite"):
+    with pytest.raises(ValueError, match="finite, not negative and not all zero"):
         EdgeBatch.from_hetero(loader_batch([0, 1]), dst_weight=torch.tensor(weight))
 
 
@@ -163,12 +163,12 @@ def test_rows_of_a_local_table_are_none_of_the_whole_graphs():
     rows, ego = torch.zeros(2, 2, 4), (torch.zeros(2, 4), torch.zeros(3, 4))
     whole = replace(local, neg_rows=rows, ego=ego).whole_graph()
     assert whole.ego is None
-    assert whole.neg_rows is rows  # a row for each edge, whatever its number is
+    assert whole.neg_rows is rows  # one row per edge, whatever its index is
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 4, 5), (3, 3, 5), (2, 3, 5, 1)])
 def test_rows_for_other_negatives_are_refused(shape):
-    with pytest.raises(ValueError, match=r"neg_rows must be \[2, 3, D\], a row for"):
+    with pytest.raises(ValueError, match=r"neg_rows must be \[2, 3, D\], one row per"):
         replace(cases.toy_batch(2, 3), neg_rows=torch.zeros(shape))
 
 
@@ -184,7 +184,7 @@ def test_pairs_of_another_shape_are_refused(shape):
     [
         ((2,), (3,), (2, 1), r"must both be \[B\] \(got \(2,\) and \(3,\)\)"),
         ((2, 1), (2,), (2, 1), "src_index and dst_pos_index must both be"),
-        ((2,), (2,), (2,), r"must be \[2, K\] \(got \(2,\)\): one negative is"),
+        ((2,), (2,), (2,), r"must be \[2, K\] \(got \(2,\)\): use \[2, 1\]"),
         ((2,), (2,), (3, 1), r"must be \[2, K\] \(got \(3, 1\)\)"),
     ],
 )

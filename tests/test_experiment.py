@@ -17,8 +17,9 @@ from pyg_advinfonce.build import (
     make_trainer,
     prepare,
 )
-from pyg_advinfonce.config import Config, settings
+from pyg_advinfonce.config import Config, setting_values, settings
 from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     CheckpointError,
@@ -28,7 +29,7 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train, train_seed
-from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.graph import build_graph, num_nodes
 from pyg_advinfonce.losses import (
     BPR,
     Criterion,
@@ -39,11 +40,12 @@ from pyg_advinfonce.losses import (
     RandomHardness,
 )
 from pyg_advinfonce.machine import find_device
+from pyg_advinfonce.methods import Method
 from pyg_advinfonce.registry import LOSSES, MODELS, Entry
 from pyg_advinfonce.runs import Result, load_run
 from pyg_advinfonce.training import Callback, Trainer, load_weights
 from tests import cases
-from tests.scorers import SCORERS, untrained
+from tests.scorers import SCORERS, Ease, untrained
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "config" / "packaged"
 PACKAGED = [
@@ -180,7 +182,7 @@ def test_one_user_and_one_item_train_or_say_why_not(model, loss):
 
 def test_too_few_epochs_for_the_encoder_are_a_warning(dataset):
     config = resolve("mf", "bc", loss={"freeze_epoch": 2})
-    with pytest.warns(UserWarning, match="not trained in 2 epochs: .* train.epochs"):
+    with pytest.warns(UserWarning, match="not trained in 2 epochs, .*: raise train"):
         train(config, dataset, device="cpu")
 
 
@@ -296,6 +298,50 @@ def test_the_adversary_s_table_is_as_wide_as_the_encoder(graph):
     assert narrow.loss.hardness.user.size(1) == 3
 
 
+def of_custom(builder, loss, **sections):
+    """Return the configuration of a custom model, of whose keys none is set."""
+    layers = [{"train": {"batch_size": 8}}, sections]
+    return Config.resolve(f"mine:{builder.__name__}", loss, "none", layers=layers)
+
+
+@pytest.mark.parametrize("loss", ["adv", "adv-mlp", "bc"])
+def test_the_loss_s_tables_are_as_wide_as_a_custom_model_is_by_default(loss, dataset):
+    def narrow(graph, dim=5):
+        return LightGCN(*num_nodes(graph), dim=dim)
+
+    config = of_custom(narrow, loss)
+    method = assemble(config, dataset, device="cpu", model=narrow).method
+    assert {p.size(-1) for p in method.loss.parameters() if p.dim() > 1} == {5}
+    listed = setting_values(config, model=narrow)
+    assert 5 in (listed.get("loss.dim"), listed.get("hardness.dim"))
+
+
+@pytest.mark.parametrize("key", ["lr", "l2"])
+def test_a_custom_model_has_keys_of_any_name(key, dataset):
+    """Only a builder that is given the loss gets lr and l2 from [train]."""
+    seen = []
+
+    def ridge(graph, l2=100.0, lr=0.5):
+        seen.append({"l2": l2, "lr": lr})
+        return Ease(graph, l2)
+
+    config = of_custom(ridge, "none", model={key: 2.0})
+    assemble(config, dataset, device="cpu", model=ridge)
+    assert seen == [{"l2": 100.0, "lr": 0.5, key: 2.0}]
+    assert setting_values(config, model=ridge)[f"model.{key}"] == 2
+
+    def method(graph, loss, *, lr, l2=1.0):
+        seen.append({"l2": l2, "lr": lr})
+        return Method.compose(LightGCN(*num_nodes(graph)), loss, lr=lr, l2=l2)
+
+    config = of_custom(method, "bpr", train={key: 0.25})
+    assemble(config, dataset, device="cpu", model=method)
+    assert seen[-1] == {"l2": 1e-5, "lr": 1e-3, key: 0.25}
+    config = of_custom(method, "bpr", model={key: 2.0})
+    with pytest.raises(ConfigError, match=rf"^unknown key 'model\.{key}'"):
+        assemble(config, dataset, device="cpu", model=method)
+
+
 def test_a_hardness_may_be_chosen(graph):
     config = resolve("mf", "adv", hardness={"kind": "mlp", "hidden": 2})
     assert build_method(config, graph).loss.hardness.user.out_features == 2
@@ -310,7 +356,7 @@ def test_a_hardness_may_be_chosen(graph):
         ("adv", {"loss": {"hardness": 1}}, r"^unknown key 'loss\.hardness'"),
         ("adv", {"loss": {"adversary_lr": -1.0}}, "-1.0"),
         ("bpr", {"loss": {"tau": 0.1}}, r"^unknown key 'loss\.tau'"),
-        ("bpr", {"hardness": {"kind": "mlp"}}, r"^loss 'bpr' has no \[hardness\]$"),
+        ("bpr", {"hardness": {"kind": "mlp"}}, r"^loss 'bpr' has no hardness: remove"),
         ("adv", {"hardness": {"kind": "mpl"}}, r"^unknown hardness\.kind 'mpl', did"),
         ("adv", {"hardness": {"hidden": 1}}, r"^unknown key 'hardness\.hidden'"),
         ("adv", {"hardness": {"num_users": 1}}, r"^unknown key 'hardness\.num_users'"),
@@ -364,7 +410,7 @@ def test_prepare_copies(dataset):
 
 
 def test_a_folder_without_a_run(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no finished run, no config\.toml$"):
+    with pytest.raises(CheckpointError, match=r"finished run: it has no config\.toml$"):
         load_run(tmp_path, root=tmp_path)
 
 
@@ -399,13 +445,13 @@ LITTLE = {"model": {"dim": 4}, "train": {"epochs": 2, "eval_every": 1}}
 @pytest.mark.parametrize("start", [assemble, train])
 def test_little_data_gets_small_batches(start, dataset):
     config = Config.resolve("mf", "infonce", "none", layers=[LITTLE])
-    with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as there are 24"):
+    with pytest.warns(UserWarning, match=r"^train\.batch_size is reduced to 4, since"):
         start(config, dataset, device="cpu")
 
 
 def test_a_small_batch_is_saved_and_resumed(dataset, tmp_path):
     config = Config.resolve("mf", "infonce", "none", layers=[LITTLE])
-    with pytest.warns(UserWarning, match="batch_size is 4"):
+    with pytest.warns(UserWarning, match="batch_size is reduced to 4"):
         train(config, dataset, device="cpu", out=tmp_path)
     saved = Config.load(tmp_path / "config.toml")
     assert saved.train.batch_size == 4
@@ -615,6 +661,6 @@ def test_a_model_without_embeddings_or_loss_is_a_result(kind, dataset, tmp_path)
     assert result.metrics == expected[0] | expected[1]
     assert experiment.evaluate(method, graph, evaluator) == result.metrics
     assert len(result.recommend(k=2)) == 2 * cases.NUM_USERS
-    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+    with pytest.raises(ConfigError, match="ranks by scores: use another"):
         result.export(tmp_path / "tables.npz")
     assert not (tmp_path / "tables.npz").exists()

@@ -48,19 +48,10 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": {"errors", "files", "progress", "registry", "graph"},
     "config": {"errors", "files", "registry", "graph", "losses", "datasets"},
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
-    | {
-        "encoders",
-        "losses",
-        "methods",
-        "loader",
-        "evaluation",
-        "training",
-        "datasets",
-        "config",
-    },
+    | {"losses", "methods", "loader", "evaluation", "training", "datasets", "config"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation", "scorer"},
-    "runs": {"errors", "files", "machine", "registry", "batch", "methods"}
+    "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
     | {"encoders", "objective"}
     | {"evaluation", "training", "config", "build", "serving"},
     "experiment": {"errors", "progress", "graph", "methods"}

@@ -1,13 +1,19 @@
 import re
+from functools import partial
 
 import pytest
+from torch import nn
 
-from pyg_advinfonce.errors import UnknownNameError
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.registry import (
     DATASETS,
     LOSSES,
     MODELS,
     check_pair,
+    custom_name,
+    default_loss,
+    is_custom,
+    pair_settings,
     resolve,
     unknown,
 )
@@ -64,3 +70,65 @@ def test_capital_letters_are_a_slip():
 def test_a_slip_of_a_loss_names_those_that_the_model_takes():
     with pytest.raises(UnknownNameError, match=r"choose from bpr, infonce, adv$"):
         check_pair("sgl", "avd")
+
+
+def test_custom_code_is_named_by_module_and_attribute():
+    here = __name__
+    assert custom_name(nn.Linear) == "torch.nn.modules.linear:Linear"
+    assert custom_name(nn.Linear(1, 1)) == "torch.nn.modules.linear:Linear"
+    assert custom_name(partial(partial(tidy), 3)) == f"{here}:tidy"
+    assert custom_name(Named.build) == f"{here}:Named.build"
+    assert custom_name(lambda: 0).startswith(f"{here}:")
+
+
+def tidy():
+    """A function with an attribute that is none of its name."""
+
+
+tidy.func = nn.Linear
+
+
+class Named:
+    func = tidy
+
+    @classmethod
+    def build(cls):
+        pass
+
+
+def test_an_attribute_func_names_nobody():
+    assert custom_name(tidy) == f"{__name__}:tidy"
+    assert custom_name(Named()) == custom_name(Named) == f"{__name__}:Named"
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_no_name_of_ours_is_custom(kind, name):
+    assert not is_custom(name)
+    assert is_custom(f"{name}:{kind}")
+
+
+@pytest.mark.parametrize("loss", [*LOSSES, "none", "a:B", None])
+def test_a_custom_model_takes_any_loss(loss):
+    check_pair("my_module:build", loss)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_any_model_takes_a_custom_loss(model):
+    check_pair(model, "my_module:MyLoss")
+    assert pair_settings(model, "my_module:MyLoss") == ({}, {})
+    with pytest.raises(UnknownNameError, match="unknown loss 'none'"):
+        check_pair(model, "none")
+
+
+def test_beside_custom_code_names_are_checked():
+    with pytest.raises(UnknownNameError, match="did you mean 'lightgcn'"):
+        check_pair("lightgnc", "my_module:MyLoss")
+    with pytest.raises(UnknownNameError, match="did you mean 'bpr'"):
+        check_pair("my_module:build", "bprr")
+    with pytest.raises(ConfigError, match="does not take"):
+        check_pair("sgl", "ccl")
+
+
+def test_a_custom_model_has_the_paper_s_loss_with_its_settings():
+    assert default_loss("my_module:build") == "adv"
+    assert pair_settings("my_module:build", "bpr") == (LOSSES["bpr"].options, {})

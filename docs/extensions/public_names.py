@@ -1,4 +1,4 @@
-"""``.. public-names::`` lists what ``from pyg_advinfonce import ...`` knows."""
+"""``.. public-names::`` lists the names of ``from pyg_advinfonce import ...``."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from pyg_advinfonce import registry
 
 
 class RegistryTable(SphinxDirective):
-    """The directive: name, where it is, and a line of help."""
+    """The directive: name, location and one line of help."""
 
     required_arguments = 1
 

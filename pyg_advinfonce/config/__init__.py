@@ -1,6 +1,6 @@
-"""Configuration: settings, presets and their options.
+"""Configuration: settings, presets and options.
 
-Names are imported when they are first used: presets load neither pydantic nor torch.
+Names are imported on first use, so that presets load neither pydantic nor torch.
 """
 
 import importlib
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
         Train,
         check_loader,
         check_options,
-        comparable,
         flatten,
         naming,
         packaged,
+        paper_numbers,
         parse_assignment,
         read_toml,
         settings_text,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         FROM_TRAIN,
         loss_target,
         model_targets,
+        set_by_train,
         setting_values,
         settings,
     )
@@ -41,7 +42,7 @@ _HOME = {
     "Train": "config",
     "check_loader": "config",
     "check_options": "config",
-    "comparable": "config",
+    "paper_numbers": "config",
     "naming": "config",
     "packaged": "config",
     "parse_assignment": "config",
@@ -49,6 +50,7 @@ _HOME = {
     "flatten": "config",
     "loss_target": "options",
     "model_targets": "options",
+    "set_by_train": "options",
     "setting_values": "options",
     "settings": "options",
     "settings_text": "config",
@@ -64,14 +66,15 @@ __all__ = [
     "Train",
     "check_loader",
     "check_options",
-    "comparable",
     "flatten",
     "loss_target",
     "model_targets",
     "naming",
     "packaged",
+    "paper_numbers",
     "parse_assignment",
     "read_toml",
+    "set_by_train",
     "setting_values",
     "settings",
     "settings_text",

@@ -36,7 +36,7 @@ Sections = dict[str, dict[str, Any]]
 Model = TypeVar("Model", bound=BaseModel)
 
 NAMED = ("model", "loss", "data")
-"""The sections with a name, of what their other keys are the arguments of."""
+"""The sections with a ``name``; their other keys are its arguments."""
 
 SECTIONS = (*NAMED, "hardness", "train")
 
@@ -51,24 +51,24 @@ class Train(BaseModel):
     """The section ``[train]``.
 
     Attributes:
-        epochs: How many epochs there are at most.
-        batch_size: How many train pairs a batch has.
-        num_negatives: How many items each pair is contrasted with, where the loss
-            samples them.
+        epochs: The maximum number of epochs.
+        batch_size: The number of train pairs per batch.
+        num_negatives: The number of negatives per positive, for losses with sampled
+            negatives.
         lr: Adam's learning rate.
         l2: The weight of the L2 penalty on the embeddings.
-        l2_negatives: Whether the penalty on a batch's rows counts its negatives as well
+        l2_negatives: Whether the L2 penalty includes a batch's negatives
             (docs/methods.md D1).
-        eval_every: How many epochs lie between two validations.
-        patience: How many validations without a better one end training.
+        eval_every: The number of epochs between two validations.
+        patience: The number of validations without improvement that ends training.
         sampling: ``user`` draws users in turn and one of their items, ``interaction``
-            each train pair once an epoch.
-        exclude_positives: Never draw what a user has in train as a negative.
+            each train pair once per epoch.
+        exclude_positives: Never draw a user's train items as negatives.
         loader: ``full`` propagates over the whole graph, ``neighbor`` over each batch's
             sampled neighbourhood.
-        num_neighbors: How many neighbours a node keeps in each hop, -1 for all.
-        num_workers: How many processes sample neighbours, 0 for none.
-        seed: The seed of everything that is random.
+        num_neighbors: The number of sampled neighbours per node and hop, -1 for all.
+        num_workers: The number of processes that sample neighbours, 0 for none.
+        seed: The seed of all randomness.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -93,7 +93,7 @@ class NamedSection(BaseModel):
     """One of the sections ``[model]``, ``[loss]`` and ``[data]``.
 
     Attributes:
-        name: What is chosen.
+        name: The name of the model, loss or data.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -102,12 +102,12 @@ class NamedSection(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The section's other keys: arguments of what is chosen."""
+        """The section's other keys, the arguments of what ``name`` names."""
         return dict(self.model_extra or {})
 
 
 class Config(BaseModel):
-    """All that determines a run. A key of a section is a constructor's argument.
+    """The configuration of a run. A section's keys are arguments of a constructor.
 
     Attributes:
         model: A name of :data:`pyg_advinfonce.registry.MODELS`, and arguments of the
@@ -148,8 +148,8 @@ class Config(BaseModel):
             loss: The loss's name (default: the model's first).
             data: The data set's name, or a path.
             preset: A name of :data:`pyg_advinfonce.config.PRESETS`.
-            layers: Sections from files and flags. A file may also name its model, loss
-                and data, as a saved configuration does: the same ones.
+            layers: Sections from files and flags. A file that names model, loss or
+                data, as a saved configuration does, must name the same ones.
 
         Raises:
             ConfigError: If a name, key or value is wrong.
@@ -192,7 +192,7 @@ class Config(BaseModel):
         return cls.model_validate({**merged, "train": train})
 
     def updated(self, sections: Sections) -> Self:
-        """Return a copy with other values of some keys.
+        """Return a copy with changed keys.
 
         Raises:
             ConfigError: If a section, key or value is wrong.
@@ -207,13 +207,12 @@ class Config(BaseModel):
     ) -> Self:
         """Return a copy that names a custom model and a custom loss.
 
-        Where the configuration names one of the library's in their place, the keys of
-        its section do not belong to them, and are dropped with the name; a custom name
-        stays with its keys.
+        A custom name in the configuration stays, with its keys. A name of the library
+        is replaced, and the keys of its section are dropped.
 
         Args:
-            model: The model, a class or a function that builds it.
-            loss: The loss, its class, or the name of none.
+            model: The model, or a class or function that builds it.
+            loss: The loss, its class, or the name ``none``.
         """
         changed: dict[str, Any] = {}
         for section, target in {"model": model, "loss": loss}.items():
@@ -226,15 +225,18 @@ class Config(BaseModel):
 
     @property
     def custom(self) -> list[str]:
-        """Those of the sections ``model`` and ``loss`` that name a user's code."""
+        """The sections, of ``model`` and ``loss``, that name custom code."""
         names = {"model": self.model.name, "loss": self.loss.name}
         return [section for section, name in names.items() if is_custom(name)]
 
     def fitted_to(self, dataset: "Dataset") -> Self:
         """Return a copy with a smaller batch size if the data does not fill one batch.
 
-        A batch size that was set stays: by a layer of :meth:`resolve`,
-        by :meth:`updated`, by a saved configuration or by :class:`Train` itself.
+        A batch size set by a layer of :meth:`resolve`, by :meth:`updated`, by a saved
+        configuration or by :class:`Train` itself is kept.
+
+        Warns:
+            UserWarning: If the batch size is reduced.
         """
         from pyg_advinfonce.graph import split_edges  # loads torch
 
@@ -244,7 +246,8 @@ class Config(BaseModel):
             return self
         size = small_batch_size(num_pairs)
         warnings.warn(
-            f"train.batch_size is {size}, as there are {num_pairs} train pairs",
+            f"train.batch_size is reduced to {size}, since the data has "
+            f"{num_pairs} train pairs",
             stacklevel=2,
         )
         return self.updated({"train": {"batch_size": size}})
@@ -256,7 +259,7 @@ class Config(BaseModel):
 
     @property
     def title(self) -> str:
-        """Data, model and loss, as runs are named by them."""
+        """Data, model and loss, the name of a run."""
         return f"{Path(self.data.name).name}-{self.model.name}-{self.loss.name}"
 
     def load_dataset(
@@ -277,17 +280,17 @@ class Config(BaseModel):
         return load_dataset(name, root=root, cache_dir=cache_dir, **options)
 
     def flat(self) -> dict[str, Any]:
-        """Return what is set by ``section.key``, names among it."""
+        """Return the set values by ``section.key``, names included."""
         return flatten(self.model_dump(exclude_none=True))
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """What is set by ``section.key``, without the names."""
+        """The set values by ``section.key``, names excluded."""
         names = {f"{section}.name" for section in NAMED}
         return {k: v for k, v in self.flat().items() if k not in names}
 
     def save(self, path: Path) -> None:
-        """Write a file of TOML for :meth:`load`, unless it already holds the same."""
+        """Write a TOML file for :meth:`load`, unless it has this content already."""
         text = tomli_w.dumps(self.model_dump(exclude_none=True))
         if not path.is_file() or path.read_bytes() != text.encode():
             write_text(path, text)
@@ -297,7 +300,7 @@ class Config(BaseModel):
         """Read a saved configuration.
 
         Raises:
-            ConfigError: If the file is not one.
+            ConfigError: If the file is not a saved configuration.
         """
         saved = read_toml(path)
         names: dict[str, str] = {}
@@ -306,8 +309,8 @@ class Config(BaseModel):
             name = keys.get("name") if isinstance(keys, Mapping) else None
             if not isinstance(name, str):
                 raise ConfigError(
-                    f"{path}: expected a run's configuration with [{section}] name: "
-                    "it is another file, or of another version of this library"
+                    f"{path}: expected a run's configuration with [{section}] name, "
+                    "found another file, or one of another version of this library"
                 )
             names[section] = name
         try:
@@ -321,7 +324,7 @@ def _check_name(section: str, name: str, keys: Mapping[str, Any]) -> None:
     other = keys.get("name", name)
     if other != name:
         raise ConfigError(
-            f"the settings are for the {section} '{other}', not for '{name}'"
+            f"the settings name the {section} '{other}' (expected '{name}')"
         )
 
 
@@ -333,11 +336,11 @@ def _check_section(name: str, keys: object) -> None:
 
 
 def check_loader(train: Train) -> None:
-    """Check that what the loader needs is there, and that it needs what is set.
+    """Check the settings of the loader and that its package is installed.
 
     Raises:
-        ConfigError: If neighbours are numbered that no one samples.
-        MissingExtraError: If PyG has nothing to sample neighbours with.
+        ConfigError: If ``num_neighbors`` is set without the neighbour loader.
+        MissingExtraError: If no package that samples neighbours is installed.
     """
     if train.loader == "neighbor":
         if not any(map(find_spec, NEIGHBOR_SAMPLERS)):
@@ -348,13 +351,13 @@ def check_loader(train: Train) -> None:
             )
     elif train.num_neighbors is not None:
         raise ConfigError(
-            "train.num_neighbors is for sampled neighbours: set train.loader to "
-            "'neighbor', --loader neighbor"
+            "train.num_neighbors has no effect on train.loader 'full': set "
+            "--loader neighbor (train.loader)"
         )
 
 
 def small_batch_size(num_pairs: int) -> int:
-    """Return a power of two of which these train pairs fill four to seven batches.
+    """Return a power of two that divides the train pairs into four to seven batches.
 
     A batch has at least two pairs, which are contrasted with each other.
     """
@@ -362,7 +365,7 @@ def small_batch_size(num_pairs: int) -> int:
 
 
 def packaged(data: str, model: str, loss: str) -> Sections:
-    """Return the settings that come with this package, published numbers included."""
+    """Return the packaged settings, with the paper's numbers as ``published``."""
     folder = data.split(":")[0]
     if not all(re.fullmatch(r"[\w-]+", part) for part in (folder, model, loss)):
         return {}
@@ -371,20 +374,16 @@ def packaged(data: str, model: str, loss: str) -> Sections:
     return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def published(data: str, model: str, loss: str) -> dict[str, Any]:
-    """Return the paper's numbers and their source, empty if it has none."""
-    return packaged(data, model, loss).get("published", {})
-
-
-def comparable(config: Config) -> dict[str, Any]:
-    """Return the paper's numbers, if the settings are those that come with them."""
+def paper_numbers(config: Config) -> dict[str, Any]:
+    """Return the paper's numbers, empty unless the settings are the packaged ones."""
     names = config.data.name, config.model.name, config.loss.name
     settings = config.model_dump(exclude_none=True)
-    for section, keys in packaged(*names).items():
+    saved = packaged(*names)
+    for section, keys in saved.items():
         own = settings.get(section, keys)  # "published" is not a setting
         if any(own.get(key) != value for key, value in keys.items()):
             return {}
-    return published(*names)
+    return saved.get("published", {})
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -399,7 +398,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes, not a config")
+        raise ConfigError(f"{path}: expected at most {MAX_BYTES:,} bytes")
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
@@ -407,7 +406,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> Sections:
-    """Turn ``section.key=value`` into a layer; a value is TOML, else a string.
+    """Parse ``section.key=value``; the value is TOML, else a string.
 
     Raises:
         ConfigError: If the text has another form.
@@ -415,7 +414,7 @@ def parse_assignment(text: str) -> Sections:
     match = re.fullmatch(r"(\w+)\.(\w+)=(.*)", text, re.DOTALL)
     if match is None:
         raise ConfigError(
-            f"--set wants section.key=value, e.g. loss.tau=0.28 (got '{text}')"
+            f"--set expects section.key=value, e.g. loss.tau=0.28 (got '{text}')"
         )
     section, key, value = match.groups()
     if section not in SECTIONS:
@@ -428,13 +427,13 @@ def _parse_value(text: str) -> object:
         found = tomllib.loads(f"value = {text}")
         if list(found) == ["value"]:
             return found["value"]
-    with suppress(ValueError):  # what TOML does not take for a number: .5
+    with suppress(ValueError):  # numbers that TOML does not have: .5
         return float(text)
     return {"True": True, "False": False}.get(text, text)
 
 
 def flatten(settings: Mapping[str, Any], depth: int = 9) -> dict[str, Any]:
-    """Name every value by its way down, ``section.key``; deeper ones stay mappings."""
+    """Return values by dotted name, ``section.key``; deeper ones stay mappings."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and depth > 1:
@@ -445,7 +444,7 @@ def flatten(settings: Mapping[str, Any], depth: int = 9) -> dict[str, Any]:
 
 
 def unflatten(settings: Mapping[str, Any]) -> Sections:
-    """Put values named ``section.key`` back into sections."""
+    """Return sections of values named ``section.key``."""
     found: Sections = {}
     for name, value in settings.items():
         section, key = name.split(".")
@@ -470,11 +469,11 @@ def check_options(
     Args:
         section: The section's name, for the message.
         targets: Classes or functions; a later one wins.
-        options: The section's keys but its name.
-        given: Arguments that are no keys of the section, as they are given elsewhere.
+        options: The section's keys without its name.
+        given: Arguments that are not keys of the section, since other code sets them.
 
     Returns:
-        The options, converted to the annotated types, if any.
+        The options, converted to the annotated types.
 
     Raises:
         ConfigError: If a key is unknown or a value has the wrong type.
@@ -483,14 +482,16 @@ def check_options(
     for target in targets:
         function = target.__init__ if inspect.isclass(target) else target
         hints: Mapping[str, Any] = {}
-        with suppress(NameError):  # a custom one may name what only type checkers see
+        with suppress(Exception):  # annotations may name imports under TYPE_CHECKING
             hints = inspect.get_annotations(function, eval_str=True)
         fields |= {
             name: (hints.get(name, Any), None)
             for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.default is not parameter.empty and name not in given
+            if parameter.default is not parameter.empty
+            and name not in given
+            and not name.startswith("_")
         }
-    settings = ConfigDict(extra="forbid", strict=True)
+    settings = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
     model = create_model(section, __config__=settings, **fields)
     found = validate(section, model, dict(options))
     return {name: getattr(found, name) for name in options}
@@ -498,14 +499,14 @@ def check_options(
 
 @contextmanager
 def naming(section: str, *targets: Callable[..., Any]) -> Iterator[None]:
-    """Let what a constructor says of its argument ``tau`` speak of ``loss.tau``.
+    """Turn a constructor's error about ``tau`` into one about ``loss.tau``.
 
     Args:
-        section: The section that configures it, here ``loss``.
+        section: The section that configures it, e.g. ``loss``.
         *targets: The constructor, and others that it calls.
 
     Raises:
-        ConfigError: If the constructor raises a ``ValueError`` that is not ours.
+        ConfigError: If the constructor raises a ``ValueError`` of its own.
     """
     try:
         yield
@@ -521,10 +522,10 @@ def naming(section: str, *targets: Callable[..., Any]) -> Iterator[None]:
 
 
 def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:
-    """Make a model of a section's values.
+    """Validate a section's values.
 
     Raises:
-        ConfigError: If a key is unknown or a value illegal; the message names the key.
+        ConfigError: If a key is unknown or a value invalid; the message names the key.
     """
     for key in values:
         if key not in model.model_fields:

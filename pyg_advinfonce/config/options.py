@@ -1,4 +1,4 @@
-"""All settings of a configuration, with their values and what they mean."""
+"""All settings of a configuration: names, values and meanings."""
 
 import inspect
 import re
@@ -15,18 +15,18 @@ from pyg_advinfonce.registry import LOSSES, MODELS, is_custom
 Target = Callable[..., Any]
 
 FROM_TRAIN = ("lr", "l2", "l2_negatives")
-"""Arguments of a model's builder that the section ``[train]`` sets."""
+"""Arguments of a builder of methods that the section ``[train]`` sets."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A key that a configuration has, or could have.
+    """A setting of a configuration, set or not.
 
     Attributes:
-        name: ``section.key``, as ``--set`` takes it.
-        value: Its value.
-        is_default: Whether the library's default is the same.
-        meaning: What its docstring says of it, without markup.
+        name: The name ``section.key``, as in ``--set``.
+        value: The value.
+        is_default: Whether the value is the library's default.
+        meaning: The argument's docstring, without markup.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Setting:
 
 
 def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: ANN401
-    """Return what the keys of ``[model]`` are the arguments of; the last one builds it.
+    """Return the callables with the keys of ``[model]``; the last builds the model.
 
     Args:
-        config: Names the model.
-        model: The custom one, if it names one. Nothing configures a module.
+        config: The configuration.
+        model: The custom model, if the configuration names one; a module has no keys.
     """
     if not is_custom(config.model.name):
         entry = MODELS[config.model.name]
@@ -48,15 +48,22 @@ def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: A
     if model is None or isinstance(model, nn.Module):
         return []
     builder: Target = getattr(model, "from_graph", model)
-    return [model, builder]
+    takes = inspect.signature(builder).parameters.values()
+    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes)
+    return [model, builder] if hands_on else [builder]
+
+
+def set_by_train(builder: Target) -> tuple[str, ...]:
+    """Return the arguments that ``[train]`` sets; only methods are given a loss."""
+    return FROM_TRAIN if "loss" in inspect.signature(builder).parameters else ()
 
 
 def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN401
-    """Return what the keys of ``[loss]`` are the arguments of, if anything.
+    """Return the callable with the keys of ``[loss]``, if any.
 
     Args:
-        config: Names the loss.
-        loss: The class of the custom one, if it names one.
+        config: The configuration.
+        loss: The class of the custom loss, if the configuration names one.
     """
     name = config.loss.name
     if is_custom(name):
@@ -68,22 +75,23 @@ def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN
 def settings(
     config: Config, *, model: object | None = None, loss: object | None = None
 ) -> list[Setting]:
-    """Return all settings that a run by a configuration has, section by section.
+    """Return all settings of a run, section by section.
 
-    Arguments of the data set are left out, unless they are set; likewise those of a
-    custom model and loss that are not given.
+    Arguments of the data set are listed only if they are set, as are those of a custom
+    model or loss that is not passed.
 
     Args:
         config: The configuration.
-        model: The custom model, if it names one.
-        loss: The custom loss, if it names one.
+        model: The custom model, if the configuration names one.
+        loss: The custom loss, if the configuration names one.
 
     Raises:
-        UnknownNameError: If there is no such kind of hardness.
+        UnknownNameError: If the kind of hardness does not exist.
     """
     targets, kind = model_targets(config, model), loss_target(config, loss)
     models = {k: v for target in targets for k, v in _defaults(target).items()}
-    models = {k: v for k, v in models.items() if k not in FROM_TRAIN}
+    elsewhere = set_by_train(targets[-1]) if targets else ()
+    models = {k: v for k, v in models.items() if k not in elsewhere}
     width = {"dim": config.model.options.get("dim", models.get("dim"))}
     losses = {} if kind is None else _defaults(kind, tied=width)
     losses.pop("hardness", None)
@@ -100,7 +108,7 @@ def settings(
 def setting_values(
     config: Config, *, model: object | None = None, loss: object | None = None
 ) -> dict[str, Any]:
-    """Return what every setting of a run is, chosen or not, by ``section.key``."""
+    """Return the value of every setting of a run, set or not, by ``section.key``."""
     found = settings(config, model=model, loss=loss)
     return {setting.name: setting.value for setting in found}
 
@@ -135,7 +143,7 @@ def _defaults(
     *,
     tied: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Return the arguments that have a default, or one that is tied to another."""
+    """Return the defaults of arguments, replaced by those of ``tied``."""
     return {
         name: (tied or {}).get(name, parameter.default)
         for name, parameter in inspect.signature(target).parameters.items()
@@ -144,7 +152,7 @@ def _defaults(
 
 
 def _arguments(target: Target) -> Iterator[tuple[str, str]]:
-    """Read what a docstring in Google's style says of each argument."""
+    """Yield each argument and its text from a Google-style docstring."""
     text = inspect.getdoc(target) or ""
     block = re.search(r"^(?:Args|Attributes):\n((?:[ ]+.*\n?|\n)+)", text, re.M)
     for name, meaning in re.findall(
@@ -154,6 +162,6 @@ def _arguments(target: Target) -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Take the markup of references, formulas and literals off a text."""
+    """Remove the markup of references, formulas and literals."""
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`", r"\1", " ".join(text.split()))
     return text.replace("``", "").replace("\\", "")

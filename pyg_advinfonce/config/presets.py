@@ -1,8 +1,8 @@
-"""Presets: which way a run goes where the papers and their code disagree.
+"""Presets: settings for points on which papers and their code disagree.
 
-``docs/decisions.md`` has the table of decisions. ``default`` is what we recommend.
-``repro`` follows AdvInfoNCE's official code wherever that has the method, bugs that
-change results included. ``faithful`` follows the equations of the original papers
+``docs/decisions.md`` has the table of decisions. ``default`` holds the recommended
+settings. ``repro`` follows AdvInfoNCE's official code if that has the method, including
+bugs that change results. ``faithful`` follows the equations of the original papers
 (docs/methods.md 9).
 """
 
@@ -15,14 +15,14 @@ from pyg_advinfonce.registry import Options, unknown
 
 @dataclass(frozen=True)
 class Choice:
-    """What a preset chooses in one decision.
+    """The settings of a preset for one decision.
 
     Attributes:
         decision: The decision's name in ``docs/decisions.md``.
         sections: The settings.
-        losses: The losses that it concerns (default: all).
-        models: The models that it concerns (default: all).
-        not_on: Data sets that it does not concern.
+        losses: The losses that it applies to (default: all).
+        models: The models that it applies to (default: all).
+        not_on: The data sets that it does not apply to.
     """
 
     decision: str
@@ -32,7 +32,7 @@ class Choice:
     not_on: tuple[str, ...] = ()
 
     def concerns(self, model: str, loss: str, data: str) -> bool:
-        """Whether the choice is one for this run."""
+        """Whether the choice applies to a run."""
         return (
             (not self.losses or loss in self.losses)
             and (not self.models or model in self.models)
@@ -78,14 +78,14 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("2.11", {"loss": {"cache_q": "occurrence"}}, losses=("xir",)),
     ),
 }
-"""What each preset chooses, a decision of docs/decisions.md each."""
+"""The choices of each preset, one per decision in docs/decisions.md."""
 
 
 def preset(name: str, model: str, loss: str, data: str) -> dict[str, dict[str, Any]]:
-    """Return the settings that a preset has for a run, by section.
+    """Return a preset's settings for a run, by section.
 
     Raises:
-        UnknownNameError: If there is no such preset.
+        UnknownNameError: If the preset does not exist.
     """
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)

@@ -63,8 +63,8 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             the folder has no ``valid.txt``.
         seed: Seed of that split.
         format: ``lists`` for lines ``user item item ...``; ``triples`` for lines
-            ``user item rating``, of ids of any kind; ``auto`` for lists, but refuse
-            lines that look like triples.
+            ``user item rating`` with any ids; ``auto`` for lists, but lines that look
+            like triples are an error.
         positive_if: Condition for a positive line of triples, e.g. ``rating >= 4``.
 
     Raises:

@@ -60,7 +60,7 @@ def make_split(
             ``yahoo`` or ``kuairec`` with ``raw``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
-        table: Form of the table.
+        table: Format of the table.
         split: Split of a table. Other sources use only its seed, and its
             ``valid_fraction`` if no table ``valid`` exists.
         overlap: Handling of pairs that occur in two splits: ``keep``, ``drop`` or

@@ -48,7 +48,7 @@ def split_table(
 
     Args:
         source: Text, JSON lines or parquet file, or a data frame.
-        table: Form of the table.
+        table: Format of the table.
         split: Kind of split and its options.
 
     Raises:
@@ -79,7 +79,7 @@ def _rows(
     splits: Mapping[str, IntArray],
     others: Mapping[str, int],
 ) -> dict[str, int]:
-    """Return what became of all rows; the counts after ``read`` sum to it."""
+    """Return the number of rows read and its parts: rows used and left out."""
     tables = logs.tables.values()
     read = sum(log.num_rows for log in tables)
     counts = {
@@ -107,7 +107,7 @@ def read_split_tables(
 
     Args:
         files: Tables by split. Without ``valid``, random train pairs become valid.
-        table: Form of the tables.
+        table: Format of the tables.
         valid_fraction: Share of the train pairs that becomes valid.
         seed: Seed of that split.
         overlap: Handling of pairs that occur in two splits; see
@@ -119,7 +119,7 @@ def read_split_tables(
     """
     for name in ("time_col", "min_user", "min_item"):
         if getattr(table, name) != getattr(TableOptions(), name):
-            raise ConfigError(f"{name} has no effect on tables that already are splits")
+            raise ConfigError(f"{name} has no effect on given splits: remove it")
     logs = _read(files, table, needs_time=False)
     merged = {name: Interactions.of(log) for name, log in logs.tables.items()}
     splits = {name: log.pairs for name, log in merged.items()}

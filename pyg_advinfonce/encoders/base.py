@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import ITEM, USER
 
 
@@ -153,11 +154,7 @@ class CustomEncoder(Encoder):
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:
         options = {"perturb": perturb} if self._perturbs else {}
-        found = self.module(graph, **options)
-        if isinstance(found, Embeddings):
-            return found
-        user, item = self._checked(found, graph)
-        return Embeddings(user, item, ((user, item),))
+        return self._checked(self.module(graph, **options), graph)
 
     def item_messages(self, graph: HeteroData) -> Tensor | None:
         messages = getattr(self.module, "item_messages", None)
@@ -174,32 +171,41 @@ class CustomEncoder(Encoder):
     ) -> Embeddings:
         propagate = getattr(self.module, "propagate", None)
         if propagate is None:
-            return super().propagate(user, item, graph, perturb=perturb)
+            raise ConfigError(
+                f"model {type(self.module).__name__} has no method propagate, by which "
+                "this loss encodes other tables: add it, or choose another loss"
+            )
         found: Embeddings = propagate(user, item, graph, perturb=perturb)
         return found
 
     def _checked(
         self, found: object, graph: HeteroData | Sequence[HeteroData]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Embeddings:
         name = type(self.module).__name__
         match found:
+            case Embeddings():
+                z = found
             case (Tensor() as user, Tensor() as item):
-                pass
+                z = Embeddings(user, item, ((user, item),))
             case _:
-                raise TypeError(
+                raise ConfigError(
                     f"{name}.forward must return (z_user, z_item) or Embeddings "
                     f"(got {type(found).__name__})"
                 )
+        if not z.layers:
+            raise ConfigError(
+                f"{name}.forward must return Embeddings with layers, the first before "
+                "messages (got none)"
+            )
         first = graph if isinstance(graph, HeteroData) else graph[0]
         expected = first[USER].num_nodes, first[ITEM].num_nodes
-        sizes = tuple(user.shape), tuple(item.shape)
-        widths = {shape[-1] for shape in sizes if len(shape) == 2}
-        if (len(user), len(item)) != expected or len(widths) != 1:
-            raise ValueError(
+        sizes = list(z.user.shape), list(z.item.shape)
+        if sizes != tuple([n, *sizes[0][1:2]] for n in expected) or z.user.dim() != 2:
+            raise ConfigError(
                 f"{name}.forward must return z_user [{expected[0]}, D] and z_item "
-                f"[{expected[1]}, D] (got {list(sizes[0])} and {list(sizes[1])})"
+                f"[{expected[1]}, D] (got {sizes[0]} and {sizes[1]})"
             )
-        return user, item
+        return z
 
 
 def as_encoder(module: nn.Module) -> Encoder:

@@ -17,12 +17,11 @@ from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 
 class Evaluator:
-    r"""Ranks all candidates for the users of a held-out split (docs/methods.md 6.3).
+    r"""Full-ranking metrics for the users of a held-out split (docs/methods.md 6.3).
 
-    Scores are those of a :class:`~pyg_advinfonce.scorer.Scorer`; of embeddings, which
-    may be handed over as they are, their dot products. With :math:`T_u` the user's
-    positives in the split and :math:`r` running over the ranks up to :math:`k` that
-    hold one of them,
+    Scores come from a :class:`~pyg_advinfonce.scorer.Scorer`, or are dot products of
+    given embeddings. With :math:`T_u` the user's positives in the split and :math:`r`
+    the ranks of positives among the first :math:`k`,
 
     .. math::
         \mathrm{Recall} = \frac{\sum_r 1}{|T_u|}, \qquad
@@ -30,30 +29,31 @@ class Evaluator:
         {\sum_{s=1}^{\min(|T_u|, k)} 1 / \log_2(s + 1)}, \qquad
         \mathrm{Precision} = \frac{\sum_r 1}{k},
 
-    HR is 1 if anything is hit, MRR is :math:`1 / \min r` or 0. All are means over the
-    users with a positive.
+    HR is 1 if a positive is among the first :math:`k`, else 0. MRR is
+    :math:`1 / \min r`, or 0 without a hit. All are means over users with a positive.
 
-    Equal scores, infinite ones among them: the lower item id first, so that a ranking
-    is the same on every machine. ``ties`` puts a user's positives before their equals
-    (``optimistic``) or after them (``pessimistic``): bounds of what luck can do. A NaN
-    is an error.
+    Ties, including ties of infinite scores, are broken by the lower item id, so that a
+    ranking is the same on every machine. ``ties`` can instead put a user's positives
+    before equal items (``optimistic``) or after them (``pessimistic``), which bounds
+    the effect of ties. A NaN is an error.
 
-    Never listed are items outside ``data["item"].candidate_mask``, nor a user's pairs
-    in other splits: in train when ``valid`` is ranked; in train, ``valid`` and the
-    other test splits when a test split is ranked; none when ``train`` is. A pair that
-    is also a positive of the ranked split is listed nevertheless, unless ``strict``.
+    Items outside ``data["item"].candidate_mask`` are never listed, nor are a user's
+    pairs in other splits: those in train if ``valid`` is ranked; those in train,
+    ``valid`` and the other test splits if a test split is ranked; no pairs if ``train``
+    is ranked. A hidden pair that is also a positive of the ranked split is listed,
+    unless ``strict``.
 
-    A positive that cannot be listed, being no candidate or hidden by ``strict``, does
-    not count in :math:`T_u`: no model could find it. A user left without positives is
-    skipped. :meth:`counts` tells how many. Masks are prepared when a split is first
-    ranked; the graph must not change after that.
+    A positive that cannot be listed, because it is no candidate or hidden by
+    ``strict``, does not count in :math:`T_u`. A user without remaining positives is
+    skipped. :meth:`counts` returns their numbers. Masks are computed when a split is
+    first ranked; the graph must not change afterwards.
 
     Args:
-        graph: The user-item graph with its splits.
-        k: The length of the ranked list, or several.
+        graph: User-item graph with its splits.
+        k: Cutoff of the ranked list, or several cutoffs.
         strict: Also hide pairs of other splits that are positives of the ranked split.
         ties: ``lower-id``, ``optimistic`` or ``pessimistic``.
-        chunk_size: Users scored at once (default: at most 32 MB of scores).
+        chunk_size: Number of users scored at once (default: at most 32 MB of scores).
 
     Example:
         >>> evaluate = Evaluator(graph, k=20)
@@ -82,63 +82,69 @@ class Evaluator:
         self._rankings: dict[tuple[str, torch.device], SplitRanking] = {}
 
     def __call__(self, z_user: Tensor, z_item: Tensor, split: str) -> dict[str, float]:
-        """Return :meth:`metrics` of embeddings of the whole graph."""
+        """Return :meth:`metrics` of embeddings ``[U, D]`` and ``[I, D]``."""
         return self.metrics(EmbeddingScores(z_user, z_item), split)
 
     def metrics(self, scorer: Scorer, split: str) -> dict[str, float]:
-        """Return ``{"valid/recall@20": ..., ...}``.
+        """Return mean metrics, ``{"valid/recall@20": ..., ...}``.
 
         Raises:
-            ValueError: If the scores are not those of the graph's users and items.
+            ValueError: If the scores do not cover the graph's users and items.
             NonFiniteLossError: If a score is NaN.
-            GraphError: If there is no such split, or none of its pairs can be listed.
+            GraphError: If the split does not exist or no pair of it can be listed.
         """
         return self.per_user(scorer, split).means()
 
     @torch.no_grad()
     def per_user(self, scorer: Scorer, split: str) -> UserMetrics:
-        """Return the same metrics, a value a user instead of their mean.
+        """Return the same metrics per user.
 
         Raises:
-            ValueError: If the scores are not those of the graph's users and items.
+            ValueError: If the scores do not cover the graph's users and items.
             NonFiniteLossError: If a score is NaN.
-            GraphError: If there is no such split, or none of its pairs can be listed.
+            GraphError: If the split does not exist or no pair of it can be listed.
         """
         ranking = self._ranking(split, self._device(scorer, split))
         if len(ranking.user) == 0:
-            raise GraphError(f"split '{split}' has no positive that may be listed")
+            raise GraphError(
+                f"expected at least one positive of split '{split}' that can be listed "
+                "(got 0): check candidate_mask and strict"
+            )
         item = ranking.rank(scorer, self.cutoffs[-1])  # [N, k]
-        # PyG takes -1 for the last item of the row above; this is no one's label.
+        # PyG reads -1 as the last item of the previous row; I is no user's label.
         item = item.masked_fill(item < 0, num_nodes(self.graph)[1])
         data = LinkPredMetricData(item, ranking.label_index)
         return UserMetrics(split, ranking.user, metrics_at(self.cutoffs, data))
 
     @torch.no_grad()
     def rank(self, scorer: Scorer, user: Tensor, split: str) -> Tensor:
-        """Return the best items of any users ``[N]``, masked as if ``split`` is ranked.
+        """Return the best items of given users ``[N]``, with the masks of ``split``.
 
         Returns:
-            Item ids ``[N, k]`` for the largest ``k``, -1 where candidates run out.
+            Item ids ``[N, k]`` for the largest cutoff, -1 where candidates run out.
 
         Raises:
-            ValueError: If the scores are not those of the graph's users and items, or
-                there is no such user.
+            ValueError: If the scores do not cover the graph's users and items, or a
+                user does not exist.
             NonFiniteLossError: If a score is NaN.
-            GraphError: If there is no such split.
+            GraphError: If the split does not exist.
         """
         device, last = self._device(scorer, split), num_nodes(self.graph)[0] - 1
         user = user.to(device, torch.long)
         if len(user) > 0 and not 0 <= int(user.min()) <= int(user.max()) <= last:
-            raise ValueError(f"user must hold ids from 0 to {last}")
+            raise ValueError(
+                f"user must be in [0, {last}] "
+                f"(got {int(user.min())} to {int(user.max())})"
+            )
         return self._ranking(split, device).rank(scorer, self.cutoffs[-1], user)
 
     def counts(self, split: str) -> dict[str, int]:
-        """Return the numbers of ranked users and positives, and of those left out."""
+        """Return the numbers of ranked and of skipped users and positives."""
         device = split_edges(self.graph, split).device
         return dict(self._ranking(split, device).counts)
 
     def _device(self, scorer: Scorer, split: str) -> torch.device:
-        """Return where to rank: embeddings need not be where the graph is."""
+        """Return the device to rank on: that of the embeddings, else the graph's."""
         if isinstance(scorer, EmbeddingScores):
             return scorer.z_user.device
         return split_edges(self.graph, split).device
@@ -159,5 +165,5 @@ class Evaluator:
 def _check_cutoffs(k: int | Sequence[int]) -> list[int]:
     values = list(k) if isinstance(k, Sequence) else [k]
     if not values or any(type(v) is not int or v < 1 for v in values):
-        raise ValueError(f"k must be a positive integer or several (got {k!r})")
+        raise ValueError(f"k must be a positive integer or a list of them (got {k!r})")
     return sorted(set(values))

@@ -1,4 +1,4 @@
-"""Recall, NDCG, hit ratio, precision and MRR of every user."""
+"""Recall, NDCG, hit ratio, precision and MRR per user."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from torch_geometric.utils import cumsum
 
 @dataclass(frozen=True)
 class UserMetrics:
-    """What each ranked user of a split got.
+    """Metrics per user of a split.
 
     Attributes:
-        split: The split.
-        user: The users, ascending ``[N]``.
-        values: By metric, ``recall@20`` and so on: a value a user ``[N]``.
+        split: Name of the split.
+        user: ``[N]`` ranked users, ascending.
+        values: Values ``[N]`` by metric, e.g. ``recall@20``.
     """
 
     split: str
@@ -33,16 +33,16 @@ class UserMetrics:
 def metrics_at(cutoffs: Sequence[int], data: LinkPredMetricData) -> dict[str, Tensor]:
     """Return recall, NDCG, hit ratio, precision and MRR of ranked lists, by cutoff.
 
-    They are, bit for bit, what PyG's metrics of these names sum up. A user without
-    labels has 0 in all of them.
+    The values are bit-identical to those in PyG's metrics of the same names. A user
+    without labels has 0 in all metrics.
 
     Args:
-        cutoffs: The lengths ``k`` at which the lists are cut.
-        data: Lists ``[N, L]`` and the users' labels; a padding must be no one's label,
-            nor -1, which PyG takes for an item of another list.
+        cutoffs: Lengths ``k`` of the lists.
+        data: Lists ``[N, L]`` and the users' labels. The padding must not be a label of
+            any user, nor -1, which PyG reads as an item of another list.
 
     Returns:
-        ``recall@20`` and so on: a value a user ``[N]``.
+        Values ``[N]`` by metric, e.g. ``recall@20``.
     """
     count = data.label_count  # [N]
     dtype, device = torch.get_default_dtype(), count.device
@@ -50,7 +50,7 @@ def metrics_at(cutoffs: Sequence[int], data: LinkPredMetricData) -> dict[str, Te
     for k in cutoffs:
         hit = data.pred_rel_mat[:, :k]  # [N, min(k, L)]
         rank = torch.arange(1, hit.size(1) + 1, device=device)
-        # On the CPU: the same bits for every device.
+        # Computed on the CPU to be bit-identical on every device.
         discount = torch.arange(2, k + 2, dtype=dtype, device="cpu").log2()
         best = cumsum(1.0 / discount).to(device)  # of 0 to k labels
         gain = (hit / discount[: hit.size(1)].to(device)).sum(-1)

@@ -1,4 +1,4 @@
-"""Ranking the candidates of a held-out split: masks, chunks and labels."""
+"""Ranking of candidates: masks, chunks and labels."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import NonFiniteLossError, is_out_of_memory
+from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, is_out_of_memory
 from pyg_advinfonce.evaluation.top_items import Ties, favour, top_items
 from pyg_advinfonce.graph import (
     candidate_mask,
@@ -27,8 +27,8 @@ class PairPlaces:
     """Pairs of users and candidates, sorted by user.
 
     Args:
-        start: ``[U + 1]`` where each user's pairs begin.
-        column: ``[M]`` the candidates' columns, 0 to C - 1.
+        start: ``[U + 1]`` offsets of the users' pairs.
+        column: ``[M]`` columns of the candidates, in [0, C - 1].
         width: ``C``, the number of candidates.
     """
 
@@ -37,7 +37,7 @@ class PairPlaces:
     width: int
 
     def of(self, user: Tensor) -> Tensor:
-        """Return the positions of users' ``[n]`` pairs in their scores ``[n * C]``."""
+        """Return flat positions of the pairs of users ``[n]`` in scores ``[n, C]``."""
         start, end = self.start[user], self.start[user + 1]  # [n]
         count = end - start
         row = torch.arange(len(user), device=user.device)
@@ -47,19 +47,19 @@ class PairPlaces:
         return row * self.width + self.column[place]
 
 
-# On a CPU a fresh block of 32 MB costs more page faults than scores, but products for
-# few users at a time waste the item table: 8 MB, or up to 32 MB to have 256 users.
+# On a CPU, page faults of a new 32 MB block cost more than scoring, but products for
+# few users waste memory bandwidth: 8 MB of scores, or up to 32 MB to fit 256 users.
 _FEW_SCORES, _MOST_SCORES, _ENOUGH_USERS = 2**21, 2**23, 256
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some users, and places in their ``[n, C]`` scores, read row by row.
+    """Some users with flat positions in their ``[n, C]`` scores.
 
     Attributes:
         user: ``[n]`` rows of users.
-        masked: What they must not be shown.
-        favoured: What ties are decided for or against.
+        masked: Positions of pairs that must not be listed.
+        favoured: Positions of pairs that win or lose ties.
     """
 
     user: Tensor
@@ -68,17 +68,17 @@ class Chunk:
 
 
 class CandidateRanking:
-    """Ranks the items that may be listed for any user, in bounded memory.
+    """Ranking of candidate items for any user, in bounded memory.
 
     Pairs are sorted, distinct :func:`~pyg_advinfonce.graph.pair_keys`.
 
     Args:
         is_candidate: ``[I]`` bool, the items that may be listed.
-        hidden: Pairs that may not.
-        num_users: The number of users.
-        favoured: Pairs of candidates that ties are decided for or against.
-        ties: Who comes first among equal scores.
-        chunk_size: Users scored at once; None means at most 32 MB of scores.
+        hidden: Pairs that must not be listed.
+        num_users: Number of users.
+        favoured: Pairs of candidates that win or lose ties.
+        ties: Order of equal scores.
+        chunk_size: Number of users scored at once (default: at most 32 MB of scores).
     """
 
     def __init__(
@@ -99,20 +99,20 @@ class CandidateRanking:
         self._ties = ties
 
     def chunks(self, user: Tensor) -> Iterator[Chunk]:
-        """Divide users ``[N]`` into groups that are scored at once."""
+        """Divide users ``[N]`` into chunks."""
         for part in torch.split(user, self.chunk_size):
             yield Chunk(part, self._masked.of(part), self._favoured.of(part))
 
     def rank(
         self, scorer: Scorer, k: int, chunks: Iterable[Chunk]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield scores and items ``[n, k]`` of each chunk, the best first.
+        """Yield scores and items ``[n, k]`` per chunk, best first.
 
-        A row without ``k`` items to list ends in ``-inf`` and ``-1``; a row with a
-        score that is NaN begins with NaN.
+        A row with fewer than ``k`` items is padded with ``-inf`` and ``-1``; a row with
+        a NaN score begins with NaN.
 
         Raises:
-            ValueError: If the scores are not those of these users and items.
+            ValueError: If the scores do not cover these users and items.
         """
         if isinstance(scorer, EmbeddingScores):
             self._check_embeddings(scorer)
@@ -127,8 +127,8 @@ class CandidateRanking:
             if isinstance(scorer, EmbeddingScores):
                 scorer.scores(chunk.user, out=scores)
             else:
-                self._ask(scorer, chunk.user, scores)
-            # From here on -inf means masked, and nothing else.
+                self._write_scores(scorer, chunk.user, scores)
+            # From here on, -inf only means masked.
             scores.clamp_(min=torch.finfo(scores.dtype).min)
             scores.view(-1).index_fill_(0, chunk.masked, -torch.inf)
             decided = favour(scores, chunk.favoured, self._ties)
@@ -145,14 +145,14 @@ class CandidateRanking:
             )
 
     @torch.no_grad()
-    def _ask(self, scorer: Scorer, user: Tensor, out: Tensor) -> None:
-        """Write a scorer's scores of the candidates, which are its own to keep."""
-        # It answers for all items, which may be many more than the candidates.
+    def _write_scores(self, scorer: Scorer, user: Tensor, out: Tensor) -> None:
+        """Copy a scorer's scores of the candidates; its own tensor is not modified."""
+        # It scores all items, which may be many more than the candidates.
         at_once = _default_chunk_size(self.num_items)
         for part, place in zip(user.split(at_once), out.split(at_once), strict=True):
             found, expected = scorer.scores(part), (len(part), self.num_items)
             if found.shape != expected:
-                raise ValueError(
+                raise ConfigError(
                     f"expected scores of {expected[0]} users and {expected[1]} items, "
                     f"{list(expected)} (got {list(found.shape)})"
                 )
@@ -174,19 +174,19 @@ def _default_chunk_size(num_candidates: int) -> int:
 
 
 class SplitRanking:
-    """One split of a graph, ready to be ranked on one device.
+    """Ranking of one split of a graph on one device.
 
-    The rules are those of :class:`~pyg_advinfonce.evaluation.Evaluator`. All
-    that does not depend on scores is computed here, once.
+    Follows the rules of :class:`~pyg_advinfonce.evaluation.Evaluator`. Everything that
+    does not depend on scores is computed once, here.
 
     Args:
-        graph: The user-item graph with its splits.
-        split: The split to rank.
+        graph: User-item graph with its splits.
+        split: Split to rank.
         strict: Also mask pairs of other splits that are positives of this one.
-        ties: Who comes first among equal scores.
-        chunk_size: Users scored at once; None means at most 32 MB of scores. Halved,
-            with a warning, where memory does not suffice.
-        device: Where users are ranked.
+        ties: Order of equal scores.
+        chunk_size: Number of users scored at once (default: at most 32 MB of scores).
+            Halved, with a warning, when memory runs out.
+        device: Device to rank on.
     """
 
     user: Tensor  # [N] users with a positive to find, ascending
@@ -234,20 +234,20 @@ class SplitRanking:
         }
 
     def rank(self, scorer: Scorer, k: int, user: Tensor | None = None) -> Tensor:
-        """Return the best item ids ``[N, k]`` of some users (default: all evaluated).
+        """Return the best item ids ``[N, k]`` of given users (default: all ranked).
 
         Raises:
             NonFiniteLossError: If a score is NaN.
         """
         value, item = self._best_that_fit(scorer, k, user)  # [N, k]
         ranked = self.user if user is None else user
-        self._check_numbers(ranked[value[:, 0].isnan()])
+        self._check_no_nan(ranked[value[:, 0].isnan()])
         return item
 
     def _best_that_fit(
         self, scorer: Scorer, k: int, user: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Rank fewer users at once from now on, where memory does not suffice."""
+        """Rank; when memory runs out, score fewer users at once from then on."""
         ranked, ranking = self.user if user is None else user, self._ranking
         while True:
             chunks = self._own_chunks if user is None else ranking.chunks(user)
@@ -264,13 +264,13 @@ class SplitRanking:
         self._ranking.chunk_size = size
         self._own_chunks = list(self._ranking.chunks(self.user))
         warnings.warn(
-            f"out of memory while ranking split '{self.split}': from now on "
+            f"out of memory while ranking split '{self.split}': continuing with "
             f"{size} users at once",
             stacklevel=2,
         )
 
-    def _check_numbers(self, wrong: Tensor) -> None:
-        """Refuse users whose scores hold a NaN."""
+    def _check_no_nan(self, wrong: Tensor) -> None:
+        """Raise an error if users with NaN scores exist."""
         if len(wrong) == 0:
             return
         first = ", ".join(map(str, wrong[:5].tolist()))

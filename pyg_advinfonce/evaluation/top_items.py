@@ -1,4 +1,4 @@
-"""The best columns of every row, ties decided."""
+"""Best columns per row, with a fixed order of ties."""
 
 from typing import Literal
 
@@ -10,15 +10,16 @@ Ties = Literal["lower-id", "optimistic", "pessimistic"]
 
 
 def favour(scores: Tensor, places: Tensor, ties: Ties) -> Tensor:
-    """Move some scores past their equals, and past no others.
+    """Move some scores above or below equal scores, without passing any other.
 
-    The next number of double precision lies between any two of single precision; what
-    is infinite becomes larger than these are, so that there is a next one.
+    The next float64 number lies between any two float32 numbers. Infinite scores become
+    finite float64 numbers above all float32 ones, so that they have a next number.
 
     Args:
-        scores: ``[n, C]`` in single precision; ``-inf`` marks what is masked.
-        places: Which of the ``n * C`` scores are moved; none of them is masked.
-        ties: ``optimistic`` moves them up, ``pessimistic`` down, ``lower-id`` not.
+        scores: ``[n, C]`` float32 scores; ``-inf`` marks masked items.
+        places: Flat positions of the unmasked scores to move.
+        ties: ``optimistic`` moves scores up, ``pessimistic`` down; ``lower-id`` does
+            not move them.
     """
     if ties == "lower-id":
         return scores
@@ -29,25 +30,25 @@ def favour(scores: Tensor, places: Tensor, ties: Ties) -> Tensor:
     return scores
 
 
-# Sixteen columns have one largest score: a pass over them costs a fifth of a selection.
+# Blocks of 16 columns: taking their maxima costs a fifth of a selection.
 _BLOCK, _WORTH_IT = 16, 16
 
 
 def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the ``k`` best columns of every row: by score, then the lower index first.
+    """Return the ``k`` best columns per row, by score, then by lower index.
 
-    :func:`torch.topk` promises no order among equal scores, neither inside its result
-    nor at its end. One score more than asked shows which rows hold a tie; only those
-    are selected again.
+    :func:`torch.topk` guarantees no order of equal scores, neither within its result
+    nor at its end. ``k + 1`` scores show which rows have ties; only those rows are
+    selected again.
 
     Args:
-        scores: One row a user; ``-inf`` marks an item that must not be listed.
-        k: How many items to list, at least one.
+        scores: One row per user; ``-inf`` marks an item that must not be listed.
+        k: Number of items to list, at least 1.
 
     Returns:
-        Scores and column indices. A row with fewer than ``k`` items that may be listed
-        ends in ``-inf`` and ``-1``. A row that holds a NaN starts with NaN and is
-        otherwise meaningless.
+        Scores and column indices. A row with fewer than ``k`` items to list is padded
+        with ``-inf`` and ``-1``. A row with a NaN starts with NaN; its other values are
+        meaningless.
 
     Shapes:
         - **input:** scores :math:`(N, I)`
@@ -65,10 +66,10 @@ def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return :func:`torch.topk`, of wide rows faster.
+    """Return :func:`torch.topk`, with a faster path for wide rows.
 
     The ``k`` largest scores lie in the ``k`` blocks of columns with the largest maxima:
-    what lies in another is no larger than any of these ``k`` maxima.
+    a score in another block does not exceed any of these ``k`` maxima.
     """
     num_blocks = scores.size(1) // _BLOCK  # G
     if num_blocks < _WORTH_IT * k:
@@ -92,7 +93,7 @@ def _rows_with_ties(value: Tensor) -> Tensor:
 
 
 def _select_again(scores: Tensor, last: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Select, lower index first, given the lowest score ``last`` ``[N, 1]`` to take."""
+    """Select by lower index, given the lowest selected score ``last`` ``[N, 1]``."""
     above, level = scores > last, scores == last  # [N, I]
     room = width - above.sum(dim=1, keepdim=True)  # [N, 1]
     kept = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))

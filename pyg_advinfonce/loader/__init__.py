@@ -1,4 +1,4 @@
-"""Samplers: batches of edges for a trainer."""
+"""Samplers of edge batches for training."""
 
 from pyg_advinfonce.loader.edge_sampler import EdgeSampler
 from pyg_advinfonce.loader.neighbor_sampler import NeighborEdgeSampler

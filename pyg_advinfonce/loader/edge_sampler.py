@@ -13,13 +13,12 @@ from pyg_advinfonce.graph import num_nodes, pair_keys, split_edges
 
 
 class EdgeSampler:
-    r"""Draw batches of train edges and, for each, items that its user has not seen.
+    r"""Sampler of train edges with uniform negatives that the user has not seen.
 
-    An epoch has as many samples as there are train pairs; an incomplete last batch is
-    dropped. With ``user`` sampling, sample ``k`` of the shuffled epoch belongs to user
-    ``k % U``, so users occur equally often whatever their activity, and the positive is
-    one of the user's items, uniformly. With ``interaction`` sampling each train pair
-    occurs once.
+    An epoch has one sample per train pair; an incomplete last batch is dropped. With
+    ``user`` sampling, sample ``k`` of the shuffled epoch belongs to user ``k % U``, so
+    users occur equally often regardless of their activity; the positive is uniform over
+    the user's items. With ``interaction`` sampling each train pair occurs once.
 
     Negatives are uniform over the items outside the user's train items, with
     replacement and without rejection: with sorted positives :math:`p_0 < p_1 < \ldots`
@@ -28,14 +27,15 @@ class EdgeSampler:
     Without ``exclude_positives`` negatives are uniform over all items.
 
     Args:
-        graph: The user-item graph; batches lie on its device.
-        batch_size: ``B``.
-        num_negatives: ``K``, 0 for criteria that draw none.
+        graph: User-item graph; batches are on its device.
+        batch_size: ``B``, number of train pairs per batch.
+        num_negatives: ``K``, number of negatives per positive; may be 0.
         sampling: ``user`` or ``interaction``.
-        exclude_positives: Whether a user's train items are no negatives of it.
+        exclude_positives: Never draw a user's train item as its negative.
 
     Raises:
-        ConfigError: If there is not one full batch.
+        ConfigError: If an option is out of range or the train pairs do not fill one
+            batch.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class EdgeSampler:
             )
         if batch_size < 1 or num_negatives < 0:
             raise ConfigError(
-                "train.batch_size must be positive, train.num_negatives not negative "
-                f"(got {batch_size}, {num_negatives})"
+                "train.batch_size must be positive and train.num_negatives must not be "
+                f"negative (got {batch_size}, {num_negatives})"
             )
         self.graph, self.sampling = graph, sampling
         self.batch_size, self.num_negatives = batch_size, num_negatives
@@ -63,8 +63,7 @@ class EdgeSampler:
         if len(self) == 0:
             raise ConfigError(
                 f"train.batch_size {batch_size} exceeds the {self.num_samples} train "
-                "pairs: there is no full batch; set train.batch_size to "
-                f"{self.num_samples} or less"
+                f"pairs: set train.batch_size to {self.num_samples} or less"
             )
 
     def __len__(self) -> int:
@@ -75,17 +74,17 @@ class EdgeSampler:
             yield self.graph, self.draw(sample)
 
     def samples(self) -> Sequence[Tensor]:
-        """Shuffle an epoch's samples and divide them into full batches ``[B]``."""
+        """Return an epoch's shuffled sample indices in full batches ``[B]``."""
         order = torch.randperm(self.num_samples, device=self._item.device)
         return order.split(self.batch_size)[: len(self)]
 
     def draw(self, sample: Tensor) -> EdgeBatch:
-        """Return the batch of some samples ``[B]``, with negatives drawn for them."""
+        """Draw the batch of sample indices ``[B]``, with negatives."""
         user, pos = self._positives(sample)
         return EdgeBatch(user, pos, self._negatives(user))
 
     def _index_positives(self, edges: Tensor, num_users: int, num_items: int) -> None:
-        """Keep the pairs by user, and the ranks of each user's first unseen items."""
+        """Store the pairs by user, and the keys from which negatives are computed."""
         device = edges.device
         order = pair_keys(*edges).argsort()
         user, item = edges[:, order]  # [E], sorted by user, then by item
@@ -125,6 +124,6 @@ class EdgeSampler:
 
 
 def _below(limit: Tensor) -> Tensor:
-    """Draw an integer uniformly from 0 to ``limit - 1``, elementwise."""
+    """Draw uniform integers in [0, limit - 1], elementwise."""
     draw = torch.rand(limit.shape, dtype=torch.float64, device=limit.device)
     return (draw * limit).long()

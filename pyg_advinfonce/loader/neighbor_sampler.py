@@ -1,4 +1,4 @@
-"""Batches of train edges, each with a sample of the graph around it."""
+"""Batches of train edges with sampled neighbourhoods."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,28 +23,28 @@ from pyg_advinfonce.loader.edge_sampler import EdgeSampler
 
 
 class NeighborEdgeSampler:
-    r"""Draw batches as :class:`~pyg_advinfonce.loader.EdgeSampler` does, each
-    with the neighbours that PyG's sampler draws around its users and items.
+    r"""Sampler of batches as in :class:`~pyg_advinfonce.loader.EdgeSampler`, with
+    neighbours of their users and items drawn by PyG's sampler.
 
-    Messages are weighted by how many of their kind were drawn, so that on the average
-    a node hears as much as in the whole graph:
+    Messages are reweighted so that a node's aggregate equals that of the whole graph in
+    expectation:
 
     .. math::
         w'_{ij} = w_{ij} \, d_i / d'_i
 
     with the degree :math:`d_i` of a message's destination and the number
-    :math:`d'_i` of its messages in the sample. With all neighbours and a hop for each
-    layer, the embeddings of a batch's nodes are those of the whole graph.
+    :math:`d'_i` of its messages in the sample. With all neighbours and one hop per
+    layer, the embeddings of a batch's nodes equal those of the whole graph.
 
-    But torch-sparse 0.6.18 draws the last neighbours in a node's list somewhat too
-    rarely. All that is drawn depends on torch's seed at the start of an epoch alone,
-    not on who draws it.
+    torch-sparse 0.6.18 draws the last neighbours in a node's list slightly too rarely.
+    The samples depend only on torch's seed at the start of an epoch, not on the number
+    of workers.
 
     Args:
-        graph: The user-item graph, of whose device the batches will be.
-        num_neighbors: How many neighbours of a node are drawn in each hop, -1 for all.
-        num_workers: How many processes draw ahead of training; 0 draws in this one.
-        **edges: Arguments of the other sampler.
+        graph: User-item graph; batches are on its device.
+        num_neighbors: Number of neighbours per node and hop, -1 for all.
+        num_workers: Number of worker processes; 0 samples in the main process.
+        **edges: Arguments of :class:`~pyg_advinfonce.loader.EdgeSampler`.
     """  # noqa: D205
 
     def __init__(
@@ -71,19 +71,19 @@ class NeighborEdgeSampler:
     def __iter__(self) -> Iterator[tuple[HeteroData, EdgeBatch]]:
         samples = self.edges.samples()
         seeds = torch.randint(2**62, (len(samples),), device="cpu").tolist()
-        tasks: Any = list(zip(seeds, samples, strict=True))  # a list is a data set
+        tasks: Any = list(zip(seeds, samples, strict=True))  # a list is a dataset
         graphs: DataLoader[HeteroData] = DataLoader(
             tasks,
             batch_size=None,
             collate_fn=self._draw,
             num_workers=self.num_workers,
-            generator=torch.Generator(device="cpu"),  # else it takes a number of ours
+            generator=torch.Generator(device="cpu"),  # leaves the global state as it is
         )
         for graph in graphs:
             yield self._with_batch(graph.to(self.device))
 
     def _draw(self, task: Any) -> HeteroData:  # noqa: ANN401
-        """Draw a batch's edges and the graph around them, from a seed of their own."""
+        """Draw a batch's edges and the graph around them, with the task's seed."""
         seed, sample = task  # an integer, [B]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -99,7 +99,7 @@ class NeighborEdgeSampler:
         return _reweighted(self.loader.filter_fn(found))
 
     def _with_batch(self, graph: HeteroData) -> tuple[HeteroData, EdgeBatch]:
-        """Read the batch off the rows that PyG gave to its pairs."""
+        """Build the batch from the local rows of its pairs."""
         pairs = graph[INTERACTS].pop("edge_label_index")  # [2, B * (1 + K)]
         user, item = pairs.view(2, self.edges.batch_size, -1)
         return graph, EdgeBatch(
@@ -112,7 +112,7 @@ class NeighborEdgeSampler:
 
 
 def _reweighted(graph: HeteroData) -> HeteroData:
-    """Let the messages that were drawn speak for those that were not."""
+    """Scale the weights of sampled messages by degree over sampled degree."""
     for edge_type in (INTERACTS, REV_INTERACTS):
         edges, degree = graph[edge_type], graph[edge_type[2]].degree
         destination = edges.edge_index[1]

@@ -1,4 +1,4 @@
-"""Losses over batches of edges, usable in anyone's training loop, and hardness."""
+"""Losses over batches of edges, usable in any training loop, and hardness."""
 
 from pyg_advinfonce.losses.adap_tau import AdapTau
 from pyg_advinfonce.losses.adv_infonce import AdvInfoNCE

@@ -1,4 +1,4 @@
-"""InfoNCE with a temperature of each user's own."""
+"""Adap-tau, a contrastive loss with one temperature per user."""
 
 import math
 from typing import Any, Literal, Self
@@ -19,12 +19,12 @@ from pyg_advinfonce.functional import (
 from pyg_advinfonce.graph import num_nodes, split_edges, train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
-WARM_UP_GAP = 0.7  # what the authors' own code assumes of the gap below
+WARM_UP_GAP = 0.7  # as the authors' code assumes for mu_+ - mu
 MAX_EXCESS = 1000.0
 
 
 class AdapTau(Criterion):
-    r"""Contrastive loss whose temperatures follow the users' losses, of
+    r"""Contrastive loss with one temperature per user, adapted to the user's loss, of
     `"Adap-tau: Adaptively Modulating Embedding Magnitude for Recommendation"
     <https://arxiv.org/abs/2302.04775>`_.
 
@@ -33,26 +33,28 @@ class AdapTau(Criterion):
         e^{w_u c(u, k)} - w_0 c(u, i)\Bigr), \quad
         w_u = w_0 \, e^{-W(\max(-1/e, (l_u - \bar{l}) / \beta))}
 
-    Here :math:`W` is Lambert's function and :math:`l_u` the user's mean loss of
-    temperature 1 in the epoch before: hard users get a high temperature. After the
+    Here :math:`W` is the Lambert function and :math:`l_u` the user's mean loss at
+    temperature 1 in the previous epoch: hard users get a high temperature. After the
     warm-up, :math:`w_0 = \log(I U' / 2 Y') / (\mu_+ - \mu)` with the mean cosines
     :math:`\mu_+` of the train pairs and :math:`\mu` of all pairs, over the ``U'``
-    users above the 20 % quantile of the degrees and their ``Y'`` pairs. Both are
-    constants, computed once an epoch (:meth:`on_epoch_start`). Where train pairs are no
-    more alike than all are, :math:`w_0` is the warm-up's.
+    users above the 20 % quantile of the degrees and their ``Y'`` pairs. Both
+    temperatures are constants, computed once per epoch (:meth:`on_epoch_start`). If
+    :math:`\mu_+ \le \mu`, :math:`w_0` keeps its warm-up value.
 
     Defaults are those of AdvInfoNCE's authors (docs/methods.md 2.5, D8).
 
     Args:
-        num_users: The number of users.
+        num_users: Number of users.
         tau: :math:`1 / w_0` during the warm-up.
-        warm_up_epochs: How many epochs keep that :math:`w_0`.
-        warm_up: ``gap`` computes the warm-up's :math:`w_0` from the graph, as if
-            :math:`\mu_+ - \mu` were 0.7: the original authors' choice.
-        beta: How much users' temperatures differ: less, the larger it is.
-        per_user: Off, every user has :math:`w_0`.
-        positive_in_denominator: Off, the sum is over the negatives alone, as the
-            original paper has it.
+        warm_up_epochs: Number of warm-up epochs.
+        warm_up: ``tau`` sets the warm-up's :math:`w_0` from ``tau``. ``gap`` computes
+            it from the graph with :math:`\mu_+ - \mu = 0.7`, as the original authors
+            do.
+        beta: Spread of the temperatures; a larger value makes them more equal.
+        per_user: Adapt the temperature per user. If False, every user has
+            :math:`w_0`.
+        positive_in_denominator: Include the positive in the sum. False sums over the
+            negatives only, as in the original paper.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -90,22 +92,22 @@ class AdapTau(Criterion):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Build for the graph's users."""
+        """Build from the graph's number of users."""
         return cls(num_nodes(graph)[0], **options)
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, log_q=False)
         log_q = 0.0 if batch.neg_log_q is None else batch.neg_log_q
         if self.training:
-            alike = pos.detach()
-            loss = self._contrast(alike, neg.detach() - log_q, alike)
+            cosine = pos.detach()
+            loss = self._contrast(cosine, neg.detach() - log_q, cosine)
             self._remember(batch.user_id, loss)
         scale = self.inverse_tau[batch.user_id]  # [B]
         pulled, pos, neg = pos * self.base, pos * scale, neg * scale.unsqueeze(-1)
         return self._contrast(pos, neg - log_q, pulled).mean()
 
     def _contrast(self, pos: Tensor, neg: Tensor, pulled: Tensor) -> Tensor:
-        """Return each positive's loss ``[B]``."""
+        """Return the loss of each positive ``[B]``."""
         mass = neg.logsumexp(-1)
         if self.positive_in_denominator:
             mass = torch.logaddexp(mass, pos)
@@ -118,7 +120,7 @@ class AdapTau(Criterion):
 
     @torch.no_grad()
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
-        """Recompute both temperatures from the embeddings and the last epoch's loss."""
+        """Recompute the temperatures from the embeddings and the previous epoch."""
         self.base.fill_(self._base(encoder, graph, epoch))
         self.inverse_tau.copy_(self.base.expand_as(self.inverse_tau))
         seen = self.loss_count > 0
@@ -136,7 +138,7 @@ class AdapTau(Criterion):
         active = degree > degree[degree > 0].quantile(0.2)
         pairs = active[user]
         room = num_nodes(graph)[1] * int(active.sum()) / max(1, 2 * int(pairs.sum()))
-        if room <= 1:  # users who have seen half of all items: no such temperature
+        if room <= 1:  # users have seen half of all items: the formula has no value
             return 1 / self.tau
         gap = WARM_UP_GAP
         if epoch >= self.warm_up_epochs:
@@ -156,12 +158,12 @@ def temper(loss: Tensor, beta: float) -> Tensor:
 
 
 def _gap(encoder: nn.Module, graph: HeteroData, active: Tensor, pairs: Tensor) -> float:
-    """Return how much more alike train pairs are than all pairs of active users."""
+    r"""Return :math:`\mu_+ - \mu`, mean cosines of train pairs and of all pairs."""
     was_training = encoder.training
     encoder.eval()
     z = encoder(graph, perturb=False)
     encoder.train(was_training)
     user, item = unit_rows(z.user.detach()), unit_rows(z.item.detach())
     sums = torch.zeros_like(user).index_add_(0, pairs[0], item[pairs[1]])  # [U, D]
-    alike = (user * sums).sum() / pairs.size(1)
-    return float(alike - (user[active] @ item.mean(0)).mean())
+    mean = (user * sums).sum() / pairs.size(1)
+    return float(mean - (user[active] @ item.mean(0)).mean())

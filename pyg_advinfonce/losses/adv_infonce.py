@@ -1,4 +1,4 @@
-"""AdvInfoNCE, and the bound at which its adversary stops."""
+"""AdvInfoNCE, and the KL bound of its adversary."""
 
 import warnings
 from collections.abc import Mapping
@@ -23,38 +23,38 @@ from pyg_advinfonce.objective import Phase, Step, adam, every
 
 
 class KLBound(nn.Module):
-    r"""Remembers whether hardness has left the ball :math:`KL(P_0 \| P) \le` limit.
+    r"""Records whether the hardness has left the ball :math:`KL(P_0 \| P) \le` limit.
 
-    The paper's Theorem 3.1 reads AdvInfoNCE as a robust loss over such a ball; a few
-    adversarial epochs are all that keeps the hardness in it.
+    The paper's Theorem 3.1 reads AdvInfoNCE as a robust loss over such a ball. Without
+    this bound, only the small number of adversarial epochs keeps the hardness in it.
 
     Args:
-        limit: The largest divergence from uniform that passes.
+        limit: Largest allowed divergence from uniform, positive.
     """
 
-    exceeded: Tensor  # [] saved with the loss, so that a resumed run knows
+    exceeded: Tensor  # [] saved with the loss, so that a resumed run keeps it
 
     def __init__(self, limit: float) -> None:
         super().__init__()
         if not limit > 0:
             raise ValueError(f"max_kl must be positive (got {limit})")
-        self.limit, self._told = limit, False
+        self.limit, self._warned = limit, False
         self.register_buffer("exceeded", torch.tensor(False, device="cpu"))
 
     @torch.no_grad()
     def watch(self, delta: Tensor, mask: Tensor | None) -> None:
-        """Take note of a batch's hardness ``[B, K]``, without waiting for a GPU."""
+        """Check a batch's hardness ``[B, K]``, without a host sync on a GPU."""
         kept = delta if mask is None else delta[mask]
         self.exceeded.logical_or_(kl_to_uniform(kept)[0] > self.limit)
 
     def warn(self) -> None:
-        """Say once that the limit has been exceeded, if it has."""
-        if self._told or not self.exceeded:
+        """Warn once if the limit has been exceeded."""
+        if self._warned or not self.exceeded:
             return
-        self._told = True
+        self._warned = True
         warnings.warn(
-            "the adversary takes no more turns: its divergence from uniform hardness "
-            f"exceeded loss.max_kl = {self.limit}",
+            "the adversary is disabled for the rest of the run: its divergence from "
+            f"uniform hardness exceeded loss.max_kl = {self.limit}",
             stacklevel=2,
         )
 
@@ -69,30 +69,31 @@ class AdvInfoNCE(Criterion):
         e^{c(u, j) / \tau + \delta_j} - c(u, i) / \tau\Bigr),
         \quad \delta_j = \log(K p_j)
 
-    The recommender lowers the loss, the adversary, which owns the hardness, raises it
-    in some epochs (:meth:`phases`). Uniform hardness gives InfoNCE of equal weight.
+    The recommender minimises the loss. The adversary, which owns the hardness,
+    maximises it in some epochs (:meth:`phases`). With uniform hardness the loss equals
+    InfoNCE with the same ``negative_weight``.
 
     Args:
-        hardness: The module that gives each negative its hardness.
-        tau: The temperature.
-        negative_weight: ``w``, the weight of all negatives (the paper's ``K``).
-        adversary_lr: The adversary's learning rate.
-        adversary_every: An adversarial epoch comes once in so many epochs.
-        adversary_epochs: How many adversarial epochs there are.
-        adversary_first: The first adversarial epoch, counted from 0; by default the
-            schedule's own.
+        hardness: Module that computes the hardness of each negative.
+        tau: Temperature.
+        negative_weight: ``w``, weight of the negatives (the paper's ``K``).
+        adversary_lr: Learning rate of the adversary.
+        adversary_every: Number of epochs from one adversarial epoch to the next.
+        adversary_epochs: Number of adversarial epochs.
+        adversary_first: First adversarial epoch, counted from 0 (default: set by
+            ``schedule``).
         schedule: ``official`` runs the adversary before the recommender in epochs with
-            ``(epoch + 3) % every == 0`` but 0, as the authors' code does;
+            ``(epoch + 3) % every == 0`` except 0, as the authors' code does;
             ``algorithm1`` after it in every ``every``-th epoch, as the paper prints
             (docs/methods.md 4.1).
-        reverse: The adversary lowers the loss as well (an ablation).
-        hardness_l2: The weight of an L2 penalty on the hardness's own embeddings of the
-            batch, ``hardness.penalty(batch)``, which the adversary's phase takes off
-            what it raises (adds to what it lowers). Off, as the authors' code has it
-            in effect (docs/methods.md D2); this forward never contains it.
-        max_kl: The adversary takes no more turns, with a warning, after a batch of its
-            phase whose hardness was further than this from uniform, by
-            :math:`KL(P_0 \| P)`. Off: its few epochs are the bound.
+        reverse: Let the adversary minimise the loss as well (an ablation).
+        hardness_l2: Weight of the L2 penalty ``hardness.penalty(batch)`` on the
+            adversary's embeddings. The adversary's phase subtracts it from what it
+            maximises (adds it to what it minimises); ``forward`` never contains it.
+            The default 0 matches the authors' code in effect (docs/methods.md D2).
+        max_kl: Largest allowed divergence :math:`KL(P_0 \| P)` from uniform hardness.
+            After an adversarial batch that exceeds it, the adversary is disabled with
+            a warning. By default only ``adversary_epochs`` bounds the adversary.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
@@ -137,7 +138,7 @@ class AdvInfoNCE(Criterion):
         hardness: Hardness | Mapping[str, Any] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> Self:
-        """Build with a hardness, or with the options of one, e.g. kind."""
+        """Build from a hardness or its options, e.g. ``{"kind": "mlp"}``."""
         if not isinstance(hardness, Hardness):
             hardness = build_hardness(graph, **(hardness or {}))
         return cls(hardness, **options)
@@ -152,7 +153,7 @@ class AdvInfoNCE(Criterion):
     def diagnostics(
         self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
-        """Return both KL divergences from uniform, and the extremes of the hardness."""
+        """Return both KL divergences from uniform, and the range of the hardness."""
         delta = self.hardness(z_user, z_item, batch)
         if batch.neg_mask is not None:
             delta = delta[batch.neg_mask]
@@ -165,7 +166,7 @@ class AdvInfoNCE(Criterion):
         }
 
     def has_turn(self, epoch: int) -> bool:
-        """Tell whether the adversary acts in an epoch."""
+        """Return whether the adversary runs in an epoch."""
         if self.bound is not None and self.bound.exceeded:
             return False
         return self.is_adversarial(epoch)
@@ -175,7 +176,7 @@ class AdvInfoNCE(Criterion):
             self.bound.warn()
 
     def phases(self, main: Phase) -> tuple[Phase, ...]:
-        """Put the adversary's phase beside the recommender's, if there is one."""
+        """Add the adversary's phase if the hardness has parameters."""
         params = tuple(self.hardness.parameters())
         if not params:
             return (main,)
@@ -201,14 +202,14 @@ def _check_l2(weight: float, hardness: Hardness) -> float:
     check_not_negative(hardness_l2=weight)
     if weight and type(hardness).penalty is Hardness.penalty:
         raise ValueError(
-            "hardness_l2 must be 0 for a hardness without embeddings of its own, "
-            f"{type(hardness).__name__} (got {weight})"
+            f"hardness_l2 must be 0 for {type(hardness).__name__}, which has no "
+            f"embeddings (got {weight})"
         )
     return weight
 
 
 def _first(schedule: str, period: int, times: int, first: int | None) -> int:
-    """Check the adversary's epochs and return the first of them."""
+    """Check the adversary's schedule and return its first epoch."""
     check_positive(adversary_every=period)
     check_not_negative(adversary_epochs=times)
     if first is None:

@@ -1,4 +1,4 @@
-"""AutoCF's loss."""
+"""AutoCF loss."""
 
 import torch
 from torch import Tensor, nn
@@ -14,26 +14,26 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
-from pyg_advinfonce.losses.base import refuse_rows
+from pyg_advinfonce.losses.base import refuse_neg_rows
 from pyg_advinfonce.objective import RankingTerm, Step
 from pyg_advinfonce.ops import Adjacency, log_partition, propagate
 from pyg_advinfonce.transforms import JointGraph, RandomLinks, SubgraphMask
 
 
 def centrality(x: Tensor, adjacency: Adjacency) -> Tensor:
-    r"""Compare each node with its neighbours and theirs, by cosine.
+    r"""Cosine of each node with the mean of its one- and two-hop neighbours.
 
     .. math::
         c_i = \cos\Bigl(x_i, \frac{f_i + g_i}{n_i + 10^{-8}}\Bigr), \quad
         f = A_1 x - x, \quad g = A_1 f - f - o \odot x
 
-    where :math:`o = A_1 1` counts a node's links, its own to itself included, and
-    :math:`n = A_1 o - o` those at a distance of up to two, as in `"Automated
+    where :math:`o = A_1 1` counts a node's links, including its self-loop, and
+    :math:`n = A_1 o - o` counts links at a distance of up to two, as in `"Automated
     Self-Supervised Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
 
     Args:
-        x: ``[N, D]``.
-        adjacency: ``[N, N]`` of ones, each node linked to itself: :math:`A_1`.
+        x: ``[N, D]`` node embeddings.
+        adjacency: :math:`A_1`, ``[N, N]`` of ones with self-loops.
 
     Returns:
         ``[N]`` cosines.
@@ -47,7 +47,7 @@ def centrality(x: Tensor, adjacency: Adjacency) -> Tensor:
 
 
 class AutoCFLoss(RankingTerm):
-    r"""Rebuild a graph whose most telling parts are hidden, of `"Automated
+    r"""Reconstruct a graph whose most informative parts are masked, of `"Automated
     Self-Supervised Learning for Recommendation" <https://arxiv.org/abs/2303.07797>`_.
 
     .. math::
@@ -57,26 +57,25 @@ class AutoCFLoss(RankingTerm):
         \overline{\log \sum_k e^{\langle z_i, z_k \rangle}}\Bigr]
 
     The sums run over all users or items, the means with a bar over the batch's users
-    and items, each counted once. The encoder sees a masked graph in its propagation and
-    a rebuilt one in its transformer. In the first of every ``fix_steps`` steps of an
-    epoch both are drawn anew: nodes are ranked by :math:`\nu_i = \log \sigma(c_i) -
-    \log(-\log r_i)`, where :math:`c` is their
-    :func:`~pyg_advinfonce.losses.centrality` and :math:`r` uniform; the
-    first ``num_seeds`` are the seeds of
-    :class:`~pyg_advinfonce.transforms.SubgraphMask`, and
+    and items, each counted once. The encoder propagates over a masked graph and applies
+    its transformer to a rebuilt one. Both are redrawn in the first of every
+    ``fix_steps`` steps of an epoch: nodes are ranked by
+    :math:`\nu_i = \log \sigma(c_i) - \log(-\log r_i)`, where :math:`c` is their
+    :func:`~pyg_advinfonce.losses.centrality` and :math:`r` is uniform; the first
+    ``num_seeds`` are the seeds of :class:`~pyg_advinfonce.transforms.SubgraphMask`, and
     :math:`-\overline{\nu}` is added to the loss of this step.
 
-    Where the authors' code sums exponentials, this takes their logarithm stably
-    (docs/methods.md 3.6). In eval mode both parts see the whole graph and nothing is
+    The authors' code sums exponentials; this implementation uses a stable log-sum-exp
+    (docs/methods.md 3.6). In eval mode both parts use the whole graph and nothing is
     drawn.
 
     Args:
-        num_seeds: How many nodes are hidden with their surroundings.
-        mask_depth: How far around a seed edges are hidden.
-        fix_steps: For how many steps the graphs stay.
-        keep_rate: The share of all nodes, drawn with replacement, that random links may
-            touch besides the seeds.
-        ssl_weight: ``lambda``, the weight of the two contrasts within users and items.
+        num_seeds: Number of seeds, the nodes masked with their surroundings.
+        mask_depth: Number of hops around a seed within which edges are masked.
+        fix_steps: Number of steps that use the same graphs.
+        keep_rate: Fraction of all nodes, drawn with replacement, that random links may
+            touch besides the seeds, in [0, 1].
+        ssl_weight: ``lambda``, weight of the two contrasts within users and items.
 
     Shapes:
         - **output:** a scalar
@@ -109,7 +108,7 @@ class AutoCFLoss(RankingTerm):
         self.views = None
 
     def forward(self, step: Step) -> Tensor:
-        refuse_rows(step.batch)
+        refuse_neg_rows(step.batch)
         if not self.training:
             return self._contrast(step.embeddings, step.batch)
         if self.views is not None and step.index % self.fix_steps:
@@ -130,7 +129,7 @@ class AutoCFLoss(RankingTerm):
         return rank.mean() + self.ssl_weight * (among_users + among_items)
 
     def _redraw(self, step: Step) -> Tensor:
-        """Draw new views and return the nodes' noisy ranks ``[N]``."""
+        """Draw new views; return the noisy scores ``[N]`` that rank the nodes."""
         whole, ones = self._whole(step.graph)
         user, item = map(step.encoder.get_parameter, ("user", "item"))
         score = logsigmoid(centrality(torch.cat([user, item]), ones))
@@ -143,12 +142,12 @@ class AutoCFLoss(RankingTerm):
         return noisy
 
     def _top(self, noisy: Tensor) -> Tensor:
-        """Return which nodes are seeds, bool ``[N]``."""
+        """Return the mask of the seeds, bool ``[N]``."""
         seeds = noisy.topk(min(self.num_seeds, noisy.numel())).indices
         return torch.zeros_like(noisy, dtype=torch.bool).index_fill(0, seeds, True)
 
     def _whole(self, graph: HeteroData) -> tuple[Data, Adjacency]:
-        """Return users and items as one graph, and its adjacency of ones."""
+        """Return the joint graph of users and items, and its adjacency of ones."""
         edges = stored_tensors(graph, INTERACTS)
         return self._wholes(edges, lambda: _joined(graph), num_nodes(graph))
 
@@ -160,6 +159,6 @@ def _joined(graph: HeteroData) -> tuple[Data, Adjacency]:
 
 
 def _gumbel(x: Tensor) -> Tensor:
-    """Draw as many numbers of Gumbel's distribution as there are in ``x``."""
+    """Draw standard Gumbel noise of the shape of ``x``."""
     uniform = torch.rand_like(x).clamp_(min=torch.finfo(x.dtype).tiny)
     return -(-uniform.log()).log()

@@ -1,4 +1,4 @@
-"""What every criterion shares."""
+"""Base class of criteria, and scores of batches."""
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ from pyg_advinfonce.ops import edge_scores
 
 
 class Criterion(RankingLoss):
-    """A loss over a batch of edges: tensors only, usable in anyone's training loop.
+    """Loss over a batch of edges: tensors only, usable in any training loop.
 
-    Where the constructor has an argument ``hardness``, a configuration has a section
-    ``[hardness]``: the argument is the
-    :class:`~pyg_advinfonce.losses.Hardness` that this describes, and kept as
-    ``self.hardness``. An argument ``dim`` follows the width of the encoder.
+    A constructor argument ``hardness`` takes the
+    :class:`~pyg_advinfonce.losses.Hardness` that the section ``[hardness]`` of a
+    configuration describes; the attribute has the same name. An argument ``dim``
+    follows the embedding dimension of the encoder.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
@@ -27,7 +27,7 @@ class Criterion(RankingLoss):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
-        """Return the loss of a step's embeddings."""
+        """Return the loss of a step, averaged over its batch."""
         z = step.embeddings if perturb else step.clean
         loss: Tensor = self(*z.of_batch(step.batch))
         return loss
@@ -39,17 +39,17 @@ def in_batch_scores(
     batch: EdgeBatch,
     *,
     cosine: bool = True,
-    tau: float = 1.0,
+    tau: float | Tensor = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """Score a batch's positives ``[B]``, and users with all of its items ``[B, B]``.
+    """Score positives ``[B]``, and users against all positives of the batch ``[B, B]``.
 
-    A user's own item, wherever it is in the batch, gets a score among the negatives
-    that no log-sum-exp notices. Scores are divided by tau.
+    Scores are divided by tau. Among the negatives, every copy of a user's own positive
+    is masked: its score is too low to affect a log-sum-exp.
 
     Raises:
         ValueError: If the batch has ``neg_rows``.
     """
-    refuse_rows(batch)
+    refuse_neg_rows(batch)
     user = z_user.index_select(0, batch.src_index)  # [B, D]
     item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
     if cosine:
@@ -59,12 +59,12 @@ def in_batch_scores(
 
 
 def contrast_rows(user: Tensor, item: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Score rows with their own items ``[B]`` and with the others' ``[B, B]``.
+    """Score users against their own items ``[B]`` and all items ``[B, B]``.
 
     Args:
-        user: ``[B, D]``.
-        item: ``[B, D]``.
-        index: ``[B]`` tells which items are the same, and so no negatives.
+        user: ``[B, D]`` user embeddings.
+        item: ``[B, D]`` embeddings of their items.
+        index: ``[B]`` ids of the items; equal ids are masked in the ``[B, B]`` scores.
     """
     scores = user @ item.t()  # [B, B]
     is_same = index == index.unsqueeze(-1)
@@ -77,18 +77,26 @@ def batch_scores(
     batch: EdgeBatch,
     *,
     cosine: bool = True,
-    tau: float = 1.0,
+    tau: float | Tensor = 1.0,
     log_q: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Score a batch's positives ``[B]`` and negatives ``[B, K]``, divided by tau.
 
-    A masked negative gets a score that no log-sum-exp notices. For a log-sum-exp the
-    batch's ``neg_log_q`` is taken off; without ``log_q`` the caller must see to it.
-    Where the batch has ``neg_rows``, these are what is scored as negatives.
+    The score of a masked negative is too low to affect a log-sum-exp. ``neg_rows`` of
+    the batch, if given, are scored in place of the negatives' rows of ``z_item``.
+
+    Args:
+        z_user: ``[U, D]`` user embeddings.
+        z_item: ``[I, D]`` item embeddings.
+        batch: The batch.
+        cosine: Score by cosine instead of by inner product.
+        tau: Temperature.
+        log_q: Subtract the batch's ``neg_log_q``, the correction in a log-sum-exp. A
+            loss that applies the correction elsewhere passes False.
 
     Raises:
-        ValueError: If the batch has no negatives, or users, items or ``neg_rows`` have
-            other widths.
+        ValueError: If the batch has no negatives, or if the embedding dimensions of
+            users, items and ``neg_rows`` differ.
     """
     if z_user.size(-1) != z_item.size(-1):
         raise ValueError(
@@ -110,22 +118,23 @@ def negative_scores(
     cosine: bool = True,
     log_q: bool = True,
 ) -> Tensor:
-    """Score rows ``[B, D]`` with the batch's negatives of a table ``[I, D]``.
+    """Score users against their sampled negatives ``[B, K]``.
 
     Args:
-        user: ``[B, D]``, of length one for cosines, divided by tau.
-        item: ``[I, D]``, of length one for cosines.
-        batch: The batch, whose ``neg_rows`` stand for rows of the table.
-        cosine: Whether these are to be of length one.
-        log_q: Whether the batch's ``neg_log_q`` is taken off.
+        user: ``[B, D]`` user rows, divided by tau; unit rows for cosines.
+        item: ``[I, D]`` item embeddings; unit rows for cosines.
+        batch: The batch; its ``neg_rows`` replace rows of ``item``.
+        cosine: Normalise ``neg_rows``.
+        log_q: Subtract the batch's ``neg_log_q``.
 
     Raises:
-        ValueError: If the batch has no negatives, or ``neg_rows`` of another width.
+        ValueError: If the batch has no negatives, or ``neg_rows`` has another
+            embedding dimension.
     """
     if batch.dst_neg_index.size(1) == 0:
         raise ValueError(
-            "this loss needs at least one negative a positive (got K = 0): "
-            "set train.num_negatives, or amount of the loader's neg_sampling"
+            "this loss needs at least one negative per positive (got K = 0): "
+            "set train.num_negatives, or amount in the loader's neg_sampling"
         )
     if batch.neg_rows is None:
         neg = edge_scores(user, item, batch.dst_neg_index)
@@ -139,21 +148,21 @@ def negative_scores(
 
 
 def _row_scores(user: Tensor, rows: Tensor, *, cosine: bool) -> Tensor:
-    """Score rows ``[B, D]`` with rows of their own ``[B, K, D]``."""
+    """Score users ``[B, D]`` against rows ``[B, K, D]``."""
     if rows.size(-1) != user.size(-1):
         raise ValueError(
-            f"neg_rows must be [B, K, {user.size(-1)}], as wide as z_item "
-            f"(got {tuple(rows.shape)})"
+            f"neg_rows must be [B, K, {user.size(-1)}], as z_item has D = "
+            f"{user.size(-1)} (got {tuple(rows.shape)})"
         )
     rows = unit_rows(rows) if cosine else at_least_float32(rows)
     return torch.einsum("bd,bkd->bk", user, rows)
 
 
-def refuse_rows(batch: EdgeBatch) -> None:
-    """Check that a loss which cannot score ``neg_rows`` is given none.
+def refuse_neg_rows(batch: EdgeBatch) -> None:
+    """Check that a batch has no ``neg_rows``, for losses that cannot score them.
 
     Raises:
-        ValueError: If the batch has some.
+        ValueError: If the batch has ``neg_rows``.
     """
     if batch.neg_rows is not None:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The bias-aware contrastive loss."""
+"""Bias-aware contrastive loss."""
 
 from dataclasses import replace
 from typing import Any, Self
@@ -32,22 +32,22 @@ class BC(Criterion):
         + \lambda \mathcal{L}_{pop},
         \quad M_{ui} = 1 - \sigma(\langle p_u, p_i \rangle)
 
-    with :math:`\cos \theta_{ui} = c(u, i)`. Tables of popularity, with a row for each
-    degree that occurs, learn :math:`\mathcal{L}_{pop}`, an InfoNCE of their cosines, in
-    the first epochs and are frozen afterwards (:meth:`phases`). A pair that popularity
-    explains has a small margin.
+    with :math:`\cos \theta_{ui} = c(u, i)`. The popularity embeddings ``p``, one per
+    distinct degree, are trained in the first epochs on :math:`\mathcal{L}_{pop}`, an
+    InfoNCE of their cosines, and frozen afterwards (:meth:`phases`). A pair that
+    popularity explains has a small margin.
 
     The margin is capped so that the angle stays below :math:`\pi`, beyond which the
     cosine rises again; the authors' code does not cap it (docs/methods.md D9).
 
     Args:
-        user_rank: ``[U]`` each user's row of the users' table of popularity.
-        item_rank: ``[I]`` each item's row of the items' table.
-        dim: The width of the tables of popularity.
-        tau: The temperature of the recommender.
-        popularity_tau: The temperature of the popularity tables' loss.
-        popularity_weight: :math:`\lambda`.
-        freeze_epoch: How many epochs learn popularity alone.
+        user_rank: ``[U]`` row of each user in the users' popularity table.
+        item_rank: ``[I]`` row of each item in the items' popularity table.
+        dim: Embedding dimension of the popularity tables.
+        tau: Temperature of the recommender.
+        popularity_tau: Temperature of :math:`\mathcal{L}_{pop}`.
+        popularity_weight: :math:`\lambda`, in [0, 1).
+        freeze_epoch: Number of epochs that train the popularity tables only.
         capped: Cap the margin.
 
     Shapes:
@@ -98,14 +98,14 @@ class BC(Criterion):
         return (1 - share) * main + share * self.popularity_loss(batch)
 
     def margin(self, batch: EdgeBatch) -> Tensor:
-        """Return the positives' margins ``[B]``, in (0, 1), without gradient."""
+        """Return the margins of the positives ``[B]``, in (0, 1), without gradient."""
         user = self.user[self.user_rank[batch.user_id]]  # [B, D]
         item = self.item[self.item_rank[batch.pos_id]]
         return 1 - (user * item).sum(-1).sigmoid().detach()
 
     def popularity_loss(self, batch: EdgeBatch) -> Tensor:
-        """Return the InfoNCE of the popularity tables, which knows degrees alone."""
-        # Few degrees occur: all their scores are fewer than a batch's.
+        """Return the popularity loss, an InfoNCE of the popularity tables."""
+        # Few distinct degrees exist: scoring all of them is cheaper than the batch.
         scores = unit_rows(self.user) / self.popularity_tau @ unit_rows(self.item).t()
         user, width = self.user_rank[batch.user_id], scores.size(1)
         pos = scores.view(-1)[user * width + self.item_rank[batch.pos_id]]  # [B]
@@ -119,7 +119,7 @@ class BC(Criterion):
         return info_nce(pos, neg)
 
     def phases(self, main: Phase) -> tuple[Phase, ...]:
-        """Put the popularity tables' epochs before the recommender's."""
+        """Train the popularity tables before the recommender."""
         popularity = replace(
             main,
             name="popularity",

@@ -1,4 +1,4 @@
-"""Binary cross-entropy, with UltraGCN's weights of edges."""
+"""Binary cross-entropy with UltraGCN's edge weights."""
 
 from typing import Any, Literal, Self
 
@@ -21,7 +21,7 @@ from pyg_advinfonce.losses.base import Criterion, batch_scores
 class BCE(Criterion):
     r"""Binary cross-entropy of edges and sampled non-edges, weighted as in `"UltraGCN:
     Ultra Simplification of Graph Convolutional Networks for Recommendation"
-    <https://arxiv.org/abs/2110.15114>`_; by default all edges weigh the same.
+    <https://arxiv.org/abs/2110.15114>`_; by default all weights are equal.
 
     .. math::
         \mathcal{L} = \sum_b \Bigl[(w_1 + w_2 \beta_{ui})\, \mathrm{softplus}(-s_{ui})
@@ -33,13 +33,13 @@ class BCE(Criterion):
     the sum over ``b`` is divided by ``B``.
 
     Args:
-        user_degree: ``[U]`` the users' numbers of train edges, by global id.
-        item_degree: ``[I]`` those of the items.
-        w1: The constant weight of a positive.
-        w2: The weight of a positive's :math:`\beta`.
-        w3: The constant weight of a negative.
-        w4: The weight of a negative's :math:`\beta`.
-        negative_weight: :math:`\lambda`, the weight of all negatives of a positive.
+        user_degree: ``[U]`` number of train edges per user, by global id.
+        item_degree: ``[I]`` number of train edges per item, by global id.
+        w1: Constant weight of a positive.
+        w2: Weight of a positive's :math:`\beta`.
+        w3: Constant weight of a negative.
+        w4: Weight of a negative's :math:`\beta`.
+        negative_weight: :math:`\lambda`, weight of the negatives.
         reduction: ``mean`` or ``sum`` over the batch.
 
     Shapes:
@@ -76,7 +76,7 @@ class BCE(Criterion):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Build from the degrees of a graph's train edges."""
+        """Build from the degrees of the train edges."""
         return cls(*train_degrees(graph), **options)
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
@@ -86,7 +86,7 @@ class BCE(Criterion):
         count = batch.num_kept
         loss = self.w1 * pos_loss
         loss = loss + self.negative_weight * self.w3 * neg_loss.sum(-1) / count
-        if self.w2 or self.w4:  # beta is a user's factor times an item's
+        if self.w2 or self.w4:  # beta is a factor per user times a factor per item
             item = (self.item_degree.to(pos.dtype) + 1).rsqrt()  # [I]
             mixed = self.w2 * item[batch.pos_id] * pos_loss
             weighted = torch.linalg.vecdot(item[batch.neg_id], neg_loss)  # [B]

@@ -1,4 +1,4 @@
-"""The cosine contrastive loss of SimpleX."""
+"""Cosine contrastive loss of SimpleX."""
 
 from torch import Tensor
 
@@ -15,11 +15,11 @@ class CCL(Criterion):
         \mathcal{L} = \frac{1}{B} \sum_b \Bigl(1 - c(u, i) + \frac{w}{K} \sum_j
         \max(0, c(u, j) - m)\Bigr)
 
-    SimpleX the model aggregates a user's history too; this is its loss alone.
+    The SimpleX model also aggregates a user's history; this class is its loss only.
 
     Args:
-        weight: ``w``, the weight of the negatives.
-        margin: ``m``; a negative below it costs nothing.
+        weight: ``w``, weight of the negatives.
+        margin: ``m``, in [-1, 1]; a negative with a lower cosine has no loss.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -29,7 +29,7 @@ class CCL(Criterion):
         super().__init__()
         check_positive(weight=weight)
         if not -1 <= margin <= 1:
-            raise ValueError(f"margin must be a cosine, from -1 to 1 (got {margin})")
+            raise ValueError(f"margin must be in [-1, 1] (got {margin})")
         self.weight, self.margin = weight, margin
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:

@@ -1,4 +1,4 @@
-"""The debiased contrastive loss of DCL."""
+"""Debiased contrastive loss of DCL."""
 
 import math
 
@@ -12,7 +12,7 @@ from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
 class DCL(Criterion):
-    r"""InfoNCE without the positives that are expected among its negatives: a
+    r"""InfoNCE corrected for the expected false negatives among its negatives, a
     reconstruction of the ranking loss of `"Contrastive Learning for Recommender System"
     <https://arxiv.org/abs/2101.01317>`_.
 
@@ -21,13 +21,13 @@ class DCL(Criterion):
         g = \max\Bigl(\frac{\frac{1}{K} \sum_j e^{s_j} - t^+ e^{s_i}}{1 - t^+},
         e^{-1/\tau}\Bigr), \quad s = c / \tau
 
-    The paper says no more than that the loss is debiased; the formula is that of
+    The paper only states that the loss is debiased; the formula is that of
     `"Debiased Contrastive Learning" <https://arxiv.org/abs/2007.00224>`_ with one
     positive (docs/methods.md 3.5, [R]).
 
     Args:
-        tau: The temperature.
-        prior: ``t+``, how likely a negative is a positive.
+        tau: Temperature.
+        prior: ``t+``, probability that a negative is a positive, in [0, 1).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -49,7 +49,7 @@ class DCL(Criterion):
         return softplus(mass - pos).mean()
 
     def _log_mean(self, pos: Tensor, neg: Tensor, count: Tensor) -> Tensor:
-        """Return ``log g``, ``[B]``: exponentials are relative to the row's largest."""
+        """Return ``log g`` ``[B]``, stable: rows are shifted by their maximum."""
         top = torch.maximum(neg.amax(-1), pos).detach()
         seen = (neg - top.unsqueeze(-1)).exp().sum(-1) / count.clamp(min=1)
         bracket = (seen - self.prior * (pos - top).exp()) / (1 - self.prior)

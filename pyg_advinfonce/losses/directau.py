@@ -1,10 +1,10 @@
-"""DirectAU."""
+"""DirectAU loss."""
 
 from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import align, check_not_negative, uniform
-from pyg_advinfonce.losses.base import Criterion, refuse_rows
+from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
 
 
 class DirectAU(Criterion):
@@ -17,11 +17,11 @@ class DirectAU(Criterion):
         \log \overline{e^{-2 |z_u - z_v|^2}}
         + \log \overline{e^{-2 |z_i - z_j|^2}}\Bigr)
 
-    on normalised rows; the means are over pairs of the batch's rows, repeated ones
-    included. A single row has no pair, and counts as uniform.
+    on normalised rows. The means are over pairs of the batch's rows, including repeated
+    rows. A batch of one row has no pair; its uniformity is 0.
 
     Args:
-        gamma: The weight of uniformity.
+        gamma: Weight of uniformity.
         cosine: Rank by cosine instead of by inner product, as the authors' code does.
 
     Shapes:
@@ -36,7 +36,7 @@ class DirectAU(Criterion):
         self.gamma, self.cosine = gamma, cosine
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        refuse_rows(batch)
+        refuse_neg_rows(batch)
         user = z_user.index_select(0, batch.src_index)  # [B, D]
         item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
         loss = align(user, item)

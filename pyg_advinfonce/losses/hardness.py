@@ -1,8 +1,8 @@
-r"""Hardness: how hard each sampled negative counts.
+r"""Hardness of sampled negatives.
 
 A hardness turns logits :math:`G` of a row's ``K`` negatives into
 :math:`\delta_j = \log(K p_j)` with :math:`p = \mathrm{softmax}(G)`, so that the mean
-of :math:`e^{\delta}` over a row is one whatever the logits are.
+of :math:`e^{\delta}` over a row is always one.
 """
 
 import math
@@ -27,7 +27,7 @@ from pyg_advinfonce.registry import unknown
 
 
 class Hardness(nn.Module):
-    r"""Base of all hardness modules; a subclass writes :meth:`logits` only.
+    r"""Base class of hardness modules. A subclass implements :meth:`logits`.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
@@ -36,7 +36,7 @@ class Hardness(nn.Module):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Build a hardness that may need the graph's numbers of users and items."""
+        """Build from a graph, e.g. from its numbers of users and items."""
         return cls(**options)
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
@@ -48,14 +48,14 @@ class Hardness(nn.Module):
         return _log_mean_one(at_least_float32(logits), batch)
 
     def penalty(self, batch: EdgeBatch) -> Tensor:
-        """Return the L2 penalty of a batch's rows, where the hardness has tables."""
-        raise NotImplementedError(f"{type(self).__name__} has no tables to penalise")
+        """Return the L2 penalty of a batch's rows, if the hardness has embeddings."""
+        raise NotImplementedError(f"{type(self).__name__} has no penalty")
 
 
 def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
     """Shift each row ``[B, K]`` so that exp has mean one over the kept entries.
 
-    Each entry counts as often as its negative's importance says.
+    Entries are weighted by the importance of their negatives.
     """
     mask, log_q = batch.neg_mask, batch.neg_log_q
     if mask is None and log_q is None:
@@ -68,22 +68,22 @@ def _log_mean_one(logits: Tensor, batch: EdgeBatch) -> Tensor:
 
 
 class UniformHardness(Hardness):
-    """All negatives are equally hard: delta is zero."""
+    """Equal hardness of all negatives: delta is zero."""
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         return z_user.new_zeros(batch.dst_neg_index.shape)
 
 
 class EmbeddingHardness(Hardness):
-    r"""Hardness from the adversary's own embeddings of users and items.
+    r"""Hardness from separate embeddings of users and items.
 
     .. math::
         G_{uj} = \langle \psi_u, \phi_j \rangle
 
     Args:
-        num_users: The number of users.
-        num_items: The number of items.
-        dim: The width of the adversary's tables.
+        num_users: Number of users.
+        num_items: Number of items.
+        dim: Dimension of the adversary's embeddings.
     """
 
     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
@@ -98,7 +98,7 @@ class EmbeddingHardness(Hardness):
         return cls(*num_nodes(graph), **options)
 
     def reset_parameters(self) -> None:
-        """Draw both tables anew, each by Xavier's normal rule."""
+        """Draw both tables from Xavier's normal distribution."""
         nn.init.xavier_normal_(self.user)
         nn.init.xavier_normal_(self.item)
 
@@ -108,11 +108,11 @@ class EmbeddingHardness(Hardness):
             return edge_scores(psi, self.item, batch.neg_id)
         except IndexError as error:
             size = f"{len(self.user)} users and {len(self.item)} items"
-            reason = f"the hardness is of {size}, the batch holds others"
+            reason = f"the batch has ids outside the hardness of {size}"
             raise IndexError(f"{reason}: {error}") from error
 
     def penalty(self, batch: EdgeBatch) -> Tensor:
-        r"""Return half the squared norms of a batch's rows, a positive edge.
+        r"""Return half the squared norms of a batch's rows, per positive edge.
 
         .. math::
             \frac{1}{2 B} \sum_b \Bigl(|\psi_u|^2 + \sum_j |\phi_j|^2\Bigr)
@@ -125,20 +125,20 @@ class EmbeddingHardness(Hardness):
 
 
 class MLPHardness(Hardness):
-    r"""Hardness from small networks over the recommender's own, detached embeddings.
+    r"""Hardness from small networks over the recommender's detached embeddings.
 
     .. math::
         G_{uj} = \langle f(x_u), g(x_j) \rangle
 
-    The paper's text speaks of a linear layer on final embeddings; the authors' code,
-    which is the default here, feeds layer-0 rows through a ReLU (docs/methods.md 2.6b).
-    These are the batch's ``ego``, or else z. A batch's ``neg_rows`` are final rows:
-    ``final`` reads them in place of the items', ``ego`` refuses them.
+    The paper describes a linear layer on final embeddings. The authors' code, which is
+    the default here, applies a ReLU to layer-0 rows (docs/methods.md 2.6b): the batch's
+    ``ego``, or z without it. A batch's ``neg_rows`` are final rows: ``final`` uses them
+    in place of the items' rows, ``ego`` raises an error.
 
     Args:
-        dim: The width of the embeddings.
-        hidden: The width of both networks' output.
-        input: ``ego`` reads layer-0 rows, ``final`` the encoder's output.
+        dim: Embedding dimension.
+        hidden: Output dimension of both networks.
+        input: ``ego`` uses layer-0 rows, ``final`` the encoder's output.
         activation: ``relu`` or ``none``.
     """
 
@@ -163,28 +163,28 @@ class MLPHardness(Hardness):
             z_user, z_item = batch.ego
         rows = z_user.detach().index_select(0, batch.src_index)  # [B, D]
         user = self.activation(self.user(rows.to(self.user.weight.dtype)))
-        items = z_item if batch.neg_rows is None else self._mixed(batch.neg_rows)
+        items = z_item if batch.neg_rows is None else self._final(batch.neg_rows)
         item = self.activation(self.item(items.detach().to(self.item.weight.dtype)))
         if batch.neg_rows is not None:
             return torch.einsum("bd,bkd->bk", user, item)
         return edge_scores(user, item, batch.dst_neg_index)
 
-    def _mixed(self, rows: Tensor) -> Tensor:
+    def _final(self, rows: Tensor) -> Tensor:
         if self.input == "ego":
             raise ValueError(
-                "neg_rows have no layer-0 rows, which MLPHardness reads with "
-                "input='ego': choose input='final' (hardness.input)"
+                "MLPHardness with input='ego' needs layer-0 rows, which neg_rows does "
+                "not have: set input='final' (hardness.input)"
             )
         return rows
 
 
 class RandomHardness(Hardness):
-    r"""Hardness drawn anew at every call, :math:`\delta = \log(2 r)`, r uniform.
+    r"""Hardness drawn in every call: :math:`\delta = \log(2 r)`, r uniform on [0, 1).
 
     The mean of :math:`e^{\delta}` is one in expectation only (docs/methods.md 2.7).
 
     Args:
-        normalized: Divide each row by its own mean instead of by 1/2.
+        normalized: Divide each row by its mean instead of by 1/2.
     """
 
     def __init__(self, normalized: bool = False) -> None:
@@ -217,7 +217,7 @@ def find_hardness(kind: str) -> type[Hardness]:
     """Return the class of a kind of hardness.
 
     Raises:
-        UnknownNameError: If there is no such kind.
+        UnknownNameError: If the kind is unknown.
     """
     if kind not in KINDS:
         raise unknown("hardness.kind", kind, KINDS)
@@ -234,9 +234,9 @@ def build_hardness(
     Args:
         graph: The user-item graph, for the numbers of users and items.
         kind: One of ``uniform``, ``embedding``, ``mlp``, ``random``.
-        **options: Arguments of the hardness, but for the numbers of nodes.
+        **options: Arguments of the hardness, except the numbers of nodes.
 
     Raises:
-        UnknownNameError: If the kind is none of these.
+        UnknownNameError: If the kind is unknown.
     """
     return find_hardness(kind).from_graph(graph, **options)

@@ -1,4 +1,4 @@
-"""HDCCF."""
+"""HDCCF loss."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import check_positive, debiased_mass, unit_rows
-from pyg_advinfonce.losses.base import Criterion, refuse_rows
+from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
 
 
 class HDCCF(Criterion):
@@ -23,16 +23,16 @@ class HDCCF(Criterion):
         \sum_{k \in S} e^{f_k} - \omega e^{s_{ui}}\Bigr), e^{-1 / \tau}\Bigr)
 
     The negatives ``(v, j)`` are the other pairs of the batch, whose items and users
-    come by frequency if train pairs are sampled (``train.sampling = "interaction"``);
-    an item equal to ``i`` and a user equal to ``u`` are left out. The authors' text and
-    code were not at hand: the equations are a reading of their abstract
+    occur by frequency if train pairs are sampled (``train.sampling = "interaction"``);
+    items equal to ``i`` and users equal to ``u`` are left out. The authors' text and
+    code were not available: the equations are a reading of their abstract
     (docs/methods.md 2.10).
 
     Args:
-        tau: The temperature.
-        omega: Which share of the negatives are positives in truth.
-        users: Contrast with users as well: without, no ``{v}`` counts.
-        same_type: Contrast items with items and users with users as well.
+        tau: Temperature.
+        omega: Fraction of false negatives among the negatives, in [0, 1).
+        users: Include the terms of ``{v}``, contrasts with other users.
+        same_type: Include item-item and user-user contrasts.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -50,13 +50,13 @@ class HDCCF(Criterion):
     ) -> None:
         super().__init__()
         if not 0 <= omega < 1:
-            raise ValueError(f"omega must be from 0 to less than 1 (got {omega})")
+            raise ValueError(f"omega must be in [0, 1) (got {omega})")
         check_positive(tau=tau)
         self.tau, self.omega = tau, omega
         self.users, self.same_type = users, same_type
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        refuse_rows(batch)
+        refuse_neg_rows(batch)
         user = unit_rows(z_user.index_select(0, batch.src_index))  # [B, D]
         item = unit_rows(z_item.index_select(0, batch.dst_pos_index))  # [B, D]
         scores = user @ item.t() / self.tau  # [B, B]
@@ -72,7 +72,7 @@ class HDCCF(Criterion):
         return softplus(torch.stack(mass).logsumexp(0) - pos).mean()
 
     def _masses(self, pos: Tensor, scores: list[Tensor], index: Tensor) -> list[Tensor]:
-        """Return the log masses ``[B]`` of scores with what is not the same."""
+        """Return the log masses ``[B]`` of scores ``[B, B]``, without equal nodes."""
         keep = index != index.unsqueeze(-1)  # [B, B]
         floor = -1 / self.tau
         return [debiased_mass(pos, s, self.omega, floor, keep) for s in scores]

@@ -1,4 +1,4 @@
-"""InfoNCE, also known as sampled softmax."""
+"""InfoNCE loss, also known as sampled softmax."""
 
 from typing import Literal
 
@@ -18,10 +18,10 @@ class InfoNCE(Criterion):
         e^{c(u, j) / \tau} - c(u, i) / \tau\Bigr)
 
     Args:
-        tau: The temperature.
-        negative_weight: ``w``, the weight of all negatives together.
-        negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
-            with the other positives of the batch (equal items are left out).
+        tau: Temperature.
+        negative_weight: ``w``, weight of the negatives.
+        negatives: ``sampled`` contrasts with the batch's negatives, ``in_batch`` with
+            the other positives of the batch (equal items are left out).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar

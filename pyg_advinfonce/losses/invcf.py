@@ -1,4 +1,4 @@
-"""InvCF."""
+"""InvCF loss."""
 
 from typing import Any, Literal, Self
 
@@ -19,14 +19,14 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import ITEM, USER, degree_rank, train_degrees
-from pyg_advinfonce.losses.base import contrast_rows, negative_scores, refuse_rows
+from pyg_advinfonce.losses.base import contrast_rows, negative_scores, refuse_neg_rows
 from pyg_advinfonce.objective import RankingTerm, Step
 
-Rows = tuple[Tensor, Tensor]  # of users and of their items, [B, D] each
+Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
 
 
 class InvCF(RankingTerm):
-    r"""Preference that stays when popularity is exchanged, of `"Invariant Collaborative
+    r"""Preferences that are invariant to popularity, of `"Invariant Collaborative
     Filtering to Popularity Distribution Shift" <https://arxiv.org/abs/2302.05328>`_.
 
     .. math::
@@ -36,27 +36,29 @@ class InvCF(RankingTerm):
 
         + \lambda_2 \bigl(\mathrm{dCor}(m_u, z_u) + \mathrm{dCor}(m_i, z_i)\bigr)
 
-    where :math:`\ell` is InfoNCE on cosines, ``m`` the encoder's embeddings, ``z``
-    those of the same graph whose nodes have one vector for each degree, and
-    :math:`\pi` one permutation of the batch for both halves. Only ``m`` ranks.
+    where :math:`\ell` is InfoNCE on cosines, ``m`` are the encoder's embeddings, ``z``
+    the popularity embeddings (the same propagation, with one layer-0 vector per
+    degree), and :math:`\pi` is one permutation of the batch for users and items. Only
+    ``m`` ranks.
 
-    The distance term is added, and is the correlation of ``m`` and ``z``; the authors'
-    code subtracts it and computes another one (docs/methods.md 2.13, D12). Sampled
-    negatives keep their popularity where it is exchanged, and one order of the halves.
+    The distance correlation of ``m`` and ``z`` is added; the authors' code subtracts
+    it and computes another one (docs/methods.md 2.13, D12). Sampled negatives keep
+    their own popularity where it is exchanged, and the order ``[z; m]``.
 
     Args:
-        user_rank: ``[U]`` each user's degree, numbered by
+        user_rank: ``[U]`` rank of each user's degree, see
             :func:`~pyg_advinfonce.graph.degree_rank`.
-        item_rank: ``[I]`` each item's.
-        dim: The width of the popularity tables.
-        tau: The temperature.
-        lam1: The weight of the popularity branch.
-        lam2: The weight of the distance correlations.
-        lam3: The weight of the joined views.
-        l2: The weight of each InfoNCE's own L2 penalty beside the first, which is the
-            model's: half the squared layer-0 norms of its rows, times its lambda.
+        item_rank: ``[I]`` rank of each item's degree.
+        dim: Embedding dimension of the popularity tables.
+        tau: Temperature.
+        lam1: Weight of the popularity branch.
+        lam2: Weight of the distance correlations.
+        lam3: Weight of the joined views.
+        l2: Weight of the L2 penalty of every InfoNCE but the first, whose penalty
+            belongs to the model: half the squared layer-0 norms of its rows, times its
+            lambda.
         negatives: ``in_batch`` contrasts with the other positives of the batch,
-            ``sampled`` with the batch's own negatives.
+            ``sampled`` with the batch's negatives.
         cosine: Rank by cosine; the authors' code ranks by inner product.
 
     Shapes:
@@ -93,17 +95,17 @@ class InvCF(RankingTerm):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Number the degrees of users and items."""
+        """Build from the degrees of the train edges."""
         user, item = train_degrees(graph)
         return cls(degree_rank(user), degree_rank(item), **options)
 
     def reset_parameters(self) -> None:
-        """Draw both popularity tables anew, each by Xavier's normal rule."""
+        """Draw both popularity tables from Xavier's normal distribution."""
         nn.init.xavier_normal_(self.user)
         nn.init.xavier_normal_(self.item)
 
     def forward(self, step: Step) -> Tensor:
-        refuse_rows(step.batch)  # they have no popularity to be joined with
+        refuse_neg_rows(step.batch)  # they have no popularity
         m, batch = step.embeddings, step.batch
         loss = self._contrast(_rows(m, batch), m.item, batch)
         if not (self.lam1 or self.lam2 or self.lam3):
@@ -121,13 +123,13 @@ class InvCF(RankingTerm):
         return loss + self.l2 * self._penalty(step)
 
     def popularity(self, step: Step) -> Embeddings:
-        """Return the embeddings of the graph with one vector for each degree."""
+        """Return the popularity embeddings ``z`` of the step's graph."""
         user = embedding(_of_graph(self.user_rank, step.graph, USER), self.user)
         item = embedding(_of_graph(self.item_rank, step.graph, ITEM), self.item)
         return step.encoder.propagate(user, item, step.graph)
 
     def _contrast(self, rows: Rows, table: Tensor, batch: EdgeBatch) -> Tensor:
-        """Contrast users with their items, and with others of the table or batch."""
+        """Return the InfoNCE of users with their items, on cosines."""
         user, item = unit_rows(rows[0]) / self.tau, unit_rows(rows[1])  # [B, D]
         if self.negatives == "in_batch":
             return info_nce(*contrast_rows(user, item, batch.dst_pos_index))
@@ -135,7 +137,7 @@ class InvCF(RankingTerm):
         return info_nce((user * item).sum(-1), neg)
 
     def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
-        """Contrast both embeddings at once, with own and with exchanged popularity."""
+        """Contrast the joined views, with own and with exchanged popularity."""
         number, device = batch.src_index.numel(), batch.src_index.device
         order = torch.randperm(number, device=device)
         sampled = self.negatives == "sampled"
@@ -151,7 +153,7 @@ class InvCF(RankingTerm):
         pref = squares(user, batch.src_index) + squares(item, batch.dst_pos_index)
         pop_user = squares(self.user, self.user_rank[batch.user_id])
         pop_item = squares(self.item, self.item_rank[batch.pos_id])
-        joined = 2 * self.lam3  # two terms of both halves
+        joined = 2 * self.lam3  # two joined terms
         total = (self.lam1 + joined) * (pop_user + pop_item) + joined * pref
         return total / (2 * batch.src_index.numel())
 
@@ -161,7 +163,7 @@ def _table(rank: Tensor, dim: int) -> nn.Parameter:
 
 
 def _rows(z: Embeddings, batch: EdgeBatch) -> Rows:
-    """Return the batch's users and positives ``[B, D]``."""
+    """Return rows of the batch's users and positives, ``[B, D]`` each."""
     return (
         z.user.index_select(0, batch.src_index),
         z.item.index_select(0, batch.dst_pos_index),
@@ -173,6 +175,6 @@ def _join(pop: Rows, pref: Rows) -> Rows:
 
 
 def _of_graph(rank: Tensor, graph: HeteroData, node: str) -> Tensor:
-    """Return the ranks of a graph's nodes, which may be a sample of all nodes."""
+    """Return the ranks of the nodes of a graph or of a sampled part of it."""
     n_id = graph[node].get("n_id")
     return rank if n_id is None else rank[n_id]

@@ -1,4 +1,4 @@
-"""sDRO."""
+"""sDRO loss."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -13,11 +13,11 @@ from pyg_advinfonce.functional import check_choice, check_not_negative, check_po
 from pyg_advinfonce.graph import split_edges, train_degrees
 from pyg_advinfonce.losses.base import Criterion, batch_scores, in_batch_scores
 
-POPULAR = 0.2  # the share of items that count as popular
+POPULAR = 0.2  # fraction of items that count as popular
 
 
 class SDRO(Criterion):
-    r"""Sampled softmax that weighs groups of users by how badly they fare, of
+    r"""Sampled softmax that gives groups of users with a higher loss more weight, of
     `"Distributionally-robust Recommendations for Improving Worst-case User Experience"
     <https://doi.org/10.1145/3485447.3512255>`_.
 
@@ -27,23 +27,24 @@ class SDRO(Criterion):
         \hat{\mathcal{L}}_g \leftarrow
         (1 - \beta) \hat{\mathcal{L}}_g + \beta \mathcal{L}_g
 
-    A group's loss is the mean InfoNCE of its rows in the batch, 0 without any; its
-    streaming loss then stays as it is. Both states are constants to the gradient. Users
-    are grouped by the share of popular items among their train items; popular are the
-    20 % of items with most train pairs.
+    A group's loss is the mean InfoNCE of its rows in the batch. A group without rows
+    has loss 0 and keeps its streaming loss. Weights and streaming losses have no
+    gradient. Users are grouped by the fraction of popular items among their train
+    items; popular items are the 20 % with the most train pairs.
 
     Args:
-        popular_ratio: ``[U]`` the share of popular items of each user.
-        tau: The temperature.
-        thresholds: Where a further group begins: below the first are niche users, from
-            the second on blockbuster users, and between them diverse ones.
-        group_lr: :math:`\beta`, the step of the streaming losses.
-        eta: The step of the weights.
-        scale_by_batch: Multiply the loss by the batch's size, as the port in InvCF's
-            code does, which changes its balance with the L2 penalty
+        popular_ratio: ``[U]`` fraction of popular items per user.
+        tau: Temperature.
+        thresholds: Ascending lower bounds of all groups but the first. By default
+            users are niche below the first, blockbuster from the second on, and
+            diverse in between.
+        group_lr: :math:`\beta`, step size of the streaming losses, in [0, 1].
+        eta: :math:`\eta`, step size of the weights.
+        scale_by_batch: Multiply the loss by the batch size, as the port in InvCF's
+            code does; this changes its balance with the L2 penalty
             (docs/methods.md D13).
-        negatives: ``sampled`` contrasts with the batch's own negatives, ``in_batch``
-            with the other positives of the batch.
+        negatives: ``sampled`` contrasts with the batch's negatives, ``in_batch`` with
+            the other positives of the batch.
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -68,7 +69,7 @@ class SDRO(Criterion):
         if list(thresholds) != sorted(set(thresholds)):
             raise ValueError(f"thresholds must ascend (got {list(thresholds)})")
         if not 0 <= group_lr <= 1:
-            raise ValueError(f"group_lr must be from 0 to 1 (got {group_lr})")
+            raise ValueError(f"group_lr must be in [0, 1] (got {group_lr})")
         check_not_negative(eta=eta)
         check_choice("sampled", "in_batch", negatives=negatives)
         check_positive(tau=tau)
@@ -83,7 +84,7 @@ class SDRO(Criterion):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Count each user's popular items."""
+        """Build from the users' fractions of popular items."""
         return cls(popular_ratio(graph), **options)
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
@@ -99,12 +100,12 @@ class SDRO(Criterion):
     def diagnostics(
         self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
-        """Return the groups' weights, which drift."""
+        """Return the weights of the groups."""
         weights = self.log_weight.exp().unbind()
         return {f"group_weight_{g}": weight for g, weight in enumerate(weights)}
 
     def _by_group(self, losses: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-        """Average losses ``[B]`` by group ``[G]``; tell which groups there are."""
+        """Return the mean loss per group and whether it has rows, ``[G]`` each."""
         zeros = losses.new_zeros(self.group_loss.numel())
         count = zeros.index_add(0, group, torch.ones_like(losses))
         mean = zeros.index_add(0, group, losses) / count.clamp(min=1)
@@ -120,7 +121,7 @@ class SDRO(Criterion):
 
 
 def popular_ratio(graph: HeteroData) -> Tensor:
-    """Return which share ``[U]`` of each user's train items is popular, else 0."""
+    """Return the fraction of popular train items per user ``[U]``, 0 without items."""
     user, item = split_edges(graph, "train")
     num_pairs, count = train_degrees(graph)
     top = count.argsort(descending=True, stable=True)[: int(POPULAR * count.numel())]

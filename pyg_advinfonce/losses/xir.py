@@ -1,4 +1,4 @@
-"""XIR and BIR: in-batch negatives, resampled by importance."""
+"""XIR and BIR losses: in-batch negatives, resampled by importance."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
@@ -18,9 +18,9 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, refuse_rows
+from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
 
-# How popularity, which corrects for the frequency of an item in a batch, is counted.
+# Popularity of an item, which corrects for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
     "count": lambda count: count,
     "log": torch.log1p,
@@ -29,8 +29,8 @@ POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 class XIR(Criterion):
-    r"""Sampled softmax over in-batch negatives that are drawn once more, by importance,
-    from the batch and from a cache, of `"Cache-Augmented Inbatch Importance Resampling
+    r"""Sampled softmax over in-batch negatives that are resampled by importance from
+    the batch and from a cache, of `"Cache-Augmented Inbatch Importance Resampling
     for Training Recommender Retriever" <https://arxiv.org/abs/2205.14859>`_.
 
     .. math::
@@ -38,27 +38,27 @@ class XIR(Criterion):
         \ell(S) = -\frac{1}{B} \sum_b \log
         \frac{e^{s_{ui}}}{e^{s_{ui}} + \sum_{j \in S} e^{s_{uj}}}
 
-    Row ``u`` draws :math:`R_u` among the items of the batch and :math:`K_u` among those
-    of the cache, half the cache's size each, with probability proportional to
+    Row ``u`` draws :math:`R_u` from the items of the batch and :math:`K_u` from those
+    of the cache, half the cache size each, with probability proportional to
     :math:`e^{s_{uj}} / q_j`. The next cache is drawn from the items drawn in this step,
     in proportion to how often each has been drawn so far. Without a cache this is BIR:
-    :math:`\ell(R_u)` alone, with as many draws as the batch has items.
+    only :math:`\ell(R_u)`, with one draw per item of the batch.
 
     ``q`` is the frequency of an item in batches if train pairs are sampled
     (``train.sampling = "interaction"``). Scores are cosines over tau, whereas the
     authors use inner products (docs/methods.md 2.11). Items without train pairs get the
-    least ``q`` there is, and are not in the first cache. Where ``z_item`` holds a
-    sample of the items, cached ones outside it are not drawn.
+    smallest ``q`` of all items, and are not in the first cache. If ``z_item`` holds a
+    sample of the items, cached items outside it are not drawn.
 
     Args:
-        count: ``[I]`` how many train pairs each item has.
-        tau: The temperature.
-        lam: The share of the cache's part.
-        cache_size: How many items, with repetition, the cache holds; half of it is how
-            many each set has. The authors' has the batch's size. 0 gives BIR.
-        popularity: ``q`` is proportional to the count, to its logarithm (of one more)
-            or to its power 0.75.
-        cache_q: What the cache's draws are corrected by: ``popularity`` as the batch's,
+        count: ``[I]`` number of train pairs per item.
+        tau: Temperature.
+        lam: :math:`\lambda`, weight of the cache, in [0, 1].
+        cache_size: Number of cached items, with repetition; each set has half as many.
+            The authors use the batch size. 0 gives BIR.
+        popularity: ``q`` is proportional to ``count``, ``log(1 + count)`` or
+            ``count**0.75`` (``power``).
+        cache_q: Correction of draws from the cache: ``popularity``, as for the batch,
             or ``occurrence``, how often an item has been drawn (docs/methods.md 2.11).
         mask_hits: Never draw a user's own positive as its negative.
 
@@ -84,7 +84,7 @@ class XIR(Criterion):
     ) -> None:
         super().__init__()
         if not 0 <= lam <= 1:
-            raise ValueError(f"lam must be from 0 to 1 (got {lam})")
+            raise ValueError(f"lam must be in [0, 1] (got {lam})")
         check_not_negative(cache_size=cache_size)
         if popularity not in POPULARITY:
             raise ValueError(
@@ -103,11 +103,11 @@ class XIR(Criterion):
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
-        """Count the train pairs of each item."""
+        """Build from the number of train pairs per item."""
         return cls(train_degrees(graph)[1], **options)
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        refuse_rows(batch)
+        refuse_neg_rows(batch)
         user = unit_rows(z_user.index_select(0, batch.src_index)) / self.tau  # [B, D]
         scores = user @ unit_rows(z_item.index_select(0, batch.dst_pos_index)).t()
         pos, own = scores.diagonal(), batch.pos_id  # [B]
@@ -127,14 +127,14 @@ class XIR(Criterion):
     def _resample(
         self, scores: Tensor, own: Tensor, ids: Tensor, log_q: Tensor, number: int
     ) -> tuple[Tensor, Tensor]:
-        """Draw columns of each row: the items' ids and their scores, ``[B, number]``.
+        """Draw columns per row: return ids and scores of the items, ``[B, number]``.
 
         Args:
-            scores: ``[B, N]``.
-            own: ``[B]`` the rows' positives.
-            ids: ``[N]`` the columns' items.
-            log_q: ``[N]`` their log frequency.
-            number: How many to draw.
+            scores: ``[B, N]`` scores of the candidates.
+            own: ``[B]`` positive of each row.
+            ids: ``[N]`` item of each column.
+            log_q: ``[N]`` log frequency of each column's item.
+            number: Number of draws per row.
         """
         if self.mask_hits:
             scores = scores.masked_fill(ids == own.unsqueeze(-1), MASKED)
@@ -142,7 +142,7 @@ class XIR(Criterion):
         return ids[place], scores.gather(1, place)
 
     def _cache_scores(self, user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        """Score rows ``[B, D]`` with the cached items that have a row: ``[B, C]``."""
+        """Score users ``[B, D]`` against the cache ``[B, C]``; mask unsampled items."""
         row, is_absent = self.cache, None
         if batch.dst_n_id is not None:  # z_item holds a sample of the items
             row_of = torch.full_like(self.occurrence, -1)  # [I]
@@ -159,7 +159,7 @@ class XIR(Criterion):
 
     @torch.no_grad()
     def _remember(self, drawn: Tensor) -> None:
-        """Count what was drawn, and draw the next cache from it."""
+        """Count the drawn items, and draw the next cache from them."""
         count = torch.zeros_like(self.occurrence)
         count.index_add_(0, drawn, torch.ones_like(drawn))
         self.occurrence = self.occurrence + count
@@ -168,26 +168,26 @@ class XIR(Criterion):
 
 
 def draw_columns(logits: Tensor, number: int) -> Tensor:
-    """Draw columns of each row, with replacement, by the softmax of the logits.
+    """Draw columns per row with replacement, with the softmax as probabilities.
 
-    All is in single precision, so that a seed gives the same columns in any other.
+    The computation is in float32, so that a seed gives the same columns in any dtype.
 
     Args:
-        logits: ``[B, N]``.
-        number: How many columns to draw for each row.
+        logits: ``[B, N]`` unnormalised log probabilities.
+        number: Number of draws per row.
 
     Returns:
-        ``[B, number]``.
+        ``[B, number]`` columns.
     """
     mass = logits.float().softmax(-1).cumsum(-1)  # [B, N]
     shape = logits.size(0), number
     draw = torch.rand(shape, dtype=torch.float32, device=logits.device)
     place = torch.searchsorted(mass, draw * mass[:, -1:], right=True)
-    return place.clamp(max=logits.size(1) - 1)  # where the logits are not numbers
+    return place.clamp(max=logits.size(1) - 1)  # NaN logits
 
 
 def _log_frequency(weight: Tensor) -> Tensor:
-    """Normalise weights; the ones that are zero count as the least of the others."""
+    """Normalise weights; a zero weight counts as the smallest positive one."""
     known = weight[weight > 0]
     floor = known.min() if known.numel() else weight.new_ones(())
     weight = weight.where(weight > 0, floor)

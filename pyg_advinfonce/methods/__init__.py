@@ -1,4 +1,4 @@
-"""Methods: an encoder, an objective and the phases of an epoch."""
+"""Methods: encoders with their objectives and phases."""
 
 from pyg_advinfonce.methods.autocf import build_autocf
 from pyg_advinfonce.methods.base import Method

@@ -1,4 +1,4 @@
-"""AutoCF with its own loss."""
+"""Builder of AutoCF."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ def build_autocf(
     """Build AutoCF.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss.
-        lr: The learning rate.
-        l2: The weight of the sum of all squared parameters of the encoder.
-        l2_negatives: Makes no difference: they are among them.
+        graph: User-item graph.
+        loss: Ranking loss.
+        lr: Learning rate.
+        l2: Weight of the sum of all squared parameters of the encoder.
+        l2_negatives: No effect: the penalty already includes all rows.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.AutoCF`.
     """
     return Method.compose(

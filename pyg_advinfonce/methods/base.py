@@ -1,4 +1,4 @@
-"""A method: an encoder, an objective and the phases of an epoch."""
+"""Method: an encoder, an objective and the phases of an epoch."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders import Embeddings, Encoder
+from pyg_advinfonce.encoders import Embeddings, as_encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.objective import (
@@ -25,37 +25,38 @@ from pyg_advinfonce.terms import EmbeddingL2
 
 
 class Method(nn.Module):
-    """What a trainer trains.
+    """An encoder, an objective and the phases of an epoch, trained by a trainer.
 
     The encoder and the objective hold all state; phases refer to it. Each trainable
-    parameter belongs to exactly one phase. A frozen one (``requires_grad`` is False)
-    is trained by none, and may be frozen or released at any time between epochs.
+    parameter belongs to exactly one phase. A frozen parameter (``requires_grad`` is
+    False) is not trained; parameters may be frozen or unfrozen between epochs.
 
     A method without phases trains nothing. An encoder with a method ``scores`` is a
-    :class:`~pyg_advinfonce.scorer.Scorer`, and its embeddings, if any, do not rank.
+    :class:`~pyg_advinfonce.scorer.Scorer`; its embeddings, if any, do not rank.
 
     Args:
-        encoder: Turns the graph into embeddings, or scores items itself.
-        objective: All terms, so that their state moves and is saved with the method.
-        phases: The phases of an epoch, in order; exactly one has ``params=None`` and
-            owns what no other phase owns. There are none where nothing is trained.
-        cosine: Whether nodes are ranked by cosine instead of by inner product.
+        encoder: Encoder of the graph, or a scorer of items; any other module becomes a
+            :class:`~pyg_advinfonce.encoders.CustomEncoder`.
+        objective: All terms; their state moves and is saved with the method.
+        phases: Phases of an epoch, in order. Exactly one has ``params=None`` and owns
+            the parameters that no other phase owns. Empty if nothing is trained.
+        cosine: Rank by cosine instead of by inner product.
 
     Raises:
-        ConfigError: If a parameter has two owners, or a trainable one has none; or if
-            two phases have the same name.
+        ConfigError: If a trainable parameter does not belong to exactly one phase, or
+            if two phases have the same name.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: nn.Module,
         objective: Objective,
         phases: Sequence[Phase],
         *,
         cosine: bool,
     ) -> None:
         super().__init__()
-        self.encoder, self.objective = encoder, objective
+        self.encoder, self.objective = as_encoder(encoder), objective
         self.phases, self.cosine = tuple(phases), cosine
         self._check_names()
         self._check_owners()
@@ -63,7 +64,7 @@ class Method(nn.Module):
     @classmethod
     def compose(
         cls,
-        encoder: Encoder,
+        encoder: nn.Module,
         loss: RankingLoss | None,
         *,
         terms: Mapping[str, tuple[float, Term]] | None = None,
@@ -72,20 +73,25 @@ class Method(nn.Module):
         l2_negatives: bool = False,
         perturb: bool = True,
     ) -> Self:
-        """Put a method together whose terms are one sum, trained as its loss says.
+        """Build a method from an encoder, a loss and further terms.
+
+        The loss defines the phases (:meth:`RankingLoss.phases
+        <pyg_advinfonce.objective.RankingLoss.phases>`).
 
         Args:
-            encoder: The encoder.
-            loss: The ranking loss; its term is ``rec``. None is for an encoder that is
-                not trained: it is frozen, ranks by inner product, and has no terms.
-            terms: Further terms with their weights, by name. One named ``l2`` takes the
-                place of the penalty below.
-            lr: The learning rate of the main phase.
-            l2: The weight of the L2 penalty on the batch's layer-0 rows.
-            l2_negatives: Whether this counts the negatives' rows as well.
-            perturb: Whether the loss sees the encoder's noise; otherwise it gets a pass
-                of its own.
+            encoder: Encoder, or any module that
+                :class:`~pyg_advinfonce.encoders.CustomEncoder` takes.
+            loss: Ranking loss, the term ``rec``. With None the encoder is frozen, ranks
+                by inner product, and the objective has no terms.
+            terms: Further terms as ``{name: (weight, term)}``. A term named ``l2``
+                replaces the L2 penalty below.
+            lr: Learning rate of the main phase.
+            l2: Weight of the L2 penalty on the batch's layer-0 rows.
+            l2_negatives: Include the negatives' rows in the L2 penalty.
+            perturb: Apply the loss to the perturbed embeddings; False runs a separate
+                pass without noise for it.
         """
+        encoder = as_encoder(encoder)
         if loss is None:
             frozen = encoder.requires_grad_(False)
             return cls(frozen, Objective({}), (), cosine=False)
@@ -99,11 +105,11 @@ class Method(nn.Module):
         return cls(encoder, objective, phases, cosine=loss.cosine)
 
     def params_of(self, phase: Phase) -> list[nn.Parameter]:
-        """Return the parameters that a phase trains: of its own, those not frozen."""
+        """Return the parameters that a phase trains: those it owns, except frozen."""
         return [p for p in self.owned_by(phase) if p.requires_grad]
 
     def owned_by(self, phase: Phase) -> list[nn.Parameter]:
-        """Return the parameters that belong to a phase, frozen ones among them."""
+        """Return the parameters that belong to a phase, including frozen ones."""
         if phase.params is not None:
             return list(phase.params)
         others = {id(p) for other in self.phases for p in other.params or ()}
@@ -111,26 +117,26 @@ class Method(nn.Module):
 
     @property
     def loss(self) -> RankingLoss | None:
-        """The ranking loss; None where no term ``rec`` holds one."""
+        """The ranking loss; None if no term ``rec`` has one."""
         term = dict(self.objective.terms.items()).get("rec")
         return term.loss if isinstance(term, Supervised) else None
 
     @property
     def negatives(self) -> Literal["sampled", "in_batch", "none"]:
-        """What the ranking loss wants of a sampler."""
+        """Negatives that the ranking loss needs; ``none`` without a loss."""
         return "none" if self.loss is None else self.loss.negatives
 
     def encode(self, graph: HeteroData) -> Embeddings:
-        """Return unperturbed embeddings without a gradient, in evaluation mode."""
+        """Return embeddings without noise or gradient, in evaluation mode."""
         with _evaluating(self):
             z: Embeddings = self.encoder(graph, perturb=False)
         return z
 
     def embed(self, graph: HeteroData) -> tuple[Tensor, Tensor]:
-        """Return unperturbed ``[U, D]`` and ``[I, D]`` whose dot products rank.
+        """Return embeddings ``[U, D]`` and ``[I, D]`` whose dot products rank.
 
         Raises:
-            ConfigError: If the encoder ranks by scores of its own.
+            ConfigError: If the encoder scores items itself.
         """
         self.check_embeddings()
         z = self.encode(graph)
@@ -138,34 +144,35 @@ class Method(nn.Module):
         return (unit_rows(user), unit_rows(item)) if self.cosine else (user, item)
 
     def scorer(self, graph: HeteroData) -> Scorer:
-        """Return what ranks the graph's items: the encoder, or its embeddings."""
+        """Return the scorer of the graph's items: the encoder or its embeddings."""
         if not self.has_embeddings:
-            return _OwnScores(self)
+            return _EncoderScores(self)
         return EmbeddingScores(*self.embed(graph))
 
     def check_embeddings(self) -> None:
-        """Refuse what only embeddings whose dot products rank can do.
+        """Check that dot products of embeddings rank.
 
         Raises:
-            ConfigError: If the encoder ranks by scores of its own.
+            ConfigError: If the encoder scores items itself.
         """
         if not self.has_embeddings:
+            module = getattr(self.encoder, "module", self.encoder)  # a custom model's
             raise ConfigError(
-                f"model {type(self.encoder).__name__} ranks by scores and has no "
-                "embeddings whose dot products rank, which are needed to export it, to "
-                "fold in new users or to embed a graph: use another model"
+                "exporting, folding in new users and embedding a graph need embeddings "
+                f"whose dot products rank; model {type(module).__name__} ranks "
+                "by scores: use another model"
             )
 
     @property
     def has_embeddings(self) -> bool:
-        """Whether dot products of embeddings rank, not the encoder's own scores."""
+        """Whether dot products of embeddings rank, not scores of the encoder."""
         return not callable(getattr(self.encoder, "scores", None))
 
     def _check_names(self) -> None:
         names = Counter(phase.name for phase in self.phases)
         twice = [name for name, count in names.items() if count > 1]
         if twice:
-            raise ConfigError(f"phases must differ in name (several are {twice})")
+            raise ConfigError(f"phases must have different names (repeated: {twice})")
 
     def _check_owners(self) -> None:
         params = {id(p): (name, p) for name, p in self.named_parameters()}
@@ -178,12 +185,15 @@ class Method(nn.Module):
                     f"(it belongs to {owners})"
                 )
         if set(owned) - set(params):
-            raise ConfigError("a phase trains parameters that the method does not hold")
+            raise ConfigError(
+                "a phase trains parameters outside the method: make them part of the "
+                "encoder or of a term"
+            )
 
 
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Set the evaluation mode and take no gradients."""
+    """Set evaluation mode without gradients, and restore the mode on exit."""
     was_training = module.training
     module.eval()
     try:
@@ -193,8 +203,8 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         module.train(was_training)
 
 
-class _OwnScores:
-    """The scores of a method whose encoder is a scorer."""
+class _EncoderScores:
+    """Scores of a method whose encoder is a scorer."""
 
     def __init__(self, method: Method) -> None:
         self.method = method

@@ -1,4 +1,4 @@
-"""DCL."""
+"""Builder of DCL."""
 
 from typing import Any, Literal
 
@@ -24,21 +24,21 @@ def build_dcl(
     message_drop: float = 0.1,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
-    """Build `DCL <https://arxiv.org/abs/2101.01317>`_: contrast passes that drop.
+    """Build `DCL <https://arxiv.org/abs/2101.01317>`_: contrast thinned passes.
 
-    A reconstruction: of the paper no more than its abstract was at hand
-    (docs/methods.md 3.5, [R]).
+    A reconstruction: only the abstract of the paper was available (docs/methods.md 3.5,
+    [R]).
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss, which sees the first of the two passes.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
-        weight: The weight of the contrast.
-        tau: The temperature of the contrast.
-        candidates: Whether it is with all nodes or with the batch's.
-        message_drop: The encoder's, with which probability each message is dropped.
+        graph: User-item graph.
+        loss: Ranking loss, applied to the first of the two passes.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
+        weight: Weight of the contrast.
+        tau: Temperature of the contrast.
+        candidates: Contrast with ``all`` nodes or those of the ``batch``.
+        message_drop: Probability that the encoder drops a message.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
     """

@@ -1,4 +1,4 @@
-"""LightGCN and matrix factorisation with any loss."""
+"""Builders of LightGCN and matrix factorisation."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ def build_lightgcn(
     """Build LightGCN.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
+        graph: User-item graph.
+        loss: Ranking loss.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     return Method.compose(
@@ -49,14 +49,16 @@ def build_mf(
     """Build matrix factorisation: LightGCN without layers.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss.
-        num_layers: None.
-        **options: Those of :func:`pyg_advinfonce.methods.build_lightgcn`.
+        graph: User-item graph.
+        loss: Ranking loss.
+        num_layers: Must be 0.
+        **options: Options of :func:`pyg_advinfonce.methods.build_lightgcn`.
 
     Raises:
-        ConfigError: If layers are asked for.
+        ConfigError: If ``num_layers`` is not 0.
     """
     if num_layers != 0:
-        raise ConfigError("mf has no layers: use the model lightgcn for num_layers > 0")
+        raise ConfigError(
+            f"model.num_layers must be 0 for mf (got {num_layers}): use lightgcn"
+        )
     return build_lightgcn(graph, loss, **options, num_layers=0)

@@ -1,4 +1,4 @@
-"""NCL."""
+"""Builder of NCL."""
 
 from typing import Any, Literal
 
@@ -29,25 +29,25 @@ def build_ncl(
     num_layers: int = 3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
-    """Build `NCL <https://arxiv.org/abs/2202.06200>`_: contrast nodes with neighbours.
+    """Build `NCL <https://arxiv.org/abs/2202.06200>`_: neighbours and prototypes.
 
-    The authors' weights belong to batches of 4,096 rows, as the contrasts are sums.
+    The contrasts are sums over the batch; the authors' weights suit 4,096 rows.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
-        tau: The temperature of both contrasts.
-        layer: The layer that is contrasted with layer 0; an even one.
-        neighbor_weight: The weight of that contrast, a sum over the batch.
-        item_weight: The weight of items in it.
-        prototype_weight: The weight of the contrast with clusters, a sum likewise.
-        num_prototypes: The number of clusters, at most half the number of nodes.
-        first_epoch: The first epoch with clusters.
-        prototypes: Whether all clusters are candidates or the batch's.
-        num_layers: The encoder's.
+        graph: User-item graph.
+        loss: Ranking loss.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
+        tau: Temperature of both contrasts.
+        layer: Layer that is contrasted with layer 0; even.
+        neighbor_weight: Weight of the contrast of layers, a sum over the batch.
+        item_weight: Weight of items relative to users in the contrast of layers.
+        prototype_weight: Weight of the contrast with clusters, a sum over the batch.
+        num_prototypes: Number of clusters, at most half the number of nodes.
+        first_epoch: First epoch with clusters.
+        prototypes: Contrast with ``all`` clusters or those of the ``batch``.
+        num_layers: Number of layers of the encoder.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
     """

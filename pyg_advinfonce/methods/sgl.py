@@ -1,4 +1,4 @@
-"""SGL."""
+"""Builder of SGL."""
 
 from typing import Any, Literal
 
@@ -30,26 +30,27 @@ def build_sgl(
     num_layers: int = 3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
-    """Build `SGL <https://arxiv.org/abs/2010.10783>`_: contrast two thinned graphs.
+    """Build `SGL <https://arxiv.org/abs/2010.10783>`_: contrast two augmented graphs.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
-        augmentation: Whether a view lacks edges, nodes, or other edges in each layer.
-        drop: The share that it lacks.
-        weight: The weight of the contrast.
-        tau: The temperature of the contrast.
-        candidates: Whether it is with all nodes or with the batch's.
-        num_layers: The encoder's.
+        graph: User-item graph.
+        loss: Ranking loss.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
+        augmentation: Dropped parts of a view: ``edge`` drops edges, ``node`` nodes, and
+            ``walk`` other edges per layer.
+        drop: Fraction that a view drops.
+        weight: Weight of the contrast.
+        tau: Temperature of the contrast.
+        candidates: Contrast with ``all`` nodes or those of the ``batch``.
+        num_layers: Number of layers of the encoder.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     light_gcn = LightGCN(*num_nodes(graph), num_layers=num_layers, **encoder)
-    thin = _thinning(augmentation, drop, len(light_gcn.convs))
-    draw = Compose([thin, BipartiteNorm()])
+    drop_part = _augmentation(augmentation, drop, len(light_gcn.convs))
+    draw = Compose([drop_part, BipartiteNorm()])
     return Method.compose(
         light_gcn,
         loss,
@@ -60,7 +61,7 @@ def build_sgl(
     )
 
 
-def _thinning(kind: Augmentation, drop: float, num_layers: int) -> BaseTransform:
+def _augmentation(kind: Augmentation, drop: float, num_layers: int) -> BaseTransform:
     if kind == "walk":
         return RandomWalkDrop(drop, num_layers)
     return {"edge": EdgeDrop, "node": NodeDrop}[kind](drop)

@@ -1,4 +1,4 @@
-"""SimGCL."""
+"""Builder of SimGCL."""
 
 from typing import Any, Literal
 
@@ -28,16 +28,16 @@ def build_simgcl(
     """Build `SimGCL <https://arxiv.org/abs/2112.08679>`_: contrast two noisy passes.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss, which sees a third pass, without noise.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
-        weight: The weight of the contrast.
-        tau: The temperature of the contrast.
-        candidates: Whether it is with all nodes or with the batch's.
-        noise: The encoder's, the length of what is added to a row in each layer.
-        first_layer: The encoder's, the first layer in its sum.
+        graph: User-item graph.
+        loss: Ranking loss, applied to a third pass without noise.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
+        weight: Weight of the contrast.
+        tau: Temperature of the contrast.
+        candidates: Contrast with ``all`` nodes or those of the ``batch``.
+        noise: Length of the encoder's noise per layer.
+        first_layer: First layer in the encoder's sum.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
     """

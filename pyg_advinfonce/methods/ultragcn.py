@@ -1,4 +1,4 @@
-"""UltraGCN with its own loss or another one."""
+"""Builder of UltraGCN."""
 
 from typing import Any, Literal
 
@@ -28,25 +28,24 @@ def build_ultragcn(
 ) -> Method:
     r"""Build UltraGCN.
 
-    With its own :class:`~pyg_advinfonce.losses.BCE` the objective is the authors':
-    that, the item graph and the L2 penalty on whole tables. Another loss takes the
-    place of the unweighted part of that loss; its other part stays as a term of its
-    own, and the penalty is that of the batch's rows. The latter composition is a
+    With :class:`~pyg_advinfonce.losses.BCE` the objective is the authors': BCE, the
+    item graph and the L2 penalty on whole tables. Another loss replaces the unweighted
+    part of BCE; the part that :math:`\beta` weights remains as the term
+    ``constraint``, and the L2 penalty is on the batch's rows. This composition is a
     reconstruction: the paper's is not published (docs/methods.md 1.3, D15).
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty.
-        l2_negatives: Whether that of the batch's rows counts the negatives' as well;
-            whole tables have them anyway.
-        item_weight: The weight of the item graph.
-        num_neighbors: How many neighbours an item has in the item graph.
-        item_graph: How the item graph's weights are computed.
-        constraint_weight: With another loss, the weight of the part of the
-            authors' loss that :math:`\beta` weighs.
-        constraint_negative_weight: The weight of the negatives in that part.
+        graph: User-item graph.
+        loss: Ranking loss.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty.
+        l2_negatives: Include the negatives' rows in an L2 penalty on the batch's rows.
+        item_weight: Weight of the item graph.
+        num_neighbors: Number of neighbours per item in the item graph.
+        item_graph: Formula of the item graph's weights: that of the authors' ``code``
+            or of the ``paper``.
+        constraint_weight: Weight of ``constraint``, used with other losses than BCE.
+        constraint_negative_weight: Weight of the negatives in ``constraint``.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.UltraGCN`.
     """
     terms: dict[str, tuple[float, Term]] = {}
@@ -58,7 +57,7 @@ def build_ultragcn(
             graph, negative_weight=constraint_negative_weight, **beta
         )
         terms["constraint"] = constraint_weight, Supervised(constraint)
-    if item_weight:  # the product of the whole graph costs seconds
+    if item_weight:  # computing the item graph takes seconds
         reduction = loss.reduction if isinstance(loss, BCE) else "mean"
         similar = ItemGraph.from_graph(
             graph, num_neighbors=num_neighbors, form=item_graph, reduction=reduction

@@ -1,4 +1,4 @@
-"""A variational graph auto-encoder with any loss."""
+"""Builder of the variational graph auto-encoder."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ def build_vgae(
     """Build a VGAE, a reconstruction (docs/methods.md 1.4).
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss, in place of the reconstruction of edges.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
-        beta_kl: The weight of the divergence from the prior.
+        graph: User-item graph.
+        loss: Ranking loss, in place of the reconstruction of edges.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
+        beta_kl: Weight of the KL divergence from the prior.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.VGAE`.
     """
     return Method.compose(

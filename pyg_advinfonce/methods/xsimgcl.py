@@ -1,4 +1,4 @@
-"""XSimGCL."""
+"""Builder of XSimGCL."""
 
 from typing import Any, Literal
 
@@ -26,25 +26,25 @@ def build_xsimgcl(
     first_layer: int = 1,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
-    """Build `XSimGCL <https://arxiv.org/abs/2209.02544>`_: contrast two noisy layers.
+    """Build `XSimGCL <https://arxiv.org/abs/2209.02544>`_: contrast noisy layers.
 
     Args:
-        graph: The user-item graph.
-        loss: The ranking loss, which sees the noise as well.
-        lr: The learning rate.
-        l2: The weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Whether this counts the negatives' rows as well.
-        layer: The layer that the sum of layers is contrasted with.
-        weight: The weight of the contrast.
-        tau: The temperature of the contrast.
-        candidates: Whether it is with all nodes or with the batch's.
-        noise: The encoder's, the length of what is added to a row in each layer.
-        first_layer: The encoder's, the first layer in its sum.
+        graph: User-item graph.
+        loss: Ranking loss, applied to the same noisy pass.
+        lr: Learning rate.
+        l2: Weight of the L2 penalty on the batch's layer-0 rows.
+        l2_negatives: Include the negatives' rows in the L2 penalty.
+        layer: Layer that is contrasted with the sum of layers.
+        weight: Weight of the contrast.
+        tau: Temperature of the contrast.
+        candidates: Contrast with ``all`` nodes or those of the ``batch``.
+        noise: Length of the encoder's noise per layer.
+        first_layer: First layer in the encoder's sum.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
 
     Raises:
-        ValueError: If the layer is all that is summed, and would meet itself.
+        ValueError: If ``layer`` is the only layer in the sum.
     """
     options = {"propagate_layers": layer, **encoder}
     light_gcn = LightGCN(
@@ -53,8 +53,8 @@ def build_xsimgcl(
     num_layers = len(light_gcn.alpha) - 1
     if first_layer == layer == num_layers and "alpha" not in encoder:
         raise ValueError(
-            f"layer {layer} would be contrasted with itself: raise num_layers "
-            f"(got {num_layers})"
+            "num_layers must exceed layer if first_layer equals layer (got num_layers "
+            f"{num_layers}, layer {layer}): the contrast is of the layer with itself"
         )
     return Method.compose(
         light_gcn,

@@ -1,4 +1,4 @@
-"""Runs on disk: folders, seeds, summaries, trained models."""
+"""Runs on disk: folders, seeds, summaries and trained models."""
 
 from pyg_advinfonce.runs.finished import (
     TIMES,
@@ -26,7 +26,12 @@ from pyg_advinfonce.runs.folder import (
 )
 from pyg_advinfonce.runs.resume import check_settings
 from pyg_advinfonce.runs.seed_folder import SeedFolder
-from pyg_advinfonce.runs.summary import seed_text, spread, spread_text, summarize
+from pyg_advinfonce.runs.summary import (
+    mean_and_std,
+    mean_and_std_text,
+    run_summary,
+    seed_text,
+)
 from pyg_advinfonce.runs.trained import Result, load_run
 
 __all__ = [
@@ -49,13 +54,13 @@ __all__ = [
     "folder_name",
     "load_per_user",
     "load_run",
+    "mean_and_std",
+    "mean_and_std_text",
     "read_run",
     "read_seed",
     "run_lock",
+    "run_summary",
     "seed_folders",
     "seed_path",
     "seed_text",
-    "spread",
-    "spread_text",
-    "summarize",
 ]

@@ -1,4 +1,4 @@
-"""Finished seeds, read from their folders: settings, metrics, history, users."""
+"""Reading finished seeds: settings, metrics, history, metrics per user."""
 
 import json
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ from pyg_advinfonce.runs.folder import (
 
 SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
-RECORD = (
+OUTCOME = (
     *("metrics", "best_epoch", "epochs", *TIMES, "peak_rss_mb", "device"),
     *("versions", "data"),
 )
-"""What ``metrics.json`` holds."""
+"""The keys of ``metrics.json``."""
 
 Values = NDArray[Any]
-# What zipfile and numpy make of a file that is none of theirs, or a damaged one.
+# Errors of zipfile and numpy on a damaged file or a file of another kind.
 DAMAGE = (
     *(OSError, ValueError, TypeError, EOFError, RuntimeError),
     *(BadZipFile, ZlibError, StructError),
@@ -47,14 +47,14 @@ class FinishedSeed:
     """One trained seed of a run.
 
     Attributes:
-        folder: Where it lies.
-        config: What was trained.
-        record: The content of ``metrics.json``.
+        folder: The seed's folder.
+        config: The configuration.
+        outcome: The content of ``metrics.json``.
     """
 
     folder: Path
     config: Config
-    record: dict[str, Any]
+    outcome: dict[str, Any]
 
     @property
     def seed(self) -> int:
@@ -63,12 +63,12 @@ class FinishedSeed:
 
     @property
     def fingerprint(self) -> str:
-        """The data, in one line."""
-        return str(self.record["data"])
+        """The fingerprint of the data."""
+        return str(self.outcome["data"])
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per epoch, one column per value; NaN where there is none.
+        """One row per epoch, one column per value; NaN where a value is missing.
 
         Raises:
             CheckpointError: If the file is missing or damaged.
@@ -84,15 +84,15 @@ class FinishedSeed:
             raise CheckpointError(f"{file} is damaged: {error}") from error
 
     def value(self, metric: str) -> float | None:
-        """Return a metric, or a time of ``TIMES``; None where it was not finite.
+        """Return a metric or a time of ``TIMES``; None if it is missing or not finite.
 
         Raises:
-            UnknownNameError: If the run does not know the metric.
+            UnknownNameError: If the run does not have the metric.
         """
-        values: dict[str, float | None] = {n: self.record.get(n) for n in TIMES}
-        values |= self.record["metrics"]
+        values: dict[str, float | None] = {n: self.outcome.get(n) for n in TIMES}
+        values |= self.outcome["metrics"]
         if metric not in values:
-            raise unknown("metric", metric, self.record["metrics"])
+            raise unknown("metric", metric, self.outcome["metrics"])
         return values[metric]
 
 
@@ -104,34 +104,34 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def read_seed(folder: Path) -> FinishedSeed:
-    """Read what one trained seed has left in its folder.
+    """Read a finished seed from its folder.
 
     Raises:
         CheckpointError: If it is not finished, or damaged.
     """
     file = folder / METRICS
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        outcome = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        reason = f"{folder} holds no finished run, no {file.name}"
+        reason = f"{folder} holds no finished run: it has no {file.name}"
         raise CheckpointError(reason) from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {error}") from error
-    if not isinstance(record, dict):
-        raise CheckpointError(f"{file} is damaged: not the metrics of a run")
-    for key in RECORD:
-        if key not in record:
+    if not isinstance(outcome, dict):
+        raise CheckpointError(f"{file} is damaged: expected a JSON object")
+    for key in OUTCOME:
+        if key not in outcome:
             raise CheckpointError(f"{file} is damaged: it has no '{key}'")
-    return FinishedSeed(folder, Config.load(folder / CONFIG), record)
+    return FinishedSeed(folder, Config.load(folder / CONFIG), outcome)
 
 
 def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
-    """Return the seed in a folder if it is finished, whole, and of these settings.
+    """Return the seed in a folder if it is finished with these settings, else None.
 
     Args:
         folder: The seed's folder.
         config: The settings.
-        fingerprint: The data, in one line.
+        fingerprint: The fingerprint of the data.
 
     Raises:
         CheckpointError: If it was trained on other data.
@@ -145,7 +145,7 @@ def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | 
 
 
 def check_data(what: Path, trained_on: str, found: str) -> None:
-    """Compare the data that something was trained on with what is there, in a line.
+    """Compare the fingerprint of a run's data with that of the data found.
 
     Raises:
         CheckpointError: If they differ.
@@ -157,34 +157,35 @@ def check_data(what: Path, trained_on: str, found: str) -> None:
 
 
 def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
-    """Read all seeds of a run, or the one that the folder is of.
+    """Read all seeds of a run, or a single seed.
 
     Args:
-        folder: The run's folder, or a seed's.
-        partly: Leave out seeds that are not finished.
+        folder: The folder of a run or of a seed.
+        partly: Skip seeds that are not finished.
 
     Raises:
-        CheckpointError: If it holds none, or one that is not finished, or is damaged.
+        CheckpointError: If it holds no finished seed, or one is damaged or, unless
+            ``partly``, not finished.
     """
     seeds = seed_folders(folder)
     if not any((seed / METRICS).is_file() for seed in seeds):
         raise CheckpointError(
-            f"{folder} holds no finished run, no {METRICS}{_runs_below(folder)}"
+            f"{folder} holds no finished run: it has no {METRICS}{_runs_below(folder)}"
         )
     chosen = [s for s in seeds if not partly or (s / METRICS).is_file()]
     return [read_seed(seed) for seed in chosen]
 
 
 def _runs_below(folder: Path) -> str:
-    """Name the first few runs that lie deeper."""
+    """Return a hint with the first few runs in subfolders."""
     found = {file.parent.parent for file in folder.rglob(f"seed-*/{METRICS}")}
     names = [str(run) for run in sorted(found)[:SHOWN]]
     more = ["..."] * (len(found) > SHOWN)
-    return f"; there are {', '.join(names + more)}" if found else ""
+    return f"; choose one of {', '.join(names + more)}" if found else ""
 
 
 def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
-    """Write arrays by name: ``test/user`` are ids, ``test/recall@20`` theirs, ..."""
+    """Write arrays by name: ids ``test/user``, their ``test/recall@20`` and so on."""
     arrays: dict[str, Any] = dict(values)
     with (
         whole_file(folder / PER_USER) as unfinished,
@@ -194,7 +195,7 @@ def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
 
 
 def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:
-    """Read the users ``[N]`` of a metric's split and what they got ``[N]``.
+    """Read the users ``[N]`` of a metric's split and the metric of each ``[N]``.
 
     Raises:
         CheckpointError: If the file is missing or damaged, or has no such metric.

@@ -1,15 +1,15 @@
-"""A run's folder: what lies where in it, and how it is made, continued and locked.
+"""A run's folder: its files, and how it is made, continued and locked.
 
 .. code-block:: text
 
     runs/coat-lightgcn-adv/
-    ├── summary.json                all seeds, once they are finished
+    ├── summary.json                all seeds, written when they are finished
     └── seed-0/
-        ├── config.toml             the settings, from the start
-        ├── history.jsonl           a record per epoch
-        ├── state.safetensors       the training state between two epochs
+        ├── config.toml             the settings, written first
+        ├── history.jsonl           one record per epoch
+        ├── state.safetensors       the training state after an epoch
         ├── weights.safetensors     of the best epoch
-        ├── embeddings.safetensors  its embeddings, of a custom model or loss
+        ├── embeddings.safetensors  its embeddings, for a custom model or loss
         ├── per_user.npz            the metrics of every user
         └── metrics.json            written last: the seed is finished
 """
@@ -33,23 +33,22 @@ PER_USER = "per_user.npz"
 BAD_BATCH = "non-finite-batch.safetensors"
 LOCK = ".lock"
 STUDY, TRIALS, BEST = "study.sqlite3", "trials.csv", "best.toml"
-"""Of ``tune``, with a summary beside them."""
+"""Files of ``tune``, beside ``SUMMARY``."""
 RUNS = "runs"
-"""Of ``reproduce``: the folder of its runs."""
+"""The folder of the runs of ``reproduce``."""
 MARK = ".advnce"
 MAX_NAME = 100
 OTHERS = (RUNS, STUDY)
-"""What folders hold that are continued."""
+"""Content that marks a folder as one of ``reproduce`` or ``tune``."""
 
 
 def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Path:
     """Make a new folder for a run.
 
     Args:
-        out: The folder that was asked for, or None for ``runs/<name>``, numbered if
-            that exists.
-        name: The run's name; what no folder may be called becomes a dash.
-        overwrite: Replace the folder, in place of a number, if it is an earlier run's.
+        out: The requested folder; None for ``runs/<name>``, numbered if that exists.
+        name: The run's name; characters that folder names cannot hold become a dash.
+        overwrite: Replace an earlier run instead of numbering or refusing.
 
     Raises:
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
@@ -61,12 +60,12 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
 
 
 def continue_run_folder(out: Path | None, name: str, *, mark: str) -> Path:
-    """Return the folder of a run that is continued, or make a new one.
+    """Return an existing folder to continue, or make a new one.
 
     Args:
-        out: The folder that was asked for, or None for ``runs/<name>``.
+        out: The requested folder; None for ``runs/<name>``.
         name: As for :func:`create_run_folder`.
-        mark: The file that tells a folder of this kind.
+        mark: The file that identifies a folder of this kind.
 
     Raises:
         ConfigError: If the folder holds something else, or cannot be written.
@@ -94,12 +93,12 @@ def _named(out: Path, overwrite: bool) -> Path:
         _clear(out, overwrite)
     made = _make(out)
     if made is None:
-        raise ConfigError(f"{out} is there already: choose another --out")
+        raise ConfigError(f"{out} exists already: choose another --out")
     return made
 
 
 def _make(folder: Path) -> Path | None:
-    """Make a folder that is not there yet; None if it is."""
+    """Make a new folder; None if it exists."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -114,13 +113,13 @@ def _clear(folder: Path, overwrite: bool) -> None:
         return
     if not overwrite and _is_unfinished(folder):
         raise ConfigError(
-            f"{folder} is a run that has not ended: go on with it by advnce train "
+            f"{folder} holds an unfinished run: resume it by advnce train "
             f"--resume {shlex.quote(str(folder))}, or choose another --out"
         )
     if not overwrite:
-        raise ConfigError(f"{folder} exists: choose another --out, or --overwrite")
+        raise ConfigError(f"{folder} exists: choose another --out, or add --overwrite")
     if not (folder / MARK).is_file():
-        raise ConfigError(f"{folder} is no run of advnce: it is not overwritten")
+        raise ConfigError(f"{folder} is not a run of advnce: it is not overwritten")
     other = next((name for name in OTHERS if (folder / name).exists()), None)
     if other is not None:
         raise ConfigError(f"{folder} holds {other}, not one run: it is not overwritten")
@@ -136,19 +135,19 @@ def _is_unfinished(folder: Path) -> bool:
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Keep other processes from training, or replacing, the same run meanwhile.
+    """Prevent other processes from training or replacing a run.
 
     Args:
         folder: The run's folder, which exists.
 
     Raises:
-        ConfigError: If another process holds it, or the folder cannot be written.
+        ConfigError: If another process has locked it, or it cannot be written.
     """
 
     def busy() -> None:
         raise ConfigError(
-            f"another process is training {folder}: wait until it ends (if there is "
-            f"none, delete {folder / LOCK})"
+            f"another process is training {folder}: wait until it ends, or delete "
+            f"{folder / LOCK} if no such process exists"
         )
 
     with locked(folder / LOCK, busy):
@@ -156,18 +155,18 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def folder_name(name: str) -> str:
-    """Return a name without what no folder may be called."""
+    """Return a name without characters that folder names cannot hold."""
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.")
     return stem.encode()[:MAX_NAME].decode(errors="ignore")
 
 
 def seed_path(run: Path, seed: int) -> Path:
-    """Return the folder of a run's seed."""
+    """Return the folder of one seed of a run."""
     return run / f"seed-{seed}"
 
 
 def seed_folders(run: Path) -> list[Path]:
-    """Return the seeds' folders of a run, or the folder itself if it is one seed's."""
+    """Return the folders of a run's seeds, or the folder itself if it is a seed's."""
     if (run / CONFIG).is_file():
         return [run]
     return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]

@@ -1,4 +1,4 @@
-"""Resuming: whether a training may go on from a saved state."""
+"""Checks before an interrupted training is resumed."""
 
 import json
 import warnings
@@ -23,18 +23,20 @@ def load_state(
     *,
     force: bool = False,
 ) -> TrainingState:
-    """Read the state of a training that is to go on.
+    """Read the state of a training to resume.
 
     Args:
         path: The file.
-        config: The settings to go on with.
-        fingerprint: The data, in one line.
-        device: Where it goes on. Another kind of device draws other random numbers, and
-            is a warning.
+        config: The settings to resume with.
+        fingerprint: The fingerprint of the data.
+        device: The device to resume on.
         force: Accept other values of ``HARMLESS``.
 
     Raises:
         CheckpointError: If the file is damaged, or of other settings or data.
+
+    Warns:
+        UserWarning: If the kind of device changed, which draws other random numbers.
     """
     state, run = read_state(path)
     check_settings(run["settings"], config, force=force)
@@ -42,44 +44,44 @@ def load_state(
     check_data(path, run["data"], fingerprint)
     if run["device"].split(":")[0] != device.split(":")[0]:
         warnings.warn(
-            f"training began on {run['device']} and goes on on {device}: it is as good "
-            "as any, but not the one that it would have been",
+            f"training began on {run['device']} and is resumed on {device}: the result "
+            "is valid, but differs from an uninterrupted run",
             stacklevel=2,
         )
     return state
 
 
 def _check_epochs(state: TrainingState, config: Config) -> None:
-    """Refuse an end that has passed: no validation was made for it."""
+    """Refuse a last epoch that has passed without a validation."""
     history = state.about["history"]
     unfinished = config.train.epochs == len(history) and not history[-1]["metrics"]
     if config.train.epochs < len(history) or unfinished:
         raise CheckpointError(
-            f"the run has had {len(history)} epochs already: train.epochs must be more "
-            f"(got {config.train.epochs})"
+            f"the run has trained {len(history)} epochs already: train.epochs must be "
+            f"larger (got {config.train.epochs})"
         )
 
 
 def check_settings(
     saved: Mapping[str, Any], config: Config, *, force: bool = False
 ) -> None:
-    """Compare the settings that a training had with those it is to go on with.
+    """Compare the settings of a saved training with those to resume with.
 
     Args:
-        saved: :meth:`~pyg_advinfonce.config.Config.flat` of the first.
-        config: The others.
+        saved: :meth:`~pyg_advinfonce.config.Config.flat` of the saved training.
+        config: The settings to resume with.
         force: Accept other values of ``HARMLESS``.
 
     Raises:
-        CheckpointError: If they differ; the message lists how.
+        CheckpointError: If they differ; the message lists the differences.
     """
-    now = json.loads(json.dumps(config.flat()))  # as the other has been written
+    now = json.loads(json.dumps(config.flat()))  # in the form of the saved one
     keys = [k for k in {**saved, **now} if saved.get(k) != now.get(k)]
     refused = [k for k in keys if not (force and k in HARMLESS)]
     if not refused:
         return
     changes = ", ".join(
-        f"{k} {saved.get(k, 'built-in')} -> {now.get(k, 'built-in')}" for k in refused
+        f"{k} {saved.get(k, 'default')} -> {now.get(k, 'default')}" for k in refused
     )
-    hint = "use --force" if set(keys) <= set(HARMLESS) else "train it as another run"
-    raise CheckpointError(f"the run had other settings ({changes}): {hint}")
+    hint = "add --force" if set(keys) <= set(HARMLESS) else "train another run"
+    raise CheckpointError(f"the run has other settings ({changes}): {hint}")

@@ -1,4 +1,4 @@
-"""One seed's folder: what training writes there."""
+"""Writing of one seed's folder during training."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -41,14 +41,14 @@ from pyg_advinfonce.training import (
 class SeedFolder:
     """The folder of one seed.
 
-    Settings and history are there from the start, the training state soon and to the
-    end; weights, users and, last of all, metrics say that training is finished.
+    Settings and history are written from the start, the training state between epochs.
+    Weights, metrics per user and, last, metrics mark a finished training.
 
     Args:
         path: The folder.
         config: The seed's settings.
-        fingerprint: The data, in one line.
-        device: Where it is trained.
+        fingerprint: The fingerprint of the data.
+        device: The device of the training.
         save_every: As for :class:`~pyg_advinfonce.training.StateFile`.
     """
 
@@ -69,9 +69,9 @@ class SeedFolder:
     def begin(
         self, trainer: Trainer, *, resume: bool, force: bool
     ) -> Sequence[Callback]:
-        """Return the callbacks that write here what a trainer does.
+        """Prepare the folder; return the callbacks that write to it.
 
-        The trainer is given the state that lies here if it is to go on.
+        With ``resume`` an existing state is restored into the trainer.
 
         Raises:
             CheckpointError: If the state is damaged, or of other settings or data.
@@ -82,14 +82,14 @@ class SeedFolder:
         else:
             self._clear(STATE)
         self._clear(METRICS, WEIGHTS, EMBEDDINGS, PER_USER, BAD_BATCH)
-        self._clear(f".{STATE}.*")  # what a kill has left
+        self._clear(f".{STATE}.*")  # left by a killed process
         self.config.save(self.path / CONFIG)
         history = HistoryFile(self.path / HISTORY, trainer.history)
         return history, self.state
 
     @contextmanager
     def keeping(self, trainer: Trainer) -> Iterator[None]:
-        """Write the last finished epoch's state however training ends."""
+        """Write the state of the last finished epoch, however training ends."""
         try:
             yield
         except NonFiniteLossError as error:
@@ -102,7 +102,7 @@ class SeedFolder:
             self.state.write()
 
     def finish(self, result: Result) -> None:
-        """Write weights and metrics; ``metrics.json`` says that all is there."""
+        """Write weights and metrics; ``metrics.json`` last, as the mark of the end."""
         save_weights(result.method, self.path / WEIGHTS)
         if self.config.custom and result.method.has_embeddings:
             save_embeddings(result.method, result.graph, self.path / EMBEDDINGS)
@@ -138,7 +138,7 @@ class SeedFolder:
     def _with_batch(
         self, error: NonFiniteLossError, batch: EdgeBatch
     ) -> NonFiniteLossError:
-        """Save the batch that an error is about, and name its file."""
+        """Save an error's batch; return the error with the file's name."""
         file = self.path / BAD_BATCH
         ids = {"user_id": batch.user_id, "pos_id": batch.pos_id, "neg_id": batch.neg_id}
         write_tensors(file, ids)

@@ -1,4 +1,4 @@
-"""The summary of several seeds of one configuration."""
+"""Summary of several seeds of one configuration."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,13 +19,14 @@ def seed_text(seeds: Iterable[int]) -> str:
     return ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in spans)
 
 
-def summarize(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
-    """Return a JSON-ready object; standard deviations have ddof 1, null for one seed.
+def run_summary(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
+    """Return the JSON-ready content of ``summary.json``.
 
-    ``seconds_per_epoch`` is the mean over seeds of the training time of an epoch, the
-    adversary's pass included, evaluation and each seed's first epoch excluded.
+    Standard deviations have ddof 1; they are null for one seed. ``seconds_per_epoch``
+    is the mean over seeds of the training time per epoch, the adversary's pass
+    included, evaluation and each seed's first epoch excluded.
     """
-    config, records = seeds[0].config, [seed.record for seed in seeds]
+    config, records = seeds[0].config, [seed.outcome for seed in seeds]
     seconds = [s for r in records if (s := r["seconds_per_epoch"]) is not None]
     return {
         "model": config.model.name,
@@ -33,7 +34,7 @@ def summarize(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
         "data": config.data.name,
         "seeds": [seed.seed for seed in seeds],
         "metrics": {
-            name: spread([seed.value(name) for seed in seeds])
+            name: mean_and_std([seed.value(name) for seed in seeds])
             for name in records[0]["metrics"]
         },
         "best_epoch": [r["best_epoch"] for r in records],
@@ -47,8 +48,8 @@ def summarize(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
     }
 
 
-def spread(values: Sequence[float | None]) -> dict[str, Any]:
-    """Return mean, standard deviation and the values; null where one is missing."""
+def mean_and_std(values: Sequence[float | None]) -> dict[str, Any]:
+    """Return mean, standard deviation and values; None if a value is missing."""
     known = [v for v in values if v is not None]
     complete = len(known) == len(values)
     return {
@@ -58,8 +59,8 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def spread_text(value: Mapping[str, Any]) -> str:
-    """Return mean and standard deviation of :func:`spread` in four digits."""
+def mean_and_std_text(value: Mapping[str, Any]) -> str:
+    """Return mean and standard deviation of :func:`mean_and_std` in four digits."""
     mean, std = value["mean"], value["std"]
     if mean is None:
         return "nan"

@@ -1,4 +1,4 @@
-"""A trained seed, as training returns it and as its folder gives it back."""
+"""A trained seed, returned by training or loaded from its folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -10,11 +10,13 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.encoders import FixedEmbeddings
-from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.evaluation import UserMetrics
+from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Objective
+from pyg_advinfonce.registry import custom_name
 from pyg_advinfonce.runs.finished import check_data, read_seed
 from pyg_advinfonce.runs.folder import (
     CONFIG,
@@ -37,21 +39,21 @@ class Result:
     """One trained seed, ready for use.
 
     Attributes:
-        config: What was trained.
+        config: The configuration.
         method: The method with the weights of the best validation epoch.
         graph: The normalised graph that it was trained on.
-        fingerprint: The data, in one line.
-        metrics: The metrics of every split at that epoch, ``test/recall@20`` and so on;
+        fingerprint: The fingerprint of the data.
+        metrics: The metrics of every split at that epoch, e.g. ``test/recall@20``;
             empty for a training that failed.
         best_epoch: That epoch, counted from 0; -1 for a training that failed.
-        epochs: How many epochs it was trained.
-        device: The device that it was trained on.
+        epochs: The number of trained epochs.
+        device: The device of the training.
         seconds_per_epoch: Mean training time of an epoch, the first epoch and
             evaluation excluded.
-        wall_seconds: The whole run, data set loading excluded.
+        wall_seconds: The time of the whole run, loading of the data excluded.
         history: One record per epoch; empty when loaded from a folder, whose
             :attr:`~pyg_advinfonce.runs.FinishedSeed.history` has it as a table.
-        per_user: What the metrics are the means of, one per split; empty when loaded.
+        per_user: The metrics per user, one entry per split; empty when loaded.
     """
 
     config: Config
@@ -72,7 +74,7 @@ class Result:
     def export(self, path: Path | str, to: str | None = None) -> Path:
         """Write the embeddings; :func:`~pyg_advinfonce.serving.export` says how.
 
-        Model, loss, seed and data are noted in the file.
+        The file records model, loss, seed and data.
         """
         notes = {
             "model": self.config.model.name,
@@ -103,21 +105,22 @@ def load_run(
 ) -> Result:
     """Load a trained seed, ready for use.
 
-    Nothing that the run's files name is imported. A run of a custom model or loss comes
-    with the embeddings of its best epoch and ranks by them, unless the model and the
-    loss are given again.
+    Custom code that the run's files name is never imported. Unless the custom model and
+    loss are passed, such a run ranks by the saved embeddings of its best epoch.
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
-        root: Where the data sets lie, unless it was trained on a path's.
-        cache_dir: Where processed data is kept.
+        root: The folder of the data sets; no effect on a run of a path's data.
+        cache_dir: The folder of processed data.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        model: The custom model that the run has trained, if it has one.
-        loss: Its custom loss, likewise.
+        model: The custom model of the run, if it has one.
+        loss: The custom loss of the run, if it has one.
 
     Raises:
-        CheckpointError: If the folder holds no run, or one of a custom model that
-            ranks by scores of its own and is not given.
+        CheckpointError: If the folder holds no run, or one of a custom model that has
+            no embeddings and is not passed.
+        ConfigError: If only one of two custom parts is passed, or one that the run does
+            not have.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
@@ -126,17 +129,24 @@ def load_run(
     folder = seeds[0]
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder} holds no finished run, no {name}")
+            raise CheckpointError(f"{folder} holds no finished run: it has no {name}")
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has weights alone
-    record = read_seed(folder).record if finished else {}
+    record = read_seed(folder).outcome if finished else {}
     dataset = config.load_dataset(root, cache_dir)
     if finished:
         check_data(folder, record["data"], dataset.fingerprint)
     graph = prepare(dataset, place)
     given = {"model": model, "loss": loss}
+    for section, target in given.items():
+        if target is not None and section not in config.custom:
+            name = getattr(config, section).name
+            raise ConfigError(
+                f"{folder} has trained the {section} '{name}', no custom one "
+                f"(got {custom_name(target)})"
+            )
     if config.custom and all(given[section] is None for section in config.custom):
-        method = _load_embeddings(folder, config)
+        method = _load_embeddings(folder, graph, config)
     else:
         method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
@@ -146,7 +156,7 @@ def load_run(
 
 @torch.no_grad()
 def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
-    """Write the embeddings of a graph, and what items send to new users."""
+    """Write the embeddings of a graph, and the items' messages to new users."""
     z, messages = method.encode(graph), method.encoder.item_messages(graph)
     tensors = {"user": z.user, "item": z.item}
     if messages is not None:
@@ -154,13 +164,27 @@ def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
     write_tensors(path, tensors, {"cosine": method.cosine})
 
 
-def _load_embeddings(folder: Path, config: Config) -> Method:
-    """Return a method that ranks by saved embeddings, and trains nothing."""
-    if not (folder / EMBEDDINGS).is_file():
+def _load_embeddings(folder: Path, graph: HeteroData, config: Config) -> Method:
+    """Return a method that ranks by saved embeddings; it cannot be trained."""
+    file = folder / EMBEDDINGS
+    if not file.is_file():
+        names = [f"--{s} {getattr(config, s).name}" for s in config.custom]
         raise CheckpointError(
-            f"{folder} has no {EMBEDDINGS}: its model {config.model.name} ranks by "
-            "scores of its own; give the model again"
+            f"{folder} has no {EMBEDDINGS}: its model ranks by its own scores, or its "
+            f"training failed; pass the custom {' and '.join(config.custom)} again, on "
+            f"the command line {' '.join(names)}"
         )
-    tensors, about = read_tensors(folder / EMBEDDINGS)
+    tensors, about = read_tensors(file)
+    num_users, num_items = num_nodes(graph)
+    sizes = {"user": num_users, "item": num_items, "messages": num_items}
+    shapes = {name: table.shape for name, table in tensors.items()}
+    width = shapes.get("user", ())[1:]
+    expected = {name: (sizes.get(name), *width) for name in {*shapes, "user", "item"}}
+    if (
+        shapes != expected
+        or len(width) != 1
+        or not isinstance(about.get("cosine"), bool)
+    ):
+        raise CheckpointError(f"{file}: not the embeddings of this run")
     encoder = FixedEmbeddings(**tensors)
     return Method(encoder, Objective({}), (), cosine=about["cosine"])

@@ -1,4 +1,4 @@
-"""Use of a trained model: recommend, fold in new users, export."""
+"""Recommendation, folding in of new users, and export."""
 
 from pyg_advinfonce.serving.export import export, find_format
 from pyg_advinfonce.serving.lists import WRITERS, csv_texts, json_texts, save_lists

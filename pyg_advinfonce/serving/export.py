@@ -1,4 +1,4 @@
-"""Embeddings as one file that other software reads."""
+"""Export of a trained model for other software."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,14 +15,14 @@ from pyg_advinfonce.files import output_file
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.registry import unknown
 from pyg_advinfonce.serving.onnx import write_onnx
-from pyg_advinfonce.serving.served_tables import Array, ServedTables
+from pyg_advinfonce.serving.tables import Array, EmbeddingTables
 
 
 @dataclass(frozen=True)
 class Format:
-    """How tables are written, and the package of an extra that it needs."""
+    """Writer of a file format, and the optional package that it needs."""
 
-    write: Callable[[ServedTables, Path], None]
+    write: Callable[[EmbeddingTables, Path], None]
     package: str | None = None
 
 
@@ -34,36 +34,36 @@ def export(
     to: str | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write what a trained method is served with; return the path.
+    """Write a trained method's embeddings and metadata to a file; return the path.
 
     Args:
         method: The trained method.
         graph: The graph that it was trained on.
-        path: The file; an earlier one is replaced, at the end and at once.
-        to: A format of ``FORMATS``; the function that writes it says what the file
-            holds (default: the path's suffix).
-        notes: What is noted in the file besides the convention of scores, where the
-            format has room for it.
+        path: The file; an existing one is replaced atomically.
+        to: ``safetensors``, ``npz``, ``parquet``, ``faiss`` or ``onnx`` (default: the
+            path's suffix).
+        notes: Metadata to store besides the convention of scores, in formats that
+            support it.
 
     Raises:
-        UnknownNameError: If there is no such format.
-        MissingExtraError: If it needs a package that is not installed.
-        ConfigError: If the file cannot be written, or the model ranks by scores of its
-            own.
+        UnknownNameError: If the format is unknown.
+        MissingExtraError: If the format needs a package that is not installed.
+        ConfigError: If the file cannot be written, or the model has no embeddings whose
+            dot products rank.
     """
     path = Path(path)
     form = find_format(path, to)
-    tables = ServedTables.of(method, graph, notes or {})
+    tables = EmbeddingTables.of(method, graph, notes or {})
     with output_file(path) as partial:
         form.write(tables, partial)
     return path
 
 
 def find_format(path: Path, to: str | None = None) -> Format:
-    """Return the format that is asked for, its package being installed.
+    """Return a format by name or by the path's suffix.
 
     Raises:
-        UnknownNameError: If there is no such format.
+        UnknownNameError: If the format is unknown.
         MissingExtraError: If its package is not installed.
     """
     name = to or path.suffix.removeprefix(".")
@@ -75,37 +75,37 @@ def find_format(path: Path, to: str | None = None) -> Format:
     return form
 
 
-def write_safetensors(tables: ServedTables, path: Path) -> None:
-    """Write the arrays by their names, the notes as metadata.
+def write_safetensors(tables: EmbeddingTables, path: Path) -> None:
+    """Write the arrays by name, with the notes as metadata.
 
-    Ids that are strings are the bytes of a JSON list: ``json.loads(bytes(ids))``.
+    String ids are stored as the bytes of a JSON list: ``json.loads(bytes(ids))``.
     """
-    arrays = {name: _numbers(array) for name, array in tables.by_name.items()}
+    arrays = {name: _numeric(array) for name, array in tables.by_name.items()}
     path.write_bytes(save(arrays, metadata=dict(tables.notes)))
 
 
-def _numbers(array: Array) -> Array:
+def _numeric(array: Array) -> Array:
     if array.dtype.kind != "U":
         return array
     text = json.dumps(array.tolist(), ensure_ascii=False)
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
-def write_npz(tables: ServedTables, path: Path) -> None:
-    """Write the arrays by their names, and ``notes``, a JSON object as text.
+def write_npz(tables: EmbeddingTables, path: Path) -> None:
+    """Write the arrays by name, and ``notes`` as a JSON string.
 
-    ``np.load(path)`` reads all of it without pickle.
+    ``np.load(path)`` reads the file without pickle.
     """
     arrays: dict[str, Any] = {**tables.by_name, "notes": json.dumps(tables.notes)}
     with path.open("wb") as file:
         np.savez(file, **arrays)
 
 
-def write_parquet(tables: ServedTables, path: Path) -> None:
-    """Write a row a node, users before items; the notes are the schema's metadata.
+def write_parquet(tables: EmbeddingTables, path: Path) -> None:
+    """Write one row per node, users before items, with the notes as schema metadata.
 
-    Columns: ``user_id`` or ``item_id``, the other one empty; ``embedding``; of users
-    ``seen``, the ids of their train items; of items ``is_candidate``.
+    Columns: ``user_id`` or ``item_id``, the other one null; ``embedding``; for users
+    ``seen``, the ids of their train items; for items ``is_candidate``.
 
     Raises:
         MissingExtraError: If pyarrow is not installed.
@@ -132,18 +132,17 @@ def _rows(arrow: Any, table: Array) -> Any:  # noqa: ANN401
     return arrow.FixedSizeListArray.from_arrays(flat, table.shape[1])
 
 
-def _seen(arrow: Any, tables: ServedTables) -> Any:  # noqa: ANN401
+def _seen(arrow: Any, tables: EmbeddingTables) -> Any:  # noqa: ANN401
     user, item = tables.seen[:, np.argsort(tables.seen[0], kind="stable")]
     start = np.searchsorted(user, np.arange(len(tables.user) + 1))
     return arrow.ListArray.from_arrays(start, arrow.array(tables.item_id[item]))
 
 
-def write_faiss(tables: ServedTables, path: Path) -> None:
-    """Write an exact index by inner product of the items that may be listed.
+def write_faiss(tables: EmbeddingTables, path: Path) -> None:
+    """Write an exact inner-product index of the items that may be listed.
 
-    It is searched by rows of users, of which a cosine model's have length one, and
-    answers with item ids where they are integers, else with rows of items. There is no
-    bound on ``k``.
+    Queries are user embeddings, unit rows for a cosine model. Results are item ids if
+    these are integers, else rows of items.
 
     Raises:
         MissingExtraError: If faiss is not installed.

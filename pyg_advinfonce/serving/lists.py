@@ -1,4 +1,4 @@
-"""Recommendation lists as a file."""
+"""Files of recommendation lists."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,9 +10,9 @@ from pyg_advinfonce.files import output_file, without_formulas
 
 
 def csv_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
-    """Yield CSV with one header.
+    """Yield CSV text with one header.
 
-    An id that a spreadsheet would take for a formula begins with an apostrophe.
+    An id that a spreadsheet would read as a formula gets a leading apostrophe.
     """
     for number, table in enumerate(tables):
         safe = without_formulas(table)
@@ -20,7 +20,7 @@ def csv_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
 
 
 def json_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
-    """Yield a JSON object a line."""
+    """Yield JSON lines, one object per row."""
     for table in tables:
         yield table.to_json(orient="records", lines=True, force_ascii=False)
 
@@ -29,11 +29,11 @@ Tables = Iterable[pd.DataFrame]
 
 
 def save_lists(tables: Tables, path: Path, kind: str) -> None:
-    """Write a table that comes in pieces, whole or not at all.
+    """Write a table that is given in pieces, atomically.
 
     Args:
-        tables: The pieces; their columns are the same.
-        path: The file; an earlier one is replaced.
+        tables: Pieces with the same columns.
+        path: The file; an existing one is replaced.
         kind: ``csv``, ``jsonl`` or ``parquet`` (extra ``[data]``).
 
     Raises:

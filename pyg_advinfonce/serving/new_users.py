@@ -1,4 +1,4 @@
-"""Users that training has not seen, from their items."""
+"""Embeddings of new users from their items."""
 
 import torch
 from torch import Tensor
@@ -16,45 +16,46 @@ from pyg_advinfonce.ops import Adjacency, propagate
 def fold_in(
     method: Method, graph: HeteroData, items: Tensor, *, num_users: int | None = None
 ) -> Tensor:
-    r"""Embed new users by their items, without training.
+    r"""Embed new users from their items, without training.
 
-    An encoder that sends messages gives a new user the row of a trained one whose
-    layer-0 row is zero. For LightGCN, whose layers keep their weights,
+    With a message-passing encoder, the embedding equals that of a trained user with a
+    zero layer-0 row. For LightGCN, with the layer weights of training,
 
     .. math::
         z_u = \sum_{k=1}^{L} \alpha_k \sum_{i \in \mathcal{N}_u}
         \frac{x_i^{(k-1)}}{\sqrt{d_u d_i}}
 
     where the layers of items and their degrees :math:`d_i` are those of the trained
-    graph, in which new users are not. Other encoders have the final rows of items only:
+    graph, without new users. For other encoders only the final item embeddings count:
 
     .. math::
         z_u = \frac{1}{d_u} \sum_{i \in \mathcal{N}_u} z_i - \frac{1}{I} \sum_i z_i
 
-    which is where the first gradient step of a contrastive loss with uniform negatives
-    takes a row of zeros. Items without a train pair do not count. Of a cosine
-    model the rows end with length one.
+    which is the direction of the first gradient step of a contrastive loss with uniform
+    negatives from a zero row. Items without a train pair do not count. The rows of a
+    cosine model are normalised.
 
     Args:
         method: The trained method.
         graph: The graph that it was trained on.
-        items: ``[2, P]`` pairs: numbers of new users from 0, rows of items. Pairs that
-            are there twice count once.
-        num_users: ``N``, the number of new users (default: as many as ``items`` name).
+        items: ``[2, P]`` pairs of a new user, numbered from 0, and an item row.
+            Repeated pairs count once.
+        num_users: ``N``, number of new users (default: the largest user in ``items``
+            plus 1).
 
     Returns:
-        ``[N, D]``, to be multiplied with the items' rows of :meth:`Method.embed
-        <pyg_advinfonce.methods.Method.embed>`.
+        ``[N, D]``; dot products with the item embeddings of :meth:`Method.embed
+        <pyg_advinfonce.methods.Method.embed>` rank.
 
     Raises:
-        ValueError: If there is no pair, or an item or a user is out of range.
-        ConfigError: If a user has no item with a train pair, or the model ranks by
-            scores of its own.
+        ValueError: If ``items`` has no pair, or an item or a user is out of range.
+        ConfigError: If a user has no item with a train pair, or the model has no
+            embeddings whose dot products rank.
     """
     method.check_embeddings()
     is_empty = items.numel() == 0 and num_users is None
     if items.dim() != 2 or len(items) != 2 or is_empty:
-        raise ValueError(f"items must be pairs [2, P] (got {tuple(items.shape)})")
+        raise ValueError(f"items must be [2, P], P >= 1 (got {tuple(items.shape)})")
     num_users = int(items[0].max()) + 1 if num_users is None else num_users
     degree = train_degrees(graph)[1]  # [I]
     user, item = _trained_pairs(items.to(degree.device, torch.long), degree, num_users)
@@ -74,17 +75,19 @@ def fold_in(
 
 
 def _trained_pairs(items: Tensor, degree: Tensor, num_users: int) -> Tensor:
-    """Return the different pairs whose item has a degree, every user having one."""
-    for name, row, size in zip(
-        ("user", "item"), items, (num_users, len(degree)), strict=True
-    ):
+    """Return the distinct pairs with a trained item; every user must have one."""
+    for place, size in enumerate((num_users, len(degree))):
+        row = items[place]
         if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < size:
-            raise ValueError(f"items must name {name}s from 0 to {size - 1}")
+            raise ValueError(
+                f"items[{place}] must be in [0, {size - 1}] "
+                f"(got {int(row.min())} to {int(row.max())})"
+            )
     pairs: Tensor = coalesce(items[:, degree[items[1]] > 0])
     without = torch.bincount(pairs[0], minlength=num_users) == 0
     if without.any():
         raise ConfigError(
             f"new user {int(without.nonzero()[0])} has no item with a train pair: "
-            "name others"
+            "add one or leave the user out"
         )
     return pairs

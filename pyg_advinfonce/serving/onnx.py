@@ -1,4 +1,4 @@
-"""A recommender as an ONNX graph."""
+"""Export of a recommender as an ONNX graph."""
 
 from pathlib import Path
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 
 from pyg_advinfonce.errors import ConfigError, optional_package
-from pyg_advinfonce.serving.served_tables import Array, ServedTables
+from pyg_advinfonce.serving.tables import Array, EmbeddingTables
 
 MAX_BYTES = 2**31 - 2**20
-"""What one file of protocol buffers holds, less room for the graph."""
+"""Size limit of a protocol buffers file, minus space for the graph."""
 
 
-def write_onnx(tables: ServedTables, path: Path) -> None:
-    """Write a graph from ids of users to ids and scores of their best items.
+def write_onnx(tables: EmbeddingTables, path: Path) -> None:
+    """Write an ONNX graph from user ids to ids and scores of their best items.
 
     Inputs:
-        - ``user_id`` ``[N]``: ids of the input; an unknown one is an error.
-        - ``k`` ``[1]``, optional: the length of the lists, 20.
-        - ``hidden_place`` and ``hidden_item_id`` ``[M]``, optional: which of the ``N``
-          lists must not show which item, e.g. what the user has seen. An unknown item
-          does no harm.
+        - ``user_id`` ``[N]``: ids of the input data; an unknown id is an error.
+        - ``k`` ``[1]``, optional: length of the lists (default: 20).
+        - ``hidden_place`` and ``hidden_item_id`` ``[M]``, optional: pairs of a list's
+          index in ``user_id`` and an item id that it must not contain, e.g. an item
+          that the user has seen. Unknown item ids are ignored.
 
     Outputs:
-        - ``item_id`` and ``score`` ``[N, k]``, the best first. An item with the score
-          ``-inf`` must not be shown: there are fewer that may.
+        - ``item_id`` and ``score`` ``[N, k]``, best first. A score of ``-inf`` marks
+          padding of a list with fewer than ``k`` items.
 
     Raises:
         MissingExtraError: If onnx is not installed.
@@ -34,7 +34,7 @@ def write_onnx(tables: ServedTables, path: Path) -> None:
     size = tables.user.nbytes + tables.item.nbytes
     if size > MAX_BYTES:
         raise ConfigError(
-            f"an ONNX file holds 2 GB, the embeddings are {size / 2**30:.1f} GB: "
+            f"embeddings must fit in an ONNX file of 2 GB (got {size / 2**30:.1f} GB): "
             "export safetensors"
         )
     model = _model(onnx, tables)
@@ -42,7 +42,7 @@ def write_onnx(tables: ServedTables, path: Path) -> None:
     onnx.save_model(model, str(path))
 
 
-def _model(onnx: Any, tables: ServedTables) -> Any:  # noqa: ANN401
+def _model(onnx: Any, tables: EmbeddingTables) -> Any:  # noqa: ANN401
     graph = onnx.helper.make_graph(
         _nodes(onnx, tables),
         "recommend",
@@ -56,7 +56,7 @@ def _model(onnx: Any, tables: ServedTables) -> Any:  # noqa: ANN401
     return model
 
 
-def _nodes(onnx: Any, tables: ServedTables) -> list[Any]:  # noqa: ANN401
+def _nodes(onnx: Any, tables: EmbeddingTables) -> list[Any]:  # noqa: ANN401
     node = onnx.helper.make_node
     return [
         _row_of(onnx, tables.user_id, "user_id", "user_row"),
@@ -75,7 +75,7 @@ def _nodes(onnx: Any, tables: ServedTables) -> list[Any]:  # noqa: ANN401
 
 
 def _row_of(onnx: Any, ids: Array, name: str, output: str) -> Any:  # noqa: ANN401
-    """Return the node that maps ids to rows, an unknown id to a row after the last."""
+    """Return the node that maps ids to rows; unknown ids map to an extra last row."""
     tensor = onnx.numpy_helper.from_array
     return onnx.helper.make_node(
         "LabelEncoder",
@@ -88,8 +88,8 @@ def _row_of(onnx: Any, ids: Array, name: str, output: str) -> Any:  # noqa: ANN4
     )
 
 
-def _constants(tables: ServedTables) -> dict[str, Array]:
-    """Return tables and defaults; a last, empty item is what unknown ids stand for."""
+def _constants(tables: EmbeddingTables) -> dict[str, Array]:
+    """Return tables and defaults; the extra last item is for unknown ids."""
     item, ids = tables.item, tables.item_id
     bias = np.where(tables.candidate_mask, 0, -np.inf)  # [I]
     no_id = "" if ids.dtype == object else -1
@@ -106,7 +106,7 @@ def _constants(tables: ServedTables) -> dict[str, Array]:
     }
 
 
-def _inputs(onnx: Any, tables: ServedTables) -> list[Any]:  # noqa: ANN401
+def _inputs(onnx: Any, tables: EmbeddingTables) -> list[Any]:  # noqa: ANN401
     value, integer = onnx.helper.make_tensor_value_info, onnx.TensorProto.INT64
     return [
         value("user_id", _type(onnx, tables.user_id), ["N"]),
@@ -116,7 +116,7 @@ def _inputs(onnx: Any, tables: ServedTables) -> list[Any]:  # noqa: ANN401
     ]
 
 
-def _outputs(onnx: Any, tables: ServedTables) -> list[Any]:  # noqa: ANN401
+def _outputs(onnx: Any, tables: EmbeddingTables) -> list[Any]:  # noqa: ANN401
     value = onnx.helper.make_tensor_value_info
     return [
         value("item_id", _type(onnx, tables.item_id), ["N", "k"]),

@@ -1,4 +1,4 @@
-"""The best items of known and of new users, by the ids of the input."""
+"""Recommendation lists for known and new users."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -29,11 +29,11 @@ from pyg_advinfonce.serving.new_users import fold_in
 RawId = int | str
 
 
-class RawIds:
-    """What the nodes of one type are called in the input.
+class IdMap:
+    """Map between the rows of a node type and the ids of the input data.
 
     Args:
-        graph: The user-item graph; nodes without ``raw_id`` are called by their rows.
+        graph: User-item graph; without ``raw_id`` the ids are the rows.
         node_type: ``user`` or ``item``.
     """
 
@@ -53,11 +53,13 @@ class RawIds:
         """Return the rows ``[n]`` of ids; ``7`` and ``"7"`` are the same id.
 
         Raises:
-            UnknownNameError: If no node has this id.
-            TypeError: If the ids are one text, whose letters are no ids.
+            UnknownNameError: If an id is unknown.
+            TypeError: If the ids are a single string.
         """
         if isinstance(ids, str):
-            raise TypeError(f"expected several ids of {self.node_type}s (got {ids!r})")
+            raise TypeError(
+                f"expected a list of {self.node_type} ids (got {ids!r}): use [{ids!r}]"
+            )
         rows = [self._row(str(raw_id)) for raw_id in ids]
         return torch.tensor(rows, dtype=torch.long, device="cpu")
 
@@ -77,23 +79,22 @@ class RawIds:
         if near:
             return f", did you mean {' or '.join(map(repr, near))}?"
         some = ", ".join(map(repr, list(self._row_of)[:3]))
-        return f": there are {len(self._row_of):,}, e.g. {some}"
+        return f": choose from {len(self._row_of):,} {self.node_type}s, e.g. {some}"
 
 
 class Recommender:
-    """Lists items for users, exactly and in bounded memory; embeds the graph once.
+    """Exact top-k recommendation in bounded memory; embeds the graph once.
 
-    A table of recommendations has a row for each item of each user's list, with the
-    columns ``user``, ``rank`` from 1, ``item`` and ``score``. Ids are those of the
-    input (``raw_id`` of the graph; rows where it has none). Equal scores: the item of
-    the lower row first. Items outside ``candidate_mask`` are never listed, so that a
-    list may be shorter than was asked for.
+    A table of recommendations has one row per listed item, with the columns ``user``,
+    ``rank`` from 1, ``item`` and ``score``. Ids are those of the input data (``raw_id``
+    of the graph, else rows). Equal scores are ordered by item row. Items outside
+    ``candidate_mask`` are never listed, so a list may have fewer than ``k`` items.
 
     Args:
         method: The trained method.
         graph: The graph that it was trained on.
-        exclude_seen: Leave out a user's train pairs; a new user's items likewise.
-        chunk_size: Users scored at once (default: at most 32 MB of scores).
+        exclude_seen: Leave out a user's train items, and the given items of a new user.
+        chunk_size: Number of users scored at once (default: at most 32 MB of scores).
 
     Example:
         >>> recommender = Recommender(run.method, run.graph)
@@ -111,10 +112,10 @@ class Recommender:
     ) -> None:
         self.method, self.graph = method, graph
         self.exclude_seen, self.chunk_size = exclude_seen, chunk_size
-        self.users, self.items = RawIds(graph, USER), RawIds(graph, ITEM)
+        self.users, self.items = IdMap(graph, USER), IdMap(graph, ITEM)
         self.scorer = method.scorer(graph)
         seen = split_edges(graph, "train")
-        self._ranking = self._rank_without(seen, num_nodes(graph)[0])
+        self._ranking = self._ranking_without(seen, num_nodes(graph)[0])
 
     def recommend(
         self, users: Iterable[RawId] | None = None, *, k: int = 20
@@ -122,7 +123,7 @@ class Recommender:
         """Return the ``k`` best items of users (default: all of them).
 
         Raises:
-            UnknownNameError: If there is no such user.
+            UnknownNameError: If a user is unknown.
             ConfigError: If ``k`` is not positive.
             NonFiniteLossError: If a score is NaN.
         """
@@ -131,7 +132,7 @@ class Recommender:
     def stream(
         self, users: Iterable[RawId] | None = None, *, k: int = 20
     ) -> Iterator[pd.DataFrame]:
-        """Yield the same table in pieces of some users, for more than memory holds."""
+        """Yield the same table in pieces, for results that exceed memory."""
         if users is None:
             row = torch.arange(len(self.users.values), device="cpu")
         else:
@@ -141,34 +142,36 @@ class Recommender:
     def recommend_new(
         self, items_of: Mapping[Any, Sequence[RawId]], *, k: int = 20
     ) -> pd.DataFrame:
-        """Return the ``k`` best items of users that training has not seen.
+        """Return the ``k`` best items of new users.
+
+        See :func:`~pyg_advinfonce.serving.fold_in` for their embeddings.
 
         Args:
-            items_of: The items of each new user, by any name; the names are the
-                column ``user``.
-            k: The length of a list.
+            items_of: Items of each new user, by a name for the column ``user``.
+            k: Length of a list.
 
         Raises:
-            UnknownNameError: If there is no such item.
-            ConfigError: If a user has no item that was trained, ``k`` is wrong, or the
-                model ranks by scores and has no embeddings.
+            UnknownNameError: If an item is unknown.
+            ConfigError: If no user is given, a user has no item with a train pair,
+                ``k`` is not positive, or the model has no embeddings whose dot products
+                rank.
         """
         if not items_of:
-            raise ConfigError("expected the items of a new user (got nobody)")
+            raise ConfigError("expected at least one new user with items (got none)")
         rows = [self.items.rows(items) for items in items_of.values()]
         user = torch.arange(len(rows), device="cpu")
         of_pair = [u.expand(len(row)) for u, row in zip(user, rows, strict=True)]
         pairs = torch.stack([torch.cat(of_pair), torch.cat(rows)])  # [2, P]
         pairs = pairs.to(candidate_mask(self.graph).device)
         z_user = fold_in(self.method, self.graph, pairs, num_users=len(rows))
-        assert isinstance(self.scorer, EmbeddingScores)  # others are not folded in
+        assert isinstance(self.scorer, EmbeddingScores)  # else fold_in has raised
         scorer = EmbeddingScores(z_user, self.scorer.z_item)
-        ranking = self._rank_without(pairs, len(rows))
+        ranking = self._ranking_without(pairs, len(rows))
         names = np.array(list(items_of), dtype=object)
         tables = self._tables(ranking, names, scorer, user, k)
         return pd.concat(tables, ignore_index=True)
 
-    def _rank_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
+    def _ranking_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
         user, item = seen if self.exclude_seen else seen.new_empty(2, 0)
         return CandidateRanking(
             candidate_mask(self.graph),
@@ -212,7 +215,7 @@ class Recommender:
 
 
 class Trained(Protocol):
-    """A trained method and the graph that it was trained on."""
+    """Protocol of a trained method with the graph that it was trained on."""
 
     @property
     def method(self) -> Method: ...
@@ -228,10 +231,10 @@ def recommend(
     k: int = 20,
     exclude_seen: bool = True,
 ) -> pd.DataFrame:
-    """Return the best items of users (default: all), by the ids of the input.
+    """Return the ``k`` best items of users (default: all), by ids of the input data.
 
-    :class:`~pyg_advinfonce.serving.Recommender` says more, is faster if it
-    is asked twice, and knows what to do with new users.
+    See :class:`~pyg_advinfonce.serving.Recommender`, which is faster for repeated calls
+    and supports new users.
     """
     found = Recommender(self.method, self.graph, exclude_seen=exclude_seen)
     return found.recommend(users, k=k)

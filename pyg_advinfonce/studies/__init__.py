@@ -1,14 +1,19 @@
 """Comparing runs: differences and significance."""
 
-from pyg_advinfonce.studies.compare import Comparison, compare, compare_runs, corrected
-from pyg_advinfonce.studies.shown import (
+from pyg_advinfonce.studies.compare import (
+    Comparison,
+    compare,
+    compare_runs,
+    holm_corrected,
+)
+from pyg_advinfonce.studies.display import (
     MAIN_METRICS,
-    best_words,
+    as_number,
+    best_command,
+    format_p,
     main_metrics,
     note_lines,
-    number,
-    p_text,
-    ranked,
+    ranked_trials,
     setting_text,
     tests_text,
 )
@@ -16,15 +21,15 @@ from pyg_advinfonce.studies.shown import (
 __all__ = [
     "MAIN_METRICS",
     "Comparison",
-    "best_words",
+    "as_number",
+    "best_command",
     "compare",
     "compare_runs",
-    "corrected",
+    "format_p",
+    "holm_corrected",
     "main_metrics",
     "note_lines",
-    "number",
-    "p_text",
-    "ranked",
+    "ranked_trials",
     "setting_text",
     "tests_text",
 ]

@@ -1,4 +1,4 @@
-"""Comparing runs: differences, corrected p-values and differing settings."""
+"""Comparison of runs: differences, corrected p-values and differing settings."""
 
 import math
 import statistics
@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import without_nan
-from pyg_advinfonce.runs import FinishedSeed, load_per_user, read_run, seed_text, spread
-from pyg_advinfonce.studies.shown import main_metrics
+from pyg_advinfonce.runs import (
+    FinishedSeed,
+    load_per_user,
+    mean_and_std,
+    read_run,
+    seed_text,
+)
+from pyg_advinfonce.studies.display import main_metrics
 from pyg_advinfonce.studies.significance import (
     Significance,
     holm,
@@ -30,12 +36,12 @@ NO_SETTINGS = ("train.seed", "data.name")
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a run's metric differs from another's.
+    """The difference of two runs in one metric.
 
     Attributes:
-        difference: Of the means over seeds; NaN where a value is missing.
-        by_seeds: The paired t-test over the seeds that both have.
-        by_users: The paired bootstrap over users, of their means over seeds.
+        difference: The difference of the means over seeds; NaN if a value is missing.
+        by_seeds: The paired t-test over the seeds that both runs have.
+        by_users: The paired bootstrap over users, each averaged over seeds.
     """
 
     difference: float
@@ -44,10 +50,10 @@ class Comparison:
 
 
 def compare(base: Seeds, other: Seeds, metric: str) -> Comparison:
-    """Set a run's seeds against those of a base, by one metric.
+    """Compare a run's seeds with those of a base run in one metric.
 
     Raises:
-        UnknownNameError: If a run does not know the metric.
+        UnknownNameError: If a run does not have the metric.
     """
     one, two = _values(base, metric), _values(other, metric)
     common = sorted(one.keys() & two.keys())
@@ -74,7 +80,7 @@ def _by_users(base: Seeds, other: Seeds, metric: str) -> Significance:
 
 
 def _user_means(seeds: Seeds, metric: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the users and what each got in the mean over seeds."""
+    """Return the users and the metric of each, averaged over seeds."""
     found = [load_per_user(seed.folder, metric) for seed in seeds]
     users = found[0][0]
     if not all(np.array_equal(users, other) for other, _ in found):
@@ -84,10 +90,10 @@ def _user_means(seeds: Seeds, metric: str) -> tuple[NDArray[Any], NDArray[np.flo
     return users, values.mean(axis=0)
 
 
-def corrected(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Return each comparison JSON-ready, with p-values as they are and by Holm.
+def holm_corrected(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """Return JSON-ready comparisons with raw and Holm-corrected p-values.
 
-    The correction is over all of them, that of seeds and that of users apart.
+    The tests over seeds and those over users are corrected separately.
     """
     by_seeds = holm([comparison.by_seeds.p for comparison in comparisons])
     by_users = holm([comparison.by_users.p for comparison in comparisons])
@@ -119,41 +125,42 @@ def _notes(comparison: Comparison) -> list[str]:
 def compare_runs(
     folders: Sequence[Path], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Compare runs with the first of them, p-values corrected over all comparisons.
-
-    Warns if the runs have not the same seeds.
+    """Compare runs with the first one; p-values are corrected over all comparisons.
 
     Args:
-        folders: Two runs or more.
-        metrics: ``test/recall@20`` and so on (default: recall and NDCG at 20 of every
-            test split).
+        folders: At least two runs.
+        metrics: Names such as ``test/recall@20`` (default: recall and NDCG at 20 of
+            every test split).
 
     Returns:
-        A JSON-ready object with a row a run for every metric.
+        A JSON-ready object with one row per run for every metric.
 
     Raises:
-        ConfigError: If there are fewer than two runs, or they saw other data.
+        ConfigError: If fewer than two runs are given, or their data differs.
         CheckpointError: If a folder holds no finished run.
-        UnknownNameError: If a run does not know a metric.
+        UnknownNameError: If a run does not have a metric.
+
+    Warns:
+        UserWarning: If the runs have different seeds.
     """
     if len(folders) < 2:
-        raise ConfigError(f"compare wants two runs or more (got {len(folders)})")
+        raise ConfigError(f"compare expects at least two runs (got {len(folders)})")
     runs = [read_run(folder) for folder in folders]
     _check_same_data(runs)
     _warn_of_seeds(runs)
-    names = list(metrics) or main_metrics(runs[0][0].record["metrics"])
+    names = list(metrics) or main_metrics(runs[0][0].outcome["metrics"])
     compared = iter(
-        corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
+        holm_corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
     )
     return {
         "data": runs[0][0].fingerprint,
         "runs": [str(folder) for folder in folders],
         "seeds": [[seed.seed for seed in run] for run in runs],
-        "differing": _what_differs([run[0] for run in runs]),
+        "differing": setting_differences([run[0].config for run in runs]),
         "metrics": {
             n: [
-                _spread(runs[0], n),
-                *(_spread(r, n) | next(compared) for r in runs[1:]),
+                _mean_and_std(runs[0], n),
+                *(_mean_and_std(r, n) | next(compared) for r in runs[1:]),
             ]
             for n in names
         },
@@ -165,14 +172,14 @@ def _check_same_data(runs: Sequence[Seeds]) -> None:
     for seed in (seed for run in runs for seed in run):
         if content_of(seed.fingerprint) != content_of(first.fingerprint):
             raise ConfigError(
-                "runs on other data cannot be compared: "
-                f"{first.folder} saw {first.fingerprint}; "
-                f"{seed.folder} saw {seed.fingerprint}"
+                "expected runs on the same data: "
+                f"{first.folder} was trained on {first.fingerprint}; "
+                f"{seed.folder} on {seed.fingerprint}"
             )
 
 
 def content_of(fingerprint: str) -> str:
-    """Return the part of a fingerprint that tells the content: its hash."""
+    """Return the part of a fingerprint that identifies the content: its hash."""
     return fingerprint.rpartition("sha256 ")[2]
 
 
@@ -181,31 +188,24 @@ def _warn_of_seeds(runs: Sequence[Seeds]) -> None:
     if any(other != seeds[0] for other in seeds):
         listed = "; ".join(map(seed_text, seeds))
         warnings.warn(
-            f"the runs have not the same seeds ({listed}): "
-            "the t-test takes those that two have in common",
+            f"the runs have different seeds ({listed}): "
+            "the t-test uses the seeds that both runs have",
             stacklevel=3,
         )
 
 
-def _spread(run: Seeds, metric: str) -> dict[str, Any]:
-    return spread([seed.value(metric) for seed in run])
+def _mean_and_std(run: Seeds, metric: str) -> dict[str, Any]:
+    return mean_and_std([seed.value(metric) for seed in run])
 
 
-def _what_differs(seeds: Seeds) -> dict[str, list[Any]]:
-    """Return what tells runs apart, losses of one's own included."""
-    own = [seed.record.get("own_loss") for seed in seeds]
-    found = differing([seed.config for seed in seeds])
-    return found | ({"own_loss": own} if any(loss != own[0] for loss in own) else {})
-
-
-def differing(configs: Sequence[Config]) -> dict[str, list[Any]]:
+def setting_differences(configs: Sequence[Config]) -> dict[str, list[Any]]:
     """Return the settings in which configurations differ, with their values.
 
-    The seed and the data set's name are none of them, nor what is nowhere but at its
-    default. A setting that a configuration has not is None.
+    The seed, the data set's name and settings that every configuration leaves at the
+    default are excluded. The value is None where a configuration lacks the setting.
 
     Args:
-        configs: One of each run.
+        configs: One configuration per run.
     """
     values = [_setting_values(config) for config in configs]
     names = dict.fromkeys(name for config in configs for name in config.flat())

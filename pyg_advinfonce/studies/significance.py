@@ -20,7 +20,7 @@ def holm(p: Sequence[float]) -> list[float]:
     (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979).
 
     Args:
-        p: A p-value a comparison; NaN, no comparison, stays NaN and does not count.
+        p: One p-value per comparison; NaN stays NaN and does not count.
     """
     values = np.asarray(p, np.float64)
     known = np.flatnonzero(~np.isnan(values))
@@ -38,7 +38,7 @@ class Significance:
     Attributes:
         p: The probability of a difference as large by chance; NaN if the values do not
             allow the test.
-        note: Why there is no p, or what to bear in mind; else empty.
+        note: The reason for a missing p, or a caveat; else empty.
     """
 
     p: float
@@ -56,7 +56,7 @@ Values = Sequence[float] | NDArray[np.floating]
 def _differences(
     first: Values, second: Values, test: str
 ) -> NDArray[np.float64] | Significance:
-    """Return the pairs' differences, or the outcome of a test that they decide."""
+    """Return the pairs' differences, or the outcome if no test is needed."""
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.shape != b.shape:
         return Significance.unknown(f"no pairs: {len(a)} and {len(b)} values")
@@ -79,26 +79,26 @@ def paired_bootstrap(
     samples: int = 5000,
     seed: int = 0,
 ) -> Significance:
-    r"""Test whether the mean difference of pairs is 0, two-sided, without a model.
+    r"""Test whether the mean difference of pairs is 0, two-sided, nonparametric.
 
-    The pairs are users as a rule. With :math:`\bar d` the mean difference and
+    The pairs are usually users. With :math:`\bar d` the mean difference and
     :math:`\bar d_s` that of a sample of pairs, drawn with replacement,
 
     .. math::
         p = \frac{1 + \#\{s: |\bar d_s - \bar d| \geq |\bar d|\}}{1 + S}
 
-    (Efron and Tibshirani, An Introduction to the Bootstrap, 16.4). The pairs' order
-    and which side comes first do not matter.
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 16.4). Neither the order of
+    the pairs nor that of the two sides matters.
 
     Args:
-        first: A value a pair.
+        first: One value per pair.
         second: The other value of each pair.
         samples: ``S``; the smallest p is ``1 / (S + 1)``.
-        seed: Decides what is drawn.
+        seed: The seed of the samples.
 
     Returns:
-        p; 1 where all pairs are equal, NaN with the reason where there are not as many
-        values or fewer than two, or one is missing.
+        p; 1 if all pairs are equal; NaN with the reason if the numbers of values
+        differ, a value is missing or fewer than two pairs are given.
     """
     found = _differences(first, second, "a bootstrap")
     if isinstance(found, Significance):
@@ -107,9 +107,9 @@ def paired_bootstrap(
 
 
 def _p(difference: NDArray[np.float64], samples: int, seed: int) -> float:
-    """Compare the samples' means. Many users differ by nothing: they are one value."""
+    """Compare the samples' means, equal differences (mostly 0) counted together."""
     values, counts = np.unique(difference, return_counts=True)
-    if values @ counts < 0:  # so that it does not matter which side comes first
+    if values @ counts < 0:  # the order of the two sides must not matter
         values, counts = -values[::-1], counts[::-1]
     mean = values @ counts / len(difference)
     least = mean - ROUNDING * np.abs(values).max()
@@ -123,7 +123,7 @@ def _p(difference: NDArray[np.float64], samples: int, seed: int) -> float:
 def _samples(
     counts: NDArray[np.int64], samples: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield how often each value is drawn, ``[samples, values]`` in pieces."""
+    """Yield the counts of drawn values, ``[samples, values]`` in chunks."""
     total = int(counts.sum())
     at_once = max(1, MOST_DRAWS // len(counts))
     for start in range(0, samples, at_once):
@@ -138,15 +138,16 @@ RELATIVE_PRECISION = 1e-12
 def paired_t_test(first: Values, second: Values) -> Significance:
     """Test whether the mean difference of pairs is 0, two-sided.
 
-    The pairs are seeds as a rule: two losses that start from the same embeddings.
+    The pairs are usually seeds: both losses start from the same embeddings.
 
     Args:
-        first: A value a pair.
+        first: One value per pair.
         second: The other value of each pair.
 
     Returns:
-        p; 1 where all pairs are equal, NaN with the reason where there are not as many
-        values or fewer than two, one is missing, or all differ by the same amount.
+        p; 1 if all pairs are equal; NaN with the reason if the numbers of values
+        differ, a value is missing, fewer than two pairs are given or all pairs differ
+        by the same amount.
     """
     found = _differences(first, second, "a t-test")
     if isinstance(found, Significance):

@@ -1,4 +1,4 @@
-"""The trainer, its callbacks, and the state that it saves."""
+"""Trainer, callbacks and saved training state."""
 
 from pyg_advinfonce.training.callbacks import (
     Diagnostics,

@@ -1,4 +1,4 @@
-"""Callbacks: diagnostics, false negatives, other splits, history file, progress."""
+"""Callbacks for diagnostics, further splits, the history file and progress."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -22,9 +22,9 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
     """Return the hardness ``[B, K]`` of the negatives.
 
     Args:
-        method: A method whose loss has a hardness; it is left in evaluation mode.
-        z: What :meth:`~pyg_advinfonce.methods.Method.encode` makes of the graph that
-            the batch's rows are of.
+        method: Method whose loss has a hardness; it is left in evaluation mode.
+        z: Embeddings from :meth:`~pyg_advinfonce.methods.Method.encode` of the graph
+            that the batch's rows refer to.
         batch: The batch.
     """
     loss: Any = method.eval().loss
@@ -33,10 +33,10 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
 
 
 class Diagnostics(Callback):
-    """Records the loss's state, align and uniform on the epoch's last batch.
+    """Records diagnostics of the loss, alignment and uniformity on the last batch.
 
-    Works in epochs with a validation or with a phase beside the main one, e.g. the
-    adversary's (docs/methods.md 4.4).
+    Runs in epochs with a validation or with another phase besides the main one, e.g.
+    the adversary's (docs/methods.md 4.4).
     """
 
     @torch.no_grad()
@@ -44,7 +44,7 @@ class Diagnostics(Callback):
         if trainer.last_batch is None or not is_diagnosed(trainer, record):
             return
         graph, batch = trainer.last_batch
-        method = trainer.method.eval()  # for the loss, too
+        method = trainer.method.eval()  # the loss as well
         z, loss = method.encode(graph), method.loss
         found = {} if loss is None else loss.diagnostics(*z.of_batch(batch))
         user, item = z.user[batch.src_index], z.item[batch.dst_pos_index]
@@ -55,15 +55,17 @@ class Diagnostics(Callback):
 
 
 class FalseNegatives(Callback):
-    """Records which share of the true false negatives the adversary softens.
+    """Records the fraction of false negatives with a hardness below zero.
 
-    A sampled negative that its user truly likes is a false negative. Recorded are the
-    share of all negatives and of the false ones whose hardness is below zero, and the
-    difference, which alone is evidence (docs/methods.md 4.4.3). The hardness is that of
-    the whole graph's embeddings, also where batches come with samples of the graph.
+    A sampled negative that its user likes is a false negative. Three values are
+    recorded: the fraction of negatives and the fraction of false negatives whose
+    hardness is below zero, and their difference, the only one that is evidence
+    (docs/methods.md 4.4.3). The hardness is computed from embeddings of the whole
+    graph, also if batches come with sampled graphs.
 
     Args:
-        likes: Tells of users ``[B, 1]`` and items ``[B, K]`` whether they like them.
+        likes: Function that returns whether users ``[B, K]`` like items ``[B, K]``,
+            bool ``[B, K]``.
     """
 
     def __init__(self, likes: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -74,7 +76,7 @@ class FalseNegatives(Callback):
         if has_none or not is_diagnosed(trainer, record):
             return
         counts = torch.zeros(4, dtype=torch.long, device="cpu")
-        z = trainer.method.encode(trainer.graph)  # for all batches, of samples too
+        z = trainer.method.encode(trainer.graph)  # of the whole graph, for all batches
         for _, batch in trainer.sampler:
             delta = batch_hardness(trainer.method, z, batch.whole_graph())
             counts += self._count((delta < 0).cpu(), batch)
@@ -94,17 +96,17 @@ class FalseNegatives(Callback):
 
 
 def is_diagnosed(trainer: Trainer, record: Record) -> bool:
-    """Whether an epoch had a validation or a phase beside the main one."""
+    """Whether an epoch had a validation or a phase besides the main one."""
     return bool(record.metrics) or trainer.ran_beside_main(record)
 
 
 class SplitMetrics(Callback):
-    """Records how other splits rank whenever the validation split is ranked.
+    """Records metrics of further splits in every epoch with a validation.
 
-    The values become diagnostics: no model is selected by them.
+    The values are diagnostics and do not affect model selection.
 
     Args:
-        splits: The splits' names, e.g. ``["test"]``.
+        splits: Names of the splits, e.g. ``["test"]``.
     """
 
     def __init__(self, splits: Sequence[str]) -> None:
@@ -123,7 +125,7 @@ class HistoryFile(Callback):
 
     Args:
         path: The file; an existing one is replaced.
-        history: The epochs before, of a training that goes on.
+        history: Previous epochs of a resumed training.
     """
 
     def __init__(self, path: Path, history: Iterable[Record] = ()) -> None:
@@ -140,14 +142,14 @@ def _line(record: Record) -> str:
 
 
 class EpochProgress(Callback):
-    """Reports a training's epochs to a listener, as a part that is now begun.
+    """Reports epochs to a progress listener, as a task that it starts.
 
-    Whoever trains ends the part when training has ended, well or not.
+    The caller ends the task after training, also after an error.
 
     Args:
-        progress: The listener.
-        label: What the part is called.
-        epochs: The most epochs of the training, those before it goes on included.
+        progress: Progress listener.
+        label: Name of the task.
+        epochs: Maximum number of epochs, including those before a resume.
     """
 
     def __init__(self, progress: Progress, label: str, epochs: int) -> None:

@@ -1,4 +1,4 @@
-"""Weights and other named tensors in one hashed safetensors file."""
+"""Named tensors, e.g. weights, in hashed safetensors files."""
 
 import json
 from collections.abc import Mapping
@@ -19,28 +19,28 @@ KEY = "pyg_advinfonce"
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
 ) -> None:
-    """Write tensors; whoever reads, or is killed, finds the old file or the new one.
+    """Write tensors atomically: the file always has the old or the new content.
 
     Args:
         path: The file.
-        tensors: The tensors by name, on any device.
-        about: What JSON can say of them.
+        tensors: Tensors by name, on any device.
+        about: Metadata, JSON-serialisable.
 
     Raises:
-        OSError: If it cannot be written; the old file is intact.
+        OSError: If the file cannot be written; the old file is intact.
     """
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     text = json.dumps(about or {})
     words = json.dumps({"about": text, "sha256": _digest(plain, text)})
-    with whole_file(path) as unfinished:  # one key: several would come in any order
+    with whole_file(path) as unfinished:  # one key: the order of several varies
         unfinished.write_bytes(save(plain, {KEY: words}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what :func:`write_tensors` has written: tensors on the CPU, and words.
+    """Read tensors, on the CPU, and metadata from a file of :func:`write_tensors`.
 
     Raises:
-        CheckpointError: If the file is missing, damaged or not one of these.
+        CheckpointError: If the file is missing, damaged or in another format.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -55,8 +55,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if words["sha256"] == _digest(tensors, words["about"]):
             return tensors, dict(json.loads(words["about"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        pass  # nobody has written this
-    raise CheckpointError(f"{path}: damaged, its content is not what was written")
+        pass  # not written by write_tensors
+    raise CheckpointError(f"{path}: damaged, its content does not match its checksum")
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
@@ -69,15 +69,15 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's state; a reader sees the old file or the new one, never half."""
+    """Write a module's state atomically."""
     write_tensors(path, module.state_dict())
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Give a module the state in a file.
+    """Load a module's state from a file.
 
     Raises:
-        CheckpointError: If the file is missing, damaged or of another module.
+        CheckpointError: If the file is missing, damaged or from another module.
     """
     tensors, _ = read_tensors(path)
     try:

@@ -1,4 +1,4 @@
-"""The training state between two epochs, in memory and on disk."""
+"""Training state between two epochs, in memory and on disk."""
 
 import time
 import warnings
@@ -20,16 +20,16 @@ SECONDS_BETWEEN_WRITES = 30.0
 
 @dataclass(frozen=True)
 class TrainingState:
-    """A trainer between two epochs: weights, optimisers, the best so far, the history.
+    """State of a trainer: weights, optimisers, best weights so far and history.
 
-    Random numbers are not part of it: a trainer draws them from the seed, the epoch and
-    the phase alone. So a trainer that is given this state goes on, on the CPU bit for
-    bit, as the one that it was taken from.
+    The state has no random generators: a trainer draws from the seed, the epoch and the
+    phase only. A trainer that continues from this state gives the same result as an
+    uninterrupted one, bit-identical on the CPU.
 
     Attributes:
-        tensors: Copies of what changes, by name.
-        about: The rest, as JSON can say it. Hyperparameters of an optimiser's groups
-            are not: they are its phase's.
+        tensors: Copies of all changing tensors, by name.
+        about: The other values, JSON-serialisable, without the hyperparameters of the
+            optimisers, which their phases define.
     """
 
     tensors: Mapping[str, Tensor]
@@ -39,7 +39,7 @@ class TrainingState:
     def of(cls, trainer: Trainer) -> "TrainingState":
         """Copy a trainer's state after an epoch."""
         moving = {f"method/{n}": t for n, t in trainer.method.state_dict().items()}
-        plain: list[dict[str, Any]] = []  # what an optimiser remembers beside tensors
+        plain: list[dict[str, Any]] = []  # optimiser state besides tensors
         for place, (_, optimizer) in enumerate(trainer.phases):
             known = dict(_memory(optimizer))
             tensors = {n: v for n, v in known.items() if isinstance(v, Tensor)}
@@ -47,17 +47,17 @@ class TrainingState:
             plain.append({n: v for n, v in known.items() if n not in tensors})
         copies = {n: t.detach().to("cpu", copy=True) for n, t in moving.items()}
         stopping = trainer.stopping
-        copies |= {f"best/{n}": t for n, t in stopping.best.items()}  # never changed
-        # Records stay as they are: deep copies of all would outlast a short epoch.
+        copies |= {f"best/{n}": t for n, t in stopping.best.items()}  # never modified
+        # Records are not modified; deep copies of all would take longer than an epoch.
         history = [dict(vars(record)) for record in trainer.history]
         about = {"stopping": stopping.state(), "history": history, "optimizers": plain}
         return cls(copies, about)
 
     def restore(self, trainer: Trainer) -> None:
-        """Give a new trainer of the same settings this state.
+        """Load this state into a new trainer with the same settings.
 
         Raises:
-            CheckpointError: If it is of other settings.
+            CheckpointError: If the trainer has other settings.
         """
         try:
             trainer.method.load_state_dict(self._part("method"))
@@ -68,7 +68,7 @@ class TrainingState:
             trainer.history = [Record(**record) for record in self.about["history"]]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise CheckpointError(f"the state is of another run: {reason}") from error
+            raise CheckpointError(f"state of another run: {reason}") from error
 
     def _part(self, name: str) -> dict[str, Tensor]:
         prefix = f"{name}/"
@@ -80,7 +80,7 @@ class TrainingState:
 
 
 def _memory(optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
-    """Yield what an optimiser remembers, by the parameter's place and its own name."""
+    """Yield an optimiser's state values, named ``parameter index/key``."""
     for place, known in optimizer.state_dict()["state"].items():
         for name, value in known.items():
             yield f"{place}/{name}", value
@@ -95,16 +95,16 @@ def _remember(optimizer: Optimizer, memory: Mapping[str, Any]) -> None:
 
 
 class StateFile(Callback):
-    """Keeps the state of the last finished epoch and writes it now and then.
+    """Keeps the state of the last finished epoch and writes it periodically.
 
-    It belongs after all callbacks that add to an epoch's record. A write that fails is
-    a warning: the file keeps the state that it has.
+    It must come after all callbacks that add to an epoch's record. A failed write is a
+    warning, and the file keeps its previous state.
 
     Args:
         path: The file.
-        run: What the state belongs to, as JSON can say it: settings, data, device.
-        every: Write after so many epochs (default: after an epoch, when 30 seconds have
-            passed since the last time).
+        run: Identity of the run, JSON-serialisable: settings, data, device.
+        every: Number of epochs between writes (default: write after an epoch if the
+            last write is at least 30 seconds ago).
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class StateFile(Callback):
             self.write()
 
     def write(self) -> None:
-        """Write the last finished epoch's state, if there is one."""
+        """Write the last finished epoch's state, if any."""
         if self.state is None:
             return
         self._written = time.monotonic()
@@ -131,7 +131,7 @@ class StateFile(Callback):
             write_tensors(self.path, self.state.tensors, about)
         except OSError as error:
             warnings.warn(
-                f"the training state was not saved, an earlier one may remain: {error}",
+                f"cannot save the training state, a previous one may remain: {error}",
                 stacklevel=2,
             )
 
@@ -142,16 +142,16 @@ class StateFile(Callback):
 
 
 def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
-    """Read a state, and what it belongs to.
+    """Read a training state and the identity of its run.
 
     Raises:
-        CheckpointError: If the file is missing, damaged or of a newer version.
+        CheckpointError: If the file is missing, damaged or in another format.
     """
     tensors, about = read_tensors(path)
     version = about.get("format")
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: expected a training state of format {FORMAT_VERSION} "
-            f"(got {version}): it was written by another version of this library"
+            f"(got {version}): resume with the version of pyg_advinfonce that wrote it"
         )
     return TrainingState(tensors, about), about["run"]

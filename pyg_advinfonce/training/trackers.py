@@ -1,4 +1,4 @@
-"""Trackers: every epoch's record handed to an outside service."""
+"""Trackers: export of epoch records to external services."""
 
 import warnings
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 
 class Tracker(Callback):
-    """Hands every epoch's record to a service or a file outside of the run.
+    """Base class of trackers, which export every epoch's record.
 
-    A subclass writes :meth:`write` and :meth:`release` and may fail there: a warning
-    says so once, nothing more is written, and training continues. The run's own
-    ``history.jsonl`` has it all.
+    A subclass implements :meth:`write` and :meth:`release`. If one of them raises an
+    error, the tracker warns once and is disabled, and training continues. The run's
+    ``history.jsonl`` is complete in any case.
 
     Attributes:
-        requires: A package that it needs, if any; its extra is named if it is missing.
+        requires: Name of the required package, if any.
     """
 
     requires: str = ""
@@ -27,34 +27,34 @@ class Tracker(Callback):
         raise NotImplementedError(f"{type(self).__name__} has no write")
 
     def release(self) -> None:
-        """Release what is open."""
+        """Release open resources."""
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         if not self.has_failed:
             self._attempt(lambda: self.write(record), f"in epoch {record.epoch}")
 
     def close(self) -> None:
-        """Release what is open, whether that succeeds or not."""
+        """Release open resources; an error becomes a warning."""
         self._attempt(self.release, "at the end")
 
     def _attempt(self, action: Callable[[], None], when: str) -> None:
         try:
             action()
-        except Exception as error:  # whatever a service may raise
+        except Exception as error:  # a service may raise anything
             if not self.has_failed:
                 warnings.warn(
-                    f"{type(self).__name__} failed {when} and is told no more: "
-                    f"{type(error).__name__}: {error}",
+                    f"{type(self).__name__} failed {when} and is disabled for this "
+                    f"run: {type(error).__name__}: {error}",
                     stacklevel=3,
                 )
             self.has_failed = True
 
 
 class TensorBoard(Tracker):
-    """Writes every number of a history to an event file of TensorBoard.
+    """Writes every number of the history to a TensorBoard event file.
 
     Args:
-        folder: Where the event file goes.
+        folder: Folder of the event file.
 
     Raises:
         MissingExtraError: If tensorboard is not installed.

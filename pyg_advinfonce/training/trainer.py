@@ -1,4 +1,4 @@
-"""The training loop: epochs of phases, early stopping, callbacks."""
+"""Training loop: epochs of phases, early stopping and callbacks."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -21,11 +21,11 @@ from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
 
-LOOK_EVERY = 50
-"""How many steps a device other than a CPU takes before they are looked at."""
+CHECK_EVERY = 50
+"""Number of steps between two checks for non-finite values, except on a CPU."""
 
 HELD_IDS = 1 << 23
-"""How many negatives the batches of these steps may have in all (64 MB of ids)."""
+"""Maximum number of negatives in unchecked batches (64 MB of ids)."""
 
 
 @dataclass
@@ -33,12 +33,12 @@ class Record:
     """One epoch of the history.
 
     Attributes:
-        epoch: Counted from 0.
-        losses: Mean of each term by ``phase/term``.
-        metrics: The validation's metrics, where one took place.
+        epoch: Epoch, counted from 0.
+        losses: Mean of each term, by ``phase/term``.
+        metrics: Metrics of the validation, if one took place.
         diagnostics: Further scalars.
-        seconds: Training time, evaluation excluded.
-        phases: The names of the phases that ran, in order.
+        seconds: Training time in seconds, without evaluation.
+        phases: Names of the phases that ran, in order.
     """
 
     epoch: int
@@ -49,45 +49,45 @@ class Record:
     phases: list[str] = field(default_factory=list)
 
     def flat(self) -> dict[str, float | int | None]:
-        """Return one flat object for JSON; what is not finite becomes null."""
+        """Return a flat, JSON-serialisable object; non-finite values become null."""
         values = {"seconds": self.seconds, **self.losses, **self.metrics}
         values |= self.diagnostics
         return {"epoch": self.epoch, **without_nan(values)}
 
 
 class Callback:
-    """Told of every epoch's end; may add to its record."""
+    """Base class of callbacks, run after every epoch; they may add to its record."""
 
     def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
-        """React to a finished epoch."""
+        """Run after an epoch."""
 
 
 class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
-    """Yields the graph that a batch's rows refer to, and the batch."""
+    """Iterable of batches, each with the graph that its rows refer to."""
 
 
 @dataclass
 class Trainer:
-    """Trains a method in epochs of phases, selects on a validation metric.
+    """Trains a method in epochs of phases and selects on a validation metric.
 
-    Each phase has its own optimiser, built once; what is frozen (``requires_grad`` is
-    False) when an epoch begins stays as it is. An epoch's randomness depends on the
-    seed, the epoch and the phase alone. At the end the method holds the weights of the
-    best validation, and ``history`` one record per epoch. A method without phases,
-    which has nothing to train, has one epoch, its validation.
+    Each phase has its own optimiser, built once. Parameters that are frozen
+    (``requires_grad`` is False) at the start of an epoch are not trained in it. The
+    random numbers of an epoch depend on the seed, the epoch and the phase only. After
+    training, the method has the weights of the best validation, and ``history`` has one
+    record per epoch. A method without phases has a single epoch, its validation.
 
     Args:
-        method: What is trained.
-        graph: The user-item graph, on the method's device.
-        sampler: Yields batches.
-        evaluator: Ranks the monitored split.
-        epochs: The most epochs to run.
-        seed: The seed of all that is drawn.
-        eval_every: Validate once in so many epochs in which the main phase ran, and
-            after the last one.
-        patience: Stop after so many validations without a better one.
-        monitor: The metric that selects; it may only name the validation split.
-        callbacks: Told of every epoch's end.
+        method: Method to train.
+        graph: User-item graph, on the method's device.
+        sampler: Sampler of batches.
+        evaluator: Evaluator of the monitored split.
+        epochs: Maximum number of epochs.
+        seed: Random seed.
+        eval_every: Number of epochs between two validations; only epochs in which the
+            main phase ran, and the last epoch, are validated.
+        patience: Number of validations without improvement after which training stops.
+        monitor: Metric of the validation split that selects the best epoch.
+        callbacks: Callbacks, run in order after every epoch.
 
     Raises:
         ConfigError: If the monitored metric is not of the validation split.
@@ -112,19 +112,19 @@ class Trainer:
                 f"with 'valid/' (got '{self.monitor}')"
             )
         if not self.method.phases:
-            self.epochs = min(self.epochs, 1)  # another would be the same
+            self.epochs = min(self.epochs, 1)  # further epochs would be equal
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
         on_cpu = self.method.encoder.device.type == "cpu"
-        self.look_every = 1 if on_cpu else LOOK_EVERY
+        self.check_every = 1 if on_cpu else CHECK_EVERY
 
     def fit(self) -> int:
-        """Train on from the history's last epoch; restore and return the best one.
+        """Train from the end of the history; restore and return the best epoch.
 
         Raises:
-            ConfigError: If all that the main phase could train is frozen.
-            NonFiniteLossError: If training leaves the real numbers.
+            ConfigError: If every parameter of the main phase is frozen.
+            NonFiniteLossError: If a loss, gradient or score is NaN or infinite.
         """
         self._check_trainable()
         for epoch in range(len(self.history), self.epochs):
@@ -144,7 +144,7 @@ class Trainer:
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Mean training time of an epoch; the first, which warms up, is left out."""
+        """Mean training time per epoch, without the first, which warms up."""
         seconds = [record.seconds for record in self.history[1:]]
         return sum(seconds) / len(seconds) if seconds else None
 
@@ -159,25 +159,25 @@ class Trainer:
         for phase, _ in self.phases:
             if phase.params is None and not self.method.params_of(phase):
                 raise ConfigError(
-                    f"phase '{phase.name}' has no parameter to train: each is frozen "
-                    "or another phase's; call requires_grad_(True) on some"
+                    f"phase '{phase.name}' has no parameter to train: all are frozen "
+                    "or belong to another phase; call requires_grad_(True) on some"
                 )
 
     def _optimizer(self, phase: Phase) -> Optimizer:
-        # With the frozen ones, which get no gradient: they may be released later.
+        # Includes frozen parameters, which have no gradient but may be unfrozen later.
         owned = [p for p in self.method.owned_by(phase) if p.is_floating_point()]
         return phase.optimizer(owned)
 
     def _run_phase(
         self, phase: Phase, optimizer: Optimizer, epoch: int
     ) -> dict[str, float]:
-        """Run one pass over the batches; return the terms' means."""
+        """Run one pass over the batches; return the mean of each term."""
         params = self.method.params_of(phase)
         phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
         constant = self._constant_embeddings(params)
         totals: dict[str, Tensor] = {}
         _train_mode(self.method)
-        check = FiniteCheck(phase.name, params, self.look_every)
+        check = FiniteCheck(phase.name, params, self.check_every)
         with train_only(self.method, params), check:
             for index, (graph, batch) in enumerate(self.sampler):
                 step = Step(self.method.encoder, graph, batch, epoch, index, constant)
@@ -196,7 +196,7 @@ class Trainer:
         }
 
     def _constant_embeddings(self, params: Sequence[nn.Parameter]) -> Embeddings | None:
-        """Encode once for a phase that trains nothing of the encoder."""
+        """Encode once for a phase that does not train the encoder, else return None."""
         trained = {id(p) for p in params}
         if any(id(p) in trained for p in self.method.encoder.parameters()):
             return None
@@ -224,7 +224,7 @@ class Trainer:
             raise NonFiniteLossError(f"epoch {record.epoch}: {error}") from error
         if self.monitor not in record.metrics:
             raise ConfigError(
-                f"monitor '{self.monitor}' is not among {list(record.metrics)}"
+                f"monitor must be one of {list(record.metrics)} (got '{self.monitor}')"
             )
         self.stopping.update(record.metrics[self.monitor], record.epoch, self.method)
 
@@ -234,13 +234,14 @@ class Trainer:
 
 
 class EarlyStopping:
-    """Keeps the weights of the best score; says when to stop waiting for a better one.
+    """Early stopping, with a copy of the weights of the best score.
 
     Args:
-        patience: How many scores in a row may fail to be strictly greater.
+        patience: Number of consecutive scores that do not exceed the best after which
+            training stops.
 
     Attributes:
-        best: The best weights, copies that are replaced and never changed.
+        best: Copies of the best weights, replaced but never modified.
     """
 
     def __init__(self, patience: int) -> None:
@@ -256,7 +257,7 @@ class EarlyStopping:
         return self.num_bad >= self.patience
 
     def update(self, score: float, epoch: int, module: nn.Module) -> None:
-        """Take note of a score and, if it is the best, of the weights."""
+        """Record a score and, if it is the best, the weights."""
         if not score > self.best_score:
             self.num_bad += 1
             return
@@ -264,17 +265,17 @@ class EarlyStopping:
         self.best = {n: t.detach().clone() for n, t in module.state_dict().items()}
 
     def restore(self, module: nn.Module) -> None:
-        """Give a module the best weights, if there are any."""
+        """Load the best weights into a module, if any."""
         if self.best:
             module.load_state_dict(self.best)
 
     def state(self) -> dict[str, Any]:
-        """Return all but the best weights, as JSON can say it."""
+        """Return the state without the weights, JSON-serialisable."""
         names = ("best_score", "best_epoch", "num_bad")
         return {name: getattr(self, name) for name in names}
 
     def load_state(self, state: Mapping[str, Any], best: dict[str, Tensor]) -> None:
-        """Go on from another one's :meth:`state` and best weights."""
+        """Load a :meth:`state` and the best weights."""
         self.best_score = float(state["best_score"])
         self.best_epoch, self.num_bad = int(state["best_epoch"]), int(state["num_bad"])
         self.best = best
@@ -284,10 +285,11 @@ def seed_everything(seed: int, epoch: int, phase: int, *, stream: int = 0) -> No
     """Seed torch's generators from a run's seed, an epoch and a phase.
 
     Args:
-        seed: The run's seed.
-        epoch: The epoch, counted from 0.
-        phase: The phase's place in the epoch, counted from 0.
-        stream: Tells apart what is drawn before training; 0 is training.
+        seed: Seed of the run.
+        epoch: Epoch, counted from 0.
+        phase: Index of the phase within the epoch, counted from 0.
+        stream: Number of an independent stream; 0 is training, others are for draws
+            before training.
     """
     sequence = np.random.SeedSequence([seed, epoch, phase, stream])
     torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]) >> 1)
@@ -295,7 +297,10 @@ def seed_everything(seed: int, epoch: int, phase: int, *, stream: int = 0) -> No
 
 @contextmanager
 def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Let gradients reach these parameters of a module, but for frozen ones."""
+    """Freeze all parameters of a module except the given ones, and restore on exit.
+
+    Given parameters that are already frozen stay frozen.
+    """
     chosen = {id(p) for p in params}
     before = [(p, p.requires_grad) for p in module.parameters()]
     try:
@@ -308,8 +313,8 @@ def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[No
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """A step that was taken: its batch, its losses and its gradient's norm."""
+class _UncheckedStep:
+    """A past step: its batch, losses and gradient norm."""
 
     epoch: int
     index: int
@@ -319,7 +324,7 @@ class _Taken:
 
 
 def _train_mode(module: nn.Module) -> None:
-    """Set the training mode, but for parts of which every parameter is frozen."""
+    """Set training mode, except for modules whose parameters are all frozen."""
     module.train()
     for part in module.modules():
         params = list(part.parameters())
@@ -328,23 +333,24 @@ def _train_mode(module: nn.Module) -> None:
 
 
 class FiniteCheck:
-    """Finds the first step of a pass whose loss or gradient is not finite.
+    """Check that finds the first step of a pass with a non-finite loss or gradient.
 
-    Who looks waits for the device. So steps are looked at several at a time, and at
-    the end of the pass, also when an error ends it: a bad step may have caused it. The
-    weights are lost by then, but not the batch, which is held till somebody has looked.
+    A check synchronises with the device, so several steps are checked at once. The rest
+    is checked at the end of the pass, also after an error, which a bad step may have
+    caused. By then the weights are lost, but the batch is not: batches are kept until
+    they are checked.
 
     Args:
-        phase: The phase's name.
-        params: What it trains.
-        every: How many steps are looked at together; 1 looks before the weights move.
+        phase: Name of the phase.
+        params: Parameters that the phase trains.
+        every: Number of steps per check; 1 checks before the weights change.
     """
 
     def __init__(
-        self, phase: str, params: Sequence[nn.Parameter], every: int = LOOK_EVERY
+        self, phase: str, params: Sequence[nn.Parameter], every: int = CHECK_EVERY
     ) -> None:
         self.phase, self.params, self.every = phase, params, every
-        self._taken: list[_Taken] = []
+        self._steps: list[_UncheckedStep] = []
         self._num_ids = 0
 
     def __enter__(self) -> Self:
@@ -352,43 +358,43 @@ class FiniteCheck:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None or issubclass(kind, Exception):
-            self.look()
+            self.check()
 
     def add(self, step: Step, parts: Mapping[str, Tensor]) -> None:
-        """Note a step's losses and the gradients that the parameters have.
+        """Record a step's losses and the parameters' gradient norm.
 
         Raises:
-            NonFiniteLossError: If it is time to look and a step was bad.
+            NonFiniteLossError: If a check is due and a step was bad.
         """
         losses = [part.detach() for part in parts.values()]
         norm = get_total_norm([p.grad for p in self.params if p.grad is not None])
         values = torch.stack([*losses, norm.to(losses[0].device)])
-        self._taken.append(
-            _Taken(step.epoch, step.index, step.batch, tuple(parts), values)
+        self._steps.append(
+            _UncheckedStep(step.epoch, step.index, step.batch, tuple(parts), values)
         )
         self._num_ids += step.batch.dst_neg_index.numel()
-        if len(self._taken) >= self.every or self._num_ids >= HELD_IDS:
-            self.look()
+        if len(self._steps) >= self.every or self._num_ids >= HELD_IDS:
+            self.check()
 
-    def look(self) -> None:
-        """Look at the steps since the last time.
+    def check(self) -> None:
+        """Check the steps since the last check.
 
         Raises:
-            NonFiniteLossError: If one of them was bad; it is about the first.
+            NonFiniteLossError: If a step was bad; the error names the first one.
         """
-        taken, self._taken, self._num_ids = self._taken, [], 0
-        if not taken:
+        steps, self._steps, self._num_ids = self._steps, [], 0
+        if not steps:
             return
-        sums = torch.stack([step.values.sum() for step in taken])
+        sums = torch.stack([step.values.sum() for step in steps])
         finite = sums.isfinite().tolist()
         if not all(finite):
-            self._fail(taken[finite.index(False)])
+            self._fail(steps[finite.index(False)])
 
-    def _fail(self, step: _Taken) -> NoReturn:
+    def _fail(self, step: _UncheckedStep) -> NoReturn:
         *losses, norm = step.values.tolist()
         named = zip(step.names, losses, strict=True)
         raise NonFiniteLossError(
-            f"training left the real numbers in phase '{self.phase}', epoch "
+            f"loss or gradient became NaN or infinite in phase '{self.phase}', epoch "
             f"{step.epoch}, step {step.index}: "
             f"{', '.join(f'{name} = {value}' for name, value in named)}, "
             f"gradient norm {norm}; lower train.lr or raise loss.tau",

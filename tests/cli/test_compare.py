@@ -56,27 +56,27 @@ def test_other_data_is_refused(advnce, folder, runs):
     found = advnce("compare", "bpr", "other")
     assert found.code == 2
     assert found.line.startswith(
-        "runs on other data cannot be compared: bpr/seed-0 saw"
+        "expected runs on the same data: bpr/seed-0 was trained on"
     )
 
 
-@pytest.mark.filterwarnings("always:the runs have not the same seeds")
+@pytest.mark.filterwarnings("always:the runs have different seeds")
 def test_other_seeds_are_a_warning(advnce, runs):
     words = ["train", "mf", "--loss", "ccl", "--seed", "1", "--out", "ccl"]
     assert advnce(*words, *QUICK).code == 0
     found = advnce("compare", "bpr", "ccl")
     assert found.code == 0
     assert found.err == (
-        "advnce: warning: the runs have not the same seeds (0-1; 1): "
-        "the t-test takes those that two have in common\n"
+        "advnce: warning: the runs have different seeds (0-1; 1): "
+        "the t-test uses the seeds that both runs have\n"
     )
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["bpr"], "compare wants two runs or more (got 1)"),
-        (["bpr", "nowhere"], "nowhere holds no finished run, no metrics.json"),
+        (["bpr"], "compare expects at least two runs (got 1)"),
+        (["bpr", "nowhere"], "nowhere holds no finished run: it has no metrics.json"),
         (
             ["bpr", "infonce", "--metric", "test/recalls@20"],
             "did you mean 'test/recall@20'",

@@ -78,3 +78,28 @@ def test_a_part_begins_at_nought(capsys, monkeypatch):
     assert capsys.readouterr().err == (
         "seed 0, epoch 0: so far\nseed 1, epoch 0: so far\n"
     )
+
+
+def test_a_table_that_fits_stays():
+    rows = [["trial", "lr"], ["0", "0.1"]]
+    assert progress.fitted(rows) == ["trial   lr", "0      0.1"]
+
+
+def test_a_wide_table_is_transposed_in_blocks():
+    head = ["trial", *(f"setting_{i}" for i in range(9))]
+    rows = [head, *([f"{i}", *["0.12345678"] * 9] for i in range(8))]
+    found = progress.fitted(rows)
+    assert max(map(len, found)) <= progress.WIDTH
+    first, second = found[:10], found[11:]
+    assert found[10] == ""
+    assert [line.split()[0] for line in first] == head
+    assert [line.split()[0] for line in second] == head
+    assert first[0].split()[1:] + second[0].split()[1:] == [f"{i}" for i in range(8)]
+
+
+def test_a_column_wider_than_a_terminal_is_kept():
+    found = progress.fitted([["run", "mean"], ["x" * 99, "0.1"], ["y", "0.2"]])
+    assert [line.split() for line in found] == [
+        *(["run", "x" * 99], ["mean", "0.1"], []),
+        *(["run", "y"], ["mean", "0.2"]),
+    ]

@@ -48,10 +48,10 @@ def test_a_table_for_a_person(advnce, run):
     assert [row[0] for row in rows] == ["test", "valid"]
 
 
-@pytest.mark.filterwarnings("default:-k 1000 is more than")
+@pytest.mark.filterwarnings("default:-k 1000 exceeds")
 def test_a_list_of_more_than_all_items_is_a_warning(advnce, run):
     found = advnce("evaluate", run, "-k", 1000, "-k", 5)
-    assert found.err == "advnce: warning: -k 1000 is more than the 295 items\n"
+    assert found.err == "advnce: warning: -k 1000 exceeds the number of items, 295\n"
 
 
 def test_other_lengths(advnce, run):
@@ -70,7 +70,7 @@ def test_a_list_has_a_length(advnce, run, k):
 def test_no_run(advnce, path):
     found = advnce("evaluate", path)
     assert found.code == 2
-    assert found.line == f"{path} holds no finished run, no config.toml"
+    assert found.line == f"{path} holds no finished run: it has no config.toml"
 
 
 def test_all_seeds_or_one_of_them(advnce, folder):
@@ -132,7 +132,7 @@ def test_an_unfinished_run(advnce, run, name):
     run.joinpath("seed-0", name).unlink()
     found = advnce("evaluate", run / "seed-0")
     assert found.code == 2
-    assert found.line.endswith(f"holds no finished run, no {name}")
+    assert found.line.endswith(f"holds no finished run: it has no {name}")
 
 
 @pytest.mark.parametrize(

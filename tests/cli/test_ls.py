@@ -33,3 +33,7 @@ def test_an_unknown_table_gets_a_suggestion(advnce):
         "unknown table 'model', did you mean 'models'? "
         "choose from models, losses, datasets, metrics, reproductions"
     )
+
+
+def test_every_line_fits_a_terminal(advnce):
+    assert max(map(len, advnce("ls").out.splitlines())) <= 80

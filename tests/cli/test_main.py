@@ -68,7 +68,7 @@ def test_help_of_a_verb_is_complete_and_without_noise(advnce, verb):
     ("words", "said"),
     [
         (["trian"], "'trian'"),
-        (["train"], "name a model"),
+        (["train"], "expected a model"),
         (["train", "mf", "--lss", "adv"], "--loss"),
         (["train", "mf", "--epochs", "many"], "'--epochs'"),
         (["train", "mf", "--loss"], "'--loss'"),
@@ -179,5 +179,5 @@ def test_ctrl_c_ends_training_and_says_how_to_go_on(folder, interruptible):
         process.send_signal(signal.SIGINT)
         out, said = process.communicate()
     assert (process.returncode, out) == (130, "")
-    again = "to go on: advnce train --resume runs/simulated-mf-bpr\n"
+    again = "to resume: advnce train --resume runs/simulated-mf-bpr\n"
     assert said == f"{again}advnce: interrupted\n"

@@ -85,16 +85,19 @@ def test_a_new_user(advnce, run):
     [
         ([], "expected either --users ID,ID or --users all, or a new user's --items"),
         (["--users", "u1", "--items", "i1"], "expected either --users"),
-        (["--users", ""], "expected at least one id"),
-        (["--users", ","], "expected at least one id"),
-        (["--users", '"u1'], "expected ids divided by commas"),
+        (["--users", ""], "expected comma-separated ids (got none)"),
+        (["--users", ","], "expected comma-separated ids (got none)"),
+        (["--users", '"u1'], "expected comma-separated ids, got"),
         (["--users", "u1", "-k", 0], "-k must be positive (got 0)"),
         (["--users", "u99"], "unknown user 'u99', did you mean 'u9'?"),
-        (["--items", "j1"], "unknown item 'j1': there are 9, e.g. 'i0', 'i1', 'i2'"),
+        (["--items", "j1"], "unknown item 'j1': choose from 9 items, e.g. 'i0', 'i1'"),
         (["--users", "u1", "--format", "xml"], "unknown format 'xml'; choose from"),
         (["--users", "u1", "--out", "x.txt"], "unknown format 'txt'; choose from"),
-        (["--users", "u1", "--format", "table", "--out", "x"], "a table is printed"),
-        (["--users", "u1", "--format", "parquet"], "parquet is not printed"),
+        (
+            ["--users", "u1", "--format", "table", "--out", "x"],
+            "a table cannot be written",
+        ),
+        (["--users", "u1", "--format", "parquet"], "parquet cannot be printed"),
         (["--users", "u1", "--out", ".", "--format", "csv"], ". is a folder"),
     ],
 )
@@ -122,4 +125,4 @@ def test_several_seeds_are_a_question(advnce, folder):
 
 def test_no_run(advnce):
     found = advnce("recommend", "nowhere", "--users", "1")
-    assert found.line == "nowhere holds no finished run, no config.toml"
+    assert found.line == "nowhere holds no finished run: it has no config.toml"

@@ -40,18 +40,18 @@ def test_a_study_becomes_a_page(advnce, folder):
 def test_what_is_neither_is_one_line(advnce, folder):
     found = advnce("report", "nothing")
     assert found.code == 2
-    assert found.line == "nothing holds no finished run, no metrics.json"
+    assert found.line == "nothing holds no finished run: it has no metrics.json"
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.filterwarnings("always:left out")
+@pytest.mark.filterwarnings("always:omitted")
 def test_a_figure_that_is_left_out_is_a_warning(advnce, folder, split_folder):
     path = split_folder()
     advnce(*TRAIN, *ADVERSARY, "--data", path, "--set", "train.batch_size=4")
     shutil.rmtree(path)
     found = advnce("report", "run")
     assert (found.code, found.out) == (0, "run/report.html\n")
-    said = "advnce: warning: left out: Hardness by popularity needs the run's data: "
+    said = "advnce: warning: omitted: Hardness by popularity needs the run's data: "
     assert found.err.startswith(said)
 
 

@@ -13,7 +13,7 @@ from pyg_advinfonce import experiment
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.studies.paper import paper_table, results
 from pyg_advinfonce.studies.paper.figures import trainings as runs
-from pyg_advinfonce.studies.paper.published import PaperTable
+from pyg_advinfonce.studies.paper.paper_table import PaperTable
 
 QUICK = ["--epochs", "2", "--set", "model.dim=4", "--set", "train.eval_every=1"]
 TABLE = ["reproduce", "table10", "--data", "simulated", *QUICK]
@@ -97,7 +97,7 @@ def test_what_a_person_sees(advnce, folder):
     assert "paper" not in head  # it has no numbers of simulated data
     assert sum("test/recall@20" in line for line in lines) == 3
     assert max(map(len, found.out.split("p: ")[0].splitlines())) <= 100
-    assert found.err.count("no packaged settings: the method's defaults") == 2
+    assert found.err.count("no packaged settings: the model's defaults") == 2
     files = {p.name for p in folder.joinpath("runs/reproduce").iterdir() if p.is_file()}
     (stem,) = {Path(name).stem for name in files} - {".advnce"}
     assert re.fullmatch(r"table10-[0-9a-f]{6}-simulated-seeds-0-1", stem)
@@ -179,7 +179,7 @@ def test_what_was_interrupted_goes_on(advnce, monkeypatch, trained):
     found = advnce(*TABLE, "--seeds", "0-1")
     assert (found.code, found.out) == (130, "")
     assert found.err.endswith(
-        "finished seeds are kept: the same command goes on from there\n"
+        "finished seeds are kept: run the same command again to continue\n"
         "advnce: interrupted\n"
     )
     trained.append("continued")
@@ -204,14 +204,14 @@ def test_ctrl_c_in_the_middle(advnce, folder, interruptible):
         process.send_signal(signal.SIGINT)
         out, said = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert said.endswith("goes on from there\nadvnce: interrupted\n")
+    assert said.endswith("again to continue\nadvnce: interrupted\n")
 
 
 def test_a_check_trains_nothing(advnce, trained, folder):
     found = advnce(*TABLE, "--seeds", "0-1", "--check")
     assert (found.code, trained) == (1, [])
-    assert "no run of seeds 0-1: train it without --check" in found.out
-    assert "0-1 asked for, not all are there" in found.out
+    assert "seeds 0-1 are not trained: run without --check" in found.out
+    assert "0-1 requested, some are missing" in found.out
     assert "nothing was written" in found.out
     assert not folder.joinpath("runs").exists()
     advnce(*TABLE, "--seeds", "0")
@@ -220,7 +220,7 @@ def test_a_check_trains_nothing(advnce, trained, folder):
     assert some.code == 1
     rows = json.loads(some.out)["rows"]
     assert [row["seeds"] for row in rows] == [[0]] * 3
-    assert rows[0]["missing"] == "no run of seeds 1-2: train it without --check"
+    assert rows[0]["missing"] == "seeds 1-2 are not trained: run without --check"
     assert advnce(*TABLE, "--seeds", "0", "--check").code == 0
     assert contents(folder / "runs") == before
 
@@ -258,7 +258,7 @@ def test_a_check_judges_by_the_paper(advnce, paper, factor, code):
 def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
     def train(config, *words, **options):
         if config.loss.name == "adv":
-            raise NonFiniteLossError("training left the real numbers")
+            raise NonFiniteLossError("loss became NaN")
         return TRAIN(config, *words, **options)
 
     monkeypatch.setattr(experiment, "train", train)
@@ -266,9 +266,7 @@ def test_a_row_that_fails_lets_the_others_run(advnce, monkeypatch):
     assert found.code == 1
     rows = json.loads(found.out)["rows"]
     assert [len(row["seeds"]) for row in rows] == [2, 0, 2]
-    assert rows[1]["missing"] == (
-        "seed 0: training left the real numbers; seed 1: training left the real numbers"
-    )
+    assert rows[1]["missing"] == ("seed 0: loss became NaN; seed 1: loss became NaN")
     assert rows[1]["metrics"][RECALL]["mean"] is None
 
 
@@ -330,7 +328,7 @@ def test_times_are_ratios(advnce):
     words += ["--set", "train.num_negatives=2"]
     found = advnce(*words)
     assert found.code == 0, found.err
-    assert "seconds are this machine's and not judged" in found.out
+    assert "seconds are of this machine and not checked" in found.out
     summary = json.loads(advnce(*words, "--check", "--json").out)
     by_label = {
         row["row"]: row["metrics"]["seconds_per_epoch"] for row in summary["rows"]
@@ -367,7 +365,7 @@ def test_table_13_changes_the_number_of_negatives(advnce):
             ["table4", "--against", "x"],
             "unknown row 'x'; choose from bpr, BPR, infonce",
         ),
-        (["table4", "--seeds", "x"], "--seeds wants 0-4 or 1,3,5 (got 'x')"),
+        (["table4", "--seeds", "x"], "--seeds expects 0-4 or 1,3,5 (got 'x')"),
         (["table4", "--data", "nowhere"], "unknown data set 'nowhere'"),
         (["table4", "--data", "simulated", "--set", "loss.taau=1"], "loss.taau"),
         (["coat/mf-nothing"], "unknown row 'coat/mf-nothing'"),
@@ -429,4 +427,4 @@ def test_a_figure_has_no_check(advnce):
 def test_a_figure_without_its_data(advnce):
     found = advnce("reproduce", "fig6")
     assert found.code == 2
-    assert found.line.endswith("or draw it on other data, e.g. --data simulated")
+    assert found.line.endswith("or use other data, e.g. --data simulated")

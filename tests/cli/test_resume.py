@@ -48,15 +48,15 @@ def test_a_run_of_several_seeds_goes_on(advnce, stop_at):
     found = advnce(*TRAIN, "--seeds", "0-2", "--out", "run", "--quiet")
     assert (found.code, found.out) == (130, "")
     assert found.err.splitlines() == [
-        "to go on: advnce train --resume run",
+        "to resume: advnce train --resume run",
         "advnce: interrupted",
     ]
     stop_at(0)
     found = advnce("train", "--resume", "run", "--json")
     assert metrics(found) == whole
-    assert "seed 0: finished before\n" in found.err
-    assert "seed 1: finished before\n" not in found.err
-    assert "seed 1: goes on after epoch 2\n" in found.err
+    assert "seed 0: finished already\n" in found.err
+    assert "seed 1: finished already\n" not in found.err
+    assert "seed 1: resumed after epoch 2\n" in found.err
 
 
 def test_a_seed_s_folder_stands_for_the_run(advnce, stop_at):
@@ -80,17 +80,17 @@ def test_the_same_words_may_be_repeated(advnce, stop_at):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--set", "train.lr=0.5"], "train.lr 0.001 -> 0.5): train it as another run"),
-        (["--loss", "bpr"], "loss.name adv -> bpr): train it as another run"),
-        (["lightgcn"], "model.name mf -> lightgcn): train it as another run"),
-        (["--data", "coat"], "data.name simulated -> coat): train it as another run"),
-        (["--epochs", "9"], "train.epochs 8 -> 9): use --force"),
+        (["--set", "train.lr=0.5"], "train.lr 0.001 -> 0.5): train another run"),
+        (["--loss", "bpr"], "loss.name adv -> bpr): train another run"),
+        (["lightgcn"], "model.name mf -> lightgcn): train another run"),
+        (["--data", "coat"], "data.name simulated -> coat): train another run"),
+        (["--epochs", "9"], "train.epochs 8 -> 9): add --force"),
     ],
 )
 def test_other_settings_are_another_run(advnce, words, said):
     advnce(*TRAIN, "--out", "run")
     found = advnce("train", *words, "--resume", "run")
-    assert (found.code, found.line) == (2, f"the run had other settings ({said}")
+    assert (found.code, found.line) == (2, f"the run has other settings ({said}")
 
 
 def test_a_finished_run_may_be_trained_longer(advnce):
@@ -117,12 +117,12 @@ def test_seeds_of_different_lengths_are_no_run(advnce, stop_at):
 def test_the_device_is_part_of_how_to_go_on(advnce, stop_at):
     stop_at(3)
     found = advnce(*TRAIN, "--out", "run", "--device", "cpu", "--quiet")
-    assert "to go on: advnce train --resume run --device cpu\n" in found.err
+    assert "to resume: advnce train --resume run --device cpu\n" in found.err
 
 
 def test_force_is_for_resuming(advnce):
     found = advnce(*TRAIN, "--force")
-    assert (found.code, found.line) == (2, "--force is for --resume")
+    assert (found.code, found.line) == (2, "--force has no effect without --resume")
 
 
 def test_other_data_is_another_run(advnce, folder):
@@ -147,21 +147,21 @@ def test_other_data_is_another_run(advnce, folder):
 def test_what_makes_a_new_run_does_not_go_with_it(advnce, words):
     found = advnce("train", "--resume", "run", *words)
     assert found.code == 2
-    assert f"{words[0]} does not go with --resume" in found.line
+    assert f"{words[0]} cannot be combined with --resume" in found.line
 
 
 def test_a_folder_without_a_run(advnce, folder):
     folder.joinpath("empty").mkdir()
     found = advnce("train", "--resume", "empty")
     assert (found.code, found.line) == (
-        *(2, "empty holds no run to go on with, no config.toml"),
+        *(2, "empty holds no run to resume: it has no config.toml"),
     )
 
 
 def test_without_a_model_there_is_nothing_to_train(advnce):
     found = advnce("train")
     assert found.code == 2
-    assert "name a model, or a run by --resume" in found.line
+    assert "expected a model, or a run with --resume" in found.line
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_signal_saves_the_last_finished_epoch(folder, interruptible, number, c
         _, said = process.communicate()
     assert process.returncode == code
     assert said.splitlines()[-2:] == [
-        "to go on: advnce train --resume run",
+        "to resume: advnce train --resume run",
         "advnce: interrupted",
     ]
     assert (folder / "run" / "seed-0" / STATE).is_file()
@@ -189,8 +189,8 @@ def test_a_run_that_another_process_trains(advnce):
     advnce(*TRAIN, "--out", "run")
     with run_lock(Path("run")):
         found = advnce("train", "--resume", "run")
-    said = "another process is training run: wait until it ends (if there is none, "
-    assert (found.code, found.line) == (2, f"{said}delete run/.lock)")
+    said = "another process is training run: wait until it ends, or delete run/.lock "
+    assert (found.code, found.line) == (2, f"{said}if no such process exists")
 
 
 def test_a_seed_that_python_wrote_is_resumed_there(advnce, folder):
@@ -198,4 +198,4 @@ def test_a_seed_that_python_wrote_is_resumed_there(advnce, folder):
     train(config, load_dataset("simulated"), out="mine")
     found = advnce("train", "--resume", "mine")
     assert found.code == 2
-    assert found.line.startswith("mine holds a seed that train() has written: resume")
+    assert found.line.startswith("mine was written by train() in Python: resume")

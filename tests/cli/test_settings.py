@@ -5,7 +5,7 @@ def test_settings_are_listed_with_values_and_meanings(advnce):
     found = advnce("settings", "lightgcn", "--loss", "adv", "--data", "coat")
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith("lightgcn + adv on coat\n")
-    assert "\n* loss.tau = 0.75\n      The temperature.\n" in found.out
+    assert "\n* loss.tau = 0.75\n      Temperature.\n" in found.out
     assert "\n  loss.reverse = false\n" in found.out
     assert "\n  model.alpha = not set\n" in found.out
     assert "\n  loss.max_kl = inf\n" in found.out
@@ -15,7 +15,7 @@ def test_settings_are_listed_with_values_and_meanings(advnce):
 def test_data_without_packaged_settings(advnce):
     found = advnce("settings", "mf", "--data", "cota")
     head = found.out.splitlines()[0]
-    assert head == "mf + adv on cota, for which no settings are packaged"
+    assert head == "mf + adv on cota (no packaged settings)"
 
 
 def test_as_json(advnce):
@@ -28,4 +28,4 @@ def test_as_json(advnce):
 def test_another_pair_is_an_error(advnce):
     found = advnce("settings", "sgl", "--loss", "ccl")
     assert found.code == 2
-    assert "'sgl' does not take the loss 'ccl'" in found.line
+    assert "'sgl' does not accept the loss 'ccl'" in found.line

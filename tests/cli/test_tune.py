@@ -28,7 +28,7 @@ def test_the_table_for_a_person(advnce, folder):
     assert found.code == 0
     head, data, _, names, best, other, _, where, following = found.out.splitlines()
     assert head == (
-        "mf + bpr, trials of at most 1 epochs: 2 complete, 0 pruned, 0 failed"
+        "mf + bpr, at most 1 epochs per trial: 2 complete, 0 pruned, 0 failed"
     )
     assert data.startswith("data   simulated:coat: 290 users")
     assert names.split() == ["trial", "valid/recall@20", "epoch", "lr", "cosine"]
@@ -63,7 +63,7 @@ def test_the_same_command_continues(advnce, folder):
     assert second["trials"]["finished"] == 2
     found = advnce(*QUICK, "--trials", 2, "--set", "train.l2=0.5", "--quiet")
     assert found.code == 2
-    assert "train.l2 is 1e-05 there, 0.5 here; choose another --out" in found.line
+    assert "l2 is 1e-05 in the study, 0.5 here; choose another --out" in found.line
 
 
 def test_interrupting_leaves_a_study_to_continue(advnce, folder, monkeypatch):

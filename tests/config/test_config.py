@@ -24,7 +24,6 @@ from pyg_advinfonce.config import (
 from pyg_advinfonce.config.config import (
     MAX_BYTES,
     SECTIONS,
-    published,
     small_batch_size,
 )
 from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
@@ -174,7 +173,11 @@ def test_the_other_losses_share_the_settings_of_table_12(data, model, loss):
 @pytest.mark.parametrize(("data", "model", "loss"), PACKAGED)
 def test_the_paper_s_results(data, model, loss):
     names, values = RESULTS.get((data, model, loss), ((), ()))
-    found = {k: v for k, v in published(data, model, loss).items() if k != "table"}
+    found = {
+        k: v
+        for k, v in packaged(data, model, loss).get("published", {}).items()
+        if k != "table"
+    }
     assert found == dict(zip(names, values, strict=True))
 
 
@@ -321,7 +324,7 @@ def test_a_packaged_file_may_be_copied_and_changed():
         ("mf", "adv", {"model": "lightgcn"}, r"\[model\] must be a section of keys"),
         (
             *("mf", "adv", {"model": {"name": "lightgcn"}}),
-            "for the model 'lightgcn', not for 'mf'",
+            r"name the model 'lightgcn' \(expected 'mf'\)",
         ),
     ],
 )
@@ -350,7 +353,7 @@ def test_whole_numbers_are_numbers():
         (b"\0", "not TOML"),
         (b"a = " + b"[" * 100_000, "not TOML"),
         (b"a = " + b"9" * 10_000, "not TOML"),
-        (b"#" * (MAX_BYTES + 1), f"larger than {MAX_BYTES} bytes"),
+        (b"#" * (MAX_BYTES + 1), f"expected at most {MAX_BYTES:,} bytes"),
     ],
     ids=["open", "twice", "number", "utf-16", "zero", "deep", "digits", "huge"],
 )
@@ -371,7 +374,7 @@ def test_an_endless_file_is_refused():
     endless = Path("/dev/zero")
     if not endless.exists():
         pytest.skip("this system has no /dev/zero")
-    with pytest.raises(ConfigError, match="larger than"):
+    with pytest.raises(ConfigError, match="expected at most"):
         read_toml(endless)
 
 
@@ -407,7 +410,7 @@ def test_an_assigned_value_is_toml_or_a_string(text, value):
     "text", ["", "loss", "loss=1", "loss.tau", "a.b.c=1", ".tau=1"]
 )
 def test_an_assignment_has_a_section_and_a_key(text):
-    with pytest.raises(ConfigError, match=r"--set wants section\.key=value"):
+    with pytest.raises(ConfigError, match=r"--set expects section\.key=value"):
         parse_assignment(text)
 
 
@@ -563,7 +566,9 @@ def test_fitting_twice_says_it_once(graph, recwarn):
     dataset = SimpleNamespace(graph=graph)
     fitted = Config.resolve("mf", "bpr", "none").fitted_to(dataset)
     assert fitted.fitted_to(dataset) is fitted
-    assert [str(w.message)[:25] for w in recwarn] == ["train.batch_size is 4, as"]
+    assert [str(w.message)[:32] for w in recwarn] == [
+        "train.batch_size is reduced to 4"
+    ]
 
 
 def test_enough_data_leaves_a_configuration_as_it_is(graph):
@@ -599,3 +604,58 @@ def test_settings_in_a_line_are_what_set_takes():
     assert text == "loss.tau=0.1 train.sampling=user"
     parsed = [parse_assignment(word) for word in text.split()]
     assert parsed == [{"loss": {"tau": 0.1}}, {"train": {"sampling": "user"}}]
+
+
+def test_a_custom_name_takes_the_place_of_one_of_ours_without_its_keys():
+    layers = [{"model": {"dim": 3}, "hardness": {"kind": "mlp"}, "train": {"lr": 0.5}}]
+    config = Config.resolve("mf", "adv", layers=layers)
+    found = config.with_custom(model=dict)
+    assert (found.model.name, found.model.options) == ("builtins:dict", {})
+    assert (found.loss, found.hardness) == (config.loss, config.hardness)
+    assert found.custom == ["model"]
+    found = found.with_custom(loss=set)
+    assert (found.loss.name, found.loss.options) == ("builtins:set", {})
+    assert (found.hardness, found.train) == ({}, config.train)
+    assert found.custom == ["model", "loss"]
+    assert (config.custom, config.with_custom()) == ([], config)
+
+
+def test_a_custom_name_stays_with_its_keys(tmp_path):
+    layers = [{"model": {"dim": 3}, "hardness": {"kind": "mlp"}}]
+    config = Config.resolve("a:build", "b:Loss", layers=layers)
+    assert config.with_custom(model=dict, loss=set) == config
+    config.save(tmp_path / "config.toml")
+    assert Config.load(tmp_path / "config.toml") == config
+    assert config.updated({"model": {"dim": 4}}).model.options == {"dim": 4}
+    with pytest.raises(ConfigError, match="are for the model 'c:build', not for 'a:b"):
+        config.updated({"model": {"name": "c:build"}})
+
+
+def test_keys_of_custom_code_have_the_types_that_it_says():
+    class Own:
+        pass
+
+    def build(graph, dim: int = 3, own: Own | None = None, *, free=None, _hidden=1):
+        pass
+
+    assert check_options("model", [build], {"dim": 4, "free": [1]}) == {
+        "dim": 4,
+        "free": [1],
+    }
+    for options, said in [
+        ({"dim": "4"}, r"^model.dim: input should be a valid integer"),
+        ({"own": 3}, r"^model.own: "),
+        ({"_hidden": 3}, r"^unknown key 'model._hidden'"),
+        ({"graph": 3}, r"^unknown key 'model.graph'"),
+    ]:
+        with pytest.raises(ConfigError, match=said):
+            check_options("model", [build], options)
+
+
+@pytest.mark.parametrize("hint", ["Missing", "torch.Missing", "int[", "3 | 'x'"])
+def test_a_hint_that_only_a_type_checker_reads_is_no_bound(hint):
+    def build(graph, dim=3):
+        pass
+
+    build.__annotations__["dim"] = hint
+    assert check_options("model", [build], {"dim": "4"}) == {"dim": "4"}

@@ -47,7 +47,7 @@ def test_the_summary_counts_what_is_odd(make_folder):
     ).parent
     with pytest.warns(DataWarning) as caught:
         dataset = InteractionDataset(root, name="toy")
-    dropped = "pairs are dropped, and lists recommended to these users would be random"
+    dropped = "pairs are dropped, and recommendations for these users are random"
     assert [str(w.message) for w in caught] == [
         f"1 users of valid have no train pair: their 1 {dropped}",
         f"1 users of test have no train pair: their 1 {dropped}",

@@ -336,7 +336,7 @@ def test_a_first_line_of_data_is_never_lost_silently(tmp_path, sep):
     [
         ("user,item", r":1: expected 2 values, .*columns user,item.*, got 4"),
         ("user,item,rating,time,x", ":1: expected 5 values"),
-        ("user,user,rating,time", "column names that differ"),
+        ("user,user,rating,time", "distinct column names"),
         ("", "columns must be"),
         (7, "columns must be"),
     ],

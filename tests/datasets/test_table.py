@@ -76,14 +76,14 @@ def test_users_that_come_too_late_are_left_out(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
     assert [str(w.message) for w in caught] == [
-        "1 users of valid have no train pair: their 2 pairs are dropped, and lists "
-        "recommended to these users would be random",
-        "1 items of valid have no train pair: their 1 pairs stay, but nothing is "
-        "learned about these items",
-        "1 users of test have no train pair: their 2 pairs are dropped, and lists "
-        "recommended to these users would be random",
-        "1 items of test have no train pair: their 1 pairs stay, but nothing is "
-        "learned about these items",
+        "1 users of valid have no train pair: their 2 pairs are dropped, and "
+        "recommendations for these users are random",
+        "1 items of valid have no train pair: their 1 pairs stay, but training "
+        "learns nothing about these items",
+        "1 users of test have no train pair: their 2 pairs are dropped, and "
+        "recommendations for these users are random",
+        "1 items of test have no train pair: their 1 pairs stay, but training "
+        "learns nothing about these items",
     ]
     assert splits.rows == {
         "read": 22,
@@ -238,7 +238,7 @@ LARGE = {"valid_fraction": 0.3, "test_fraction": 0.3}
 ids_of_table_dataset = words.map("x{}".format) | st.integers(0, 10**12).map(str)
 
 
-items = st.sets(st.integers(0, 9), min_size=6)  # so many that no split is empty
+items = st.sets(st.integers(0, 9), min_size=6)  # large enough that no split is empty
 
 
 @given(st.dictionaries(ids_of_table_dataset, items, min_size=2, max_size=5))

@@ -4,11 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from importlib import import_module
 from inspect import isclass, isfunction
 from pathlib import Path
 
 import pytest
+from pyg_advinfonce.cli.main import app as advnce
+from typer.main import get_command
 
 import pyg_advinfonce
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS
@@ -78,6 +81,28 @@ def test_what_a_package_exports_is_documented(names, package):
     }
     wanted = {f"{face}.{n}" for n, v in exported.items() if isclass(v) or isfunction(v)}
     assert wanted - names == set()
+
+
+def test_every_command_and_option_is_on_its_page(site):
+    text = site.joinpath("cli.html").read_text("utf-8")
+    root = get_command(advnce)
+    groups = {"advnce": root, "advnce-data": root.commands["data"]}
+    leaves = {
+        f"{group}-{name}": command
+        for group, found in groups.items()
+        for name, command in found.commands.items()
+        if command is not root.commands["data"]
+    }
+    assert len(leaves) > 15
+    sections = dict(
+        re.findall(r'<section id="(advnce[\w-]+)">(.*?)</section>', text, re.S)
+    )
+    assert sections.keys() == leaves.keys()
+    for place, command in leaves.items():
+        shown = unescape(re.sub(r"<[^>]+>", "", sections[place]))
+        assert " ".join(command.help.replace("`", "").split()) in shown
+        for parameter in command.params:
+            assert parameter.opts[0] in shown
 
 
 def test_what_is_private_is_not(names):

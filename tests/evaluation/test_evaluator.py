@@ -128,7 +128,7 @@ def test_agrees_with_the_naive_protocol(world, ks, data):
     scores = (z_user @ z_item.T).tolist()
     for split in oracle.known:
         if not oracle.labels(split):
-            with pytest.raises(GraphError, match=f"'{split}' has no positive"):
+            with pytest.raises(GraphError, match=f"positive of split '{split}'"):
                 evaluator(z_user, z_item, split)
             continue
         expected = {}
@@ -427,7 +427,7 @@ def test_out_of_memory_halves_the_chunk_and_ranks_again(monkeypatch, error):
     with pytest.warns(UserWarning, match="memory while ranking split 'test'") as said:
         assert evaluator(z_user, z_item, "test") == expected
     sizes = [
-        int(re.search(r"on (\d+) users at once$", str(w.message))[1]) for w in said
+        int(re.search(r"with (\d+) users at once$", str(w.message))[1]) for w in said
     ]
     assert sizes[0] == number // 2
     assert sizes[-1] <= 5 < 2 * sizes[-1] + 2
@@ -595,7 +595,7 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match=r"1 users and 3 items \(got 1 and 2\)"):
         evaluator(z_user, z_item[:2], "test")
     for bad in (-1, 1):
-        with pytest.raises(ValueError, match="ids from 0 to 0"):
+        with pytest.raises(ValueError, match=r"user must be in \[0, 0\] \(got "):
             evaluator.rank(EmbeddingScores(z_user, z_item), torch.tensor([bad]), "test")
 
 

@@ -231,7 +231,7 @@ def test_a_seed_decides_and_epochs_differ(graph, sampling):
     [
         ({"sampling": "edge"}, r"'user' or 'interaction' \(got 'edge'\)"),
         ({"batch_size": 0}, r"batch_size must be positive.* \(got 0, 64\)"),
-        ({"num_negatives": -1}, r"num_negatives not negative \(got 1024, -1\)"),
+        ({"num_negatives": -1}, r"num_negatives must not be negative \(got 1024, -1\)"),
     ],
 )
 def test_impossible_options(graph, options, message):

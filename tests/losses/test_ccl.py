@@ -43,8 +43,8 @@ def test_a_margin_of_one_leaves_the_positives_alone():
     [
         ({"weight": 0}, r"weight must be positive \(got 0\)"),
         ({"weight": float("inf")}, "weight must be positive"),
-        ({"margin": 1.5}, r"margin must be a cosine, from -1 to 1 \(got 1.5\)"),
-        ({"margin": float("nan")}, "margin must be a cosine"),
+        ({"margin": 1.5}, r"margin must be in \[-1, 1\] \(got 1.5\)"),
+        ({"margin": float("nan")}, r"margin must be in \[-1, 1\]"),
     ],
 )
 def test_impossible_options(options, message):

@@ -308,6 +308,6 @@ def test_the_base_has_no_logits():
 def test_a_hardness_of_another_graph_says_so(users, items):
     batch = EdgeBatch(torch.tensor([3]), torch.tensor([0]), torch.tensor([[4]]))
     hardness = EmbeddingHardness(users, items, dim=3)
-    said = f"the hardness is of {users} users and {items} items, the batch holds others"
+    said = f"the batch has ids outside the hardness of {users} users and {items} items"
     with pytest.raises(IndexError, match=said):
         hardness(*single(), batch)

@@ -78,5 +78,5 @@ def test_where_all_are_at_the_floor_the_masses_are_constant():
 
 @pytest.mark.parametrize("omega", [-0.1, 1.0, float("nan")])
 def test_an_impossible_omega(omega):
-    with pytest.raises(ValueError, match=r"omega must be from 0 to less than 1 \(got"):
+    with pytest.raises(ValueError, match=r"omega must be in \[0, 1\) \(got"):
         HDCCF(omega=omega)

@@ -144,7 +144,7 @@ def test_weights_are_told(batch):
     [
         ({"thresholds": [0.8, 0.6]}, r"thresholds must ascend \(got \[0.8, 0.6\]\)"),
         ({"thresholds": [0.6, 0.6]}, "thresholds must ascend"),
-        ({"group_lr": 1.5}, r"group_lr must be from 0 to 1 \(got 1.5\)"),
+        ({"group_lr": 1.5}, r"group_lr must be in \[0, 1\] \(got 1.5\)"),
         ({"eta": -0.1}, r"eta must not be negative \(got -0.1\)"),
         ({"negatives": "hard"}, r"'sampled' or 'in_batch' \(got 'hard'\)"),
     ],

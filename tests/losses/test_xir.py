@@ -206,8 +206,8 @@ def test_a_cache_that_is_not_in_the_sample_costs_nothing():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"lam": 1.5}, r"lam must be from 0 to 1 \(got 1.5\)"),
-        ({"lam": float("nan")}, "lam must be from 0 to 1"),
+        ({"lam": 1.5}, r"lam must be in \[0, 1\] \(got 1.5\)"),
+        ({"lam": float("nan")}, r"lam must be in \[0, 1\]"),
         ({"cache_size": -1}, r"cache_size must not be negative \(got -1\)"),
         ({"popularity": "rank"}, r"popularity must be one of .* \(got 'rank'\)"),
         ({"cache_q": "x"}, r"'popularity' or 'occurrence' \(got 'x'\)"),

@@ -9,7 +9,7 @@ from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
 from pyg_advinfonce.runs import find_seed, load_per_user, read_run, read_seed
 from pyg_advinfonce.runs.finished import save_per_user
 from pyg_advinfonce.runs.folder import PER_USER
-from tests.finished_seeds import RECORD
+from tests.finished_seeds import OUTCOME
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def write(tmp_path):
         layers = [{"train": {"seed": seed}}]
         Config.resolve("mf", "bpr", "coat", layers=layers).save(folder / "config.toml")
         record = {"metrics": {"test/recall@20": 0.25, "test/mrr@20": None}} | record
-        folder.joinpath("metrics.json").write_text(json.dumps(RECORD | record))
+        folder.joinpath("metrics.json").write_text(json.dumps(OUTCOME | record))
         return tmp_path
 
     return write
@@ -54,7 +54,7 @@ def test_what_is_no_record_of_a_run(write, text):
         read_run(run)
 
 
-@pytest.mark.parametrize("key", RECORD)
+@pytest.mark.parametrize("key", OUTCOME)
 def test_a_record_without_one_of_its_keys(write, key):
     file = write() / "seed-0/metrics.json"
     record = json.loads(file.read_text())
@@ -66,7 +66,7 @@ def test_a_record_without_one_of_its_keys(write, key):
 
 def test_a_seed_is_found_by_settings_and_data(write):
     folder = write() / "seed-0"
-    config, data = Config.load(folder / "config.toml"), RECORD["data"]
+    config, data = Config.load(folder / "config.toml"), OUTCOME["data"]
     assert find_seed(folder, config, data) == read_seed(folder)
     other = config.updated({"train": {"lr": 0.5}})
     assert find_seed(folder, other, data) is None

@@ -65,7 +65,7 @@ def test_an_empty_folder_is_used(here):
 
 def test_an_existing_run_is_kept(here):
     create_run_folder(here / "run", "name").joinpath("result").touch()
-    with pytest.raises(ConfigError, match="exists: choose another --out, or --overw"):
+    with pytest.raises(ConfigError, match="exists: choose another --out, or add --ov"):
         create_run_folder(here / "run", "name")
     assert here.joinpath("run/result").is_file()
 
@@ -86,7 +86,9 @@ def test_an_unfinished_run_can_be_gone_on_with(here):
     run = create_run_folder(here / "my run", "name")
     run.joinpath("seed-0").mkdir()
     run.joinpath("seed-0", "config.toml").touch()
-    said = r"has not ended: go on with it by advnce train --resume '.*/my run', or"
+    said = (
+        r"holds an unfinished run: resume it by advnce train --resume '.*/my run', or"
+    )
     with pytest.raises(ConfigError, match=said):
         create_run_folder(run, "name")
     run.joinpath("summary.json").touch()
@@ -109,7 +111,7 @@ def test_what_is_no_run_is_never_touched(here, overwrite):
     for path in (folder / "chapter", file):
         path.write_text("mine", encoding="utf-8")
     for path in (folder, file):
-        with pytest.raises(ConfigError, match=r"exists|no run of advnce"):
+        with pytest.raises(ConfigError, match=r"exists|not a run of advnce"):
             create_run_folder(path, "name", overwrite=overwrite)
     assert folder.joinpath("chapter").read_text() == file.read_text() == "mine"
 
@@ -126,7 +128,7 @@ def test_a_link_to_a_run_is_not_followed(here):
 
 def test_a_dangling_link_is_no_folder(here):
     here.joinpath("link").symlink_to(here / "nowhere")
-    with pytest.raises(ConfigError, match="is there already: choose another --out"):
+    with pytest.raises(ConfigError, match="exists already: choose another --out"):
         create_run_folder(here / "link", "name")
 
 

@@ -33,12 +33,12 @@ def test_the_same_run_goes_on(path):
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
-        ({"train": {"seed": 4}}, r"\(train.seed 0 -> 4\): train it as another run"),
-        ({"loss": {"tau": 0.5}}, r"\(loss.tau built-in -> 0.5\): train it"),
-        ({"train": {"epochs": 7}}, r"\(train.epochs 2000 -> 7\): use --force"),
+        ({"train": {"seed": 4}}, r"\(train.seed 0 -> 4\): train another run"),
+        ({"loss": {"tau": 0.5}}, r"\(loss.tau default -> 0.5\): train another"),
+        ({"train": {"epochs": 7}}, r"\(train.epochs 2000 -> 7\): add --force"),
         (
             {"train": {"epochs": 7, "lr": 0.5}},
-            r"train.epochs 2000 -> 7, train.lr .* -> 0.5\): train it as another run",
+            r"train.epochs 2000 -> 7, train.lr .* -> 0.5\): train another run",
         ),
     ],
 )
@@ -72,5 +72,5 @@ def test_other_data_is_refused(path):
 
 
 def test_another_device_is_a_warning(path):
-    with pytest.warns(UserWarning, match="began on cpu and goes on on cuda:1"):
+    with pytest.warns(UserWarning, match="began on cpu and is resumed on cuda:1"):
         load_state(path, configure(), "toy: 3 users", "cuda:1")

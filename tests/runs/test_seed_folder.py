@@ -109,7 +109,7 @@ def test_a_custom_loss_goes_on_with_itself_alone(dataset, tmp_path):
 def test_an_end_that_has_passed_is_refused(dataset, tmp_path, epochs):
     interrupted(dataset, tmp_path, after=3)
     config = configure(train={"epochs": epochs})
-    with pytest.raises(CheckpointError, match="has had 3 epochs already"):
+    with pytest.raises(CheckpointError, match="has trained 3 epochs already"):
         train(config, dataset, out=tmp_path, resume=True, force=True)
 
 
@@ -117,7 +117,7 @@ def test_a_finished_run_may_be_trained_longer(dataset, tmp_path):
     longer = {"train": {"epochs": 10}}
     whole = train(configure(**longer), dataset)
     train(configure(), dataset, out=tmp_path)
-    with pytest.raises(CheckpointError, match="use --force"):
+    with pytest.raises(CheckpointError, match="add --force"):
         train(configure(**longer), dataset, out=tmp_path, resume=True)
     found = train(configure(**longer), dataset, out=tmp_path, resume=True, force=True)
     assert found.metrics == whole.metrics
@@ -153,7 +153,7 @@ class LookEvery(Callback):
         self.steps = steps
 
     def on_epoch_end(self, trainer, record):
-        trainer.look_every = self.steps
+        trainer.check_every = self.steps
 
 
 @pytest.mark.parametrize("every", [1, 3, 50])

@@ -7,7 +7,7 @@ from pyg_advinfonce.cli._train import parse_seeds
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.machine import peak_rss_mb
-from pyg_advinfonce.runs import FinishedSeed, seed_text, spread, summarize
+from pyg_advinfonce.runs import FinishedSeed, mean_and_std, run_summary, seed_text
 
 
 def result(recall, *, epochs=3, seconds=0.5, peak=100.0):
@@ -27,21 +27,21 @@ def summary(*records):
     for seed, record in enumerate(records):
         config = Config.resolve("mf", "bpr", "coat", layers=[{"train": {"seed": seed}}])
         seeds.append(FinishedSeed(None, config, record))
-    return summarize(seeds, "runs/x")
+    return run_summary(seeds, "runs/x")
 
 
 def test_one_value_has_no_deviation():
-    assert spread([0.25]) == {"mean": 0.25, "std": None, "values": [0.25]}
+    assert mean_and_std([0.25]) == {"mean": 0.25, "std": None, "values": [0.25]}
 
 
 def test_the_deviation_has_one_degree_of_freedom_less():
-    found = spread([1.0, 2.0, 6.0])
+    found = mean_and_std([1.0, 2.0, 6.0])
     assert found == {"mean": 3.0, "std": math.sqrt(7.0), "values": [1.0, 2.0, 6.0]}
 
 
 @pytest.mark.parametrize("values", [[None], [1.0, None], [None, None]])
 def test_a_missing_value_makes_the_mean_missing(values):
-    assert spread(values) == {"mean": None, "std": None, "values": values}
+    assert mean_and_std(values) == {"mean": None, "std": None, "values": values}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

@@ -99,12 +99,22 @@ def test_items_that_nobody_has_do_not_count(model, graph):
     [
         ([[0], [11]], 1, ConfigError, "new user 0 has no item with a train pair"),
         ([[0], [1]], 2, ConfigError, "new user 1 has no item with a train pair"),
-        ([[0], [12]], 1, ValueError, "items must name items from 0 to 11"),
-        ([[0], [-1]], 1, ValueError, "items must name items from 0 to 11"),
-        ([[2], [1]], 2, ValueError, "items must name users from 0 to 1"),
+        (
+            [[0], [12]],
+            1,
+            ValueError,
+            r"items\[1\] must be in \[0, 11\] \(got 12 ",
+        ),
+        ([[0], [-1]], 1, ValueError, r"items\[1\] must be in \[0, 11\] \(got -1 "),
+        ([[2], [1]], 2, ValueError, r"items\[0\] must be in \[0, 1\] \(got 2 to 2"),
         ([[], []], 2, ConfigError, "new user 0 has no item with a train pair"),
-        ([[], []], None, ValueError, r"items must be pairs \[2, P\] \(got \(2, 0\)\)"),
-        ([0, 1], 2, ValueError, r"items must be pairs \[2, P\] \(got \(2,\)\)"),
+        (
+            [[], []],
+            None,
+            ValueError,
+            r"items must be \[2, P\], .* \(got \(2, 0\)\)",
+        ),
+        ([0, 1], 2, ValueError, r"items must be \[2, P\], .* \(got \(2,\)\)"),
     ],
 )
 def test_what_cannot_be_folded_in(graph, pairs, num_users, error, said):
@@ -117,7 +127,7 @@ def test_what_cannot_be_folded_in(graph, pairs, num_users, error, said):
 def test_what_ranks_by_scores_cannot_be_folded_in(model, graph):
     method = build(model, graph)
     method.encoder.scores = lambda user: user  # it sends messages nevertheless
-    with pytest.raises(ConfigError, match="ranks by scores and has no embeddings"):
+    with pytest.raises(ConfigError, match="ranks by scores: use another"):
         fold_in(method, graph, torch.tensor([[0], [2]]))
 
 

@@ -2,10 +2,11 @@ import pandas as pd
 import pytest
 import torch
 
+from pyg_advinfonce.encoders import CustomEncoder
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
 from pyg_advinfonce.graph import ITEM, USER, split_edges
 from pyg_advinfonce.serving import Recommender, fold_in
-from pyg_advinfonce.serving.recommender import RawIds
+from pyg_advinfonce.serving.recommender import IdMap
 from tests import cases
 from tests.device_mode import DeviceIsNamed
 from tests.scorers import SCORERS, Popularity, naive_scores, untrained
@@ -105,7 +106,7 @@ def test_unknown_ids(named_graph, make):
         found.recommend_new({"new": ["i7"]})
     with pytest.raises(ConfigError, match="new user 0 has no item"):
         found.recommend_new({"new": ["=i11"]})
-    with pytest.raises(ConfigError, match="got nobody"):
+    with pytest.raises(ConfigError, match=r"at least one new user .*\(got none\)"):
         found.recommend_new({})
 
 
@@ -148,23 +149,23 @@ def test_the_toy_graph_hides_something(named_graph):
 
 @pytest.mark.parametrize("ids", [[103, 101], ["103", "101"]])
 def test_integers_are_found_as_numbers_and_as_text(named_graph, ids):
-    assert RawIds(named_graph, USER).rows(ids).tolist() == [2, 0]
+    assert IdMap(named_graph, USER).rows(ids).tolist() == [2, 0]
 
 
 def test_texts_are_found_as_they_are(named_graph):
-    found = RawIds(named_graph, ITEM)
+    found = IdMap(named_graph, ITEM)
     assert found.rows(["=i4", "=i0"]).tolist() == [4, 0]
     assert found.values[[4, 0]].tolist() == ["=i4", "=i0"]
 
 
 def test_rows_are_ids_where_there_are_no_others(graph):
-    found = RawIds(graph, USER)
+    found = IdMap(graph, USER)
     assert found.rows([3, "0"]).tolist() == [3, 0]
     assert found.values.tolist() == list(range(9))
 
 
 def test_no_ids(graph):
-    assert RawIds(graph, USER).rows([]).dtype == torch.long
+    assert IdMap(graph, USER).rows([]).dtype == torch.long
 
 
 @pytest.mark.parametrize(
@@ -172,19 +173,19 @@ def test_no_ids(graph):
     [
         (ITEM, "=i44", "unknown item '=i44', did you mean '=i4'?"),
         (ITEM, "i1", "unknown item 'i1', did you mean '=i1' or '=i11' or '=i10'?"),
-        (USER, 1, "unknown user '1': there are 9, e.g. '101', '102', '103'"),
-        (USER, -1, "unknown user '-1': there are 9"),
+        (USER, 1, "unknown user '1': choose from 9 users, e.g. '101', '102', '103'"),
+        (USER, -1, "unknown user '-1': choose from 9 users"),
     ],
 )
 def test_an_unknown_id_names_near_ones(named_graph, node_type, raw_id, said):
     with pytest.raises(UnknownNameError) as caught:
-        RawIds(named_graph, node_type).rows([raw_id])
+        IdMap(named_graph, node_type).rows([raw_id])
     assert str(caught.value).startswith(said)
 
 
 def test_one_text_is_not_several_ids(named_graph, make):
     found = Recommender(make(named_graph), named_graph)
-    with pytest.raises(TypeError, match=r"expected several ids of users \(got '101'\)"):
+    with pytest.raises(TypeError, match=r"a list of user ids \(got '101'\)"):
         found.recommend("101")
 
 
@@ -210,6 +211,8 @@ def test_scorers_agree_with_a_sort(named_graph, kind, exclude_seen, chunk_size):
 
 
 def test_a_model_without_embeddings_has_no_new_users(named_graph):
-    found = Recommender(untrained(Popularity(named_graph)), named_graph)
-    with pytest.raises(ConfigError, match="model Popularity ranks by scores and has"):
-        found.recommend_new({"new": ["=i0"]})
+    model = Popularity(named_graph)
+    for encoder in (model, CustomEncoder(model)):
+        found = Recommender(untrained(encoder), named_graph)
+        with pytest.raises(ConfigError, match="model Popularity ranks by scores"):
+            found.recommend_new({"new": ["=i0"]})

@@ -11,7 +11,7 @@ from pyg_advinfonce.errors import CheckpointError, ConfigError, UnknownNameError
 from pyg_advinfonce.runs.finished import save_per_user
 from pyg_advinfonce.runs.folder import PER_USER
 from pyg_advinfonce.studies import compare, compare_runs
-from pyg_advinfonce.studies.compare import differing
+from pyg_advinfonce.studies.compare import setting_differences
 from pyg_advinfonce.studies.significance import holm
 from tests.finished_seeds import USERS, write_run
 
@@ -157,7 +157,7 @@ def test_one_seed_s_folder_is_a_run_too(folders):
 def test_other_data_is_refused(tmp_path, folders):
     other = tmp_path / "other"
     write_run(other, (0.1, 0.2), data="mine: sha256 def")
-    with pytest.raises(ConfigError, match=r"other data cannot.*abc.*other.*def"):
+    with pytest.raises(ConfigError, match=r"the same data: .*abc.*other.*def"):
         compare_runs([folders[0], other])
 
 
@@ -168,7 +168,7 @@ def test_data_is_what_it_holds_not_what_it_is_called(tmp_path, folders):
 
 def test_other_seeds_are_a_warning(tmp_path, folders):
     write_run(tmp_path / "more", (0.1, 0.2, 0.3, 0.2))
-    with pytest.warns(UserWarning, match=r"not the same seeds \(0-2; 0-3\)"):
+    with pytest.warns(UserWarning, match=r"have different seeds \(0-2; 0-3\)"):
         found = compare_runs([folders[0], tmp_path / "more"])
     assert found["metrics"][COMPARE_RUNS_RECALL][1]["p_seeds"] is not None
     with warnings.catch_warnings():
@@ -177,7 +177,7 @@ def test_other_seeds_are_a_warning(tmp_path, folders):
 
 
 def test_one_run_is_no_comparison(folders):
-    with pytest.raises(ConfigError, match=r"two runs or more \(got 1\)"):
+    with pytest.raises(ConfigError, match=r"at least two runs \(got 1\)"):
         compare_runs(folders[:1])
 
 
@@ -191,7 +191,7 @@ def configure(criterion, data="none", **sections):
 
 
 def test_settings_that_differ_are_listed_in_the_order_of_the_runs():
-    found = differing(
+    found = setting_differences(
         [
             configure("infonce", loss={"tau": 0.1}, train={"epochs": 60}),
             configure("infonce", train={"epochs": 40}),
@@ -202,14 +202,16 @@ def test_settings_that_differ_are_listed_in_the_order_of_the_runs():
 
 def test_a_default_that_is_spelled_out_is_no_difference():
     spelled = configure("infonce", loss={"tau": 0.2})
-    assert differing([configure("infonce"), spelled]) == {}
-    margins = differing([configure("infonce"), configure("ccl", loss={"margin": 0.4})])
+    assert setting_differences([configure("infonce"), spelled]) == {}
+    margins = setting_differences(
+        [configure("infonce"), configure("ccl", loss={"margin": 0.4})]
+    )
     assert margins["loss.margin"] == [None, 0.4]
 
 
 def test_seeds_and_names_of_data_are_no_settings():
     one, two = configure("adv"), configure("adv", "other", train={"seed": 7})
-    assert differing([one, two]) == {}
+    assert setting_differences([one, two]) == {}
 
 
 def test_losses_and_models_are():
@@ -218,6 +220,6 @@ def test_losses_and_models_are():
         configure("ccl"),
         Config.resolve("lightgcn", "ccl"),
     ]
-    found = differing(configs)
+    found = setting_differences(configs)
     assert found["model.name"] == ["mf", "mf", "lightgcn"]
     assert found["loss.name"] == ["infonce", "ccl", "ccl"]

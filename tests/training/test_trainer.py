@@ -190,7 +190,7 @@ def test_an_adversary_that_goes_too_far_has_no_more_turns():
         for max_kl in (math.inf, 0.05)
     )
     kept.fit()
-    with pytest.warns(UserWarning, match="the adversary takes no more turns"):
+    with pytest.warns(UserWarning, match="the adversary is disabled for the rest"):
         stopped.fit()
     turns = [
         [record.epoch for record in trainer.history if "adversary/rec" in record.losses]
@@ -490,18 +490,18 @@ def test_seeds_differ_by_run_epoch_and_phase():
     assert tuple(torch.rand(3).tolist()) == draws[0, 0, 1]
 
 
-# Each step is looked at on a CPU; several together on a GPU, whose steps are four here.
-looking = pytest.mark.parametrize("every", [1, 2, 3, 50])
+# A CPU checks each step, a GPU several at once; a pass here has four steps.
+checking = pytest.mark.parametrize("every", [1, 2, 3, 50])
 
 
-@looking
+@checking
 @pytest.mark.parametrize("step", [0, 2])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_names_phase_epoch_and_step(step, value, every):
     method = find("adv").method(options={"adversary_epochs": 0})
     sampler = Saboteur(method.encoder.user, step, value, rounds=1)
     trainer = make(find("adv"), method=method, sampler=sampler, epochs=3)
-    trainer.look_every = every
+    trainer.check_every = every
     message = rf"phase 'main', epoch 1, step {step}: rec = nan, .*gradient norm nan"
     with pytest.raises(NonFiniteLossError, match=message) as info:
         trainer.fit()
@@ -529,17 +529,17 @@ def planned_trainer(*plan, every):
     encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, DIM)
     method = Method(encoder, objective, (Phase("main", objective),), cosine=False)
     trainer = make(None, method=method)
-    trainer.look_every = every
+    trainer.check_every = every
     return trainer
 
 
-@looking
+@checking
 def test_a_bad_step_is_not_taken_for_an_error_that_it_brings_about(every):
     with pytest.raises(NonFiniteLossError, match="epoch 0, step 1: rec = inf"):
         planned_trainer(1, 2, every=every).fit()
 
 
-@looking
+@checking
 def test_an_error_before_any_bad_step_is_told_as_it_is(every):
     with pytest.raises(ValueError, match="weights must be numbers"):
         planned_trainer(2, 1, every=every).fit()
@@ -549,8 +549,8 @@ def test_how_often_bad_steps_are_looked_for_changes_no_number():
     found = []
     for every in (1, 3, 50):
         trainer = make(find("adv"), options={"adversary_first": 1})
-        assert trainer.look_every == 1  # on a CPU, where it is free
-        trainer.look_every = every
+        assert trainer.check_every == 1  # on a CPU, where it is free
+        trainer.check_every = every
         trainer.fit()
         found.append((told(trainer), state_of(trainer.method)))
     for numbers, state in found[1:]:

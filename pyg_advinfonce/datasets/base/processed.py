@@ -43,7 +43,7 @@ class Processed:
         graph: The user-item graph.
         summary: Its counts.
         digest: Hash of its content.
-        notes: Warnings about the data, repeated whenever it is loaded.
+        notes: Warnings about the data, repeated at every load.
     """
 
     graph: HeteroData
@@ -101,7 +101,7 @@ def load_or_build(
 
     Args:
         cache_dir: Folder of the cache (default: the user's cache folder).
-        key: Hash of everything that the data is made from; None not to cache it.
+        key: Hash of everything that the data is made from; None disables the cache.
         build: Returns the data if it is not cached.
     """
     folder = None if key is None else cache_dir or _user_folder()
@@ -119,7 +119,7 @@ def load_or_build(
 
 
 def noted(build: Callable[[], Processed]) -> Processed:
-    """Build data; what it warns about becomes its notes."""
+    """Build data and store its data warnings as notes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         built = build()

@@ -35,10 +35,10 @@ GAMMA_FILE = re.compile(r"test_gamma_[0-9]+(\.[0-9]+)?\.txt")
 """File names of the tests of any other popularity shift."""
 
 FORMATS = ("auto", "lists")
-"""Readings of split files; ``auto`` refuses lines that look like ratings."""
+"""Formats of split files; ``auto`` rejects lines that look like ratings."""
 
 MAX_BYTES = 2**34
-"""Largest split file, which is read as a whole."""
+"""Maximum size of a split file, which is read as a whole."""
 
 NOT_CANDIDATE = "not_candidate.txt"
 USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
@@ -75,7 +75,7 @@ class SplitPairs:
         candidate_mask: ``[I]`` bool, True for items that may be ranked; None for all.
         user_ids: Raw ids of users by row, if known.
         item_ids: Raw ids of items by row, if known.
-        rows: What became of the rows of tables: those read, used and left out.
+        rows: Numbers of table rows: read, used and left out, by reason.
     """
 
     num_users: int
@@ -141,10 +141,10 @@ def parse_files(
 
     Args:
         files: Files by name.
-        format: ``lists`` for ``user item item ...`` in any case, ``auto`` to refuse
-            lines that look like ``user item rating``.
         num_users: Known number of users (default: one more than the largest id).
         num_items: Known number of items (default: one more than the largest id).
+        format: ``lists`` for lines ``user item item ...``; ``auto`` also rejects lines
+            that look like ``user item rating``.
 
     Raises:
         DataError: If a word is not an id below the known number, a split is empty,
@@ -185,7 +185,7 @@ def parse_files(
 
 
 def check_lists(file: RawFile) -> None:
-    """Refuse a file whose lines look like ``user item rating``, maybe with a time.
+    """Reject a file whose lines look like ``user item rating``, optionally with a time.
 
     Raises:
         DataError: If all lines have the same number of three or four words and users
@@ -207,16 +207,16 @@ def check_lists(file: RawFile) -> None:
         if (widths != width).any() or len(np.unique(values[starts])) == len(starts):
             return
     raise DataError(
-        f"{file.path}:1: every line has {width} values and users have several lines, "
-        "which looks like 'user item rating', not like 'user item item ...': read it "
-        "with --format triples (data.format), or with --format lists if they are lists"
+        f"{file.path}:1: expected lines 'user item item ...', got {width} values per "
+        "line and several lines per user, which looks like 'user item rating': set "
+        "--format triples (data.format), or --format lists if the lines are lists"
     )
 
 
 def _check_gaps(
     folder: Path, kind: str, number: int, columns: Sequence[IntArray]
 ) -> None:
-    """Refuse ids so far apart that most rows would be empty."""
+    """Reject ids with gaps so large that most rows would be empty."""
     slack, factor = _MAX_GAPS
     if number <= slack:
         return
@@ -225,7 +225,7 @@ def _check_gaps(
         raise DataError(
             f"{folder}: expected {kind} ids that are row numbers, got {distinct:,} "
             f"{kind}s with ids up to {number - 1:,}: number them from 0 and write the "
-            f"original ids to {kind}_ids.txt, or divide a table by `advnce data split`"
+            f"original ids to {kind}_ids.txt, or split a table with `advnce data split`"
         )
 
 
@@ -440,7 +440,7 @@ def parse_raw_ids(content: bytes, path: Path) -> IdList:
 
 
 def _parse_id_list(content: bytes, path: Path) -> IdList:
-    """Return the ids of a list of LightGCN: ``org_id remap_id``, with a header."""
+    """Return the ids of a LightGCN list, whose header is ``org_id remap_id``."""
     lines = _lines(content.removeprefix(_BOM))
     _, head = next(lines, (1, []))
     names = [word for _, word in head]

@@ -34,8 +34,8 @@ class Interactions:
         pairs: ``[2, E]``.
         duplicates: Number of merged rows.
         time: ``[E]`` time of the first occurrence, if known.
-        row: ``[E]`` place of the first occurrence in the file (default: the order of
-            the pairs).
+        row: ``[E]`` position of the first occurrence in the file (default: the order
+            of the pairs).
     """
 
     pairs: IntArray
@@ -45,16 +45,16 @@ class Interactions:
 
     @classmethod
     def of(cls, log: Log) -> "Interactions":
-        """Merge the rows of a table; the earliest one of a pair counts."""
+        """Merge rows of the same pair; the earliest row per pair is kept."""
         keys = pair_keys(*log.pairs)
         by = (keys,) if log.time is None else (log.time, keys)
-        order = np.lexsort(by)  # stable: rows of one time keep the order of the file
+        order = np.lexsort(by)  # stable: rows of equal time keep the order of the file
         row = order[np.diff(keys[order], prepend=-1) != 0]
         time = None if log.time is None else log.time[row]
         return cls(log.pairs[:, row], len(keys) - len(row), time, row)
 
     def core(self, min_user: int, min_item: int) -> "Interactions":
-        """Remove users and items with too few pairs until none is left.
+        """Remove users and items with too few pairs, until all others have enough.
 
         Args:
             min_user: Smallest number of pairs per user.
@@ -86,9 +86,9 @@ class Interactions:
 
     @property
     def in_order(self) -> IntArray:
-        """Places ``[E]`` of the pairs in order of time, then of the file's rows.
+        """Positions ``[E]`` of the pairs, sorted by time and then by row of the file.
 
-        Draws are made over this order, which does not depend on ids.
+        Random draws use this order, which does not depend on ids.
         """
         row = np.arange(self.pairs.shape[1]) if self.row is None else self.row
         return np.lexsort((row,) if self.time is None else (row, self.time))
@@ -97,9 +97,9 @@ class Interactions:
 def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
     """Split interactions; return sorted pairs by split, train and valid first.
 
-    Ids have no effect, neither on draws nor on ties: users and items are numbered in a
-    random order of the pairs, which the seed draws over the rows of the file. Rows of
-    different times may come in any order.
+    The result does not depend on ids: users and items are numbered in a random order of
+    the pairs, which depends on the seed and the order of the rows. With times, only the
+    order of rows of equal time matters.
 
     Args:
         log: The interactions, with times if the split needs them.
@@ -144,8 +144,8 @@ def _timed_splits(
     if drawn:
         number = len(np.unique(splits["test"][0]))
         warnings.warn(
-            f"{drawn:,} of {number:,} users have several pairs at the time where "
-            "leave-last cuts: which of them are held out is drawn at random "
+            f"{drawn:,} of {number:,} users have pairs of equal time at the cut "
+            "of leave-last: the held-out ones are chosen at random "
             f"(seed {used['seed']})",
             DataWarning,
             stacklevel=4,
@@ -192,7 +192,7 @@ def leave_last(pairs: IntArray, time: NDArray[np.float64]) -> dict[str, IntArray
 
 
 def num_drawn(user: IntArray, time: NDArray[np.float64]) -> int:
-    """Count the users whose :func:`leave_last` depends on the order of equal times."""
+    """Count the users whose split depends on the order of pairs of equal time."""
     order = np.lexsort((time, user))
     user, time = user[order], time[order]
     to_end = np.cumsum(np.bincount(user))[user] - np.arange(len(user)) - 1
@@ -260,7 +260,7 @@ def split_off_valid(
     Every user keeps at least one train pair, so valid may be smaller than ``fraction``.
 
     Args:
-        train: Pairs in the order of their file, over which the draw is made; repeated
+        train: Pairs in the order of their file, which the random draw uses; repeated
             ones are merged.
         fraction: Share of the pairs that becomes valid, between 0 and 1.
         seed: Seed of the split.
@@ -294,8 +294,8 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
     """Drop held-out pairs of users without a train pair, with a warning.
 
     Nothing can be learned about these users, so a mean over users would measure their
-    number. Held-out pairs of items without a train pair stay, with a warning: to leave
-    them out would make the ranking easier than it is.
+    number. Held-out pairs of items without a train pair stay, with a warning:
+    without them the ranking would be easier than it is.
 
     Args:
         splits: Pairs ``[2, E]`` by split, including ``train``.
@@ -313,15 +313,15 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
             cold = len(np.unique(pairs[0, ~is_known]))
             _warn_of_cold(
                 f"{cold:,} users of {name} have no train pair: their "
-                f"{(~is_known).sum():,} pairs are dropped, and lists recommended to "
-                "these users would be random"
+                f"{(~is_known).sum():,} pairs are dropped, and recommendations for "
+                "these users are random"
             )
         is_cold = ~np.isin(kept[name][1], splits["train"][1])
         if is_cold.any():
             cold = len(np.unique(kept[name][1, is_cold]))
             _warn_of_cold(
                 f"{cold:,} items of {name} have no train pair: their {is_cold.sum():,} "
-                "pairs stay, but nothing is learned about these items"
+                "pairs stay, but training learns nothing about these items"
             )
     return kept
 

@@ -32,7 +32,7 @@ MODES = ("exact", "notebook")
 class SplitOptions:
     """Kind of split and its options; an option without effect is an error.
 
-    Ids have no effect on a split. Random draws are made over the rows of the file.
+    A split does not depend on ids. Random draws use the order of the rows.
 
     - ``random``: pairs are held out with equal probability; every user keeps one.
     - ``leave-last``: the last pair per user is test and the one before it valid, for

@@ -131,13 +131,13 @@ FORMATS: Mapping[str, tuple[str, str]] = {
 }
 """Columns and separator of headerless files by the name of their format.
 
-A last column with a question mark may be missing.
+A question mark after the last column makes it optional.
 """
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """Form of a table of interactions and which of its rows count.
+    """Format of a table of interactions and condition of its positive rows.
 
     Args:
         user_col: Column of user ids (default: detected by a common name).
@@ -159,7 +159,7 @@ class TableOptions:
         drop_incomplete: Whether rows with a missing value in a column that is read
             are dropped and counted (default: they are an error).
         min_user: Smallest number of pairs per user; users with fewer are removed
-            together with rare items until none is left.
+            repeatedly, together with rare items.
         min_item: Smallest number of pairs per item, likewise.
 
     Raises:
@@ -217,7 +217,7 @@ class TableOptions:
         return self.separator if self.format is None else FORMATS[self.format][1]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the options that say how a table is read, as JSON values."""
+        """Return the options of reading that are set, as JSON values."""
         named = self.format is None and self.names
         found = {
             "format": self.format,
@@ -330,7 +330,7 @@ def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> 
     if ratings or weights:
         column, bound = (ratings[0], ">= 4") if ratings else (weights[0], "> 0")
         warnings.warn(
-            f"{path}: every row counts as positive, whatever its '{column}': set a "
+            f"{path}: every row counts as positive, regardless of '{column}': set a "
             f"condition with --positive-if '{column} {bound}' (data.positive_if)",
             DataWarning,
             stacklevel=2,
@@ -365,14 +365,14 @@ class _Finder:
         return f"set it with --{role}-col (data.{role}_col)"
 
     def warn_of_data(self, chosen: Collection[str]) -> None:
-        """Warn if the line of the chosen names looks like data."""
+        """Warn if the header with the chosen names looks like data."""
         others = set(self.names) - set(chosen)
         is_data = any(is_number(name) or is_time(name) for name in self.names)
         if self.is_header and is_data and not any(map(is_common_name, others)):
             warnings.warn(
                 f"{self.path}:1: the first line looks like data, "
-                f"{_listed(self.names)}, but is read as the header: if it has none, "
-                f"use {ADVICE}",
+                f"{_listed(self.names)}, but is read as the header: if the file "
+                f"has no header, use {ADVICE}",
                 DataWarning,
                 stacklevel=3,
             )

@@ -26,12 +26,12 @@ from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 CHUNK_ROWS = 2**20
 BLANKS = " "
 DELIMITERS = (",", "\t", ";", "|", "::")
-"""Separators that are recognised; blanks only where the columns are given."""
+"""Separators that are detected; blanks only if the columns are given."""
 
 # Names that are easier to type.
 _NAMED = {"tab": "\t", "space": BLANKS, "comma": ",", "\\t": "\t"}
 _QUOTING = (",", ";", "|")
-_UNIT = "\x1f"  # stands for a separator that the csv module does not know
+_UNIT = "\x1f"  # replaces a separator that the csv module does not support
 _TYPED = re.compile(r"(.+):(token|float)(_seq)?")
 _MAX_HEADER = 2**16
 _BLOCK = 2**22
@@ -43,9 +43,9 @@ Rows = Iterator[tuple[int, list[str]]]
 class DelimitedTable:
     """A delimited text file.
 
-    Blank lines and whitespace around values are ignored. Where commas, semicolons or
-    bars separate, a value in quotes may contain them; elsewhere a quote is a letter,
-    unless all names of the header are in quotes. Types in the header, as in
+    Blank lines and whitespace around values are ignored. If commas, semicolons or bars
+    separate, a value in quotes may contain them; otherwise a quote is an ordinary
+    character, unless all names of the header are in quotes. Types in the header, as in
     ``user_id:token``, are ignored.
 
     Args:
@@ -183,8 +183,8 @@ class DelimitedTable:
     def _check_lengths(self) -> None:
         """Reject rows with more values than columns, which pandas truncates.
 
-        A quote that is no quotation takes whole rows into its value. It is an error
-        where the quoted value does not end at a separator, else a warning.
+        A quote that does not enclose a value extends over further rows. It is an error
+        if the quoted value does not end at a separator, otherwise a warning.
         """
         if not self._may_have_long_rows():
             return
@@ -202,14 +202,14 @@ class DelimitedTable:
         if swallowing:
             warnings.warn(
                 f"{self.path}: {len(swallowing):,} quoted values contain lines that "
-                f"look like rows of their own, the first in line {swallowing[0]}: if "
-                "a quote is a letter there, double it or separate values by tabs",
+                f"look like rows, the first in line {swallowing[0]}: if the quote "
+                "is part of the value, double it or use tabs as separator",
                 DataWarning,
                 stacklevel=6,
             )
 
     def _hidden_rows(self, row: Sequence[str]) -> int:
-        """Count the further lines of a row if each has the separators of a row."""
+        """Return the number of further lines in a row if they look like rows."""
         number = len(self.names) - 1
         lines = re.split(r"\r\n|\r|\n", self._delimiter.join(row))
         is_hiding = all(line.count(self._delimiter) == number for line in lines)
@@ -279,7 +279,7 @@ class DelimitedTable:
             )
         twice = next((n for n in named if named.count(n) > 1), None)
         if twice is not None and not self._has_header:
-            raise ConfigError(f"expected column names that differ, got {named}")
+            raise ConfigError(f"expected distinct column names, got {named}")
         if twice is not None:
             raise DataError(
                 f"{self.path}:1: expected each column once, found {shown(twice)} twice"
@@ -424,7 +424,7 @@ def _is_plain(separator: str) -> bool:
 
 
 def _united(line: str, separator: str) -> str:
-    """Return a line with the separator replaced if the csv module does not know it."""
+    """Return a line with a separator that the csv module does not support replaced."""
     if _is_plain(separator):
         return line
     if separator != BLANKS:

@@ -1,4 +1,4 @@
-"""Tables whose values have types: parquet, JSON lines and data frames."""
+"""Typed tables: parquet, JSON lines and data frames."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +181,7 @@ class ParquetTable(FrameTable):
                 raise self.not_scalar(column, str(type_)[:80])
         with self._errors():
             for batch in self._file.iter_batches(CHUNK_ROWS, columns=list(columns)):
-                # Integers beside a missing one stay integers.
+                # Keeps integers in a column with missing values.
                 yield pd.DataFrame(
                     {
                         name: self._text(batch.column(name), name).to_pandas(

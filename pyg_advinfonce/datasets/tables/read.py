@@ -133,11 +133,11 @@ class Table(Protocol):
 def open_table(
     source: Path | pd.DataFrame, options: TableOptions | None = None
 ) -> Table:
-    """Open a table by its suffix, below that of a compression, or a data frame.
+    """Open a file by its suffix, without that of a compression, or a data frame.
 
     Args:
         source: The file or frame.
-        options: Form of the table.
+        options: Format of the table.
 
     Raises:
         ConfigError: If the suffix is unknown or an option has no effect.
@@ -154,8 +154,8 @@ def open_table(
     is_delimited = is_file and suffix not in (".parquet", *JSON_SUFFIXES)
     if not is_delimited and (options.names or options.separated_by):
         raise ConfigError(
-            "columns, separator and format have no effect on a table that names its "
-            "columns: remove them"
+            "columns, separator and format have no effect on parquet, JSON lines and "
+            "data frames: remove them"
         )
     if isinstance(source, pd.DataFrame):
         return DataFrameTable(source, drop_incomplete=drop)
@@ -263,7 +263,7 @@ def _union(seen: IntArray, codes: NDArray[np.int32]) -> IntArray:
 
 def _no_positive(table: Table, columns: Columns, num_rows: int) -> DataError:
     if num_rows:
-        texts = [f"'{name}' holds other texts" for name in columns.positive.texts]
+        texts = [f"'{name}' has other values" for name in columns.positive.texts]
         ranges = " and ".join(
             [*(_range_text(table, name) for name in columns.numbers), *texts]
         )
@@ -273,8 +273,8 @@ def _no_positive(table: Table, columns: Columns, num_rows: int) -> DataError:
         )
     if table.num_incomplete:
         return DataError(
-            f"{table.path}:1: all {table.num_incomplete:,} rows lack a value and are "
-            "dropped (data.drop_incomplete)"
+            f"{table.path}:1: all {table.num_incomplete:,} rows have a missing value "
+            "and are dropped (data.drop_incomplete)"
         )
     return DataError(f"{table.path}:1: expected rows below the header, found none")
 

@@ -16,7 +16,7 @@ from pyg_advinfonce.errors import ConfigError, DataError, optional_package
 from pyg_advinfonce.files import reading, regular_file
 
 UTF_8 = "utf-8-sig"
-"""Encoding of text by default; a byte order mark is skipped."""
+"""Default encoding of text; a byte order mark is skipped."""
 
 
 def _open_plain(path: Path) -> IO[bytes]:
@@ -43,7 +43,7 @@ _OPEN: Mapping[str, Callable[[Path], IO[bytes]]] = {
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file; decompressed by its suffix ``.gz``, ``.bz2``, ``.xz`` or ``.zst``.
+    """A text file, decompressed by its suffix ``.gz``, ``.bz2``, ``.xz`` or ``.zst``.
 
     Args:
         path: The file.
@@ -63,8 +63,7 @@ class TextFile:
             "".encode(self.codec)
         except (LookupError, ValueError, UnicodeError):
             raise ConfigError(
-                f"unknown encoding {self.codec[:40]!r}: use the name of one, "
-                "e.g. latin-1"
+                f"unknown encoding {self.codec[:40]!r}: use another name, e.g. latin-1"
             ) from None
 
     @property
@@ -82,7 +81,7 @@ class TextFile:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Convert failures to read into one-line errors that name the place.
+        """Convert read failures into one-line errors with the place.
 
         Raises:
             DataError: If the file cannot be read, decompressed or decoded.
@@ -94,7 +93,7 @@ class TextFile:
             name = self.encoding or "UTF-8"
             raise DataError(
                 f"{self.path}:{self._undecodable_line()}: expected text in {name}: "
-                "name another encoding with --encoding, e.g. latin-1 (data.encoding)"
+                "set another encoding with --encoding, e.g. latin-1 (data.encoding)"
             ) from error
 
     @contextmanager
@@ -106,7 +105,7 @@ class TextFile:
         except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
             reason = error
         except OSError as error:
-            # bz2 and pyarrow report malformed content so, without a number
+            # bz2 and pyarrow report malformed content as OSError without an errno
             if suffix not in _OPEN or error.errno is not None:
                 raise
             reason = error
@@ -114,7 +113,7 @@ class TextFile:
             return
         message = (str(reason).splitlines() or [type(reason).__name__])[0][:200]
         raise DataError(
-            f"{self.path}:1: expected a whole {suffix[1:]} file ({message})"
+            f"{self.path}:1: expected a complete {suffix[1:]} file ({message})"
         ) from reason
 
     def _undecodable_line(self) -> int:

@@ -1,4 +1,4 @@
-"""A table's numbers as text, CSV, LaTeX and Markdown."""
+"""Formats of a table: text, CSV, LaTeX and Markdown."""
 
 import html
 import re
@@ -8,57 +8,57 @@ from pathlib import Path
 import pandas as pd
 
 from pyg_advinfonce.files import output_file, without_formulas
-from pyg_advinfonce.studies import p_text
-from pyg_advinfonce.studies.paper.published import PaperTable
-from pyg_advinfonce.studies.paper.request import Report
-from pyg_advinfonce.studies.paper.results import Line, Record
+from pyg_advinfonce.studies import format_p
+from pyg_advinfonce.studies.paper.paper_table import PaperTable
+from pyg_advinfonce.studies.paper.request import Reproduction
+from pyg_advinfonce.studies.paper.results import Measurement, TableRow
 
 Cells = list[list[str]]
 TEXT_COLUMNS = ("data", "row", "metric")
 
 
-def make_cells(table: PaperTable, records: Sequence[Record]) -> Cells:
-    """Return the head and a row a record.
+def make_cells(table: PaperTable, measurements: Sequence[Measurement]) -> Cells:
+    """Return the header and one row per measurement.
 
-    Columns without content are left out, and the data set where it is the only one.
+    Empty columns are omitted, and the column of the data set if the table has one.
     """
     head = [*TEXT_COLUMNS, "ours", "paper", "off by", f"vs {table.against}"]
     head += ["paper's", "p seeds", "p users", "within"]
-    rows = [_row(record, table.is_of_times) for record in records]
+    rows = [_row_cells(measurement, table.is_of_times) for measurement in measurements]
     first = 0 if len(table.columns) > 1 else 1
     used = [i for i in range(first, len(head)) if any(row[i] for row in rows)]
     return [[row[i] for i in used] for row in [head, *_without_repeats(rows)]]
 
 
-def _row(record: Record, is_of_times: bool) -> list[str]:
+def _row_cells(measurement: Measurement, is_of_times: bool) -> list[str]:
     number = _seconds if is_of_times else _metric
     change = _times if is_of_times else _percent_of
-    within = {True: "yes", False: "no", None: ""}[record["within"]]
-    off = "" if is_of_times else _percent(record["off"])
+    within = {True: "yes", False: "no", None: ""}[measurement["within"]]
+    off = "" if is_of_times else _percent(measurement["off"])
     return [
-        record["data"],
-        record["row"],
-        record["metric"],
-        _ours(record, number),
-        "" if record["paper"] is None else number(record["paper"]),
+        measurement["data"],
+        measurement["row"],
+        measurement["metric"],
+        _ours(measurement, number),
+        "" if measurement["paper"] is None else number(measurement["paper"]),
         off,
-        change(record.get("ratio")),
-        change(record.get("paper_ratio")),
-        _p(record, "p_seeds_holm"),
-        _p(record, "p_users_holm"),
+        change(measurement.get("ratio")),
+        change(measurement.get("paper_ratio")),
+        _p(measurement, "p_seeds_holm"),
+        _p(measurement, "p_users_holm"),
         within,
     ]
 
 
-def _ours(record: Record, number: Callable[[float], str]) -> str:
-    if record["mean"] is None:
-        return "nan" if record["seeds"] else "missing"
-    std = "" if record["std"] is None else f" ± {number(record['std'])}"
-    return number(record["mean"]) + std
+def _ours(measurement: Measurement, number: Callable[[float], str]) -> str:
+    if measurement["mean"] is None:
+        return "nan" if measurement["seeds"] else "missing"
+    std = "" if measurement["std"] is None else f" ± {number(measurement['std'])}"
+    return number(measurement["mean"]) + std
 
 
 def _without_repeats(rows: Cells) -> Cells:
-    """Name data and row where they begin."""
+    """Keep data and row only in the first of their lines."""
     shown: Cells = []
     before: list[str] = []
     for row in rows:
@@ -89,19 +89,19 @@ def _times(ratio: float | None) -> str:
     return "" if ratio is None else f"{ratio:.2f} x"
 
 
-def _p(record: Record, key: str) -> str:
-    return p_text(record[key]) if key in record else ""
+def _p(measurement: Measurement, key: str) -> str:
+    return format_p(measurement[key]) if key in measurement else ""
 
 
-def to_csv(records: Sequence[Mapping[str, object]]) -> str:
-    """Return a line a record; lists are joined by semicolons.
+def to_csv(measurements: Sequence[Mapping[str, object]]) -> str:
+    """Return one line per measurement; lists are joined by semicolons.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
-    Numbers stay as they are.
+    An apostrophe precedes text that a spreadsheet would read as a formula. Numbers stay
+    unchanged.
     """
     rows = [
         {k: "; ".join(map(str, v)) if isinstance(v, list) else v for k, v in r.items()}
-        for r in records
+        for r in measurements
     ]
     text: str = without_formulas(pd.DataFrame(rows)).to_csv(index=False)
     return text
@@ -121,13 +121,13 @@ SPECIAL = {
 def to_latex(
     cells: Sequence[Sequence[str]], *, caption: str, label: str, left: int = 1
 ) -> str:
-    r"""Return the head and the rows as a table in the manner of ``booktabs``.
+    r"""Return a table in the style of ``booktabs``.
 
     Args:
-        cells: Texts; no character of them is read as a command.
-        caption: The caption's text.
-        label: What ``\ref`` calls the table.
-        left: How many columns are flush left; the others are numbers.
+        cells: The header and the rows as plain text, escaped here.
+        caption: The caption as plain text.
+        label: The table's label for ``\ref``.
+        left: The number of left-aligned columns; the others are numbers.
     """
     head, *rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in cells]
     return "\n".join(
@@ -149,50 +149,53 @@ def to_latex(
 
 
 def escape_latex(text: str) -> str:
-    """Return text that LaTeX sets as it is."""
+    """Escape plain text for LaTeX."""
     return "".join(SPECIAL.get(character, character) for character in text)
 
 
 def to_markdown(cells: Sequence[Sequence[str]]) -> str:
-    """Return the head and the rows as a table of Markdown, no cell read as markup."""
+    """Return a Markdown table of plain-text cells, escaped here."""
     head, *rows = [[escape_markdown(cell) for cell in row] for row in cells]
     rule = ["---"] * len(head)
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Markdown, and the HTML made of it, show as it is."""
+    """Escape plain text for Markdown and the HTML made from it."""
     line = html.escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
 
 
 def write_files(
-    report: Report, records: Sequence[Record], lines: Sequence[Line], name: Path
+    reproduction: Reproduction,
+    measurements: Sequence[Measurement],
+    rows: Sequence[TableRow],
+    name: Path,
 ) -> list[Path]:
     """Write a table as Markdown, LaTeX and CSV.
 
     Args:
-        report: The table as text.
-        records: Its numbers.
-        lines: Its rows, whose settings Markdown lists.
-        name: The files' path without their endings.
+        reproduction: The table as text.
+        measurements: Its numbers.
+        rows: Its rows, whose settings Markdown lists.
+        name: The files' path without suffix.
 
     Returns:
         The files.
 
     Raises:
-        ConfigError: If one cannot be written.
+        ConfigError: If a file cannot be written.
     """
-    caption = f"{report.title}. Seeds {dict(report.head)['seeds']}."
+    caption = f"{reproduction.title}. Seeds {dict(reproduction.head)['seeds']}."
     texts = {
-        ".md": _markdown(report, lines),
+        ".md": _markdown(reproduction, rows),
         ".tex": to_latex(
-            report.cells,
+            reproduction.cells,
             caption=caption,
             label=name.name,
-            left=sum(column in TEXT_COLUMNS for column in report.cells[0]),
+            left=sum(column in TEXT_COLUMNS for column in reproduction.cells[0]),
         ),
-        ".csv": to_csv(records).rstrip("\n"),
+        ".csv": to_csv(measurements).rstrip("\n"),
     }
     files = {name.with_name(name.name + end): text for end, text in texts.items()}
     for file, text in files.items():
@@ -201,14 +204,14 @@ def write_files(
     return list(files)
 
 
-def _markdown(report: Report, lines: Sequence[Line]) -> str:
-    head = [f"- {name}: {escape_markdown(t)}" for name, t in report.head]
-    notes = [f"- {escape_markdown(note)}" for note in report.notes]
-    settings = [escape_markdown(f"{line.name}: {line.settings}") for line in lines]
+def _markdown(reproduction: Reproduction, rows: Sequence[TableRow]) -> str:
+    head = [f"- {name}: {escape_markdown(t)}" for name, t in reproduction.head]
+    notes = [f"- {escape_markdown(note)}" for note in reproduction.notes]
+    settings = [escape_markdown(f"{row.name}: {row.settings}") for row in rows]
     parts = [
-        f"# {escape_markdown(report.title)}",
+        f"# {escape_markdown(reproduction.title)}",
         "\n".join(head),
-        to_markdown(report.cells),
+        to_markdown(reproduction.cells),
         "\n".join(notes),
         "## Settings",
         "\n".join(f"- {text}" for text in settings),

@@ -1,4 +1,4 @@
-"""What is asked of a reproduction, and what it answers, whatever it reproduces."""
+"""Request and result of a reproduction of a table or figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from pyg_advinfonce.runs import RUNS, continue_run_folder
 
 @dataclass(frozen=True)
 class Request:
-    """What to reproduce.
+    """A table, row or figure to reproduce.
 
     Attributes:
         name: A name of :data:`pyg_advinfonce.registry.REPRODUCTIONS`, or a row such as
             ``coat/lightgcn-adv``.
         seeds: The seeds of every run.
-        device: Where runs are trained.
-        out: The folder where runs are kept and found again, and files are written
-            (default: ``runs/reproduce``).
+        device: The device of every run.
+        out: The folder of runs and files; existing runs are reused (default:
+            ``runs/reproduce``).
         data: The one data set to run on (default: those of the paper).
-        layers: Settings that are changed in every run.
-        data_root: The folder that holds the data sets' folders.
-        cache_dir: Where processed data is kept (default: in the user's cache folder).
-        against: The row that others are compared with (default: the paper's baseline).
-        check: Train nothing, write nothing, judge what is there.
+        layers: Settings of every run.
+        data_root: The folder of the data sets.
+        cache_dir: The folder of processed data (default: in the user's cache folder).
+        against: The baseline row (default: the paper's).
+        check: Train and write nothing; check the existing runs.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Request:
 
     @property
     def folder(self) -> Path:
-        """Where files are written; it need not be there yet."""
+        """The folder of the files; it may not exist yet."""
         return self.out or Path("runs", "reproduce")
 
     @property
@@ -53,7 +53,7 @@ class Request:
         return self.folder / RUNS
 
     def make_folders(self) -> None:
-        """Make :attr:`folder` and :attr:`runs`, unless they are there.
+        """Make :attr:`folder` and :attr:`runs`, unless they exist.
 
         Raises:
             ConfigError: If the folder holds something else, or cannot be written.
@@ -65,21 +65,21 @@ class Request:
         """Load the data that a configuration names.
 
         Raises:
-            DataError: If it is not there, or is wrong.
+            DataError: If the data is missing or wrong.
         """
         return config.load_dataset(self.data_root, self.cache_dir)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What came of it.
+class Reproduction:
+    """The result of a reproduction.
 
     Attributes:
-        title: One line.
-        head: What one must know of all rows: names and texts.
-        cells: The head of a table and its rows, as text.
-        notes: What is to be said below.
-        summary: All of it as a JSON-ready object.
+        title: The title, one line.
+        head: Facts about all rows: names and texts.
+        cells: The table's header and rows, as text.
+        notes: Notes below the table.
+        summary: The whole result as a JSON-ready object.
         succeeded: False if a run failed or, in a check, is missing or off the paper.
     """
 

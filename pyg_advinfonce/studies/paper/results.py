@@ -1,4 +1,4 @@
-"""The runs behind a table: trained once, stored, compared with the paper."""
+"""Runs of a table: trained once, stored, compared with the paper."""
 
 import json
 import shutil
@@ -20,29 +20,29 @@ from pyg_advinfonce.runs import (
     FinishedSeed,
     find_seed,
     folder_name,
+    mean_and_std,
     seed_path,
     seed_text,
-    spread,
 )
-from pyg_advinfonce.studies import compare, corrected
-from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable
+from pyg_advinfonce.studies import compare, holm_corrected
+from pyg_advinfonce.studies.paper.paper_table import PaperRow, PaperTable
 from pyg_advinfonce.studies.paper.request import Request
 
-Record = dict[str, Any]
+Measurement = dict[str, Any]
 
-ABSOLUTE = {"coat": 0.01}  # on so little data
+ABSOLUTE = {"coat": 0.01}  # the data set is small
 RELATIVE = 0.03
 ROUNDING = 1e-9
-NOTHING: Record = {"mean": None, "std": None, "values": []}
+NOTHING: Measurement = {"mean": None, "std": None, "values": []}
 
 
 def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
-    """Return where a run belongs: other settings or other data, another folder.
+    """Return a run's folder, one per settings and data.
 
     Args:
         root: The folder of all runs.
-        config: The run's configuration; its seed does not matter.
-        fingerprint: The data's.
+        config: The run's configuration; its seed has no effect.
+        fingerprint: The fingerprint of the data.
     """
     settings = config.flat()
     settings.pop("train.seed")
@@ -52,7 +52,7 @@ def run_folder(root: Path, config: Config, fingerprint: str) -> Path:
 
 
 def stored_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
-    """Return a run's seed if it is there, whole, and what it is taken for."""
+    """Return a finished seed of these settings and data, or None."""
     try:
         return find_seed(seed_path(folder, config.train.seed), config, fingerprint)
     except CheckpointError:
@@ -65,37 +65,37 @@ def make_seed(
     dataset: Dataset,
     **options: Any,  # noqa: ANN401
 ) -> FinishedSeed:
-    """Train a run's seed, or what is left of it, unless another process has done so.
+    """Train or resume a run's seed, unless another process has finished it.
 
     Raises:
-        NonFiniteLossError: If training leaves the real numbers.
+        NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
     seed = seed_path(folder, config.train.seed)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / f".{seed.name}.lock"):
         try:
             return train_seed(config, dataset, seed, **options)
-        except CheckpointError:  # nobody can go on from there
+        except CheckpointError:  # it cannot be resumed
             shutil.rmtree(seed)
             return train_seed(config, dataset, seed, **options)
 
 
 @dataclass
-class Line:
-    """A row on a data set, and its runs as far as they are there.
+class TableRow:
+    """A row on a data set, with its finished seeds.
 
     Attributes:
-        row: The paper's row.
+        paper_row: The paper's row.
         data: The data set's name.
         config: The configuration, of any seed.
         dataset: The data, None if it is missing.
-        metrics: What is shown.
+        metrics: The metrics of the row.
         seeds: The finished seeds.
-        reason: Why there are no or not all seeds, and what to do; else empty.
+        reason: Why seeds are missing and what to do; else empty.
         failed: Whether training failed.
     """
 
-    row: PaperRow
+    paper_row: PaperRow
     data: str
     config: Config
     dataset: Dataset | None
@@ -106,16 +106,16 @@ class Line:
 
     @property
     def name(self) -> str:
-        """The row's name for a person."""
-        return f"{self.data}: {self.row.label}"
+        """Data set and row, as people read them."""
+        return f"{self.data}: {self.paper_row.label}"
 
     @property
     def settings(self) -> str:
-        """What is set, in one line, and where it comes from."""
+        """The settings in one line, and their source."""
         chosen = self.config.chosen.items()
         shown = {name: value for name, value in chosen if name != "train.seed"}
         source = (
-            "" if self.is_packaged else " (no packaged settings: the method's defaults)"
+            "" if self.is_packaged else " (no packaged settings: the model's defaults)"
         )
         what = f"{self.config.pair}{source}"
         return f"{what}: {settings_text(shown)}"
@@ -131,140 +131,144 @@ class Line:
         return bool(packaged(config.data.name, config.model.name, config.loss.name))
 
 
-def check_settings(line: Line, request: Request) -> None:
-    """Put together what would train a line, unless all its seeds are there.
+def check_settings(row: TableRow, request: Request) -> None:
+    """Assemble a row's trainer, unless all its seeds are finished.
 
-    It is not kept: that of all lines would not fit into memory.
+    The trainer is discarded: those of all rows would not fit into memory.
 
     Raises:
-        ConfigError: If an option is wrong, or memory cannot suffice.
+        ConfigError: If an option is wrong, or the memory is too small.
     """
-    if line.dataset is not None and None in _find(line, line.dataset, request).values():
-        assemble(line.config, line.dataset, device=request.device)
+    if row.dataset is not None and None in _find(row, row.dataset, request).values():
+        assemble(row.config, row.dataset, device=request.device)
 
 
-def fill(line: Line, request: Request, progress: Progress) -> None:
-    """Find the seeds of a line and, unless it is a check, train what is missing.
+def train_missing(row: TableRow, request: Request, progress: Progress) -> None:
+    """Find the seeds of a row and, unless it is a check, train the missing ones.
 
     Args:
-        line: The line.
-        request: Says which seeds, where they are kept and where to train.
-        progress: Told of every seed.
+        row: The row.
+        request: The seeds, their folder and the device.
+        progress: Receives every seed.
     """
-    if line.dataset is None:
+    if row.dataset is None:
         return
-    found = _find(line, line.dataset, request)
+    found = _find(row, row.dataset, request)
     missing = [seed for seed, run in found.items() if run is None]
-    progress.say(f"{line.name}, {_state(found)}; {line.settings}")
+    progress.say(f"{row.name}, {_state(found)}; {row.settings}")
     if missing and request.check:
         seeds = seed_text(missing)
-        line.reason = f"no run of seeds {seeds}: train it without --check"
+        row.reason = f"seeds {seeds} are not trained: run without --check"
     for seed in () if request.check else missing:
-        found[seed] = _train(line, line.dataset, seed, request, progress)
-    line.seeds = [seed for seed in found.values() if seed is not None]
+        found[seed] = _train(row, row.dataset, seed, request, progress)
+    row.seeds = [seed for seed in found.values() if seed is not None]
 
 
 def _find(
-    line: Line, dataset: Dataset, request: Request
+    row: TableRow, dataset: Dataset, request: Request
 ) -> dict[int, FinishedSeed | None]:
-    folder = run_folder(request.runs, line.config, dataset.fingerprint)
+    folder = run_folder(request.runs, row.config, dataset.fingerprint)
     return {
-        seed: stored_seed(folder, line.config_of(seed), dataset.fingerprint)
+        seed: stored_seed(folder, row.config_of(seed), dataset.fingerprint)
         for seed in request.seeds
     }
 
 
 def _state(found: dict[int, FinishedSeed | None]) -> str:
-    there = [seed for seed, run in found.items() if run is not None]
-    missing = found.keys() - set(there)
+    stored = [seed for seed, run in found.items() if run is not None]
+    missing = found.keys() - set(stored)
     return ", ".join(
         f"seeds {seed_text(seeds)} {word}"
-        for seeds, word in ((there, "are there"), (missing, "missing"))
+        for seeds, word in ((stored, "finished"), (missing, "missing"))
         if seeds
     )
 
 
 def _train(
-    line: Line, dataset: Dataset, seed: int, request: Request, progress: Progress
+    row: TableRow, dataset: Dataset, seed: int, request: Request, progress: Progress
 ) -> FinishedSeed | None:
-    """Train a seed; if that fails, say so on the line: the others go on."""
-    folder = run_folder(request.runs, line.config, dataset.fingerprint)
-    told = {"progress": progress, "label": f"{line.name}, seed {seed}"}
-    config = line.config_of(seed)
+    """Train a seed; a failure is noted in the row, and the others go on."""
+    folder = run_folder(request.runs, row.config, dataset.fingerprint)
+    listening = {"progress": progress, "label": f"{row.name}, seed {seed}"}
+    config = row.config_of(seed)
     try:
-        return make_seed(folder, config, dataset, device=request.device, **told)
+        return make_seed(folder, config, dataset, device=request.device, **listening)
     except NonFiniteLossError as error:
         reason = f"seed {seed}: {error}"
-        line.reason = "; ".join(filter(None, [line.reason, reason]))
-        line.failed = True
+        row.reason = "; ".join(filter(None, [row.reason, reason]))
+        row.failed = True
         return None
 
 
-def make_records(table: PaperTable, lines: Sequence[Line]) -> list[Record]:
-    """Return a JSON-ready object for every line and metric.
+def make_measurements(table: PaperTable, rows: Sequence[TableRow]) -> list[Measurement]:
+    """Return one JSON-ready object per row and metric.
 
-    ``off`` is the relative difference to the paper, ``within`` whether that is
-    tolerated (docs/methods.md 7: on Coat 0.01, else 3 %; None where it is not judged),
-    ``ratio`` and ``paper_ratio`` are to the baseline. What
-    :func:`~pyg_advinfonce.studies.corrected` says of the difference to the
-    baseline follows, corrected over the whole table.
+    ``off`` is the relative difference from the paper, ``within`` whether the difference
+    is within the tolerance (docs/methods.md 7: on Coat 0.01, else 3 %; None without a
+    check), ``ratio`` and ``paper_ratio`` are relative to the baseline. The keys of
+    :func:`~pyg_advinfonce.studies.holm_corrected` describe the difference from the
+    baseline, corrected over the whole table.
     """
-    records = {
-        (i, m): _own(line, m) for i, line in enumerate(lines) for m in line.metrics
+    measurements = {
+        (i, m): _measurement(row, m) for i, row in enumerate(rows) for m in row.metrics
     }
-    pairs = [(i, j, m) for i, j in _bases(table, lines) for m in lines[i].metrics]
+    pairs = [(i, j, m) for i, j in _bases(table, rows) for m in rows[i].metrics]
     for i, j, metric in pairs:
-        records[i, metric] |= _ratios(records[i, metric], records[j, metric])
-    tested = [(i, j, m) for i, j, m in pairs if _is_tested(lines[i], lines[j], m)]
-    found = corrected(
-        [compare(lines[j].seeds, lines[i].seeds, m) for i, j, m in tested]
+        measurements[i, metric] |= _ratios(
+            measurements[i, metric], measurements[j, metric]
+        )
+    tested = [(i, j, m) for i, j, m in pairs if _is_tested(rows[i], rows[j], m)]
+    found = holm_corrected(
+        [compare(rows[j].seeds, rows[i].seeds, m) for i, j, m in tested]
     )
     for (i, _, metric), comparison in zip(tested, found, strict=True):
-        records[i, metric] |= comparison
-    return list(records.values())
+        measurements[i, metric] |= comparison
+    return list(measurements.values())
 
 
-def _own(line: Line, metric: str) -> Record:
-    values = spread([s.value(metric) for s in line.seeds]) if line.seeds else NOTHING
-    paper = line.row.numbers.get(line.data, {}).get(metric)
+def _measurement(row: TableRow, metric: str) -> Measurement:
+    values = (
+        mean_and_std([s.value(metric) for s in row.seeds]) if row.seeds else NOTHING
+    )
+    paper = row.paper_row.numbers.get(row.data, {}).get(metric)
     return {
-        "data": line.data,
-        "row": line.row.label,
-        "model": line.row.model,
-        "loss": line.row.loss,
+        "data": row.data,
+        "row": row.paper_row.label,
+        "model": row.paper_row.model,
+        "loss": row.paper_row.loss,
         "metric": metric,
-        "seeds": [seed.seed for seed in line.seeds],
+        "seeds": [seed.seed for seed in row.seeds],
         **values,
         "paper": paper,
         "off": _ratio(values["mean"], paper, 1.0),
-        "within": _within(line, metric, values["mean"], paper),
+        "within": _within(row, metric, values["mean"], paper),
     }
 
 
 def _within(
-    line: Line, metric: str, mean: float | None, paper: float | None
+    row: TableRow, metric: str, mean: float | None, paper: float | None
 ) -> bool | None:
-    if paper is None or metric in TIMES or not line.seeds:
+    if paper is None or metric in TIMES or not row.seeds:
         return None
-    tolerance = ABSOLUTE.get(line.data, RELATIVE * paper)
+    tolerance = ABSOLUTE.get(row.data, RELATIVE * paper)
     return mean is not None and abs(mean - paper) <= tolerance + ROUNDING
 
 
-def _bases(table: PaperTable, lines: Sequence[Line]) -> list[tuple[int, int]]:
-    """Return the numbers of the lines that have a baseline, and of the baselines."""
-    places = {(line.data, id(line.row)): i for i, line in enumerate(lines)}
-    bases = [table.baseline(line.row) for line in lines]
+def _bases(table: PaperTable, rows: Sequence[TableRow]) -> list[tuple[int, int]]:
+    """Return the indices of rows with a baseline and of their baselines."""
+    places = {(row.data, id(row.paper_row)): i for i, row in enumerate(rows)}
+    bases = [table.baseline(row.paper_row) for row in rows]
     return [
-        (i, places[line.data, id(base)])
-        for i, (line, base) in enumerate(zip(lines, bases, strict=True))
+        (i, places[row.data, id(base)])
+        for i, (row, base) in enumerate(zip(rows, bases, strict=True))
         if base is not None
     ]
 
 
-def _ratios(record: Record, base: Record) -> Record:
+def _ratios(measurement: Measurement, base: Measurement) -> Measurement:
     return {
-        "ratio": _ratio(record["mean"], base["mean"]),
-        "paper_ratio": _ratio(record["paper"], base["paper"]),
+        "ratio": _ratio(measurement["mean"], base["mean"]),
+        "paper_ratio": _ratio(measurement["paper"], base["paper"]),
     }
 
 
@@ -272,5 +276,5 @@ def _ratio(value: float | None, base: float | None, minus: float = 0.0) -> float
     return None if value is None or not base else value / base - minus
 
 
-def _is_tested(line: Line, base: Line, metric: str) -> bool:
-    return bool(line.seeds and base.seeds) and metric not in TIMES
+def _is_tested(row: TableRow, base: TableRow, metric: str) -> bool:
+    return bool(row.seeds and base.seeds) and metric not in TIMES

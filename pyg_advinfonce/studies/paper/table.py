@@ -1,4 +1,4 @@
-"""Reproducing a table of the paper, and its report."""
+"""Reproduction of a table of the paper."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,61 +14,65 @@ from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import folder_name, seed_text
 from pyg_advinfonce.studies import MAIN_METRICS, note_lines, tests_text
 from pyg_advinfonce.studies.paper.formats import make_cells, write_files
-from pyg_advinfonce.studies.paper.published import PaperRow, PaperTable, paper_table
-from pyg_advinfonce.studies.paper.request import Report, Request
+from pyg_advinfonce.studies.paper.paper_table import PaperRow, PaperTable, paper_table
+from pyg_advinfonce.studies.paper.request import Reproduction, Request
 from pyg_advinfonce.studies.paper.results import (
-    Line,
-    Record,
+    Measurement,
+    TableRow,
     check_settings,
-    fill,
-    make_records,
+    make_measurements,
+    train_missing,
 )
 
 DEFAULT_SEEDS = [0, 1, 2, 3, 4]
 
 
-def reproduce_table(request: Request, progress: Progress = Progress()) -> Report:
-    """Run what is missing of a table, or one row of it, and set it beside the paper.
+def reproduce_table(request: Request, progress: Progress = Progress()) -> Reproduction:
+    """Train the missing runs of a table or row and compare them with the paper.
 
-    Finished runs are found again by their settings and the data; an interrupted seed is
+    Finished runs with the same settings and data are reused; an interrupted seed is
     resumed. Writes Markdown, LaTeX and CSV, unless it is a check.
 
     Raises:
         ConfigError: If a name or setting is wrong.
-        DatasetNotFoundError: If the data of no row is there, and it is no check.
+        DatasetNotFoundError: If the data of all rows is missing, unless it is a check.
     """
     table = paper_table(request.name, request.against)
     if request.data is not None:
         table = table.on(request.data)
     source = _Source(request)
-    lines = [_line(table, row, d, source) for d in table.columns for row in table.rows]
+    rows = [
+        _table_row(table, paper_row, data, source)
+        for data in table.columns
+        for paper_row in table.rows
+    ]
     if not request.check:
-        _check_runnable(lines)
-        for line in lines:  # a mistake is to be known before the first of many trains
-            check_settings(line, request)
+        _check_runnable(rows)
+        for row in rows:  # find wrong settings before hours of training
+            check_settings(row, request)
         request.make_folders()
-    for line in lines:
-        fill(line, request, progress)
-    return make_report(table, lines, request)
+    for row in rows:
+        train_missing(row, request, progress)
+    return make_reproduction(table, rows, request)
 
 
-def _check_runnable(lines: Sequence[Line]) -> None:
-    if any(line.dataset is not None for line in lines):
+def _check_runnable(rows: Sequence[TableRow]) -> None:
+    if any(row.dataset is not None for row in rows):
         return
-    reasons = dict.fromkeys(line.reason for line in lines)
+    reasons = dict.fromkeys(row.reason for row in rows)
     raise DatasetNotFoundError("; ".join(reasons))
 
 
 class _Source:
-    """Loads each data set once; keeps the reason where one is missing."""
+    """Loads each data set once; keeps the error of a missing one."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self._loaded: dict[str, Dataset | DataError] = {}
 
-    def config(self, row: PaperRow, data: str) -> Config:
-        layers = [*self.request.layers, row.settings]
-        return Config.resolve(row.model, row.loss, data, layers=layers)
+    def config(self, paper_row: PaperRow, data: str) -> Config:
+        layers = [*self.request.layers, paper_row.settings]
+        return Config.resolve(paper_row.model, paper_row.loss, data, layers=layers)
 
     def load(self, config: Config) -> Dataset | DataError:
         key = json.dumps(config.data.model_dump(), sort_keys=True)
@@ -80,100 +84,109 @@ class _Source:
         return self._loaded[key]
 
 
-def _line(table: PaperTable, row: PaperRow, data: str, source: _Source) -> Line:
-    config = source.config(row, data)
+def _table_row(
+    table: PaperTable, paper_row: PaperRow, data: str, source: _Source
+) -> TableRow:
+    config = source.config(paper_row, data)
     dataset = source.load(config)
     metrics = table.columns[data]
     if isinstance(dataset, DataError):
         shown = metrics or _metrics_of(["test"])
-        return Line(row, data, config, None, shown, reason=str(dataset))
+        return TableRow(paper_row, data, config, None, shown, reason=str(dataset))
     config = config.fitted_to(dataset)
     splits = test_splits(dataset.graph)
-    return Line(row, data, config, dataset, metrics or _metrics_of(splits))
+    return TableRow(paper_row, data, config, dataset, metrics or _metrics_of(splits))
 
 
 def _metrics_of(splits: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{split}/{m}" for split in splits for m in MAIN_METRICS)
 
 
-def make_report(table: PaperTable, lines: Sequence[Line], request: Request) -> Report:
-    """Put the numbers together, judge them and, unless it is a check, write files."""
-    records = make_records(table, lines)
-    report = Report(
+def make_reproduction(
+    table: PaperTable, rows: Sequence[TableRow], request: Request
+) -> Reproduction:
+    """Compare the numbers with the paper and, unless it is a check, write files."""
+    measurements = make_measurements(table, rows)
+    reproduction = Reproduction(
         f"{table.name}: {table.title}",
-        _head(lines, request),
-        make_cells(table, records),
-        [*_notes(table, lines, records)],
+        _head(rows, request),
+        make_cells(table, measurements),
+        [*_notes(table, rows, measurements)],
         {},
-        _succeeded(lines, records, request),
+        _succeeded(rows, measurements, request),
     )
-    report.summary.update(_summary(report, records, lines, table, request))
+    reproduction.summary.update(
+        _summary(reproduction, measurements, rows, table, request)
+    )
     name = request.folder / _stem(table.name, request)
-    files = [] if request.check else write_files(report, records, lines, name)
-    report.summary["files"] = [str(file) for file in files]
-    return report
+    files = [] if request.check else write_files(reproduction, measurements, rows, name)
+    reproduction.summary["files"] = [str(file) for file in files]
+    return reproduction
 
 
-def _head(lines: Sequence[Line], request: Request) -> list[tuple[str, str]]:
-    devices = dict.fromkeys(s.record.get("device", "") for x in lines for s in x.seeds)
+def _head(rows: Sequence[TableRow], request: Request) -> list[tuple[str, str]]:
+    devices = dict.fromkeys(s.outcome.get("device", "") for x in rows for s in x.seeds)
     changed = [settings_text(flatten(layer)) for layer in request.layers]
     found = {
-        "seeds": _seeds(lines, request),
+        "seeds": _seeds(rows, request),
         "device": ", ".join(devices),
         "changed": " ".join(changed),
     }
-    data = dict.fromkeys(x.dataset.fingerprint for x in lines if x.dataset is not None)
+    data = dict.fromkeys(x.dataset.fingerprint for x in rows if x.dataset is not None)
     return [
         *(("data", fingerprint) for fingerprint in data),
         *((name, text) for name, text in found.items() if text),
     ]
 
 
-def _seeds(lines: Sequence[Line], request: Request) -> str:
+def _seeds(rows: Sequence[TableRow], request: Request) -> str:
     asked = seed_text(request.seeds)
-    lacking = any(len(line.seeds) < len(request.seeds) for line in lines)
-    return f"{asked} asked for, not all are there" if lacking else asked
+    lacking = any(len(row.seeds) < len(request.seeds) for row in rows)
+    return f"{asked} requested, some are missing" if lacking else asked
 
 
 def _notes(
-    table: PaperTable, lines: Sequence[Line], records: Sequence[Record]
+    table: PaperTable, rows: Sequence[TableRow], measurements: Sequence[Measurement]
 ) -> Iterator[str]:
-    yield from _missing(lines)
-    defaults = [line.name for line in lines if not line.is_packaged]
+    yield from _missing(rows)
+    defaults = [row.name for row in rows if not row.is_packaged]
     if defaults:
-        yield f"no packaged settings, the method's defaults: {', '.join(defaults)}"
-    if any(record["within"] is not None for record in records):
+        yield f"no packaged settings, the model's defaults: {', '.join(defaults)}"
+    if any(measurement["within"] is not None for measurement in measurements):
         yield "within: 0.01 of the paper on Coat, 3 % of it elsewhere"
     if table.is_of_times:
-        yield "seconds are this machine's and not judged; the paper's are of one V100"
-    tested = [record for record in records if "notes" in record]
+        yield "seconds are of this machine and not checked; the paper's are of one V100"
+    tested = [measurement for measurement in measurements if "notes" in measurement]
     if tested:
         yield tests_text(len(tested), table.against)
-    yield from note_lines({_name(record): record["notes"] for record in tested})
+    yield from note_lines(
+        {_name(measurement): measurement["notes"] for measurement in tested}
+    )
 
 
-def _name(record: Record) -> str:
-    return f"{record['data']} {record['row']} {record['metric']}"
+def _name(measurement: Measurement) -> str:
+    return f"{measurement['data']} {measurement['row']} {measurement['metric']}"
 
 
-def _missing(lines: Sequence[Line]) -> Iterator[str]:
-    """Give each reason once, with the rows of one data set that it is for."""
-    for data, reason in dict.fromkeys((x.data, x.reason) for x in lines if x.reason):
-        rows = [x.row.label for x in lines if (x.data, x.reason) == (data, reason)]
-        yield f"missing, {data} ({', '.join(rows)}): {reason}"
+def _missing(rows: Sequence[TableRow]) -> Iterator[str]:
+    """Yield each reason once, with its data set and rows."""
+    for data, reason in dict.fromkeys((x.data, x.reason) for x in rows if x.reason):
+        same = [row for row in rows if (row.data, row.reason) == (data, reason)]
+        labels = ", ".join(row.paper_row.label for row in same)
+        yield f"missing, {data} ({labels}): {reason}"
 
 
 def _succeeded(
-    lines: Sequence[Line], records: Sequence[Record], request: Request
+    rows: Sequence[TableRow], measurements: Sequence[Measurement], request: Request
 ) -> bool:
     if request.check:
-        off = any(record["within"] is False for record in records)
-        return not off and not any(line.reason for line in lines)
-    return not any(line.failed for line in lines)
+        off = any(measurement["within"] is False for measurement in measurements)
+        return not off and not any(row.reason for row in rows)
+    return not any(row.failed for row in rows)
 
 
 def _stem(name: str, request: Request) -> str:
-    """Return the files' name: what is not the whole table by default has its own."""
+    """Return the files' name; a request other than the default one adds a hash."""
     data = [] if request.data is None else [Path(request.data).name]
     path = None if request.data in (None, *data) else request.data
     layers = [layer for layer in request.layers if layer]
@@ -186,34 +199,38 @@ def _stem(name: str, request: Request) -> str:
 
 
 def _summary(
-    report: Report,
-    records: Sequence[Record],
-    lines: Sequence[Line],
+    reproduction: Reproduction,
+    measurements: Sequence[Measurement],
+    rows: Sequence[TableRow],
     table: PaperTable,
     request: Request,
 ) -> dict[str, Any]:
     return {
         "name": table.name,
         "title": table.title,
-        "data": [text for name, text in report.head if name == "data"],
+        "data": [text for name, text in reproduction.head if name == "data"],
         "seeds": list(request.seeds),
         "changed": [*request.layers],
         "against": table.against,
-        "succeeded": report.succeeded,
-        "rows": [_row(line, records) for line in lines],
-        "notes": list(report.notes),
+        "succeeded": reproduction.succeeded,
+        "rows": [_row_summary(row, measurements) for row in rows],
+        "notes": list(reproduction.notes),
     }
 
 
-def _row(line: Line, records: Sequence[Record]) -> dict[str, Any]:
-    own = [r for r in records if (r["data"], r["row"]) == (line.data, line.row.label)]
+def _row_summary(row: TableRow, measurements: Sequence[Measurement]) -> dict[str, Any]:
+    own = [
+        r
+        for r in measurements
+        if (r["data"], r["row"]) == (row.data, row.paper_row.label)
+    ]
     keys = ("data", "row", "model", "loss", "seeds")
     return {
         **{key: own[0][key] for key in keys},
-        "missing": line.reason or None,
-        "packaged": line.is_packaged,
-        "run_dir": str(line.seeds[0].folder.parent) if line.seeds else None,
-        "config": line.config.model_dump(mode="json", exclude_none=True),
+        "missing": row.reason or None,
+        "packaged": row.is_packaged,
+        "run_dir": str(row.seeds[0].folder.parent) if row.seeds else None,
+        "config": row.config.model_dump(mode="json", exclude_none=True),
         "metrics": {
             r["metric"]: {k: v for k, v in r.items() if k not in (*keys, "metric")}
             for r in own

@@ -1,4 +1,4 @@
-"""Charts of a report as inline SVG: training curves and the figures of a run."""
+"""Charts of a report as inline SVG: training curves and figures of a run."""
 
 import io
 import re
@@ -24,8 +24,8 @@ from pyg_advinfonce.studies.paper.figures import (
     draw_level,
     draw_path,
     new_figure,
-    profile,
-    rows_of,
+    probability_by_popularity,
+    probability_table,
     styled,
 )
 from pyg_advinfonce.training import batch_hardness, seed_everything
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# What the page's style sheet may give other values, for dark screens.
+# The page's style sheet redefines these colours for dark screens.
 VARIABLES = {
     INK: "var(--ink)",
     RULE: "var(--rule)",
@@ -53,8 +53,8 @@ def inline_svg(figure: "Figure", name: str, title: str) -> Markup:
 
     Args:
         figure: The figure.
-        name: Unique in the page; begins the ids of the element's parts.
-        title: What it shows, for those who do not see it.
+        name: The prefix of the element's ids, unique in the page.
+        title: The description for screen readers.
     """
     from matplotlib import rcParams
 
@@ -66,7 +66,7 @@ def inline_svg(figure: "Figure", name: str, title: str) -> Markup:
 
 
 def _embedded(text: str, name: str) -> str:
-    """Return the element's content with ids and colours that suit a page."""
+    """Return the element's content with unique ids and the page's colours."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r' (id="|xlink:href="#)', rf" \g<1>{name}-", text)
@@ -77,7 +77,7 @@ def _embedded(text: str, name: str) -> str:
 
 
 def _opening(head: str, title: str) -> str:
-    """Return the element's opening without a size of its own."""
+    """Return the element's opening tag without a fixed size."""
     [box] = re.findall(r'viewBox="[\d. -]+"', head)
     names = 'xmlns="http://www.w3.org/2000/svg"'
     links = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -89,12 +89,12 @@ DASHES = ("solid", "dashed", "dashdot", "dotted")
 
 
 class Curve(NamedTuple):
-    """One panel.
+    """A panel of training curves.
 
     Attributes:
-        title: What it shows.
+        title: The panel's title.
         lines: Columns of the history, by their label.
-        note: A sentence about it.
+        note: A sentence below the title.
         band: Whether the two lines are the ends of a range.
         best: Whether the best epoch is marked.
     """
@@ -107,7 +107,7 @@ class Curve(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A drawn panel and what is said about it."""
+    """A drawn panel with its title and note."""
 
     title: str
     note: str
@@ -118,7 +118,7 @@ TRAINING = (
     Curve(
         "Training loss",
         {"ranking loss": "main/rec"},
-        "Mean of an epoch, the L2 penalty excluded.",
+        "Mean per epoch, the L2 penalty excluded.",
     ),
     Curve(
         "Validation Recall@20",
@@ -137,7 +137,7 @@ HARDNESS = (
     Curve(
         "Distance from uniform",
         {"KL(P0 ‖ P)": "kl_uniform_p", "KL(P ‖ P0)": "kl_p_uniform"},
-        "How far the adversary has moved from equal hardness.",
+        "Divergence of the adversary's hardness from uniform.",
     ),
     Curve(
         "Range of hardness δ",
@@ -148,12 +148,12 @@ HARDNESS = (
     Curve(
         "Negatives with δ below 0",
         {"false negatives": "soft_false_negatives", "all": "soft_negatives"},
-        "The share among all is what chance gives the false ones.",
+        "The share among all negatives is the chance level.",
     ),
     Curve(
         "False negatives identified",
         {"false minus all": "false_negatives_identified"},
-        "Above zero the adversary softens false negatives more than others.",
+        "Above zero: the adversary softens false negatives more than others.",
     ),
 )
 GEOMETRY = (
@@ -165,13 +165,13 @@ GEOMETRY = (
     Curve(
         "Uniform loss",
         {"uniform": "uniform"},
-        "Of users plus positives; lower is more spread out.",
+        "Users plus positives; lower is more uniform.",
     ),
 )
 
 
 def charts(curves: Sequence[Curve], seeds: Sequence[FinishedSeed]) -> Iterator[Chart]:
-    """Draw the panels that the histories have values for."""
+    """Draw the panels for which the histories have values."""
     for curve in curves:
         if any(_has(seed, column) for seed in seeds for column in curve.lines.values()):
             name = curve.title.lower().replace(" ", "-").replace("δ", "delta")
@@ -185,7 +185,7 @@ def _has(seed: FinishedSeed, column: str) -> bool:
 
 @styled
 def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
-    """Draw a panel, a line a seed."""
+    """Draw a panel with one line per seed."""
     figure, [[axes]] = new_figure(3.9, 2.3)
     looks = zip(COLORS, DASHES, strict=True)  # lines may coincide
     for (label, column), (color, dash) in zip(curve.lines.items(), looks, strict=False):
@@ -216,7 +216,7 @@ def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
 
 
 def _mark_best(axes: "Axes", seed: FinishedSeed, column: str, color: str) -> None:
-    best = seed.history[seed.history["epoch"] == seed.record["best_epoch"]]
+    best = seed.history[seed.history["epoch"] == seed.outcome["best_epoch"]]
     axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
 
 
@@ -235,18 +235,18 @@ PLANE = {"align", "uniform"}
 def run_figures(
     seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
 ) -> tuple[list[Chart], str]:
-    """Draw what can be drawn; say why figure 4a cannot, if it cannot.
+    """Return the charts of figures 4c and 4a, and why figure 4a is missing, if it is.
 
     Args:
         seeds: The run's seeds.
-        root: Where the data sets lie; figure 4a needs the run's.
-        cache_dir: Where processed data is kept.
+        root: The folder of the data sets; figure 4a needs the run's.
+        cache_dir: The folder of processed data.
     """
     found, missing = [], ""
     if all(set(seed.history.columns) >= PLANE for seed in seeds):
         found.append(_plane(seeds))
-    if "kl_p_uniform" in seeds[0].history and seeds[0].config.custom:
-        missing = "Hardness by popularity needs the custom code, which is not imported"
+    if "kl_p_uniform" in seeds[0].history and any(s.config.custom for s in seeds):
+        missing = "Hardness by popularity: custom code is not imported for a report"
     elif "kl_p_uniform" in seeds[0].history:
         try:
             found.insert(0, _popularity(seeds, root, cache_dir))
@@ -257,7 +257,7 @@ def run_figures(
 
 @styled
 def _plane(seeds: Sequence[FinishedSeed]) -> Chart:
-    """Draw the mean way through the plane of align and uniform (figure 4c)."""
+    """Draw the mean path in the plane of align and uniform (figure 4c)."""
     figure, [[axes]] = new_figure(4.8, 3.2)
     every = pd.concat(seed.history[["epoch", *PLANE]] for seed in seeds).dropna()
     means = every.groupby("epoch").mean().rolling(5, min_periods=1).mean()
@@ -273,14 +273,16 @@ def _plane(seeds: Sequence[FinishedSeed]) -> Chart:
 def _popularity(
     seeds: Sequence[FinishedSeed], root: Path, cache_dir: Path | None
 ) -> Chart:
-    """Draw what the trained adversaries think of popular items (figure 4a)."""
-    tables = [_profile(seed, root, cache_dir) for seed in seeds]
+    """Draw the trained adversaries' hardness by popularity (figure 4a)."""
+    tables = [_probabilities(seed, root, cache_dir) for seed in seeds]
     figure = draw_hardness_by_popularity(pd.concat(tables, ignore_index=True))
     title, note = "Hardness by popularity", "With the saved weights. Figure 4a."
     return Chart(title, note, inline_svg(figure, "popularity", title))
 
 
-def _profile(seed: FinishedSeed, root: Path, cache_dir: Path | None) -> pd.DataFrame:
+def _probabilities(
+    seed: FinishedSeed, root: Path, cache_dir: Path | None
+) -> pd.DataFrame:
     run = load_run(seed.folder, root=root, cache_dir=cache_dir, device="cpu")
     config, method, graph = run.config, run.method, run.graph
     number = config.train.seed
@@ -288,4 +290,6 @@ def _profile(seed: FinishedSeed, root: Path, cache_dir: Path | None) -> pd.DataF
     size, negatives = config.train.batch_size, config.train.num_negatives
     _, batch = next(iter(EdgeSampler(graph, batch_size=size, num_negatives=negatives)))
     delta = batch_hardness(method, method.encode(graph), batch)
-    return rows_of(profile(delta, batch, graph), "best", number)
+    return probability_table(
+        probability_by_popularity(delta, batch, graph), "best", number
+    )

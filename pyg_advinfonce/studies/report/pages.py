@@ -1,17 +1,17 @@
-"""The pages of a run and of a study."""
+"""Variables of the pages of a run and of a study."""
 
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyg_advinfonce.config import Config, comparable, settings
-from pyg_advinfonce.runs import BEST, FinishedSeed, spread, spread_text
+from pyg_advinfonce.config import Config, paper_numbers, settings
+from pyg_advinfonce.runs import BEST, FinishedSeed, mean_and_std, mean_and_std_text
 from pyg_advinfonce.studies import (
-    best_words,
+    as_number,
+    best_command,
     main_metrics,
-    number,
-    ranked,
+    ranked_trials,
     setting_text,
 )
 from pyg_advinfonce.studies.paper.figures import (
@@ -46,9 +46,9 @@ def run_page(
     seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
-    config, saved = seeds[0].config, seeds[0].record
+    config, saved = seeds[0].config, seeds[0].outcome
     metrics = _metrics(seeds)
-    paper = comparable(config)
+    paper = paper_numbers(config)
     figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)
     return {
         "title": f"{config.pair} on {config.data.name}",
@@ -65,32 +65,32 @@ def run_page(
         ],
         "figures": figures,
         "missing": missing,
-        "settings": _settings(config, saved.get("own_loss")),
+        "settings": _settings(config),
         "environment": _environment(seeds),
     }
 
 
 def _metrics(seeds: Sequence[FinishedSeed]) -> dict[str, dict[str, Any]]:
-    names = list(seeds[0].record["metrics"])
+    names = list(seeds[0].outcome["metrics"])
     values = {
-        name: [seed.record["metrics"].get(name) for seed in seeds] for name in names
+        name: [seed.outcome["metrics"].get(name) for seed in seeds] for name in names
     }
-    return {name: spread(found) for name, found in values.items()}
+    return {name: mean_and_std(found) for name, found in values.items()}
 
 
 def _run_tiles(
     seeds: Sequence[FinishedSeed], metrics: dict[str, Any], paper: dict[str, Any]
 ) -> list[tuple[str, str, str]]:
-    """Return title, value and remark of what one looks at first."""
+    """Return title, value and remark of the tiles at the top."""
     tiles = []
     for name in main_metrics(metrics)[:2]:
         known = f"paper {paper[name]:.4f}" if name in paper else ""
-        tiles.append((name, spread_text(metrics[name]), known))
-    epochs = ", ".join(f"{s.record['best_epoch']}" for s in seeds)
+        tiles.append((name, mean_and_std_text(metrics[name]), known))
+    epochs = ", ".join(f"{s.outcome['best_epoch']}" for s in seeds)
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
     tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
-    seconds = sum(seed.record.get("wall_seconds") or 0.0 for seed in seeds)
-    tiles.append(("time", f"{seconds:.1f} s", "all seeds, without loading the data"))
+    seconds = sum(seed.outcome.get("wall_seconds") or 0.0 for seed in seeds)
+    tiles.append(("time", f"{seconds:.1f} s", "all seeds, loading the data excluded"))
     return tiles
 
 
@@ -102,7 +102,11 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
     for split in sorted(splits, key=lambda s: s == "valid"):
         found = [metrics.get(f"{split}/{column}") for column in columns]
         rows.append(
-            (split, False, [spread_text(value) if value else "" for value in found])
+            (
+                split,
+                False,
+                [mean_and_std_text(value) if value else "" for value in found],
+            )
         )
         known = [paper.get(f"{split}/{column}") for column in columns]
         if any(value is not None for value in known):
@@ -113,25 +117,19 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_seed(seeds: Sequence[FinishedSeed]) -> dict[str, Any]:
-    names = list(seeds[0].record["metrics"])
+    names = list(seeds[0].outcome["metrics"])
     rows = []
     for seed in seeds:
-        found = [seed.record["metrics"].get(name) for name in names]
+        found = [seed.outcome["metrics"].get(name) for name in names]
         cells = ["nan" if value is None else f"{value:.4f}" for value in found]
-        rows.append((seed.seed, seed.record["best_epoch"], cells))
+        rows.append((seed.seed, seed.outcome["best_epoch"], cells))
     return {"columns": names, "rows": rows}
 
 
-def _settings(
-    config: Config, own_loss: str | None
-) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return all settings by section; the seed is a run's, not a setting."""
+def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return all settings but the seed, by section."""
     found: dict[str, list[tuple[str, str]]] = {}
-    used = settings(config)
-    if own_loss is not None:
-        found["loss"] = [("own", own_loss)]
-        used = [s for s in used if not s.name.startswith(("loss.", "hardness."))]
-    for setting in used:
+    for setting in settings(config):
         section, key = setting.name.split(".")
         if setting.value is not None and setting.name != "train.seed":
             found.setdefault(section, []).append(
@@ -141,15 +139,15 @@ def _settings(
 
 
 def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
-    saved = [seed.record for seed in seeds]
+    saved = [seed.outcome for seed in seeds]
     speeds = [s["seconds_per_epoch"] for s in saved if s.get("seconds_per_epoch")]
     peaks = [s["peak_rss_mb"] for s in saved if s.get("peak_rss_mb")]
     rows = [("device", ", ".join(dict.fromkeys(str(s["device"]) for s in saved)))]
     rows += [(name, str(v)) for name, v in (saved[0].get("versions") or {}).items()]
     if speeds:
-        rows.append(("training, an epoch", f"{sum(speeds) / len(speeds):.4f} s"))
+        rows.append(("training per epoch", f"{sum(speeds) / len(speeds):.4f} s"))
     if peaks:
-        rows.append(("memory at most", f"{max(peaks):.0f} MB"))
+        rows.append(("peak memory", f"{max(peaks):.0f} MB"))
     return [*rows, ("data", str(saved[0]["data"]))]
 
 
@@ -167,7 +165,7 @@ def study_page(study: Study, folder: Path) -> dict[str, Any]:
         "progress": [_progress(rows, summary["monitor"])] if _complete(rows) else [],
         "parameters": list(_parameters(rows, keys, summary["monitor"])),
         "keys": keys,
-        "trials": [_trial(row, keys) for row in ranked(rows)],
+        "trials": [_trial(row, keys) for row in ranked_trials(rows)],
         "environment": [
             ("trial, at most", f"{summary.get('epochs', '-')} epochs"),
             ("seed", str(summary.get("seed", "-"))),
@@ -178,12 +176,14 @@ def study_page(study: Study, folder: Path) -> dict[str, Any]:
 
 
 def _value(row: Row) -> float:
-    return number(row["value"]) or 0.0
+    return as_number(row["value"]) or 0.0
 
 
 def _complete(rows: Sequence[Row]) -> list[Row]:
     return [
-        r for r in rows if r["state"] == "complete" and number(r["value"]) is not None
+        r
+        for r in rows
+        if r["state"] == "complete" and as_number(r["value"]) is not None
     ]
 
 
@@ -199,15 +199,15 @@ def _study_tiles(
         found = f"trial {best['trial']}, epoch {best['best_epoch']}"
         tiles.insert(0, (f"best {summary['monitor']}", f"{best['value']:.4f}", found))
     if default is not None:
-        tiles.insert(1, ("default", f"{default:.4f}", "the settings it began with"))
+        tiles.insert(1, ("default", f"{default:.4f}", "the initial settings"))
     minutes = f"{(summary.get('seconds') or 0.0) / 60:.1f} min"
-    return [*tiles, ("time", minutes, "of training, all trials")]
+    return [*tiles, ("time", minutes, "training of all trials")]
 
 
 def _best(
     summary: dict[str, Any], rows: Sequence[Row], keys: Sequence[str]
 ) -> list[tuple[str, str, str]]:
-    """Return every parameter with the default's and the best trial's value."""
+    """Return every parameter with its values in the default and the best trial."""
     if not summary["best"]:
         return []
     default = next((row for row in rows if row.get("default") == "True"), {})
@@ -219,8 +219,8 @@ def _best(
 
 
 def _short(text: str) -> str:
-    """Return a number in few digits, any other text as it is."""
-    value = number(text)
+    """Return a number in a few digits, other text unchanged."""
+    value = as_number(text)
     is_whole = text.lstrip("-").isdigit()
     return text if value is None or is_whole else setting_text(value)
 
@@ -228,7 +228,7 @@ def _short(text: str) -> str:
 def _command(summary: dict[str, Any], folder: Path) -> str:
     if not summary["best"]:
         return ""
-    return shlex.join(["advnce", *map(str, best_words(summary, folder / BEST))])
+    return shlex.join(["advnce", *map(str, best_command(summary, folder / BEST))])
 
 
 def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
 
 @styled
 def _progress(rows: Sequence[Row], monitor: str) -> Chart:
-    """Draw every trial's value, and the best so far."""
+    """Draw every trial's value and the best so far."""
     figure, [[axes]] = new_figure(4.8, 3.0)
     complete = _complete(rows)
     numbers = [int(row["trial"]) for row in complete]
@@ -261,14 +261,14 @@ def _progress(rows: Sequence[Row], monitor: str) -> Chart:
     axes.locator_params(axis="x", integer=True)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, **TIGHT)
     title = f"{monitor} by trial"
-    note = "Trials that were pruned or failed are crosses at the bottom."
+    note = "Crosses at the bottom: pruned and failed trials."
     return Chart(title, note, inline_svg(figure, "progress", title))
 
 
 def _parameters(
     rows: Sequence[Row], keys: Sequence[str], monitor: str
 ) -> Iterator[Chart]:
-    """Draw the complete trials' values against every parameter that varies."""
+    """Draw the values of complete trials by each parameter that varies."""
     for place, key in enumerate(keys):
         known = [row for row in _complete(rows) if row[key] != ""]
         if len({row[key] for row in known}) > 1:
@@ -297,10 +297,10 @@ def _scatter(rows: Sequence[Row], key: str) -> "Figure":
 
 
 def _place(axes: "Axes", texts: Sequence[str]) -> list[float]:
-    """Return where values lie on the horizontal axis, side by side if few."""
-    numbers = [found for text in texts if (found := number(text)) is not None]
+    """Return positions on the horizontal axis; a few values are placed evenly."""
+    numbers = [found for text in texts if (found := as_number(text)) is not None]
     if len(numbers) < len(texts) or len(set(texts)) <= MOST_NAMES:
-        names = sorted(set(texts), key=lambda text: (number(text) or 0.0, text))
+        names = sorted(set(texts), key=lambda text: (as_number(text) or 0.0, text))
         axes.set_xticks(range(len(names)), map(_short, names), fontsize=8)
         return [float(names.index(text)) for text in texts]
     if min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE_RANGE:

@@ -1,4 +1,4 @@
-"""A study of ``advnce tune``, read from its folder."""
+"""Reading a study of ``advnce tune`` from its folder."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ class Study:
 
 
 def is_study(folder: Path) -> bool:
-    """Whether a folder holds what ``advnce tune`` makes."""
+    """Whether a folder holds a study of ``advnce tune``."""
     return any((folder / name).exists() for name in (STUDY, TRIALS))
 
 
@@ -36,7 +36,7 @@ def read_study(folder: Path) -> Study:
     """
     about, table = folder / SUMMARY, folder / TRIALS
     if not about.is_file():
-        raise CheckpointError(f"{folder}: no {SUMMARY}, no trial has ended yet")
+        raise CheckpointError(f"{folder} has no {SUMMARY}: no trial has ended yet")
     summary, rows = _parsed(about, _object), _parsed(table, _rows)
     _need(about, summary, "model", "loss", "data", "monitor", "best")
     _need(table, (rows or [{}])[0], "trial", "state", "value")

@@ -1,4 +1,4 @@
-"""One HTML file about a run or a study."""
+"""The HTML report of a run or a study."""
 
 import warnings
 from pathlib import Path
@@ -24,23 +24,24 @@ def write_report(
     root: Path = Path("data"),
     cache_dir: Path | None = None,
 ) -> Path:
-    """Write a page that needs no network, script or other file; return its path.
+    """Write a self-contained page without scripts; return its path.
 
     Args:
         folder: A run's folder, one seed's, or a study's.
-        out: The file (default: ``report.html`` in the folder); an earlier report there
-            is replaced.
-        root: Where the data sets lie; a run's figure of hardness by popularity is left
-            out where its data is not found.
-        cache_dir: Where processed data is kept.
+        out: The file (default: ``report.html`` in the folder); an earlier report is
+            replaced.
+        root: The folder of the data sets; without its data a run's report omits the
+            figure of hardness by popularity.
+        cache_dir: The folder of processed data.
 
     Raises:
-        CheckpointError: If the folder holds neither, or a file is damaged.
-        ConfigError: If ``out`` is another kind of file, or cannot be written.
+        CheckpointError: If the folder holds neither a run nor a study, or a file is
+            damaged.
+        ConfigError: If ``out`` is a file of another kind, or cannot be written.
         MissingExtraError: If matplotlib is not installed.
 
     Warns:
-        UserWarning: If a figure is left out.
+        UserWarning: If a figure is omitted.
     """
     out = out or folder / "report.html"
     check_replaceable(out, "report of advnce", MARK)
@@ -50,7 +51,7 @@ def write_report(
         seeds = read_run(folder, partly=True)
         values = run_page(seeds, root=root, cache_dir=cache_dir)
         if values["missing"]:
-            warnings.warn(f"left out: {values['missing']}", stacklevel=2)
+            warnings.warn(f"omitted: {values['missing']}", stacklevel=2)
         page = render("run.html.jinja", values)
     with output_file(out) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
@@ -58,7 +59,7 @@ def write_report(
 
 
 def render(name: str, values: dict[str, object]) -> str:
-    """Fill a template of this folder; every value is escaped unless it is markup."""
+    """Fill a template of this folder; values are escaped unless they are markup."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

@@ -4,7 +4,7 @@
 
 from pyg_advinfonce.errors import optional_package
 
-optional_package("optuna")  # before a module of ours imports it without more ado
+optional_package("optuna")  # before a module of this package imports it
 
 from pyg_advinfonce.studies.tuning.space import Space, search_space
 from pyg_advinfonce.studies.tuning.tune import tune

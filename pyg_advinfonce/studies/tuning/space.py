@@ -1,4 +1,4 @@
-"""What is searched for a model and a loss: data beside the package's configurations."""
+"""The search space of a model and a loss, read from ``spaces``."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -15,7 +15,8 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from pyg_advinfonce.config import Config, flatten, setting_values
-from pyg_advinfonce.registry import pair_settings
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import pair_settings, unknown
 
 Space = dict[str, BaseDistribution]  # by section.key
 Params = dict[str, Any]  # by section.key
@@ -28,14 +29,14 @@ def search_space(
 ) -> Space:
     """Return the space of a configuration's model and loss.
 
-    It is what all share (``spaces/shared.toml``), then the model's own file, then the
-    loss's. Of a custom model or loss it is the attribute ``search_space``. A key that
-    the registry sets for the pair, as BPR's single negative, is
-    searched only if one of those files names it.
+    It merges the shared space (``spaces/shared.toml``), the model's file and the
+    loss's file; a custom model or loss has the attribute ``search_space`` instead. A
+    key that the registry sets for the pair, such as BPR's single negative, is searched
+    only if the model's or the loss's file names it.
 
     Args:
         config: Names the model and the loss.
-        fixed: Keys ``section.key`` that are not to be searched.
+        fixed: Keys ``section.key`` that are not searched.
         custom: The custom model and loss, by section.
     """
     model, loss = config.model.name, config.loss.name
@@ -43,20 +44,40 @@ def search_space(
     shared = {k: v for k, v in read_space("shared").items() if k not in own}
     space = shared | read_space("model", model)
     space |= read_space("loss", loss)
+    known = setting_values(config, **custom)
     for section, target in custom.items():
-        for key, values in getattr(target, "search_space", {}).items():
-            space[f"{section}.{key}"] = _distribution(values)
+        space |= _custom_space(section, getattr(target, "search_space", {}), known)
     return {key: values for key, values in space.items() if key not in fixed}
 
 
 def read_space(*path: str) -> Space:
-    """Read a file below ``spaces``, such as ``loss``, ``adv``; empty without one."""
+    """Read a file below ``spaces``, e.g. ``loss``, ``adv``; empty if it is missing."""
     file = resources.files(__package__).joinpath("spaces", *path[:-1])
     file = file / f"{path[-1]}.toml"
     if not file.is_file():
         return {}
     sections = tomllib.loads(file.read_text(encoding="utf-8"))
     return {key: _distribution(values) for key, values in flatten(sections, 2).items()}
+
+
+def _custom_space(section: str, space: Any, known: Collection[str]) -> Space:  # noqa: ANN401
+    """Read the attribute ``search_space`` of a custom model or loss.
+
+    Raises:
+        ConfigError: If it has another form, or a key that cannot be set.
+    """
+    try:
+        found = {f"{section}.{key}": _distribution(v) for key, v in space.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the search_space of the {section} maps keys of [{section}] to a list of "
+            f"choices or to low, high and log (got {space!r:.80})"
+        ) from error
+    for key in found:
+        if key not in known:
+            own = [name for name in known if name.startswith(f"{section}.")]
+            raise unknown(f"key of the {section}'s search_space", key, own)
+    return found
 
 
 def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:
@@ -67,7 +88,7 @@ def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:
 
 
 def suggest(trial: Trial, key: str, values: BaseDistribution) -> Any:  # noqa: ANN401
-    """Let a trial choose a value."""
+    """Return the value that a trial chooses."""
     match values:
         case CategoricalDistribution():
             return trial.suggest_categorical(key, values.choices)

@@ -1,4 +1,4 @@
-"""Where a study lives: one SQLite file that several processes may share."""
+"""Storage of a study: one SQLite file that several processes may share."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ from pyg_advinfonce.files import locked
 from pyg_advinfonce.runs import LOCK, STUDY
 from pyg_advinfonce.studies.tuning.space import Params
 
-SECONDS_TO_WAIT = 60.0  # for another process's write
+SECONDS_TO_WAIT = 60.0  # until another process has written
 
 
 def open_study(
@@ -32,15 +32,15 @@ def open_study(
 
     Args:
         folder: The study's folder.
-        settings: What a study may not change: JSON-ready values by name.
+        settings: The settings that a study keeps: JSON-ready values by name.
         default: The parameters of the first trial.
-        pruner: Says which trials are not worth finishing.
+        pruner: Ends unpromising trials.
 
     Raises:
         ConfigError: If the folder holds a study of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK):  # nobody else opens it meanwhile
+    with locked(folder / LOCK):  # only one process opens it at a time
         study = optuna.create_study(
             study_name="study",
             storage=_storage(folder / STUDY),
@@ -59,30 +59,30 @@ def open_study(
 
 
 def settings_of(study: Study) -> dict[str, Any]:
-    """Return what a study was made with."""
+    """Return the settings that a study was made with."""
     found: dict[str, Any] = study.user_attrs["settings"]
     return found
 
 
 def enqueue(study: Study, params: Params, *, is_default: bool) -> None:
-    """Let these parameters be the next trial's."""
+    """Queue parameters for the next trial."""
     study.enqueue_trial(params, user_attrs={"default": is_default})
 
 
 def requeue(study: Study, trial: FrozenTrial, default: Params) -> None:
-    """Give up a trial that was interrupted and let the next one repeat it."""
+    """Mark an interrupted trial as failed and queue its parameters again."""
     is_default = is_of_default(trial)
     study.tell(trial.number, state=TrialState.FAIL)
     enqueue(study, default if is_default else trial.params, is_default=is_default)
 
 
 def is_of_default(trial: FrozenTrial) -> bool:
-    """Whether a trial is of the default configuration."""
+    """Whether a trial has the default configuration."""
     return bool(trial.user_attrs.get("default"))
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a trial has ended by itself: an interrupted one has failed of nothing."""
+    """Whether a trial has ended by itself; an interrupted one failed without error."""
     interrupted = trial.state == TrialState.FAIL and "error" not in trial.user_attrs
     return trial.state.is_finished() and not interrupted
 
@@ -91,12 +91,12 @@ def is_running(trial: FrozenTrial) -> bool:
     """Whether a trial is running, in a process that has not been killed."""
     process = trial.user_attrs.get("process")
     if trial.state != TrialState.RUNNING or process is None:
-        return trial.state == TrialState.RUNNING  # without one it has only just begun
+        return trial.state == TrialState.RUNNING  # without a process it has just begun
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is somebody else's
+    except PermissionError:  # it belongs to another user
         pass
     return True
 
@@ -105,35 +105,35 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     connect = partial(
         sqlite3.connect, path, timeout=SECONDS_TO_WAIT, check_same_thread=False
     )
-    # The address has no folder: it would have to be quoted.
+    # A folder in the address would have to be quoted.
     try:
         return optuna.storages.RDBStorage(
             f"sqlite:///{STUDY}", engine_kwargs={"creator": connect}
         )
-    except RuntimeError as error:  # another version's tables
+    except RuntimeError as error:  # tables of another Optuna version
         raise CheckpointError(f"{path}: {error}") from error
 
 
 def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Name the first setting that a study has and the call has not, or otherwise."""
+    """Raise an error with the first setting that differs from the study's."""
     old, new = flatten(old), flatten(new)
     for name in [*new, *old]:
-        there, here = old.get(name, "not set"), new.get(name, "not set")
-        if there != here:
+        saved, here = old.get(name, "not set"), new.get(name, "not set")
+        if saved != here:
             raise ConfigError(
                 f"{folder} holds a study of other settings: "
-                f"{name.removeprefix('configuration.')} is {there} there, {here} here; "
-                "choose another --out"
+                f"{name.removeprefix('configuration.')} is {saved} in the study, "
+                f"{here} here; choose another --out"
             )
 
 
 @contextmanager
 def storage_errors(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong with the file into errors that name it.
+    """Turn errors of the storage into errors that name its file.
 
     Raises:
         OSError: If it is locked or cannot be written.
-        CheckpointError: If it is no study.
+        CheckpointError: If it is not a study.
     """
     path = folder / STUDY
     try:
@@ -145,4 +145,4 @@ def storage_errors(folder: Path) -> Iterator[None]:
             said = "locked by another process; run the command again to continue"
         if isinstance(cause, OperationalError):
             raise OSError(EIO, said, str(path)) from error
-        raise CheckpointError(f"{path} is no study: {said}") from error
+        raise CheckpointError(f"{path} is not a study: {said}") from error

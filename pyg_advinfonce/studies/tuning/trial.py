@@ -1,4 +1,4 @@
-"""One trial: settings from the space, trained and judged on validation alone."""
+"""One trial: settings from the space, trained and scored on validation alone."""
 
 import gc
 import os
@@ -19,13 +19,13 @@ from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, setting_values, unflatten
 from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.studies.tuning.report import row_of, row_text
 from pyg_advinfonce.studies.tuning.space import (
     Params,
     Space,
     suggest,
 )
 from pyg_advinfonce.studies.tuning.storage import is_of_default, requeue
+from pyg_advinfonce.studies.tuning.study_files import trial_row, trial_text
 from pyg_advinfonce.training import Callback, EpochProgress, Record, Trainer
 
 MAX_ERROR = 500
@@ -33,21 +33,21 @@ PROGRESS = ("epochs", "best_epoch")
 
 
 class OutOfTimeError(Exception):
-    """The study's time is up."""
+    """The study's time limit has passed."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all trials of a study share.
+    """Configuration, data and limits that all trials of a study share.
 
     Attributes:
         config: The default configuration.
         dataset: The data.
-        space: What is searched.
-        default: The default's values of it, where they are in the space.
-        device: Where trials train.
-        deadline: When time is up, on the monotonic clock.
-        progress: Told of every trial's epochs and end.
+        space: The search space.
+        default: The default configuration's values that lie in the space.
+        device: The device of all trials.
+        deadline: The end of the time limit on the monotonic clock.
+        progress: Receives every trial's epochs and end.
         custom: The custom model and loss, by section.
     """
 
@@ -62,11 +62,11 @@ class Task:
 
 
 def run_trial(study: Study, task: Task) -> None:
-    """Run a study's next trial; one that fails is noted as failed.
+    """Run a study's next trial; an error in it marks it as failed.
 
     Raises:
-        OutOfTimeError: If time is up; the trial waits to be repeated.
-        KeyboardInterrupt: Likewise.
+        OutOfTimeError: If the time limit has passed; the trial is queued again.
+        KeyboardInterrupt: If it is interrupted; the trial is queued again.
     """
     if time.monotonic() >= task.deadline:
         raise OutOfTimeError
@@ -78,12 +78,12 @@ def run_trial(study: Study, task: Task) -> None:
     except (KeyboardInterrupt, OutOfTimeError):
         _note(trial, judge)
         requeue(study, frozen(study, trial), task.default)
-        task.progress.say(row_text(row_of(frozen(study, trial))))
+        task.progress.say(trial_text(trial_row(frozen(study, trial))))
         raise
     _free_memory()
     _note(trial, judge)
     study.tell(trial, **outcome)
-    task.progress.say(row_text(row_of(frozen(study, trial))))
+    task.progress.say(trial_text(trial_row(frozen(study, trial))))
 
 
 def _note(trial: Trial, judge: "_Judge") -> None:
@@ -92,14 +92,14 @@ def _note(trial: Trial, judge: "_Judge") -> None:
 
 
 def frozen(study: Study, trial: Trial) -> FrozenTrial:
-    """Return a trial as it is stored."""
+    """Return the stored state of a trial."""
     return study.get_trials(deepcopy=False)[trial.number]
 
 
 def _attempt(
     study: Study, task: Task, trial: Trial, judge: "_Judge"
 ) -> Mapping[str, Any]:
-    """Train a trial's configuration; return what the study is to be told."""
+    """Train a trial's configuration; return the arguments of ``study.tell``."""
     try:
         config = _choose(study, task, trial)
         if (earlier := _repeated(study, trial)) is not None:
@@ -130,8 +130,8 @@ def _attempt(
 def _choose(study: Study, task: Task, trial: Trial) -> Config:
     """Return the configuration of a trial.
 
-    What is drawn depends on the seed, the trial's number and the trials before it, not
-    on the process that runs it. What the default has outside the space stays so.
+    The draw depends on the seed, the trial's number and the earlier trials, not on the
+    process. A default value outside the space is kept.
     """
     entropy = np.random.SeedSequence([task.config.train.seed, trial.number])
     seed = int(entropy.generate_state(1)[0])
@@ -147,7 +147,7 @@ def _choose(study: Study, task: Task, trial: Trial) -> Config:
 
 
 def _repeated(study: Study, trial: Trial) -> FrozenTrial | None:
-    """Return a complete trial of the same settings, which would end as that one did."""
+    """Return a complete trial of the same settings, whose result would be the same."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     settings = trial.user_attrs["settings"]
     same = (other for other in complete if other.user_attrs["settings"] == settings)
@@ -156,7 +156,7 @@ def _repeated(study: Study, trial: Trial) -> FrozenTrial | None:
 
 @dataclass
 class _Judge(Callback):
-    """Reports a trial's validations; ends it when it is hopeless or time is up."""
+    """Reports validations; ends a pruned trial, or any at the deadline."""
 
     trial: Trial
     deadline: float
@@ -179,7 +179,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _free_memory() -> None:
-    """Let go of what a trial has allocated, also where it has failed."""
+    """Release a trial's memory, also after a failure."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

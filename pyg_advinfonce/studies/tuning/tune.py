@@ -1,4 +1,4 @@
-"""The search for good settings of a model and a loss."""
+"""Hyper-parameter search for a model and a loss."""
 
 import math
 import time
@@ -19,7 +19,6 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.studies.tuning.report import save_report
 from pyg_advinfonce.studies.tuning.space import Space, default_params, search_space
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -27,6 +26,7 @@ from pyg_advinfonce.studies.tuning.storage import (
     open_study,
     storage_errors,
 )
+from pyg_advinfonce.studies.tuning.study_files import save_study
 from pyg_advinfonce.studies.tuning.trial import OutOfTimeError, Task, run_trial
 
 VALIDATIONS_BEFORE_PRUNING = 10
@@ -46,47 +46,47 @@ def tune(
     model: CustomModel | None = None,
     loss: CustomLoss | None = None,
 ) -> dict[str, Any]:
-    """Search the space of a model and a loss for the best validation.
+    """Search the space of a model and a loss for the best validation metric.
 
-    A trial trains one configuration and is judged by its best ``valid/recall@20``; no
-    test split is ever ranked. The first trial is ``config`` itself; one that draws the
-    settings of a complete trial gets its value. A folder with a study is continued, by
-    several processes at once if need be. A trial that fails is noted, and the next one
-    begins.
+    A trial trains one configuration; its value is its best ``valid/recall@20``. No test
+    split is ever ranked. The first trial is ``config`` itself. A trial with the
+    settings of a complete one gets the value of that one. An existing study is
+    continued; several processes may share it. A failed trial is recorded, and the next
+    one begins.
 
     Args:
-        config: The default, which also names model, loss and data; ``train.epochs``
-            is a trial's most epochs, ``train.seed`` the seed of all that is drawn.
+        config: The default configuration, which also names model, loss and data;
+            ``train.epochs`` is the maximum per trial, ``train.seed`` the seed of the
+            search and of every trial.
         dataset: The data.
-        folder: The study's folder; made, or continued. Or what returns it, called when
-            the settings are known to work.
+        folder: The study's folder, made or continued; or a function that returns it,
+            called once the settings are checked.
         fixed: Keys ``section.key`` that keep the configuration's value.
-        trials: Go on until so many trials have finished, those of earlier calls
-            included.
-        timeout: Stop after so many seconds; a trial that is cut short is repeated when
+        trials: The number of finished trials to stop at, earlier calls included.
+        timeout: The time limit in seconds; a trial that it interrupts is repeated when
             the study is continued.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Told of every trial's epochs and end.
-        pruner: Stops hopeless trials (default: those below the median of the earlier
+        progress: Receives every trial's epochs and end.
+        pruner: Ends unpromising trials (default: those below the median of the earlier
             ones, after ten validations).
         model: A custom model, a class or a function, built anew for each trial. Its
-            attribute ``search_space`` names what is searched of ``[model]``: by key a
-            list of choices or a mapping with ``low``, ``high`` and ``log``.
-        loss: The class of a custom loss, likewise.
+            attribute ``search_space`` holds the space of ``[model]``: by key a list of
+            choices or a mapping with ``low``, ``high`` and ``log``.
+        loss: The class of a custom loss, with the same attribute for ``[loss]``.
 
     Returns:
-        What ``summary.json`` holds.
+        The content of ``summary.json``.
 
     Raises:
-        ConfigError: If an option is wrong, or the folder's study is another one.
+        ConfigError: If an option is wrong, or the folder holds another study.
     """
     _check_limits(trials, timeout)
     custom = {"model": model, "loss": loss}
     for section, target in custom.items():
         if isinstance(target, nn.Module):
             raise ConfigError(
-                f"every trial builds its {section} anew: pass a class or a function "
-                f"(got an instance of {type(target).__name__})"
+                f"tune builds the {section} anew for each trial: pass a class or a "
+                f"function (got an instance of {type(target).__name__})"
             )
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
@@ -110,11 +110,11 @@ def tune(
         try:
             while _num_begun(study) < trials:
                 run_trial(study, task)
-                save_report(study, config, fixed, folder)
+                save_study(study, config, fixed, folder)
         except OutOfTimeError:
             pass
         finally:
-            summary = save_report(study, config, fixed, folder)
+            summary = save_study(study, config, fixed, folder)
     return summary
 
 
@@ -132,7 +132,7 @@ def _space(
     device: torch.device,
     custom: Mapping[str, Any],
 ) -> Space:
-    """Leave out of the space what the loss or so little data has no use for.
+    """Return the space without settings that the loss or little data cannot use.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.
@@ -150,7 +150,7 @@ def _space(
 
 
 def _settings(task: Task, fixed: Collection[str]) -> dict[str, Any]:
-    """Return what a study may not change when it is continued."""
+    """Return the settings that must stay equal when a study is continued."""
     return {
         "configuration": task.config.model_dump(mode="json", exclude_none=True),
         "data": task.dataset.fingerprint,

@@ -150,7 +150,7 @@ def test_ties_are_drawn_by_the_seed_and_counted():
     tied = [(u, i, 7) for u in range(5) for i in range(7)] + [(5, i, i) for i in (1, 2)]
     tied += [(6, i, i) for i in (1, 2, 3)]
     log = Interactions.of(log_of(tied))
-    with pytest.warns(DataWarning, match=r"^5 of 6 users .* drawn .*seed 0"):
+    with pytest.warns(DataWarning, match=r"^5 of 6 users .* at random .*seed 0"):
         one = divide(log, SplitOptions("leave-last"))
     with pytest.warns(DataWarning, match="seed 1"):
         other = divide(log, SplitOptions("leave-last", seed=1))

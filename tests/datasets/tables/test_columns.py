@@ -167,5 +167,5 @@ def test_another_form_is_an_error_and_never_run(text):
     "name", ["weight", "plays", "watch_ratio", "count", "playCount"]
 )
 def test_weights_that_nobody_looks_at_are_a_warning(name):
-    with pytest.warns(DataWarning, match=f"whatever its '{name}'.* '{name} > 0'"):
+    with pytest.warns(DataWarning, match=f"regardless of '{name}'.* '{name} > 0'"):
         warn_of_ratings(PATH, ["user", "item", name], TableOptions())

@@ -8,8 +8,8 @@ from pyg_advinfonce import experiment
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.studies.paper import paper_table
 from pyg_advinfonce.studies.paper.results import (
-    Line,
-    make_records,
+    TableRow,
+    make_measurements,
     make_seed,
     run_folder,
     stored_seed,
@@ -20,13 +20,13 @@ from tests.finished_seeds import write_run
 RECALL = "test/recall@20"
 
 
-def record(folder, data, values):
-    """Return the record of BPR in Table 4, recall on one data set."""
+def measure(folder, data, values):
+    """Return the measurement of BPR in Table 4, recall on one data set."""
     table = paper_table("table4").on(data)
     row, config = table.rows[0], Config.resolve("mf", "bpr", data)
-    line = Line(row, data, config, None, [RECALL], write_run(folder, values))
-    base = Line(table.rows[1], data, config, None, [RECALL])
-    return make_records(table, [line, base])[0]
+    line = TableRow(row, data, config, None, [RECALL], write_run(folder, values))
+    base = TableRow(table.rows[1], data, config, None, [RECALL])
+    return make_measurements(table, [line, base])[0]
 
 
 @pytest.mark.parametrize(
@@ -42,27 +42,27 @@ def record(folder, data, values):
     ],
 )
 def test_what_the_paper_allows(tmp_path, data, mean, within):
-    found = record(tmp_path, data, (mean - 0.05, mean + 0.05))
+    found = measure(tmp_path, data, (mean - 0.05, mean + 0.05))
     assert found["within"] is within
     assert found["off"] == pytest.approx(mean / found["paper"] - 1)
     assert found["seeds"] == [0, 1]
 
 
 def test_what_is_no_number_is_off_the_paper(tmp_path):
-    found = record(tmp_path, "coat", (0.2782, None))
+    found = measure(tmp_path, "coat", (0.2782, None))
     assert (found["mean"], found["off"], found["within"]) == (None, None, False)
 
 
 def test_without_a_run_there_is_no_judgement(tmp_path):
     table = paper_table("coat/mf-bpr")
     config = Config.resolve("mf", "bpr", "coat")
-    lines = [Line(table.rows[0], "coat", config, None, [RECALL])]
-    (found,) = make_records(table, lines)
+    lines = [TableRow(table.rows[0], "coat", config, None, [RECALL])]
+    (found,) = make_measurements(table, lines)
     assert (found["within"], found["mean"], found["paper"]) == (None, None, 0.2782)
 
 
 def test_a_baseline_that_has_not_run_compares_with_nothing(tmp_path):
-    found = record(tmp_path, "coat", (0.2, 0.3))
+    found = measure(tmp_path, "coat", (0.2, 0.3))
     assert (found["ratio"], found.get("p_seeds", "none")) == (None, "none")
 
 
@@ -125,7 +125,7 @@ def test_half_a_seed_is_finished(tmp_path, dataset, name):
     file.write_text(file.read_text()[:20])
     assert stored_seed(tmp_path, config, "toy") is None
     again = make_seed(tmp_path, config, dataset, device=CPU)
-    assert again.record["metrics"] == whole.record["metrics"]
+    assert again.outcome["metrics"] == whole.outcome["metrics"]
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path, dataset):
@@ -152,7 +152,7 @@ def test_a_damaged_state_is_trained_anew(tmp_path, dataset):
     seed.joinpath("state.safetensors").write_bytes(b"half")
     seed.joinpath("stale").touch()
     again = make_seed(tmp_path, config, dataset, device=CPU)
-    assert again.record["metrics"] == whole.record["metrics"]
+    assert again.outcome["metrics"] == whole.outcome["metrics"]
     assert not seed.joinpath("stale").exists()
 
 

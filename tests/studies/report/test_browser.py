@@ -9,7 +9,7 @@ from tests.studies.report.browser import Browser
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:left out"),  # these runs have no weights
+    pytest.mark.filterwarnings("ignore:omitted"),  # these runs have no weights
 ]
 
 WIDTHS = [360, 1280]

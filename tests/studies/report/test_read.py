@@ -32,7 +32,7 @@ def test_a_history_without_an_epoch(run):
     ("name", "text", "said"),
     [
         ("metrics.json", "{", "metrics.json is damaged"),
-        ("metrics.json", "[]", "is damaged: not the metrics of a run"),
+        ("metrics.json", "[]", "is damaged: expected a JSON object"),
         ("metrics.json", "{}", "is damaged: it has no 'metrics'"),
         ("metrics.json", "[" * 9999, "metrics.json is damaged"),
         ("history.jsonl", '{"epoch": 0', "history.jsonl is damaged"),
@@ -71,7 +71,7 @@ def test_runs_that_lie_deeper_are_named(run, tmp_path):
     with pytest.raises(CheckpointError) as error:
         read_run(tmp_path / "table")
     names = ", ".join(str(deep / name) for name in "abc")
-    assert str(error.value).endswith(f"no metrics.json; there are {names}, ...")
+    assert str(error.value).endswith(f"no metrics.json; choose one of {names}, ...")
 
 
 def test_a_study_is_its_summary_and_its_trials(study):

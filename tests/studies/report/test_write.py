@@ -7,7 +7,7 @@ from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.report import write_report
 from tests.studies.report.page import Page
 
-pytestmark = pytest.mark.filterwarnings("ignore:left out")  # runs without weights
+pytestmark = pytest.mark.filterwarnings("ignore:omitted")  # runs without weights
 
 NAMES = [
     "<script>alert(1)</script>",

@@ -50,7 +50,7 @@ def test_a_file_that_is_locked_while_a_study_runs(opened, tmp_path, monkeypatch)
 
 def test_a_file_that_is_no_database(opened, tmp_path):
     (tmp_path / STUDY).write_text("my thesis " * 99, encoding="utf-8")
-    with pytest.raises(CheckpointError, match="is no study: file is not a database"):
+    with pytest.raises(CheckpointError, match="is not a study: file is not a database"):
         opened()
 
 
@@ -74,11 +74,11 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 def test_the_first_difference_of_settings_is_named(opened):
     opened(epochs=2, seed=1)
-    with pytest.raises(ConfigError, match="seed is 1 there, 3 here"):
+    with pytest.raises(ConfigError, match="seed is 1 in the study, 3 here"):
         opened(epochs=2, seed=3)
-    with pytest.raises(ConfigError, match="seed is 1 there, not set here"):
+    with pytest.raises(ConfigError, match="seed is 1 in the study, not set here"):
         opened(epochs=2)
-    with pytest.raises(ConfigError, match="lr is not set there, 4 here"):
+    with pytest.raises(ConfigError, match="lr is not set in the study, 4 here"):
         opened(epochs=2, seed=1, lr=4)
 
 

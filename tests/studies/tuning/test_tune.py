@@ -299,16 +299,16 @@ def test_time_may_be_up_in_the_middle_of_a_trial(study, tmp_path, monkeypatch):
 
 def test_a_study_of_other_settings_is_not_continued(study, configure):
     study(trials=1)
-    with pytest.raises(ConfigError, match=r"train\.epochs is 2 there, 3 here; choose"):
+    with pytest.raises(ConfigError, match=r"epochs is 2 in the study, 3 here; choose"):
         study(configure(train={"epochs": 3}), trials=1)
-    with pytest.raises(ConfigError, match=r"fixed is \[\] there, \['loss\.tau'\] here"):
+    with pytest.raises(ConfigError, match=r"fixed is \[\] in the study, \['loss"):
         study(trials=1, fixed={"loss.tau"})
 
 
 def test_other_data_is_another_study(study, dataset):
     study(trials=1)
     dataset.fingerprint = "other"
-    with pytest.raises(ConfigError, match="data is toy there, other here"):
+    with pytest.raises(ConfigError, match="data is toy in the study, other here"):
         study(trials=1)
 
 
@@ -469,7 +469,7 @@ def test_the_folder_is_made_when_the_settings_are_known_to_work(
 def test_a_study_of_little_data_has_small_batches(dataset, tmp_path):
     layers = [{"model": {"dim": 4}, "train": {"epochs": 1}}]
     config = Config.resolve("mf", "infonce", "toy", layers=layers)
-    with pytest.warns(UserWarning, match=r"^train\.batch_size is 4, as"):
+    with pytest.warns(UserWarning, match=r"^train\.batch_size is reduced to 4"):
         summary = tune(config, dataset, folder=tmp_path, trials=1, device="cpu")
     assert summary["trials"]["complete"] == 1
     assert rows(tmp_path)[0]["train.batch_size"] == "4"

@@ -1,4 +1,4 @@
-"""The paper's figures: a table and a drawing each (extra ``[plot]``)."""
+"""The paper's figures, each a table and a drawing (extra ``[plot]``)."""
 
 from pyg_advinfonce.studies.paper.figures.adversary_sweep import adversary_sweep
 from pyg_advinfonce.studies.paper.figures.false_negatives import false_negatives
@@ -6,8 +6,8 @@ from pyg_advinfonce.studies.paper.figures.figures import reproduce_figure
 from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import (
     draw_hardness_by_popularity,
     hardness_by_popularity,
-    profile,
-    rows_of,
+    probability_by_popularity,
+    probability_table,
 )
 from pyg_advinfonce.studies.paper.figures.refinement import refinement
 from pyg_advinfonce.studies.paper.figures.strategies import strategies
@@ -40,10 +40,10 @@ __all__ = [
     "false_negatives",
     "hardness_by_popularity",
     "new_figure",
-    "profile",
+    "probability_by_popularity",
+    "probability_table",
     "refinement",
     "reproduce_figure",
-    "rows_of",
     "strategies",
     "styled",
 ]

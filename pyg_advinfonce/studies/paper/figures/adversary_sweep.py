@@ -1,4 +1,4 @@
-"""Figure 5: how many adversarial epochs are good."""
+"""Figure 5: metrics by number of adversarial epochs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +24,9 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     curves,
     default_config,
     last_adversarial,
+    mean_and_error,
     num_epochs,
     schedules,
-    spread,
 )
 from pyg_advinfonce.training import SplitMetrics
 
@@ -56,16 +56,17 @@ def adversary_sweep(
     Args:
         dataset: The data.
         seeds: The seeds.
-        epochs: Train so long (default: 20 evaluations beyond the last adversary's).
+        epochs: The number of epochs (default: 20 evaluations after the last adversarial
+            epoch of all).
         numbers: The numbers of adversarial epochs.
-        config: AdvInfoNCE's settings (default: those that come with the data).
+        config: AdvInfoNCE's settings (default: the packaged ones of the data set).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Told of every training.
-        runs: Where what finished seeds gave is kept and found again, if anywhere.
+        progress: Receives every training.
+        runs: The folder of cached results; None caches nothing.
 
     Returns:
-        Columns ``adversary_epochs``, ``last_adversarial`` (the last of them that was
-        trained, counted from 0; -1 for none), ``seed``, ``epoch``, ``recall`` and
+        Columns ``adversary_epochs``, ``last_adversarial`` (the last adversarial epoch,
+        counted from 0; -1 without one), ``seed``, ``epoch``, ``recall`` and
         ``ndcg`` at 20 on the main test split.
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
@@ -97,7 +98,7 @@ def adversary_sweep(
 
 @styled
 def draw_adversary_sweep(table: pd.DataFrame) -> "Figure":
-    """Draw recall and NDCG by epoch, a star at every adversary's last epoch."""
+    """Draw recall and NDCG by epoch, with a star at each adversary's last epoch."""
     figure, [panels] = new_figure(8.6, 3.4, columns=len(PANELS))
     numbers = sorted(table["adversary_epochs"].unique())
     colors = _colors(len(numbers))
@@ -105,7 +106,7 @@ def draw_adversary_sweep(table: pd.DataFrame) -> "Figure":
         ends = []
         for number, color in zip(numbers, colors, strict=True):
             rows = table[table["adversary_epochs"] == number]
-            means = spread(rows, ["epoch"], metric).set_index("epoch")["mean"]
+            means = mean_and_error(rows, ["epoch"], metric).set_index("epoch")["mean"]
             axes.plot(means.index, means, color=color)
             _star(axes, means, int(rows["last_adversarial"].iloc[0]), color)
             ends.append((float(means.iloc[-1]), str(number), color))
@@ -121,7 +122,7 @@ def draw_adversary_sweep(table: pd.DataFrame) -> "Figure":
 
 
 def _colors(number: int) -> list[str]:
-    """Return colours from light to dark, as few to many."""
+    """Return colours from light (few epochs) to dark (many)."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 

@@ -1,4 +1,4 @@
-"""Figure 6: how many false negatives the adversary softens, and what it is worth."""
+"""Figure 6: false negatives that the adversary softens, and NDCG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     Variation,
     curves,
     default_config,
+    known_likes,
+    mean_and_error,
     num_epochs,
     schedules,
-    spread,
-    truth,
     variant,
 )
 from pyg_advinfonce.training import Callback, FalseNegatives, SplitMetrics
@@ -56,21 +56,22 @@ def false_negatives(
     progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
-    """Train AdvInfoNCE, and InfoNCE of the same mass, and watch the false negatives.
+    """Train AdvInfoNCE and InfoNCE of the same mass; measure false negatives.
 
-    A negative is softened, or identified as false, if its hardness is below zero. More
-    than half of all negatives may be, so only the excess of the rate among the false
-    ones over the rate among all is evidence.
+    A negative with hardness below zero counts as softened, i.e. identified as false.
+    More than half of all negatives may be softened, so only the excess of the rate
+    among the false ones over the rate among all is evidence.
 
     Args:
-        dataset: The data; if simulated the truth is known, else the items of a user's
-            test splits are its false negatives.
+        dataset: The data. Simulated data has known false negatives; elsewhere they are
+            the items in the user's test splits.
         seeds: The seeds.
-        epochs: Train so long (default: 20 evaluations beyond the adversary's last).
-        config: AdvInfoNCE's settings (default: those that come with the data).
+        epochs: The number of epochs (default: 20 evaluations after the adversary's
+            last epoch).
+        config: AdvInfoNCE's settings (default: the packaged ones of the data set).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Told of every training.
-        runs: Where what finished seeds gave is kept and found again, if anywhere.
+        progress: Receives every training.
+        runs: The folder of cached results; None caches nothing.
 
     Returns:
         Columns ``loss`` (adv, infonce), ``seed``, ``epoch``, ``ndcg`` at 20 on the
@@ -101,10 +102,10 @@ def false_negatives(
 
 
 def _watch(dataset: Dataset, split: str) -> list[Callback]:
-    """Return what is recorded besides what training records where it can."""
+    """Return callbacks that add metrics and, on real data, false negatives."""
     found: list[Callback] = [SplitMetrics([split])]
     if not hasattr(dataset, "likes"):
-        found.append(FalseNegatives(truth(dataset)))
+        found.append(FalseNegatives(known_likes(dataset)))
     return found
 
 
@@ -137,7 +138,7 @@ def draw_false_negatives(table: pd.DataFrame) -> "Figure":
 def _line(
     axes: "Axes", rows: pd.DataFrame, value: str, color: str, label: str
 ) -> tuple[float, str, str]:
-    """Draw mean and standard error; return what names the line at its end."""
-    found = spread(rows, ["epoch"], value)
+    """Draw mean and standard error; return the label at the line's end."""
+    found = mean_and_error(rows, ["epoch"], value)
     draw_band(axes, found["epoch"], found, color, alpha=0.18)
     return float(found["mean"].iloc[-1]), label, color

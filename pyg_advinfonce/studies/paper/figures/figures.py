@@ -1,4 +1,4 @@
-"""The figures of the paper by name, and how one is reproduced."""
+"""Reproduction of the paper's figures, by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import REPRODUCTIONS
 from pyg_advinfonce.runs import folder_name, seed_text
-from pyg_advinfonce.studies.paper import Report, Request
+from pyg_advinfonce.studies.paper import Reproduction, Request
 from pyg_advinfonce.studies.paper.figures.adversary_sweep import (
     adversary_sweep,
     draw_adversary_sweep,
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 
 class Panel(NamedTuple):
-    """One table of a figure, and what is drawn of it.
+    """One table of a figure and its drawings.
 
     Attributes:
-        make: Trains what the table shows and returns it.
-        drawings: What draws it, by the files' name.
+        make: The function that trains and returns the table.
+        drawings: The functions that draw it, by the files' name.
     """
 
     make: Callable[..., pd.DataFrame]
@@ -54,7 +54,7 @@ class Panel(NamedTuple):
         Args:
             dataset: The data.
             out: The folder for the files.
-            **options: The other arguments of what makes the table.
+            **options: The other arguments of ``make``.
         """
         table = self.make(dataset, **options)
         files = [save(draw(table), table, out, n) for n, draw in self.drawings.items()]
@@ -65,9 +65,9 @@ class Figure(NamedTuple):
     """A figure of the paper.
 
     Attributes:
-        data: The data set that the paper shows.
-        panels: Its tables.
-        is_of_one_seed: Whether it shows the first seed alone.
+        data: The paper's data set.
+        panels: The figure's tables.
+        is_of_one_seed: Whether it uses only the first seed.
     """
 
     data: str
@@ -96,12 +96,12 @@ FIGURES: dict[str, Figure] = {
 
 
 @styled
-def reproduce_figure(request: Request, progress: Progress = Progress()) -> Report:
-    """Train what a figure shows and write it as PNG, SVG and CSV.
+def reproduce_figure(request: Request, progress: Progress = Progress()) -> Reproduction:
+    """Train the runs of a figure and write it as PNG, SVG and CSV.
 
     Raises:
-        ConfigError: If a check or a comparison is asked for: a figure has none.
-        DatasetNotFoundError: If the data is not there.
+        ConfigError: If ``check`` or ``against`` is set, which are for tables.
+        DatasetNotFoundError: If the data is missing.
         MissingExtraError: If matplotlib is not installed.
     """
     for flag, given in (("--check", request.check), ("--against", request.against)):
@@ -133,23 +133,23 @@ def _load(config: Config, request: Request) -> Dataset:
         return request.load(config)
     except DatasetNotFoundError as error:
         raise DatasetNotFoundError(
-            f"{error}; or draw it on other data, e.g. --data simulated"
+            f"{error}; or use other data, e.g. --data simulated"
         ) from error
 
 
 def _epochs(request: Request) -> int | None:
-    """Return the number of epochs that was asked for, if any was."""
+    """Return the requested number of epochs, if any."""
     asked = [layer.get("train", {}).get("epochs") for layer in request.layers]
     return next((epochs for epochs in reversed(asked) if epochs is not None), None)
 
 
 def _report(
     request: Request, seeds: Sequence[int], fingerprint: str, files: list[Path]
-) -> Report:
+) -> Reproduction:
     names = dict.fromkeys(path.stem for path in files)
     kinds = {n: [f.suffix[1:] for f in files if f.stem == n] for n in names}
     title = f"{request.name}: {REPRODUCTIONS[request.name].help.split(':')[0]}"
-    return Report(
+    return Reproduction(
         title,
         [("data", fingerprint), ("seeds", seed_text(seeds))],
         [["panel", "files"], *([name, " ".join(kinds[name])] for name in names)],

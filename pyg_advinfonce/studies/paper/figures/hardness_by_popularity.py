@@ -1,4 +1,4 @@
-"""Figure 4a: the adversary makes popular items the harder negatives."""
+"""Figure 4a: hardness of negatives by popularity."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,13 +26,13 @@ from pyg_advinfonce.studies.paper.figures.style import (
 )
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
+    cache_key,
+    cached_table,
     default_config,
-    kept,
-    key_of,
     last_adversarial,
-    learn,
+    mean_and_error,
     schedules,
-    spread,
+    train_epochs,
 )
 from pyg_advinfonce.training import Callback, Record, Trainer, batch_hardness
 
@@ -40,17 +40,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class HardnessProfile(Callback):
-    r"""Keeps the mean :math:`p(j \mid u, i)` by popularity on an epoch's last batch.
+class ProbabilityRecorder(Callback):
+    r"""Records the mean :math:`p(j \mid u, i)` by popularity on an epoch's last batch.
 
-    Each row's ``K`` negatives are put in the order of their popularity, the least
-    popular first, and :math:`p = e^{\delta} / K` is averaged over the rows
-    (docs/methods.md 4.4.2).
+    Each row's ``K`` negatives are sorted by popularity, the least popular first, and
+    :math:`p = e^{\delta} / K` is averaged over the rows (docs/methods.md 4.4.2).
 
     Attributes:
-        before: ``[K]`` in the last epoch before the adversary's first; None if the
-            adversary runs in the very first epoch.
-        after: ``[K]`` in the adversary's last epoch so far; None if there is none.
+        before: ``[K]`` in the last epoch before the first adversarial one; None if the
+            first epoch is adversarial.
+        after: ``[K]`` in the last adversarial epoch so far; None before the first.
     """
 
     def __init__(self) -> None:
@@ -63,14 +62,16 @@ class HardnessProfile(Callback):
             return
         graph, batch = trainer.last_batch
         delta = batch_hardness(trainer.method, trainer.method.encode(graph), batch)
-        found = profile(delta, batch, trainer.graph)
+        found = probability_by_popularity(delta, batch, trainer.graph)
         self.before, self.after = (
             (self.before, found) if attacked else (found, self.after)
         )
 
 
-def profile(delta: Tensor, batch: EdgeBatch, graph: HeteroData) -> Tensor:
-    """Return the mean p ``[K]`` of hardness ``[B, K]``, the least popular first."""
+def probability_by_popularity(
+    delta: Tensor, batch: EdgeBatch, graph: HeteroData
+) -> Tensor:
+    """Return the mean p ``[K]`` of hardness ``[B, K]``, least popular first."""
     count = train_degrees(graph)[1]  # [I]
     order = count[batch.neg_id].argsort(dim=-1, stable=True)  # [B, K]
     return (delta.exp() / delta.size(-1)).gather(-1, order).mean(0).cpu()
@@ -93,68 +94,71 @@ def hardness_by_popularity(
     progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
-    """Train AdvInfoNCE and return what the adversary thinks of popular items.
+    """Train AdvInfoNCE and return the negatives' probabilities by popularity.
 
     Args:
         dataset: The data.
         seeds: The seeds.
-        epochs: Train so long (default: to the adversary's last epoch).
-        config: AdvInfoNCE's settings (default: those that come with the data).
+        epochs: The number of epochs (default: up to the last adversarial one).
+        config: AdvInfoNCE's settings (default: the packaged ones of the data set).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Told of every training.
-        runs: Where what finished seeds gave is kept and found again, if anywhere.
+        progress: Receives every training.
+        runs: The folder of cached results; None caches nothing.
 
     Returns:
-        Columns ``seed``, ``moment`` (before the adversary's first epoch, after its
-        last), ``rank`` of the negative's popularity within its row from 0, the least
+        Columns ``seed``, ``moment`` (before the first adversarial epoch, after the
+        last), ``rank`` of the negative's popularity within its row, from 0, the least
         popular, to K - 1, and ``probability``, the mean p(j | u, i).
 
     Raises:
-        ConfigError: If the adversary has no turn in so few epochs.
+        ConfigError: If no epoch is adversarial.
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = _epochs(config, dataset, epochs, progress)
 
     def make(seed: int) -> pd.DataFrame:
         progress.say(f"hardness by popularity: seed {seed}, {epochs} epochs")
-        found = HardnessProfile()
-        learn(
+        found = ProbabilityRecorder()
+        train_epochs(
             config, dataset, seed=seed, epochs=epochs, device=device, callbacks=[found]
         )
-        profiles = {"before": found.before, "after": found.after}
-        tables = [rows_of(profile, name, seed) for name, profile in profiles.items()]
+        moments = {"before": found.before, "after": found.after}
+        tables = [probability_table(mean, name, seed) for name, mean in moments.items()]
         return pd.concat(tables, ignore_index=True)
 
     keys = {
-        seed: key_of(config, dataset, seed=seed, epochs=epochs, shown="profile")
+        seed: cache_key(config, dataset, seed=seed, epochs=epochs, shown="profile")
         for seed in seeds
     }
-    tables = [kept(runs, key, partial(make, seed)) for seed, key in keys.items()]
+    tables = [
+        cached_table(runs, key, partial(make, seed)) for seed, key in keys.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
 def _epochs(
     config: Config, dataset: Dataset, asked: int | None, progress: Progress
 ) -> int:
-    """Return how long to train, if the adversary has its turn in that time."""
+    """Return the number of epochs, of which one at least is adversarial."""
     [schedule] = schedules(dataset, config)
     last = last_adversarial(schedule)
     epochs = last + 1 if asked is None else asked
     if last_adversarial(schedule, before=epochs) < 0:
         raise ConfigError(
-            f"the adversary has no turn in {epochs} epochs: hardness by popularity "
-            "needs more"
+            f"hardness by popularity needs an adversarial epoch (got {epochs} epochs, "
+            "none adversarial): raise --epochs"
         )
     if epochs <= last:
         progress.say(
-            f"the adversary goes on after {epochs} epochs, to epoch {last}, from 0"
+            f"training ends after {epochs} epochs, before the last adversarial one "
+            f"(epoch {last}, counted from 0)"
         )
     return epochs
 
 
-def rows_of(profile: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
-    """Return the table of one profile ``[K]``, empty if there is none."""
-    values = [] if profile is None else profile.tolist()
+def probability_table(mean: Tensor | None, moment: str, seed: int) -> pd.DataFrame:
+    """Return the table of probabilities ``[K]`` by rank, empty for None."""
+    values = [] if mean is None else mean.tolist()
     columns = {"rank": range(len(values)), "probability": values}
     return pd.DataFrame({"seed": seed, "moment": moment, **columns})
 
@@ -171,7 +175,7 @@ def draw_hardness_by_popularity(table: pd.DataFrame) -> "Figure":
     draw_level(axes, 1 / width)
     ends = []
     for moment, (label, color) in MOMENTS.items():
-        rows = spread(table[table["moment"] == moment], ["rank"], "probability")
+        rows = mean_and_error(table[table["moment"] == moment], ["rank"], "probability")
         if len(rows) == 0:
             continue
         draw_band(axes, rows["rank"] + 1, rows, color, alpha=0.2)

@@ -1,4 +1,4 @@
-"""Figure 7: what hardness does to the scores and ranks of single negatives."""
+"""Figure 7: scores, ranks and hardness of single negatives."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -31,13 +31,13 @@ from pyg_advinfonce.studies.paper.figures.style import (
 from pyg_advinfonce.studies.paper.figures.trainings import (
     Device,
     Likes,
+    cache_key,
+    cached_table,
     default_config,
-    kept,
-    key_of,
-    learn,
+    known_likes,
     num_epochs,
     schedules,
-    truth,
+    train_epochs,
     variant,
 )
 from pyg_advinfonce.training import batch_hardness, seed_everything
@@ -53,7 +53,7 @@ KINDS = ("false negative", "softest other", "hardest other")
 
 
 class Row(NamedTuple):
-    """A user's sampled negatives ``[K]``, their hardness, which of them are false."""
+    """A user's sampled negatives ``[K]``, their hardness and which are false."""
 
     user: int
     item: Tensor
@@ -73,22 +73,23 @@ def refinement(
 ) -> pd.DataFrame:
     """Train InfoNCE and AdvInfoNCE and compare them on negatives of two users.
 
-    Shown are the first two sampled rows of different users that hold a false negative
-    which InfoNCE ranks among its first 300: that one, and the row's other negatives of
-    the lowest and the highest hardness. Both losses have the same settings and mass;
-    weights are those of the best validation.
+    The table holds the first two sampled rows, of different users, with a false
+    negative that InfoNCE ranks among its first 300: this negative and the row's other
+    negatives of lowest and highest hardness. Both losses have the same settings and
+    mass; the weights are those of the best validation.
 
     Args:
         dataset: The data.
-        seeds: The first one is used.
-        epochs: Train so long (default: 20 evaluations beyond the adversary's last).
-        config: AdvInfoNCE's settings (default: those that come with the data).
+        seeds: The seeds, of which only the first is used.
+        epochs: The number of epochs (default: 20 evaluations after the adversary's
+            last epoch).
+        config: AdvInfoNCE's settings (default: the packaged ones of the data set).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Told of every training.
-        runs: Where the table is kept and found again, if anywhere.
+        progress: Receives every training.
+        runs: The folder of cached tables; None caches nothing.
 
     Returns:
-        Columns ``user``, ``item`` (as in the input, where the data knows that),
+        Columns ``user``, ``item`` (by the ids of the input, if the data has them),
         ``kind``, ``loss`` (infonce, adv), ``score``, ``rank`` among all candidates
         from 1, and ``delta``, AdvInfoNCE's hardness.
 
@@ -97,9 +98,9 @@ def refinement(
     """
     config = (config or default_config(dataset)).fitted_to(dataset)
     epochs = epochs or num_epochs(config, *schedules(dataset, config))
-    key = key_of(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
+    key = cache_key(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
     make = partial(_refinement, dataset, config, seeds[0], epochs, device, progress)
-    table = kept(runs, key, make)
+    table = cached_table(runs, key, make)
     for node, column in ((USER, "user"), (ITEM, "item")):
         table[column] = [_name(dataset.graph, node, row) for row in table[column]]
     return table
@@ -113,23 +114,23 @@ def _refinement(
     device: Device,
     progress: Progress,
 ) -> pd.DataFrame:
-    """Train both losses and return the table, users and items by their rows."""
+    """Train both losses and return the table, users and items by row number."""
     results = {}
     for loss, (label, _) in MODELS.items():
         progress.say(f"refinement: {label}, seed {seed}, {epochs} epochs")
         settings = variant(config, loss, {})
-        results[loss] = learn(
+        results[loss] = train_epochs(
             settings, dataset, seed=seed, epochs=epochs, device=device
         )
     graph = results["adv"].graph
     listings = {loss: _Listing(result, graph) for loss, result in results.items()}
     seed_everything(seed, 0, 0, stream=3)
-    rows = _rows(results["adv"], graph, config, truth(dataset))
+    rows = _rows(results["adv"], graph, config, known_likes(dataset))
     chosen = list(islice(_choices(rows, listings), NUM_USERS))
     if not chosen:
         raise ConfigError(
-            f"no sampled false negative is among InfoNCE's first {MOST_RANK}: "
-            "train for more epochs or with another seed"
+            f"expected a sampled false negative among InfoNCE's first {MOST_RANK}, "
+            "found none: train for more epochs or with another seed"
         )
     return pd.concat(chosen, ignore_index=True)
 
@@ -143,7 +144,7 @@ class _Listing:
         self.evaluator = Evaluator(graph, k=num_nodes(graph)[1])
 
     def ranks(self, user: int) -> dict[int, int]:
-        """Return the rank of every item that may be listed for a user, from 1."""
+        """Return the rank, from 1, of every candidate item of a user."""
         users = torch.tensor([user])
         best = self.evaluator.rank(self.scorer, users, self.split)[0]
         return {item: rank for rank, item in enumerate(best.tolist(), 1) if item >= 0}
@@ -155,7 +156,7 @@ class _Listing:
 def _rows(
     result: Result, graph: HeteroData, config: Config, likes: Likes
 ) -> Iterator[Row]:
-    """Yield an epoch's rows that hold a false negative, in their random order."""
+    """Yield an epoch's rows with a false negative, in random order."""
     size, negatives = config.train.batch_size, config.train.num_negatives
     sampler = EdgeSampler(graph, batch_size=size, num_negatives=negatives)
     z = result.method.encode(graph)
@@ -170,7 +171,7 @@ def _rows(
 def _choices(
     rows: Iterator[Row], listings: dict[str, _Listing]
 ) -> Iterator[pd.DataFrame]:
-    """Yield the table of every row that can be shown, each of another user."""
+    """Yield the table of each suitable row, at most one per user."""
     shown = set()
     for row in rows:
         if row.user in shown:
@@ -183,7 +184,7 @@ def _choices(
 
 
 def _three(row: Row, ranks: dict[int, int]) -> list[int] | None:
-    """Return places of the false negative, the softest and the hardest other one."""
+    """Return positions of the false negative and the softest and hardest others."""
     items, false = row.item.tolist(), row.false.tolist()
     listed = [k for k in range(len(items)) if items[k] in ranks]
     good = [k for k in listed if false[k] and ranks[items[k]] <= MOST_RANK]
@@ -225,7 +226,7 @@ def _name(graph: HeteroData, node_type: str, index: int) -> str:
 
 @styled
 def draw_refinement(table: pd.DataFrame) -> "Figure":
-    """Draw bars of scores, ranks above them and hardness below, a user a column."""
+    """Draw one column per user: scores with ranks above, hardness below."""
     users = list(dict.fromkeys(table["user"]))
     figure, panels = new_figure(
         4.1 * len(users) + 0.4,
@@ -272,6 +273,6 @@ def _draw_hardness(axes: "Axes", rows: pd.DataFrame) -> None:
 
 
 def shortened(name: object, width: int = 14) -> str:
-    """Return a name of at most so many characters."""
+    """Return a name cut to at most ``width`` characters."""
     text = str(name)
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -1,4 +1,4 @@
-"""Figures 4b and 4c: strategies by epoch, and in the (align, uniform) plane."""
+"""Figures 4b and 4c: strategies by epoch and in the (align, uniform) plane."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,9 +27,9 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
     Variation,
     curves,
     default_config,
+    mean_and_error,
     num_epochs,
     schedules,
-    spread,
     variant,
 )
 from pyg_advinfonce.training import SplitMetrics
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Strategy(NamedTuple):
-    """A way to weigh negatives: its loss, the settings that differ, how it is drawn."""
+    """A weighting of negatives: its loss, own settings and drawing style."""
 
     loss: str
     settings: Sections
@@ -71,18 +71,19 @@ def strategies(
     progress: Progress = Progress(),
     runs: Path | None = None,
 ) -> pd.DataFrame:
-    """Train every strategy in the same settings and return its way.
+    """Train every strategy with the same settings; return the metrics by epoch.
 
     All but InfoNCE with K = 1 give a row's negatives the same total mass.
 
     Args:
         dataset: The data.
         seeds: The seeds.
-        epochs: Train so long (default: 20 evaluations beyond the adversary's last).
-        config: AdvInfoNCE's settings (default: those that come with the data).
+        epochs: The number of epochs (default: 20 evaluations after the adversary's
+            last epoch).
+        config: AdvInfoNCE's settings (default: the packaged ones of the data set).
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Told of every training.
-        runs: Where what finished seeds gave is kept and found again, if anywhere.
+        progress: Receives every training.
+        runs: The folder of cached results; None caches nothing.
 
     Returns:
         Columns ``strategy``, ``seed``, ``epoch``, ``recall`` and ``ndcg`` at 20 on the
@@ -120,7 +121,7 @@ def draw_strategies(table: pd.DataFrame) -> "Figure":
     figure, [panels] = new_figure(8.6, 3.4, columns=len(PANELS))
     for axes, (metric, title) in zip(panels, PANELS.items(), strict=True):
         for name, strategy in list(STRATEGIES.items())[::-1]:
-            rows = spread(table[table["strategy"] == name], ["epoch"], metric)
+            rows = mean_and_error(table[table["strategy"] == name], ["epoch"], metric)
             color, dashes = strategy.color, strategy.dashes
             draw_band(axes, rows["epoch"], rows, color, alpha=0.15, linestyle=dashes)
         axes.set_xlabel("epoch")
@@ -132,18 +133,18 @@ def draw_strategies(table: pd.DataFrame) -> "Figure":
 
 
 def _end(table: pd.DataFrame, name: str, value: str) -> tuple[float, str, str]:
-    """Return the height of a line's end, its name and its colour."""
-    rows = spread(table[table["strategy"] == name], ["epoch"], value)
+    """Return the height of a line's end, its label and its colour."""
+    rows = mean_and_error(table[table["strategy"] == name], ["epoch"], value)
     strategy = STRATEGIES[name]
     return float(rows["mean"].iloc[-1]), strategy.label, strategy.color
 
 
 @styled
 def draw_plane(table: pd.DataFrame) -> "Figure":
-    """Draw the mean way of every strategy through the plane of align and uniform.
+    """Draw each strategy's mean path in the plane of align and uniform.
 
-    It begins after the warm-up, a fifth of the epochs, and is smoothed over five
-    evaluations, since each is of one batch.
+    The path starts after the warm-up, a fifth of the epochs. It is smoothed over five
+    evaluations, since each is measured on one batch.
     """
     figure, [[axes]] = new_figure(4.8, 3.4)
     table = table[table["epoch"] >= WARMUP * table["epoch"].max()]

@@ -1,4 +1,4 @@
-"""How figures look and are saved."""
+"""Style, drawing parts and files of figures."""
 
 import io
 from collections.abc import Callable
@@ -32,10 +32,10 @@ NUM_ARROWS, LOOK_BACK = 3, 3
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function draw in our style; what it does begins with matplotlib there.
+    """Wrap a function so that it draws in the style of this package.
 
     Raises:
-        MissingExtraError: If matplotlib is not installed, when the function is called.
+        MissingExtraError: If matplotlib is not installed, on each call.
     """
 
     @wraps(function)
@@ -65,7 +65,7 @@ def new_figure(
 
 
 def draw_path(axes: "Axes", x: "ArrayLike", y: "ArrayLike", color: str) -> None:
-    """Draw points, a line through them and a few arrows; the start is a ring."""
+    """Draw points, a line through them, a few arrows and a ring at the start."""
     points = np.column_stack([x, y])  # [T, 2]
     axes.plot(*points.T, color=color, marker="o", markersize=2, linewidth=1.4)
     axes.plot(*points[0], color=color, marker="o", markersize=7, markerfacecolor="none")
@@ -75,7 +75,7 @@ def draw_path(axes: "Axes", x: "ArrayLike", y: "ArrayLike", color: str) -> None:
 
 
 def _pieces(points: "NDArray[Any]") -> list[tuple[Point, Point]]:
-    """Return pairs of points at equal distances along the way, the last at its end."""
+    """Return pairs of points at equal distances along the path, up to its end."""
     scale = np.ptp(points, axis=0)
     steps = np.hypot(*(np.diff(points, axis=0) / np.where(scale > 0, scale, 1)).T)
     passed = np.r_[0, steps.cumsum()]  # [T]
@@ -96,19 +96,19 @@ def draw_band(
     alpha: float,
     linestyle: str = "-",
 ) -> None:
-    """Draw the means of rows as a line over x, with a band of one standard error."""
+    """Draw the means as a line over x, with a band of one standard error."""
     mean, error = rows["mean"], rows["sem"]
     axes.plot(x, mean, color=color, linestyle=linestyle)
     axes.fill_between(x, mean - error, mean + error, color=color, alpha=alpha, lw=0)
 
 
 def draw_level(axes: "Axes", height: float) -> None:
-    """Draw a dashed line across that others are seen against."""
+    """Draw a horizontal dashed reference line."""
     axes.axhline(height, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
 
 
 def focus_late(axes: "Axes", *, share: float = 0.2) -> None:
-    """Let the height of axes follow their lines after a share of the epochs."""
+    """Scale the vertical axis to the lines after a share of the epochs."""
     points = np.concatenate([line.get_xydata() for line in axes.lines])  # [T, 2]
     late = points[points[:, 0] >= share * points[:, 0].max(), 1]
     margin = 0.08 * (np.ptp(late) or 1.0)
@@ -118,12 +118,12 @@ def focus_late(axes: "Axes", *, share: float = 0.2) -> None:
 def label_ends(
     axes: "Axes", ends: list[tuple[float, str, str]], *, gap: float = 0.062
 ) -> None:
-    """Name lines at their right ends, moved apart where they would overlap.
+    """Label lines at their right ends; overlapping labels are moved apart.
 
     Args:
-        axes: Where; its limits must be final.
+        axes: The axes, whose limits must be final.
         ends: Height, text and colour of each line.
-        gap: The least distance of two labels as a share of the axes' height.
+        gap: The minimum distance of two labels as a share of the axes' height.
     """
     low, high = axes.get_ylim()
     places = _apart([(y - low) / (high - low) for y, _, _ in ends], gap)
@@ -142,17 +142,17 @@ def label_ends(
 
 
 def _apart(places: list[float], gap: float) -> list[float]:
-    """Move places apart, keeping their order and, as far as it goes, their middle."""
+    """Move positions apart; keep their order and, if possible, their centre."""
     order = sorted(range(len(places)), key=places.__getitem__)
-    spread = [places[i] for i in order]
+    moved = [places[i] for i in order]
     for _ in range(100):
-        for low in range(len(spread) - 1):
-            lack = gap - (spread[low + 1] - spread[low])
+        for low in range(len(moved) - 1):
+            lack = gap - (moved[low + 1] - moved[low])
             if lack > 0:
-                spread[low] -= lack / 2
-                spread[low + 1] += lack / 2
-    above = max(0.0, spread[-1] - 1.0) if spread else 0.0
-    return [spread[order.index(i)] - above for i in range(len(places))]
+                moved[low] -= lack / 2
+                moved[low + 1] += lack / 2
+    above = max(0.0, moved[-1] - 1.0) if moved else 0.0
+    return [moved[order.index(i)] - above for i in range(len(places))]
 
 
 @styled
@@ -171,7 +171,7 @@ def save(figure: "Figure", table: pd.DataFrame, folder: Path, name: str) -> list
 
 
 def _save_png(figure: "Figure", path: Path) -> None:
-    """Write a palette's worth of colours: lines need no more, and half the bytes."""
+    """Write a PNG with a palette, which halves its size; lines need few colours."""
     from PIL import Image
 
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The trainings behind the figures, and the cache of their tables."""
+"""Trainings of the figures and the cache of their tables."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,17 +36,17 @@ Likes = Callable[[Tensor, Tensor], Tensor]
 """Whether users like items, both by id."""
 
 
-def kept(
+def cached_table(
     folder: Path | None,
     key: Sequence[object],
     make: Callable[[], pd.DataFrame],
 ) -> pd.DataFrame:
-    """Return a table that is there, or make it and keep it.
+    """Return a cached table, or make and cache it.
 
     Args:
-        folder: Where tables are kept; None keeps none.
-        key: All that decides what is in it, in what JSON has.
-        make: Makes it; its index is not kept.
+        folder: The folder of the cache; None caches nothing.
+        key: JSON-ready values that determine the table.
+        make: The function that makes the table; its index is not cached.
     """
     if folder is None:
         return make()
@@ -62,9 +62,9 @@ class Variation(NamedTuple):
     """One of the trainings that a figure compares.
 
     Attributes:
-        text: What is said of it.
-        config: Its settings.
-        labels: Its constant columns in the table.
+        text: The text for progress.
+        config: The settings.
+        labels: The constant columns in the table.
     """
 
     text: str
@@ -73,20 +73,20 @@ class Variation(NamedTuple):
 
 
 def default_config(dataset: Dataset) -> Config:
-    """Return LightGCN with AdvInfoNCE in the settings that come with a data set."""
+    """Return LightGCN with AdvInfoNCE in the packaged settings of a data set."""
     name = dataset.fingerprint.partition(": ")[0]
     return Config.resolve("lightgcn", "adv", name)
 
 
 def variant(config: Config, loss: str, settings: Sections) -> Config:
-    """Return AdvInfoNCE's configuration with another loss and nothing else changed.
+    """Return AdvInfoNCE's configuration with only the loss changed.
 
-    The other losses whose adversary learns keep its hardness, too.
+    Losses with a learning adversary keep the hardness.
 
     Args:
-        config: AdvInfoNCE's.
+        config: AdvInfoNCE's configuration.
         loss: The loss's name; InfoNCE takes AdvInfoNCE's temperature and weight.
-        settings: Settings of its own.
+        settings: Further settings.
     """
     shared = config.model_dump(exclude_none=True)
     names = ["model", "train"]
@@ -113,12 +113,12 @@ def last_adversarial(schedule: Schedule, *, before: int = MOST_EPOCHS) -> int:
 
 
 def num_epochs(config: Config, schedule: Schedule) -> int:
-    """Return so many epochs that evaluations follow when the adversary is done."""
+    """Return a number of epochs with evaluations after the last adversarial one."""
     after = EVALUATIONS_AFTER * config.train.eval_every
     return last_adversarial(schedule) + 1 + after
 
 
-def learn(
+def train_epochs(
     config: Config,
     dataset: Dataset,
     *,
@@ -127,23 +127,23 @@ def learn(
     device: Device,
     callbacks: Sequence[Callback] = (),
 ) -> Result:
-    """Train one seed for exactly so many epochs."""
+    """Train one seed for exactly ``epochs`` epochs."""
     settings = {"epochs": epochs, "seed": seed, "patience": epochs}
     config = config.updated({"train": settings})
     return train(config, dataset, device=device, callbacks=callbacks)
 
 
-def key_of(
+def cache_key(
     config: Config, dataset: Dataset, *, seed: int, epochs: int, shown: object
 ) -> list[object]:
-    """Return what decides a table of :func:`learn`, for ``kept``.
+    """Return the key for :func:`cached_table` of a :func:`train_epochs` table.
 
     Args:
         config: The settings.
         dataset: The data.
         seed: The seed.
-        epochs: How long is trained.
-        shown: What of the training is in the table.
+        epochs: The number of epochs.
+        shown: A description of the table's content.
     """
     overridden = ("train.epochs", "train.patience", "train.seed")
     settings = {k: v for k, v in config.flat().items() if k not in overridden}
@@ -162,23 +162,23 @@ def curves(
     progress: Progress,
     runs: Path | None = None,
 ) -> pd.DataFrame:
-    """Train every variation with every seed; return the table of all their curves.
+    """Train every variation with every seed; return the table of all curves.
 
     Args:
-        variations: What is trained.
+        variations: The trainings.
         dataset: The data.
         columns: As for :func:`curve`.
         seeds: The seeds.
-        epochs: Train each so long.
+        epochs: The number of epochs of each training.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        callbacks: Told of every epoch; they keep nothing.
-        progress: Told of every training.
-        runs: Where finished curves are kept and found again, if anywhere.
+        callbacks: Called after every epoch; they must be stateless.
+        progress: Receives every training.
+        runs: The folder of cached curves; None caches nothing.
     """
 
     def make(text: str, config: Config, seed: int) -> pd.DataFrame:
         progress.say(f"{text}, seed {seed}, {epochs} epochs")
-        result = learn(
+        result = train_epochs(
             config,
             dataset,
             seed=seed,
@@ -191,18 +191,18 @@ def curves(
     tables = []
     for text, config, labels in variations:
         for seed in seeds:
-            key = key_of(config, dataset, seed=seed, epochs=epochs, shown=columns)
-            table = kept(runs, key, partial(make, text, config, seed))
+            key = cache_key(config, dataset, seed=seed, epochs=epochs, shown=columns)
+            table = cached_table(runs, key, partial(make, text, config, seed))
             tables.append(labelled(table, **labels, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
 def curve(result: Result, columns: dict[str, str]) -> pd.DataFrame:
-    """Return one row an evaluated epoch.
+    """Return one row per evaluated epoch.
 
     Args:
         result: The training.
-        columns: Names of the history's values, by the column they become.
+        columns: Names of the history's values, by column.
     """
     evaluated = [record for record in result.history if record.metrics]
     rows = [{"epoch": r.epoch} | values_of(r, columns) for r in evaluated]
@@ -211,7 +211,7 @@ def curve(result: Result, columns: dict[str, str]) -> pd.DataFrame:
 
 
 def labelled(table: pd.DataFrame, **labels: object) -> pd.DataFrame:
-    """Return a table with constant columns before its own, e.g. ``seed=0``."""
+    """Return a table with constant columns in front, e.g. ``seed=0``."""
     table = table.copy()
     for place, (name, value) in enumerate(labels.items()):
         table.insert(place, name, [value] * len(table))
@@ -219,28 +219,28 @@ def labelled(table: pd.DataFrame, **labels: object) -> pd.DataFrame:
 
 
 def values_of(record: Record, columns: dict[str, str]) -> dict[str, float | None]:
-    """Return some of a record's values, by the column they become."""
+    """Return some of a record's values, by column."""
     known = record.flat()
     return {column: known.get(name) for column, name in columns.items()}
 
 
-def spread(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
+def mean_and_error(table: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
     """Return mean and standard error over seeds, zero for a single seed."""
     found = table.groupby(list(by), sort=False)[value].agg(["mean", "sem"])
     return found.fillna({"sem": 0.0}).reset_index()
 
 
-def truth(dataset: Dataset) -> Likes:
-    """Return a function that tells of users and items whether the user likes the item.
+def known_likes(dataset: Dataset) -> Likes:
+    """Return a function that tells whether users like items.
 
-    Simulated data knows; elsewhere the items of a user's test splits are what it is
-    known to like, and all others count as not liked.
+    Simulated data has the true answer. Elsewhere a user likes the items in its test
+    splits, and no others.
     """
     known: Likes | None = getattr(dataset, "likes", None)
-    return known or held_out(dataset.graph)
+    return known or likes_in_test_splits(dataset.graph)
 
 
-def held_out(graph: HeteroData) -> Likes:
+def likes_in_test_splits(graph: HeteroData) -> Likes:
     """Return a function that tells whether pairs are in any test split of a graph."""
     pairs = torch.cat([split_edges(graph, name) for name in test_splits(graph)], dim=1)
     keys = pair_keys(*pairs).unique()

@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from pyg_advinfonce.graph import build_graph, split_edges
-from pyg_advinfonce.studies.paper.figures.trainings import held_out, truth
+from pyg_advinfonce.studies.paper.figures.trainings import (
+    known_likes,
+    likes_in_test_splits,
+)
 
 figure = import_module("pyg_advinfonce.studies.paper.figures.false_negatives")
 
@@ -44,7 +47,7 @@ def test_where_the_truth_is_unknown_the_test_splits_count(table, dataset, config
 
 
 def test_the_known_truth_is_asked_for(dataset):
-    assert truth(dataset) == dataset.likes
+    assert known_likes(dataset) == dataset.likes
 
 
 def test_all_test_splits_together_are_what_is_liked():
@@ -56,7 +59,7 @@ def test_all_test_splits_together_are_what_is_liked():
         splits={name: torch.tensor(ids) for name, ids in pairs.items()},
     )
     users, items = torch.arange(2)[:, None].expand(2, 3), torch.arange(3).expand(2, 3)
-    found = held_out(graph)(users, items)
+    found = likes_in_test_splits(graph)(users, items)
     assert found.tolist() == [[False, True, False], [True, False, False]]
 
 
@@ -66,4 +69,4 @@ def test_the_files(table, is_written):
 
 def test_a_false_negative_is_never_a_train_pair(dataset):
     train = split_edges(dataset.graph, "train")
-    assert not held_out(dataset.graph)(*train).any()
+    assert not likes_in_test_splits(dataset.graph)(*train).any()

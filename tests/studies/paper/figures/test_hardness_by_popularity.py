@@ -7,8 +7,10 @@ from scipy.stats import spearmanr
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.studies.paper.figures import profile
-from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import HardnessProfile
+from pyg_advinfonce.studies.paper.figures import probability_by_popularity
+from pyg_advinfonce.studies.paper.figures.hardness_by_popularity import (
+    ProbabilityRecorder,
+)
 from pyg_advinfonce.studies.paper.figures.trainings import default_config
 from pyg_advinfonce.training import Record
 from tests.cases import NUM_ITEMS, find, toy_batch
@@ -48,7 +50,7 @@ def test_the_adversary_begins_without_an_opinion(dataset, config):
 
 
 def test_an_adversary_without_a_turn_is_an_error(dataset, config):
-    with pytest.raises(ConfigError, match="no turn in 2 epochs"):
+    with pytest.raises(ConfigError, match=r"got 2 epochs, none adv"):
         figure.hardness_by_popularity(dataset, seeds=[0], epochs=2, config=config)
 
 
@@ -56,7 +58,7 @@ def test_an_adversary_that_is_cut_short_is_said(dataset, config, lines):
     figure.hardness_by_popularity(
         dataset, seeds=[0], epochs=4, config=config, progress=lines
     )
-    said = "the adversary goes on after 4 epochs"
+    said = "training ends after 4 epochs"
     assert any(text.startswith(said) for text in lines.said)
 
 
@@ -77,14 +79,16 @@ def by_popularity(graph, batch, sign=1.0):
 
 
 def test_uniform_hardness_has_a_flat_profile(graph, batch):
-    found = profile(torch.zeros(batch.dst_neg_index.shape), batch, graph)
+    found = probability_by_popularity(
+        torch.zeros(batch.dst_neg_index.shape), batch, graph
+    )
     assert found.tolist() == pytest.approx([1 / 4] * 4)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_profile_follows_popularity(graph, sign):
     batch = toy_batch(8, 6, seed=3)
-    found = profile(by_popularity(graph, batch, sign), batch, graph)
+    found = probability_by_popularity(by_popularity(graph, batch, sign), batch, graph)
     steps = sign * found.diff()
     assert (steps >= 0).all()
     assert steps.max() > 0
@@ -95,8 +99,8 @@ def test_the_order_of_negatives_does_not_matter(graph):
     batch = toy_batch(8, 6, seed=3)
     delta, order = by_popularity(graph, batch), torch.randperm(6)
     shuffled = SimpleNamespace(neg_id=batch.neg_id[:, order])
-    found = profile(delta[:, order], shuffled, graph)
-    assert torch.allclose(found, profile(delta, batch, graph))
+    found = probability_by_popularity(delta[:, order], shuffled, graph)
+    assert torch.allclose(found, probability_by_popularity(delta, batch, graph))
     assert int(batch.neg_id.max()) < NUM_ITEMS
 
 
@@ -104,7 +108,7 @@ def test_before_is_kept_until_the_adversary_runs_and_after_is_its_last(graph, ba
     method = find("adv").method(graph=graph)
     trainer = SimpleNamespace(method=method, graph=graph, last_batch=(graph, batch))
     trainer.ran_beside_main = lambda record: record.phases != ["main"]
-    found, seen = HardnessProfile(), []
+    found, seen = ProbabilityRecorder(), []
     for epoch, phase in enumerate(["main", "main", "adversary", "main", "adversary"]):
         with torch.no_grad():
             method.loss.hardness.user.add_(0.5)

@@ -51,7 +51,7 @@ def test_the_first_seed_decides(table, dataset, config):
 
 def test_nothing_to_show_is_an_error(dataset, config, monkeypatch):
     monkeypatch.setattr(figure, "MOST_RANK", 0)
-    with pytest.raises(ConfigError, match="no sampled false negative"):
+    with pytest.raises(ConfigError, match="expected a sampled false negative"):
         run(dataset, config)
 
 

@@ -8,7 +8,11 @@ from pyg_advinfonce import build as build_method
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.graph import INTERACTS
 from pyg_advinfonce.studies.paper.figures import trainings as runs
-from pyg_advinfonce.studies.paper.figures.trainings import kept, spread, variant
+from pyg_advinfonce.studies.paper.figures.trainings import (
+    cached_table,
+    mean_and_error,
+    variant,
+)
 
 TABLE = pd.DataFrame(
     {"user": ["007", "NA"], "epoch": [0, 1], "x": [0.1 + 0.2, 1 / 3], "y": [None, 1e-9]}
@@ -29,25 +33,25 @@ def make():
 
 def test_a_table_is_made_once_and_found_as_it_was(tmp_path, make):
     for _ in range(2):
-        found = kept(tmp_path / "new", ["a", 1], make)
+        found = cached_table(tmp_path / "new", ["a", 1], make)
         assert_frame_equal(found, TABLE, check_exact=True)
     assert make.calls == 1
 
 
 def test_another_key_is_another_table(tmp_path, make):
     for key in (["a", 1], ["a", 2], ["b", 1], [{"x": 1, "y": 2}], [{"y": 2, "x": 1}]):
-        kept(tmp_path, key, make)
+        cached_table(tmp_path, key, make)
     assert make.calls == 4
 
 
 def test_without_a_folder_nothing_is_kept(make):
-    assert kept(None, [], make) is kept(None, [], make)
+    assert cached_table(None, [], make) is cached_table(None, [], make)
     assert make.calls == 2
 
 
 def test_what_fails_leaves_nothing(tmp_path, make):
     with pytest.raises(ZeroDivisionError):
-        kept(tmp_path, [], lambda: 1 / 0)
+        cached_table(tmp_path, [], lambda: 1 / 0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,7 +89,7 @@ def test_losses_that_learn_keep_the_hardness():
 def test_what_a_training_overrides_is_no_part_of_its_key(dataset, config):
     other = config.updated({"train": {"epochs": 3, "patience": 1, "seed": 9}})
     keys = [
-        runs.key_of(c, dataset, seed=0, epochs=5, shown="x") for c in (config, other)
+        runs.cache_key(c, dataset, seed=0, epochs=5, shown="x") for c in (config, other)
     ]
     assert keys[0] == keys[1]
 
@@ -116,5 +120,5 @@ def test_the_adversarys_last_epoch_is_asked_of_the_graph_that_is_trained_on(
 
 def test_mean_and_standard_error_over_seeds():
     table = pd.DataFrame({"epoch": [1, 1, 2], "x": [1.0, 3.0, 5.0]})
-    found = spread(table, ["epoch"], "x")
+    found = mean_and_error(table, ["epoch"], "x")
     assert found.to_dict("list") == {"epoch": [1, 2], "mean": [2, 5], "sem": [1, 0]}

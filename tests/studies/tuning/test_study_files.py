@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from pyg_advinfonce.config import NAMED, read_toml
-from pyg_advinfonce.studies.tuning.report import save_report
+from pyg_advinfonce.studies.tuning.study_files import save_study
 
 FAIL, PRUNED, COMPLETE = TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE
 TRIALS = [
@@ -34,7 +34,7 @@ def study():
 def summary(study, configure, tmp_path):
     """The report in a folder, and its summary."""
     config = configure(loss={"tau": 0.5})
-    return save_report(study, config, {"loss.tau"}, tmp_path)
+    return save_study(study, config, {"loss.tau"}, tmp_path)
 
 
 def test_the_best_complete_trial_comes_first_of_equals_the_earliest(summary):

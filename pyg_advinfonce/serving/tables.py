@@ -1,4 +1,4 @@
-"""What a trained method is served with, as arrays of numpy."""
+"""Embedding tables of a trained method as NumPy arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.graph import ITEM, USER, candidate_mask, split_edges
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.serving.recommender import RawIds
+from pyg_advinfonce.serving.recommender import IdMap
 from pyg_advinfonce.version import __version__
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class ServedTables:
-    """Embeddings whose dot product ranks, and what belongs to them.
+class EmbeddingTables:
+    """Embeddings whose dot products rank, with ids, train pairs and metadata.
 
     Attributes:
-        user: ``[U, D]`` float32; of a cosine model the rows have length one.
-        item: ``[I, D]`` float32, likewise.
-        user_id: ``[U]`` ids of the input: int64, or strings as objects.
-        item_id: ``[I]``, likewise.
-        seen: ``[2, E]`` int64, the train pairs: rows of users, rows of items.
+        user: ``[U, D]`` float32 user embeddings; unit rows for a cosine model.
+        item: ``[I, D]`` float32 item embeddings; unit rows for a cosine model.
+        user_id: ``[U]`` ids of the input data: int64, or strings as objects.
+        item_id: ``[I]`` ids of the input data: int64, or strings as objects.
+        seen: ``[2, E]`` int64, the train pairs as rows of users and items.
         candidate_mask: ``[I]`` bool, the items that may be listed.
-        notes: ``cosine``, the library's version, and what else was said.
+        notes: Metadata: ``cosine``, the library's version and given notes.
     """
 
     user: Array
@@ -42,14 +42,14 @@ class ServedTables:
     @classmethod
     def of(
         cls, method: Method, graph: HeteroData, notes: Mapping[str, str]
-    ) -> "ServedTables":
-        """Embed a graph by a trained method."""
+    ) -> "EmbeddingTables":
+        """Embed a graph with a trained method."""
         z_user, z_item = method.embed(graph)
         return cls(
             _array(z_user.float()),
             _array(z_item.float()),
-            RawIds(graph, USER).values,
-            RawIds(graph, ITEM).values,
+            IdMap(graph, USER).values,
+            IdMap(graph, ITEM).values,
             _array(split_edges(graph, "train").long()),
             _array(candidate_mask(graph)),
             {
@@ -62,7 +62,7 @@ class ServedTables:
 
     @property
     def by_name(self) -> dict[str, Array]:
-        """The arrays; strings as numpy's own kind of text."""
+        """Arrays by name, with strings in NumPy's ``str_`` dtype."""
         arrays = {
             "user": self.user,
             "item": self.item,

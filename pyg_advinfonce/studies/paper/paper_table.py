@@ -1,4 +1,4 @@
-"""A table of the paper: its rows, and the numbers that it prints."""
+"""Tables of the paper: their rows and published numbers."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,15 +18,15 @@ Numbers = Mapping[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A row.
+    """A row of a table.
 
     Attributes:
-        label: The paper's name of it.
+        label: The paper's name of the row.
         model: The model.
         loss: The loss.
-        numbers: What the paper prints, by data set and metric.
-        encoder: The model that the row is of, where ``model`` adds something to it.
-        settings: What tells the row from another of the same model and loss.
+        numbers: The published numbers, by data set and metric.
+        encoder: The model that ``model`` extends; else ``model`` itself.
+        settings: Settings that distinguish rows of the same model and loss.
     """
 
     label: str
@@ -39,13 +39,13 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """Some rows of the paper.
+    """A table of the paper, or some of its rows.
 
     Attributes:
-        name: ``table4`` and so on, or a row such as ``coat/lightgcn-adv``.
-        title: One line for a person.
-        against: The loss or the label of the row that others are compared with.
-        columns: The metrics by data set; none means recall and NDCG of the test splits.
+        name: The table, e.g. ``table4``, or a row such as ``coat/lightgcn-adv``.
+        title: The title, one line.
+        against: The loss or label of the baseline row.
+        columns: The metrics by data set; empty for recall and NDCG of the test splits.
         rows: The rows.
     """
 
@@ -63,12 +63,12 @@ class PaperTable:
         )
 
     def on(self, data: str) -> "PaperTable":
-        """Return the part of a data set; on a new one the rows have no numbers."""
+        """Return the table for one data set; a new one has no published numbers."""
         times = next(iter(self.columns.values())) if self.is_of_times else ()
         return replace(self, columns={data: self.columns.get(data, times)})
 
     def baseline(self, row: PaperRow) -> PaperRow | None:
-        """Return the row of the same encoder that a row is compared with, if any."""
+        """Return the baseline of a row, of the same encoder; None without one."""
         same = [other for other in self.rows if other.encoder == row.encoder]
         found = [r for r in same if self.against in (r.loss, r.label)]
         return found[0] if found and found[0] is not row else None
@@ -78,13 +78,11 @@ def paper_table(name: str, against: str | None = None) -> PaperTable:
     """Return a table of the paper, or one row as a table.
 
     Args:
-        name: ``table4`` and so on, or a row such as ``coat/lightgcn-adv``.
-        against: The loss or the label of the row that others are compared with
-            (default: the table's).
+        name: The table, e.g. ``table4``, or a row such as ``coat/lightgcn-adv``.
+        against: The loss or label of the baseline row (default: the table's).
 
     Raises:
-        UnknownNameError: If the paper has no such row, or the table none to compare
-            with.
+        UnknownNameError: If the paper has no such row, or the table no such baseline.
     """
     table = _row_table(name) if "/" in name else _read(name)
     if against is None:
@@ -121,7 +119,7 @@ def _row(row: Mapping[str, Any], columns: Mapping[str, tuple[str, ...]]) -> Pape
 
 
 def _row_table(name: str) -> PaperTable:
-    """Put together what all tables say of one model and loss on one data set."""
+    """Merge the rows of all tables for one model and loss on one data set."""
     data = name.split("/")[0]
     found: dict[str, PaperRow] = {}
     for key, row in _metric_rows(data):

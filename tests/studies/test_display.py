@@ -1,6 +1,6 @@
 """What a person is shown of runs and trials."""
 
-from pyg_advinfonce.studies import main_metrics, note_lines, ranked, setting_text
+from pyg_advinfonce.studies import main_metrics, note_lines, ranked_trials, setting_text
 
 
 def test_trials_are_ranked_and_the_lost_ones_last():
@@ -15,12 +15,12 @@ def test_trials_are_ranked_and_the_lost_ones_last():
             ]
         )
     ]
-    assert [row["trial"] for row in ranked(rows)] == ["3", "1", "2", "0"]
+    assert [row["trial"] for row in ranked_trials(rows)] == ["3", "1", "2", "0"]
 
 
 def test_of_equal_trials_the_earliest_comes_first():
     rows = [{"trial": n, "state": "complete", "value": 0.5} for n in range(3)]
-    assert ranked(rows) == rows
+    assert ranked_trials(rows) == rows
 
 
 def test_a_note_of_all_names_none():

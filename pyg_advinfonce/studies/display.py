@@ -1,4 +1,4 @@
-"""What a person is shown of runs and trials: numbers, notes, the main metrics."""
+"""Text for tables of runs and trials: numbers, notes, the main metrics."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,25 +10,25 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 def main_metrics(names: Iterable[str]) -> list[str]:
-    """Return those of metrics that are recall or NDCG at 20 of a test split."""
+    """Return the metrics that are recall or NDCG at 20 of a test split."""
     tested = [name for name in names if not name.startswith("valid/")]
     return [name for name in tested if name.endswith(MAIN_METRICS)]
 
 
 def setting_text(value: object, digits: int = 4) -> str:
-    """Return a setting in few digits."""
+    """Return a setting, a float in a few digits."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def p_text(p: float | None) -> str:
-    """Return three decimals, a bound for what is less, a dash for no p."""
+def format_p(p: float | None) -> str:
+    """Return p in three decimals, ``<0.001`` below that, a dash for None."""
     if p is None:
         return "-"
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def tests_text(number: int, base: str) -> str:
-    """Say where the p-values of so many comparisons with a base come from."""
+    """Return the note that names the tests behind the p-values."""
     return (
         "p: paired t-test over seeds and paired bootstrap over users, two-sided, "
         f"Holm-corrected over {number} comparisons with {base}"
@@ -36,10 +36,10 @@ def tests_text(number: int, base: str) -> str:
 
 
 def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return each note once, with the comparisons that it is of unless it is of all.
+    """Return each note once, with its comparisons unless it applies to all.
 
     Args:
-        notes: The notes of every comparison, by its name.
+        notes: The notes by comparison.
     """
     lines = []
     for note in dict.fromkeys(note for own in notes.values() for note in own):
@@ -49,30 +49,31 @@ def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     return lines
 
 
-def ranked(rows: Iterable[Row]) -> list[Row]:
-    """Return the complete trials, the best first, then the others likewise.
+def ranked_trials(rows: Iterable[Row]) -> list[Row]:
+    """Return the complete trials, best first, then the others, best first.
 
-    Of equals the earliest comes first.
+    Equal trials keep their order.
     """
     return sorted(
-        rows, key=lambda row: (row["state"] != "complete", -(number(row["value"]) or 0))
+        rows,
+        key=lambda row: (row["state"] != "complete", -(as_number(row["value"]) or 0)),
     )
 
 
-def number(value: Any) -> float | None:  # noqa: ANN401
-    """Return a number, also one that is a text; None for what is none."""
+def as_number(value: Any) -> float | None:  # noqa: ANN401
+    """Return a number or a number's text as a float; None for anything else."""
     try:
         return float(value)
     except (TypeError, ValueError):
         return None
 
 
-def best_words(summary: Mapping[str, Any], file: Path) -> list[str]:
-    """Return what follows ``advnce`` to train a study's best settings.
+def best_command(summary: Mapping[str, Any], file: Path) -> list[str]:
+    """Return the arguments of ``advnce`` that train a study's best settings.
 
     Args:
-        summary: What the study's ``summary.json`` holds.
-        file: Its settings' file.
+        summary: The content of the study's ``summary.json``.
+        file: The file of the best settings.
     """
     named = ["--loss", summary["loss"], "--data", summary["data"]]
     return ["train", summary["model"], *named, "--config", str(file)]

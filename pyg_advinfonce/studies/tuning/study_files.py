@@ -1,4 +1,4 @@
-"""What a study leaves beside its storage: the best settings, a table, a summary."""
+"""Files of a study beside its storage: best settings, table of trials, summary."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from pyg_advinfonce.config import NAMED, Config, unflatten
 from pyg_advinfonce.files import without_formulas, write_text, writing
 from pyg_advinfonce.machine import versions
 from pyg_advinfonce.runs import BEST, SUMMARY, TRIALS
-from pyg_advinfonce.studies import ranked, setting_text
+from pyg_advinfonce.studies import ranked_trials, setting_text
 from pyg_advinfonce.studies.tuning.space import Params
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -32,13 +32,13 @@ STATES = {
 }
 
 
-def save_report(
+def save_study(
     study: Study, config: Config, fixed: Collection[str], folder: Path
 ) -> dict[str, Any]:
     """Write ``best.toml``, ``trials.csv`` and ``summary.json``; return the last."""
     trials = study.get_trials(deepcopy=False)
-    rows = [row_of(trial) for trial in trials if trial.state.is_finished()]
-    summary = summarize(study, config, rows, folder)
+    rows = [trial_row(trial) for trial in trials if trial.state.is_finished()]
+    summary = study_summary(study, config, rows, folder)
     best = summary["best"]
     with writing(folder):
         if best is not None:
@@ -48,8 +48,8 @@ def save_report(
     return summary
 
 
-def row_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Return an ended trial as a row of ``trials.csv``, the settings searched apart."""
+def trial_row(trial: FrozenTrial) -> dict[str, Any]:
+    """Return an ended trial as a row of ``trials.csv``, its settings as ``params``."""
     notes, duration = trial.user_attrs, trial.duration
     interrupted = trial.state == TrialState.FAIL and not is_finished(trial)
     return {
@@ -65,8 +65,8 @@ def row_of(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def row_text(row: Mapping[str, Any]) -> str:
-    """Return what a person is told of an ended trial."""
+def trial_text(row: Mapping[str, Any]) -> str:
+    """Return one line about an ended trial."""
     value = "" if row["value"] is None else f" {row['value']:.4f}"
     mark = " (default)" if row["default"] else ""
     settings = " ".join(f"{k}={setting_text(v)}" for k, v in row["params"].items())
@@ -74,11 +74,11 @@ def row_text(row: Mapping[str, Any]) -> str:
     return f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}"
 
 
-def summarize(
+def study_summary(
     study: Study, config: Config, rows: list[dict[str, Any]], folder: Path
 ) -> dict[str, Any]:
     """Return a JSON-ready object about a study."""
-    top = [row for row in ranked(rows) if row["state"] == "complete"]
+    top = [row for row in ranked_trials(rows) if row["state"] == "complete"]
     default = next((row["value"] for row in top if row["default"]), None)
     counts = {state: 0 for state in ("complete", "pruned", "failed")}
     for row in rows:
@@ -103,16 +103,16 @@ def summarize(
 
 
 def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
-    """Return a file for ``advnce train --config``: what was fixed and found."""
+    """Return a file for ``advnce train --config``: fixed and found settings."""
     known = config.flat()
-    kept = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
-    found = {key: known[key] for key in kept if key in known}
+    names = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
+    found = {key: known[key] for key in names if key in known}
     return tomli_w.dumps(unflatten(found | params))
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row["params"]))
     cells = [{**row, **row["params"]} for row in rows]
-    # As objects: whole numbers stay whole beside cells that are empty.
+    # As objects, so that integers stay integers beside empty cells.
     table = pd.DataFrame(cells, columns=[*COLUMNS, *keys, "error"], dtype=object)
     return without_formulas(table).to_csv(index=False, lineterminator="\n")
