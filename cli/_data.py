@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
@@ -83,18 +84,25 @@ def split_text(folder: SplitFolder) -> str:
     options = " ".join(
         f"{key}={_option_text(v)}" for key, v in manifest["options"].items()
     )
-    repeated = sum(manifest["duplicates_merged"].values())
     state = "written" if folder.is_new else "exists already with the same options"
     command = shlex.join(["advnce", "train", "lightgcn", "--data", str(folder.path)])
     return "\n".join(
         [
             f"{folder.path}: {state}",
             f"counts   {counts}",
-            f"repeated {repeated:,} rows merged",
+            f"rows     {_rows(manifest)}",
             f"made     {options}, fingerprint {manifest['fingerprint']}",
             f"next     {command}",
         ]
     )
+
+
+def _rows(manifest: Mapping[str, Any]) -> str:
+    """Return the numbers of rows by outcome, or of merged rows without tables."""
+    counts = manifest.get("rows")
+    if not counts:
+        return f"{sum(manifest['duplicates_merged'].values()):,} repeated"
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items())
 
 
 def _option_text(value: object) -> str:

@@ -107,6 +107,12 @@ def describe(
         help="A data set's name, or the path of a folder or table."
     ),
     data_root: Path = SourceRoot,
+    form: str | None = typer.Option(
+        None,
+        "--format",
+        help="lists or triples (user item rating) for a folder; triples or movielens "
+        "for a table.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Count a data set's users, items, pairs, overlaps and degrees."""
@@ -114,15 +120,16 @@ def describe(
 
     from ._data import profile_table
 
-    found = profile(data, data_root)
+    found = profile(data, data_root, format=form)
     typer.echo(json.dumps(found) if as_json else profile_table(found))
 
 
 @app.command()
 def split(
     source: str = typer.Argument(
-        help="A table (.csv, .tsv, .parquet), a folder of tables train, valid and "
-        "test, or coat, yahoo or kuairec with --raw."
+        help="A table (.csv, .tsv, .jsonl, .parquet, .inter, .dat, .data, .txt; text "
+        "also as .gz, .bz2, .xz, .zst), a folder of tables train, valid and test, or "
+        "coat, yahoo or kuairec with --raw."
     ),
     out: Path = typer.Option(help="The folder of split files to write."),
     raw: Path | None = typer.Option(
@@ -135,7 +142,36 @@ def split(
     ),
     time_col: str | None = typer.Option(None, help="The column of the times."),
     positive_if: str | None = typer.Option(
-        None, help="The rows that count as positive, e.g. 'rating >= 4' (default: all)."
+        None,
+        help="The condition of the rows that count as positive, e.g. 'rating >= 4' or "
+        "'event == \"buy\"' (default: all).",
+    ),
+    form: str | None = typer.Option(
+        None,
+        "--format",
+        help="triples (user item rating) or movielens (user::item::rating::timestamp).",
+    ),
+    columns: str | None = typer.Option(
+        None,
+        metavar="NAMES",
+        help="The columns of a text without a header, e.g. user,item,rating,time.",
+    ),
+    separator: str | None = typer.Option(
+        None,
+        help="The separator of a text: a character, ::, tab or space (default: "
+        "detected).",
+    ),
+    encoding: str | None = typer.Option(
+        None, help="The encoding of a text, e.g. latin-1 (default: UTF-8)."
+    ),
+    drop_incomplete: bool = typer.Option(
+        False, "--drop-incomplete", help="Drop rows with a missing value."
+    ),
+    min_user: int = typer.Option(
+        1, help="The smallest number of pairs per user; rarer users are removed."
+    ),
+    min_item: int = typer.Option(
+        1, help="The smallest number of pairs per item; rarer items are removed."
     ),
     how: str = typer.Option(
         "random", "--split", help="random, leave-last, time or popularity-shift."
@@ -175,7 +211,20 @@ def split(
         source,
         out,
         raw=raw,
-        table=TableOptions(user_col, item_col, rating_col, time_col, positive_if),
+        table=TableOptions(
+            user_col,
+            item_col,
+            rating_col,
+            time_col,
+            positive_if,
+            form,
+            columns,
+            separator,
+            encoding,
+            drop_incomplete,
+            min_user,
+            min_item,
+        ),
         split=SplitOptions(
             how,
             valid_fraction,

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,27 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"{path}: expected a readable file ({reason})") from None
+
+
+def regular_file(path: Path, max_bytes: int | None = None) -> None:
+    """Check that a path is a regular file: reading others may block or never end.
+
+    Args:
+        path: The path.
+        max_bytes: Largest size, for a file that is read as a whole.
+
+    Raises:
+        DataError: If it does not exist, is a folder, a pipe or a device or too large.
+    """
+    with reading(path):
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
+        raise DataError(f"{path}: expected a readable file, got {kind}")
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise DataError(
+            f"{path}: expected at most {max_bytes:,} bytes, got {status.st_size:,}"
+        )
 
 
 @contextmanager

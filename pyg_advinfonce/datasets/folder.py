@@ -11,17 +11,26 @@ from torch_geometric.data import HeteroData, InMemoryDataset
 
 from pyg_advinfonce.datasets.base import (
     FORMAT_VERSION,
+    FORMATS,
     Processed,
     ProcessedDataset,
     RawFile,
+    SplitPairs,
     Summary,
+    file_per_split,
     load_or_build,
+    pairs_in,
     parse_files,
     process,
 )
 from pyg_advinfonce.datasets.published import Published, RawFolder
-from pyg_advinfonce.datasets.splits import split_off_valid
+from pyg_advinfonce.datasets.splits import split_off_valid, without_cold_users
+from pyg_advinfonce.datasets.table import read_split_tables
+from pyg_advinfonce.datasets.tables import TableOptions
 from pyg_advinfonce.errors import ConfigError, DataWarning
+from pyg_advinfonce.registry import unknown
+
+TRIPLES = "triples"
 
 
 class Dataset(Protocol):
@@ -53,12 +62,18 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         valid_fraction: Share of the train pairs that becomes the split ``valid`` if
             the folder has no ``valid.txt``.
         seed: Seed of that split.
+        format: ``lists`` for lines ``user item item ...``; ``triples`` for lines
+            ``user item rating`` with any ids; ``auto`` for lists, but lines that look
+            like triples are an error.
+        positive_if: Condition for a positive line of triples, e.g. ``rating >= 4``.
 
     Raises:
         DatasetNotFoundError: If a file is missing.
         DatasetIntegrityError: If a published file has different content.
         DataError: If a file is malformed.
-        ConfigError: If neither ``valid.txt`` nor ``valid_fraction`` is given.
+        ConfigError: If neither ``valid.txt`` nor ``valid_fraction`` is given, or an
+            option has no effect.
+        UnknownNameError: If the format is unknown.
     """
 
     published: ClassVar[Published | None] = None
@@ -71,7 +86,17 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         cache_dir: Path | None = None,
         valid_fraction: float | None = None,
         seed: int = 0,
+        format: str = "auto",
+        positive_if: str | None = None,
     ) -> None:
+        if format not in (*FORMATS, TRIPLES):
+            raise unknown("format", str(format), (*FORMATS, TRIPLES))
+        if positive_if is not None and format != TRIPLES:
+            raise ConfigError(
+                "positive_if has no effect on a folder of lists: remove it, or use the "
+                f"format {TRIPLES}"
+            )
+        self.format, self.positive_if = format, positive_if
         if not name or Path(name).name != name:
             raise ConfigError(f"expected a folder name without slashes, got '{name}'")
         super().__init__(str(root))
@@ -99,24 +124,36 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         split_off = None if "valid.txt" in files else (self.valid_fraction, self.seed)
         known = self.published and (self.published.num_users, self.published.num_items)
         hashes = sorted((name, file.sha256) for name, file in files.items())
-        options = (FORMAT_VERSION, split_off, known, hashes)
+        form = (self.format, self.positive_if)
+        options = (FORMAT_VERSION, split_off, known, hashes, form)
         return sha256(repr(options).encode()).hexdigest()
 
     def _build(self, files: Mapping[str, RawFile]) -> Processed:
         known = self.published
+        if self.format == TRIPLES:
+            return process(self._triples(files))
         raw = parse_files(
             files,
             num_users=known.num_users if known else None,
             num_items=known.num_items if known else None,
+            format=self.format,
         )
         pairs = dict(raw.pairs)
         if "valid" not in pairs and self.valid_fraction is not None:
             train, valid = split_off_valid(
-                pairs["train"], self.valid_fraction, self.seed
+                pairs_in(files["train.txt"]), self.valid_fraction, self.seed
             )
             tests = {n: p for n, p in pairs.items() if n != "train"}
             pairs = {"train": train, "valid": valid, **tests}
-        return process(replace(raw, pairs=pairs))
+        return process(replace(raw, pairs=without_cold_users(pairs)))
+
+    def _triples(self, files: Mapping[str, RawFile]) -> SplitPairs:
+        return read_split_tables(
+            {split: file.path for split, file in file_per_split(files).items()},
+            TableOptions(format=TRIPLES, positive_if=self.positive_if),
+            valid_fraction=self.valid_fraction or 0.1,
+            seed=self.seed,
+        )
 
     def _check_summary(self) -> None:
         summary = self.processed.summary

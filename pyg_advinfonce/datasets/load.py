@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
+
 from pyg_advinfonce.datasets.base import find_folder, is_table
 from pyg_advinfonce.datasets.folder import InteractionDataset
 from pyg_advinfonce.datasets.simulated import Simulated
@@ -19,7 +21,7 @@ T = TypeVar("T")
 
 
 def load_dataset(
-    data: str,
+    data: str | pd.DataFrame,
     *,
     root: Path | str = "data",
     cache_dir: Path | str | None = None,
@@ -30,7 +32,8 @@ def load_dataset(
 
     Args:
         data: ``coat``, ``simulated``, ``simulated:yahoo``, ``my_folder``,
-            ``path/to/folder``, ``path/to/table.csv``, ...
+            ``path/to/folder``, ``path/to/table.csv``, ..., or a pandas data frame with
+            one interaction per row.
         root: Folder of the data sets' folders.
         cache_dir: Folder of the cached graphs (default: the user's cache folder).
         valid_fraction: Share of the train pairs that becomes ``valid`` if a folder has
@@ -43,6 +46,9 @@ def load_dataset(
         DatasetNotFoundError: If files are missing.
         DataError: If a file is malformed.
     """
+    if isinstance(data, pd.DataFrame):
+        given = {"path": data, "valid_fraction": valid_fraction}
+        return _make(TableDataset, given, options)
     name, colon, size = data.partition(":")
     if name == _SIMULATED:
         if valid_fraction is not None:

@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pyg_advinfonce.datasets.base import SplitPairs, file_sha256, split_of_file
+from pyg_advinfonce.datasets.base import (
+    SplitPairs,
+    file_sha256,
+    split_of_file,
+    table_suffix,
+)
 from pyg_advinfonce.datasets.published import SOURCES, raw_files
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.splits import (
@@ -55,7 +60,7 @@ def make_split(
             ``yahoo`` or ``kuairec`` with ``raw``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
-        table: Columns of the table.
+        table: Format of the table.
         split: Split of a table. Other sources use only its seed, and its
             ``valid_fraction`` if no table ``valid`` exists.
         overlap: Handling of pairs that occur in two splits: ``keep``, ``drop`` or
@@ -138,9 +143,10 @@ def _split_tables(folder: Path) -> Mapping[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        name = path.stem
+        suffix = table_suffix(path)
+        name = path.name[: path.name.lower().rfind(suffix)]
         known = split_of_file(f"{name}.txt") == name
-        if path.suffix.lower() not in SUFFIXES or not known:
+        if suffix not in SUFFIXES or not known:
             continue
         if name in found:
             raise ConfigError(f"{path}: {found[name].name} is also the split '{name}'")
@@ -170,7 +176,7 @@ def _source_path(source: str) -> Path:
             f"{source} needs its owners' files ({files}): pass their folder or archive "
             "with --raw"
         )
-    if path.suffix.lower() in SUFFIXES:
+    if table_suffix(path) in SUFFIXES:
         raise DatasetNotFoundError(f"{source}: no such file")
     known = unknown("source", source, SOURCES)
     raise UnknownNameError(f"{known} with --raw, or the path of a table or folder")
@@ -178,7 +184,7 @@ def _source_path(source: str) -> Path:
 
 def _columns(path: Path, options: TableOptions, split: SplitOptions) -> dict[str, Any]:
     """Return the columns and condition in use, whether given or detected."""
-    names = open_table(path).names
+    names = open_table(path, options).names
     found = find_columns(path, names, options, needs_time=split.split in TIMED)
     columns: dict[str, str | None] = {
         "user_col": found.user,
@@ -186,7 +192,8 @@ def _columns(path: Path, options: TableOptions, split: SplitOptions) -> dict[str
         "time_col": found.time,
         "positive_if": str(found.positive) or None,
     }
-    return {name: column for name, column in columns.items() if column is not None}
+    used = {name: column for name, column in columns.items() if column is not None}
+    return used | options.as_dict()
 
 
 def save_simulated(

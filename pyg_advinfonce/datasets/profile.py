@@ -8,6 +8,7 @@ import pandas as pd
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.datasets.base import (
+    FORMATS,
     IntArray,
     Processed,
     fingerprint_text,
@@ -89,13 +90,17 @@ class Profile(TypedDict):
     duplicates_merged: int
 
 
-def profile(data: str, root: Path = Path("data")) -> Profile:
+def profile(
+    data: str, root: Path = Path("data"), *, format: str | None = None
+) -> Profile:
     """Return the statistics of a data set, whose files may be incomplete.
 
     Args:
         data: Name, simulation, folder or table, as in
             :func:`~pyg_advinfonce.datasets.load_dataset`.
         root: Folder of the data sets' folders.
+        format: ``lists`` or ``triples`` for a folder, ``triples`` or ``movielens`` for
+            a table (default: detected).
 
     Raises:
         UnknownNameError: If ``data`` is neither a name nor a folder nor a table.
@@ -106,15 +111,19 @@ def profile(data: str, root: Path = Path("data")) -> Profile:
         made = load_dataset(data).processed
         return _profile(made, data, folder=None, licence="none: simulated data")
     if is_table(data):  # with the default split
-        table = load_dataset(data).processed
+        table = load_dataset(data, format=format).processed
         return _profile(table, Path(data).name, folder=None, licence=None)
     place = RawFolder.named(data, root)
     folder, known = place.find(), place.published
+    if format not in (None, *FORMATS):
+        triples = load_dataset(data, root=root, format=format).processed
+        return _profile(triples, place.name, folder=str(folder), licence=None)
     files = read_files(folder)
     raw = parse_files(
         files,
         num_users=known.num_users if known else None,
         num_items=known.num_items if known else None,
+        format=format or "auto",
     )
     origin = known_set(found) if (found := recognise(files)) else known
     licence = str(origin.licence) if origin else None

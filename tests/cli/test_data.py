@@ -331,6 +331,64 @@ def test_a_wrong_value_is_one_line_with_its_place(advnce, table, folder):
     assert found.line.startswith("my table.csv:110:3: expected a finite number")
 
 
+@pytest.mark.parametrize(
+    ("sep", "words"),
+    [
+        ("::", ["--format", "movielens"]),
+        (" ", ["--format", "triples"]),
+        ("^", ["--columns", "user,item,rating,time", "--separator", "^"]),
+        ("\t", ["--columns", "user,item,,", "--encoding", "latin-1"]),
+    ],
+)
+def test_a_file_without_a_header(advnce, folder, sep, words):
+    rows = [(f"Zoë{u}", i, 4, 9 * u + i) for u in range(5) for i in range(5)]
+    text = "".join(sep.join(map(str, row)) + "\n" for row in [*rows, (1, 1, 1, "")])
+    path = folder / "ratings.dat"
+    path.write_bytes(text.encode("latin-1" if "latin-1" in words else "utf-8"))
+    if words[-1] == "latin-1":
+        words = [*words, "--min-user", "2", "--min-item", "2"]
+    else:
+        text = text.removesuffix(sep.join(["1", "1", "1", ""]) + "\n")
+        path.write_text(text, encoding="utf-8")
+        words = [*words, "--positive-if", "rating > 3", "--drop-incomplete"]
+    found = advnce("data", "split", path, "--out", "out", *words, "--json")
+    assert found.code == 0
+    record = json.loads(found.out)
+    assert record["rows"]["used"] == 25
+    assert record["counts"]["users"] == 5
+    again = advnce("data", "split", path, "--out", "out", *words)
+    assert "rows     2" in again.out
+
+
+@pytest.mark.filterwarnings("ignore:.*every row counts as positive")
+def test_triples_are_described_by_their_format(advnce, folder):
+    lines = [f"{u} {i} 5\n" for u in range(3) for i in range(4)]
+    for name, part in {
+        "train": lines,
+        "valid": ["0 5 5\n"],
+        "test": ["1 5 5\n"],
+    }.items():
+        (folder / f"{name}.txt").write_text("".join(part))
+    assert "--format triples" in advnce("data", "describe", ".").line
+    found = advnce("data", "describe", ".", "--format", "triples")
+    assert found.code == 0
+    assert "3 users, 5 items" in found.out
+    train = (
+        "train",
+        "mf",
+        "--data",
+        ".",
+        "--set",
+        "data.format=triples",
+        "--epochs",
+        1,
+    )
+    settings = ("--set", "train.batch_size=4", "--set", "train.num_negatives=2")
+    found = advnce(*train, *settings, "--out", "run", "--json")
+    assert found.code == 0
+    assert advnce("evaluate", "run", "--json").code == 0
+
+
 def test_popularity_shift(advnce, table):
     found = advnce(
         *("data", "split", table, "--out", "out", *CHOOSE, "--json"),

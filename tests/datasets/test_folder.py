@@ -1,17 +1,18 @@
 import hashlib
+import os
 import re
 
 import pytest
 from torch_geometric.data import HeteroData, InMemoryDataset
 
-from pyg_advinfonce.datasets import InteractionDataset
+from pyg_advinfonce.datasets import InteractionDataset, load_dataset, make_split
 from pyg_advinfonce.errors import (
     ConfigError,
     DataError,
     DatasetNotFoundError,
     DataWarning,
 )
-from pyg_advinfonce.graph import check_graph, split_edges, split_names
+from pyg_advinfonce.graph import check_graph, num_nodes, split_edges, split_names
 
 
 def pairs(dataset, split):
@@ -42,11 +43,14 @@ def test_the_fingerprint_is_one_line_of_counts_and_a_hash(toy, make_folder):
 
 def test_the_summary_counts_what_is_odd(make_folder):
     root = make_folder(
-        train="0 0 1 2\n1 1 1\n", valid="2 0\n", test="1 1\n2 0\n"
+        train="0 0 1 2\n1 1 1\n", valid="1 2\n2 0\n", test="1 1 2\n2 0\n"
     ).parent
     with pytest.warns(DataWarning) as caught:
         dataset = InteractionDataset(root, name="toy")
+    dropped = "pairs are dropped, and recommendations for these users are random"
     assert [str(w.message) for w in caught] == [
+        f"1 users of valid have no train pair: their 1 {dropped}",
+        f"1 users of test have no train pair: their 1 {dropped}",
         "toy: 1 pairs of train are also in test",
         "toy: 1 pairs of valid are also in test",
     ]
@@ -132,3 +136,87 @@ def test_paths_with_blanks_and_unicode(make_folder):
     root = make_folder("a b/naïve ☃", train="0 1\n1 0", valid="0 0", test="1 1").parent
     dataset = InteractionDataset(root, name="naïve ☃")
     assert dataset.fingerprint.startswith("naïve ☃: 2 users, 2 items, ")
+
+
+def test_the_valid_pairs_split_off_do_not_follow_the_numbers_of_ids(make_folder):
+    lines = [[u, *((3 * i + u) % 20 for i in range(8))] for u in range(6)]
+    renamed = [[5 - user, *(19 - i for i in items)] for user, *items in lines]
+    found = []
+    for name, rows, test in (
+        ("root/one", lines, "0 10"),
+        ("root/other", renamed, "5 9"),
+    ):
+        text = "\n".join(" ".join(map(str, row)) for row in rows)
+        root = make_folder(name, train=text, test=test).parent
+        name = name.removeprefix("root/")
+        dataset = InteractionDataset(root, name=name, valid_fraction=0.3)
+        found.append(pairs(dataset, "valid"))
+    one, other = found
+    assert sorted([5 - user, 19 - item] for user, item in other) == one
+
+
+COLD = {"train": "0 0 1\n1 1 2\n", "valid": "0 2\n1 0\n"}
+
+
+def test_users_that_nobody_trained_are_left_out_at_every_load(make_folder, tmp_path):
+    root = make_folder(**COLD, test="0 3\n1 3\n2 1 2\n3 0\n").parent
+    for _ in range(2):  # built, then from the cache
+        with pytest.warns(DataWarning) as caught:
+            dataset = InteractionDataset(root, name="toy", cache_dir=tmp_path)
+        said = [str(w.message) for w in caught]
+        assert said[0].startswith("2 users of test have no train pair: their 3 pairs")
+        assert said[1].startswith("1 items of test have no train pair: their 2 pairs")
+        assert pairs(dataset, "test") == [[0, 3], [1, 3]]
+        assert num_nodes(dataset.graph) == (4, 4)
+
+
+def test_a_folder_and_the_same_tables_count_the_same_users(make_folder, tmp_path):
+    texts = COLD | {"test": "0 3\n1 3\n2 1 2\n3 0\n"}
+    folder = make_folder(**texts)
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for name, text in texts.items():
+        lines = [line.split() for line in text.splitlines()]
+        rows = [f"{user},{item}\n" for user, *items in lines for item in items]
+        (tables / f"{name}.csv").write_text("user,item\n" + "".join(rows))
+    with pytest.warns(DataWarning, match="2 users of test have no train pair"):
+        one = load_dataset(str(folder))
+    with pytest.warns(DataWarning, match="2 users of test have no train pair"):
+        made = make_split(str(tables), tmp_path / "out")
+    other = load_dataset(str(made.path))
+    for name in ("train", "valid", "test"):
+        assert pairs(one, name) == pairs(other, name)
+
+
+def test_a_test_of_cold_users_alone_is_an_error(make_folder):
+    root = make_folder(**COLD, test="5 1").parent
+    with pytest.raises(DataError, match="no user of test has a train pair"):
+        InteractionDataset(root, name="toy")
+
+
+@pytest.mark.parametrize("split", ["train", "test", "not_candidate"])
+@pytest.mark.parametrize("user", [False, True])
+def test_an_id_far_from_all_others_is_never_allocated(make_folder, split, user):
+    texts = COLD | {"test": "0 3\n", "not_candidate": ""}
+    if split == "not_candidate" and user:
+        return
+    far = "10000000 1\n" if user else "0 10000000\n"
+    texts[split] += "10000000\n" if split == "not_candidate" else far
+    root = make_folder(**texts).parent
+    kind = "user" if user else "item"
+    with pytest.raises(DataError, match=f"{kind} ids that are row numbers.*10,000,000"):
+        InteractionDataset(root, name="toy")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_regular_file_is_refused_at_once(make_folder, kind):
+    folder = make_folder(**COLD, test="0 3")
+    (folder / "valid.txt").unlink()
+    path = folder / "valid.txt"
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(DataError, match=r"valid\.txt: expected a readable file"):
+        InteractionDataset(folder.parent, name="toy")
+    table = folder / "table.csv"
+    table.mkdir() if kind == "folder" else os.mkfifo(table)
+    with pytest.raises((DataError, ConfigError)):
+        make_split(str(table), folder / "out")

@@ -76,10 +76,46 @@ def test_users_that_come_too_late_are_left_out(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
     assert [str(w.message) for w in caught] == [
-        "1 users of valid have no train pair: their 2 pairs are dropped",
-        "1 users of test have no train pair: their 2 pairs are dropped",
+        "1 users of valid have no train pair: their 2 pairs are dropped, and "
+        "recommendations for these users are random",
+        "1 items of valid have no train pair: their 1 pairs stay, but training "
+        "learns nothing about these items",
+        "1 users of test have no train pair: their 2 pairs are dropped, and "
+        "recommendations for these users are random",
+        "1 items of test have no train pair: their 1 pairs stay, but training "
+        "learns nothing about these items",
     ]
+    assert splits.rows == {
+        "read": 22,
+        "used": 18,
+        "of users without train or in two splits": 4,
+    }
     assert splits.user_ids.tolist() == [0, 1, 2, 3]
+
+
+SPLITS = [
+    RANDOM,
+    SplitOptions("leave-last"),
+    SplitOptions("time"),
+    SplitOptions("popularity-shift", gammas=(2,), num_groups=2),
+    SplitOptions("popularity-shift", gammas=(2,), mode="notebook", num_groups=2),
+]
+
+
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("name", [lambda i: 100 - i, lambda i: f"film {i * 5 % 17}"])
+def test_items_of_other_names_are_held_out_alike(tmp_path, split, name):
+    rows = [(u, i, 7 + u // 2) for u in range(6) for i in range(2, 8) if (u + i) % 4]
+    rows += [(u, i + u, 6 + i // 3) for u in range(3) for i in range(8, 12)]
+    columns = ("user", "item", "timestamp")
+    path = write(tmp_path, rows, columns=columns)
+    expected = raw_pairs(split_table(path, TableOptions(), split))
+    renamed = [(f"u{-u}", name(i), time) for u, i, time in rows]
+    path = write(tmp_path, renamed, columns=columns)
+    found = raw_pairs(split_table(path, TableOptions(), split))
+    called = {(str(u), str(i)): (f"u{-u}", str(name(i))) for u, i, _ in rows}
+    assert found == {n: {called[pair] for pair in p} for n, p in expected.items()}
 
 
 ids = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=4)
@@ -98,10 +134,8 @@ pair_lists = st.lists(
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(pair_lists, st.randoms())
-def test_from_a_table_over_the_folder_to_the_graph_pairs_are_kept(
-    tmp_path, pairs, chance
-):
+@given(pair_lists)
+def test_from_a_table_over_the_folder_to_the_graph_pairs_are_kept(tmp_path, pairs):
     path = write(tmp_path, pairs, columns=("user", "item"))
     out = tmp_path / "out"
     try:
@@ -120,7 +154,6 @@ def test_from_a_table_over_the_folder_to_the_graph_pairs_are_kept(
         for u, i in split_edges(graph, name).T.tolist()
     ]
     assert sorted(found) == sorted(set(pairs))
-    write(tmp_path, chance.sample(pairs, len(pairs)), columns=("user", "item"))
     again = split_table(path, TableOptions(), RANDOM)
     for name in names:
         assert np.array_equal(again.pairs[name], split_edges(graph, name).numpy())
@@ -205,19 +238,17 @@ LARGE = {"valid_fraction": 0.3, "test_fraction": 0.3}
 ids_of_table_dataset = words.map("x{}".format) | st.integers(0, 10**12).map(str)
 
 
-items = st.sets(st.integers(0, 9), min_size=6)  # so many that no split is empty
+items = st.sets(st.integers(0, 9), min_size=6)  # large enough that no split is empty
 
 
-@given(
-    st.dictionaries(ids_of_table_dataset, items, min_size=2, max_size=5), st.randoms()
-)
+@given(st.dictionaries(ids_of_table_dataset, items, min_size=2, max_size=5))
 @settings(
     deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
-def test_text_parquet_and_the_graph_hold_the_same_pairs(tmp_path, liked, chance):
+def test_text_parquet_and_the_graph_hold_the_same_pairs(tmp_path, liked):
     pairs = [(user, item) for user, items in liked.items() for item in items]
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     names = [tmp_path / f"pairs.{ending}" for ending in ("csv", "tsv", "parquet")]
@@ -226,14 +257,13 @@ def test_text_parquet_and_the_graph_hold_the_same_pairs(tmp_path, liked, chance)
     assert all(is_same(graphs[0], other) for other in graphs[1:])
     found = pairs_of(graphs[0])
     assert sorted(found) == sorted((user, str(item)) for user, item in pairs)
-    write_pairs(chance.sample(found, len(found)), *names)
-    assert all(is_same(graphs[0], TableDataset(name, **LARGE).graph) for name in names)
 
 
 def write_pairs(pairs, csv, tsv, parquet):
     table = pd.DataFrame(pairs, columns=["user", "item"])
     table.to_csv(csv, index=False)
-    table.to_csv(tsv, index=False, sep="\t")
+    lines = ["user\titem", *(f"{user}\t{item}" for user, item in pairs)]
+    tsv.write_text("\n".join(lines), encoding="utf-8", newline="\n")
     table.to_parquet(parquet)
 
 
@@ -300,3 +330,139 @@ def test_a_wrong_table(path):
     path.write_text("user,item\n1,\n")
     with pytest.raises(DataError, match=r"my table\.csv:2:2: expected an id, got ''"):
         load_dataset(str(path))
+
+
+EVENTS = [
+    (f"u{u}", i, ("view", "transaction", 'say "hi"')[(u + i) % 3], u * 9 + i)
+    for u in range(6)
+    for i in range(9)
+]
+EVENT_COLUMNS = ("visitorid", "itemid", "event", "time")
+FEW = {"valid_fraction": 0.2, "test_fraction": 0.2}
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "frame"])
+@pytest.mark.parametrize("sign", ["==", "!="])
+def test_conditions_on_text_in_every_kind_of_table(tmp_path, ending, sign):
+    frame = pd.DataFrame(EVENTS, columns=list(EVENT_COLUMNS))
+    path = tmp_path / f"events.{ending}"
+    if ending == "csv":
+        frame.to_csv(path, index=False)
+    elif ending == "tsv":
+        lines = ["\t".join(map(str, row)) for row in (EVENT_COLUMNS, *EVENTS)]
+        path.write_text("\n".join(lines))
+    elif ending == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    elif ending == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        frame.to_parquet(path)
+    condition = f'event {sign} "transaction" and time >= 2'
+    source = frame if ending == "frame" else str(path)
+    found = pairs_of(load_dataset(source, positive_if=condition, **FEW).graph)
+    expected = {
+        (user, str(item))
+        for user, item, event, time in EVENTS
+        if (event == "transaction") == (sign == "==") and time >= 2
+    }
+    assert set(found) == expected
+
+
+def test_a_frame_is_the_table_that_it_writes(tmp_path):
+    frame = pd.DataFrame(BLOCK, columns=["who", "what", "x"], index=[7] * len(BLOCK))
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    columns = {"user_col": "who", "item_col": "what"}
+    one = load_dataset(frame, split="time", time_col="x", **columns, **FEW)
+    path = str(tmp_path / "table.csv")
+    other = load_dataset(path, split="time", time_col="x", **columns, **FEW)
+    assert one.fingerprint.split(":")[1] == other.fingerprint.split(":")[1]
+    assert one.label == "DataFrame"
+    assert frame.index.tolist() == [7] * len(BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"user": [], "item": []}, "expected rows"),
+        ({"user": ["a"], "item": [[1, 2]]}, "one value per row"),
+        ({"user": ["a", None], "item": [1, 2]}, "DataFrame:2:1: expected an id"),
+        ({"a": ["a"], "item": [1]}, "expected one user column"),
+    ],
+)
+def test_a_wrong_frame_is_one_line(frame, said):
+    with pytest.raises(DataError, match=said):
+        load_dataset(pd.DataFrame(frame))
+
+
+MISSING = [
+    *[(f"u{u}", i, 4, 100 * u + i) for u in range(6) for i in range(6)],
+    *[("u1", 7, 4, "None"), ("", 8, 4, 5), ("u2", "NA", "", 9), ("u3", "", 4, 9)],
+]
+
+
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+@pytest.mark.parametrize("first", [False, True])
+def test_incomplete_rows_are_dropped_on_demand_and_counted(tmp_path, first):
+    rows = MISSING[::-1] if first else MISSING
+    columns = ("user", "item", "rating", "time")
+    path = write(tmp_path, rows, columns=columns)
+    split = SplitOptions("leave-last")
+    condition = {"positive_if": "rating > 0"}
+    with pytest.raises(DataError):
+        split_table(path, TableOptions(**condition), split)
+    table = TableOptions(**condition, drop_incomplete=True)
+    splits = split_table(path, table, split)
+    assert splits.rows == {"read": 40, "used": 36, "incomplete": 4}
+    frame = pd.DataFrame(rows, columns=list(columns)).replace({"": None, "None": None})
+    again = split_table(frame, table, split)
+    assert again.rows == splits.rows
+    assert raw_pairs(again) == raw_pairs(splits)
+
+
+def test_rare_users_and_items_are_removed_until_none_is_left(tmp_path):
+    rows = [(f"u{u}", f"i{i}", 1) for u in range(6) for i in range(6)]
+    chain = [("v0", "i0", 1), ("v0", "j0", 1), ("v0", "j1", 1), ("v1", "j1", 1)]
+    path = write(tmp_path, rows + chain, columns=("user", "item", "x"))
+    splits = split_table(path, TableOptions(min_user=3, min_item=2), RANDOM)
+    assert set.union(*raw_pairs(splits).values()) == {row[:2] for row in rows}
+    assert splits.rows == {"read": 40, "used": 36, "of rare users or items": 4}
+    with pytest.raises(ConfigError, match="smaller --min-user"):
+        split_table(path, TableOptions(min_user=9), RANDOM)
+    with pytest.raises(ConfigError, match="min_item must be a positive integer"):
+        TableOptions(min_item=0)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "c", '"d', ""]),
+            st.sampled_from(["1", "2", "3", '4"', "nan", "5"]),
+            st.sampled_from(["1", "5", "", "3.5"]),
+        ),
+        min_size=8,
+        max_size=40,
+    ),
+    st.integers(1, 3),
+)
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+def test_rows_in_are_rows_used_and_rows_reported(tmp_path, rows, least):
+    path = tmp_path / "table.tsv"
+    lines = ["user\titem\trating", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines))
+    table = TableOptions(
+        positive_if="rating >= 3", drop_incomplete=True, min_user=least
+    )
+    try:
+        splits = split_table(path, table, RANDOM)
+    except (ConfigError, DataError):
+        return
+    counts = dict(splits.rows)
+    assert counts.pop("read") == len(rows)
+    assert sum(counts.values()) == len(rows)
+    assert counts["used"] == sum(pairs.shape[1] for pairs in splits.pairs.values())
+    incomplete = sum("" in row or "nan" in row for row in rows)
+    assert counts.get("incomplete", 0) == incomplete

@@ -1,7 +1,12 @@
 """Shared parts of data sets: split files, processed graphs, summaries."""
 
 from pyg_advinfonce.datasets.base.description import Summary, fingerprint_text
-from pyg_advinfonce.datasets.base.named import TABLE_SUFFIXES, find_folder, is_table
+from pyg_advinfonce.datasets.base.named import (
+    TABLE_SUFFIXES,
+    find_folder,
+    is_table,
+    table_suffix,
+)
 from pyg_advinfonce.datasets.base.processed import (
     FORMAT_VERSION,
     Processed,
@@ -11,6 +16,7 @@ from pyg_advinfonce.datasets.base.processed import (
     process,
 )
 from pyg_advinfonce.datasets.base.split_files import (
+    FORMATS,
     ITEM_IDS,
     NOT_CANDIDATE,
     SPLIT_OF_FILE,
@@ -20,8 +26,10 @@ from pyg_advinfonce.datasets.base.split_files import (
     RawFile,
     SplitPairs,
     distinct_pairs,
+    file_per_split,
     is_integer_id,
     is_printable_id,
+    pairs_in,
     parse_files,
     raw_ids_text,
     read_files,
@@ -30,6 +38,7 @@ from pyg_advinfonce.datasets.base.split_files import (
 )
 
 __all__ = [
+    "FORMATS",
     "FORMAT_VERSION",
     "ITEM_IDS",
     "NOT_CANDIDATE",
@@ -44,6 +53,7 @@ __all__ = [
     "SplitPairs",
     "Summary",
     "distinct_pairs",
+    "file_per_split",
     "file_sha256",
     "find_folder",
     "fingerprint_text",
@@ -51,10 +61,12 @@ __all__ = [
     "is_printable_id",
     "is_table",
     "load_or_build",
+    "pairs_in",
     "parse_files",
     "process",
     "raw_ids_text",
     "read_files",
     "split_of_file",
+    "table_suffix",
     "take_ids",
 ]

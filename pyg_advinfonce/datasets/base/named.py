@@ -10,14 +10,29 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.registry import DATASETS, unknown
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+TABLE_SUFFIXES = (
+    *(".csv", ".tsv", ".parquet", ".jsonl", ".ndjson"),
+    *(".inter", ".dat", ".data"),  # of RecBole and MovieLens
+)
 """Suffixes of tables where a folder is also accepted."""
+
+PACKED = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes of compressed text, after that of the table."""
+
+
+def table_suffix(path: Path) -> str:
+    """Return the suffix of a table in lower case, without that of a compression."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in PACKED else suffix
 
 
 def is_table(data: str) -> bool:
     """Return whether the text is the path of an existing table."""
-    suffix = Path(data).suffix.lower()
-    return suffix in TABLE_SUFFIXES and _is(Path.is_file, Path(data))
+    return _has_table_suffix(data) and _is(Path.is_file, Path(data))
+
+
+def _has_table_suffix(data: str) -> bool:
+    return table_suffix(Path(data)) in TABLE_SUFFIXES
 
 
 def find_folder(data: str, root: Path) -> Path:
@@ -32,7 +47,7 @@ def find_folder(data: str, root: Path) -> Path:
             f"{data} is a file: expected a data set's name, a table (.csv, .tsv, "
             ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
         )
-    if Path(data).suffix.lower() in TABLE_SUFFIXES:
+    if _has_table_suffix(data):
         raise DatasetNotFoundError(f"{data}: no such file")
     if data and not is_bare:
         raise DatasetNotFoundError(f"{data}: no such folder or table")

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
@@ -32,16 +32,24 @@ from pyg_advinfonce.graph import (
     split_names,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Processed:
-    """A user-item graph with its summary and content hash."""
+    """A user-item graph with its summary and content hash.
+
+    Args:
+        graph: The user-item graph.
+        summary: Its counts.
+        digest: Hash of its content.
+        notes: Warnings about the data, repeated at every load.
+    """
 
     graph: HeteroData
     summary: Summary
     digest: str
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, graph: HeteroData, duplicates: dict[str, int]) -> "Processed":
@@ -87,24 +95,41 @@ def default_cache_dir() -> Path:
 
 
 def load_or_build(
-    cache_dir: Path | None, key: str, build: Callable[[], Processed]
+    cache_dir: Path | None, key: str | None, build: Callable[[], Processed]
 ) -> Processed:
-    """Return the cached data of a key, or build and cache it.
+    """Return the cached data of a key, or build and cache it; repeat its notes.
 
     Args:
         cache_dir: Folder of the cache (default: the user's cache folder).
-        key: Hash of everything that the data is made from.
+        key: Hash of everything that the data is made from; None disables the cache.
         build: Returns the data if it is not cached.
     """
-    folder = cache_dir or _user_folder()
-    if folder is None:
-        return build()
-    path = folder / f"{key[:32]}.pt"
-    cached = load_cached(path, key)
-    if cached is None:
-        cached = build()
-        save_cached(path, key, cached)
-    return cached
+    folder = None if key is None else cache_dir or _user_folder()
+    if folder is None or key is None:
+        found = noted(build)
+    else:
+        path = folder / f"{key[:32]}.pt"
+        cached = load_cached(path, key)
+        found = cached or noted(build)
+        if cached is None:
+            save_cached(path, key, found)
+    for note in found.notes:
+        warnings.warn(note, DataWarning, stacklevel=4)
+    return found
+
+
+def noted(build: Callable[[], Processed]) -> Processed:
+    """Build data and store its data warnings as notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        built = build()
+    notes = []
+    for warning in caught:
+        if issubclass(warning.category, DataWarning):
+            notes.append(str(warning.message))
+        else:
+            warnings.warn(warning.message, warning.category, stacklevel=4)
+    return replace(built, notes=tuple(dict.fromkeys(notes)))
 
 
 def _user_folder() -> Path | None:
@@ -173,6 +198,7 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "item_ids": graph[ITEM].get("raw_id"),
         "summary": processed.summary,
         "digest": processed.digest,
+        "notes": list(processed.notes),
     }
 
 
@@ -196,7 +222,8 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
     digest = content_hash(graph)
     if digest != payload["digest"]:
         raise DataError("content hash differs")
-    return Processed(graph, cast("Summary", payload["summary"]), digest)
+    notes = tuple(map(str, cast("list[str]", payload["notes"])))
+    return Processed(graph, cast("Summary", payload["summary"]), digest, notes)
 
 
 def file_sha256(path: Path) -> str:

@@ -1,8 +1,8 @@
 """Split files: pairs, raw ids and the folder that holds them."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import NoReturn
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyg_advinfonce.errors import DataError
-from pyg_advinfonce.files import reading
+from pyg_advinfonce.files import reading, regular_file
 from pyg_advinfonce.graph import MAX_ROWS, pair_keys, pairs_of
 
 IntArray = NDArray[np.int64]
@@ -34,8 +34,17 @@ SPLIT_OF_FILE: Mapping[str, str] = {
 GAMMA_FILE = re.compile(r"test_gamma_[0-9]+(\.[0-9]+)?\.txt")
 """File names of the tests of any other popularity shift."""
 
+FORMATS = ("auto", "lists")
+"""Formats of split files; ``auto`` rejects lines that look like ratings."""
+
+MAX_BYTES = 2**34
+"""Maximum size of a split file, which is read as a whole."""
+
 NOT_CANDIDATE = "not_candidate.txt"
 USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
+_LISTS = {USER_IDS: "user_list.txt", ITEM_IDS: "item_list.txt"}  # of LightGCN
+_MAX_GAPS = 100_000, 10
+_HEAD_BYTES = 2**16
 _BOM = b"\xef\xbb\xbf"
 _INT64_DIGITS = 18
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -66,6 +75,7 @@ class SplitPairs:
         candidate_mask: ``[I]`` bool, True for items that may be ranked; None for all.
         user_ids: Raw ids of users by row, if known.
         item_ids: Raw ids of items by row, if known.
+        rows: Numbers of table rows: read, used and left out, by reason.
     """
 
     num_users: int
@@ -75,6 +85,7 @@ class SplitPairs:
     candidate_mask: NDArray[np.bool_] | None = None
     user_ids: IdList | None = None
     item_ids: IdList | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_files(folder: Path) -> dict[str, RawFile]:
@@ -83,7 +94,10 @@ def read_files(folder: Path) -> dict[str, RawFile]:
     Raises:
         DataError: If a file cannot be read.
     """
-    names = (*SPLIT_OF_FILE, *_gamma_files(folder), NOT_CANDIDATE, USER_IDS, ITEM_IDS)
+    names = (
+        *(*SPLIT_OF_FILE, *_gamma_files(folder), NOT_CANDIDATE, USER_IDS, ITEM_IDS),
+        *_LISTS.values(),
+    )
     paths = [folder / name for name in names]
     return {path.name: _read(path) for path in paths if path.exists()}
 
@@ -96,8 +110,18 @@ def _gamma_files(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> RawFile:
+    regular_file(path, MAX_BYTES)
     with reading(path):
         return RawFile(path, path.read_bytes())
+
+
+def pairs_in(file: RawFile) -> IntArray:
+    """Return the user-item pairs ``[2, E]`` of a split file, in its order.
+
+    Raises:
+        DataError: If a word is not an id.
+    """
+    return parse_pairs(file.content, file.path)
 
 
 def split_of_file(name: str) -> str | None:
@@ -111,6 +135,7 @@ def parse_files(
     *,
     num_users: int | None = None,
     num_items: int | None = None,
+    format: str = "auto",
 ) -> SplitPairs:
     """Parse the files returned by :func:`read_files`.
 
@@ -118,10 +143,13 @@ def parse_files(
         files: Files by name.
         num_users: Known number of users (default: one more than the largest id).
         num_items: Known number of items (default: one more than the largest id).
+        format: ``lists`` for lines ``user item item ...``; ``auto`` also rejects lines
+            that look like ``user item rating``.
 
     Raises:
-        DataError: If a word is not an id below the known number, a split is empty or
-            two files of the same split differ.
+        DataError: If a word is not an id below the known number, a split is empty,
+            two files of the same split differ, lines look like ratings, or most ids
+            up to the largest one do not occur.
     """
     user_ids = _raw_ids(files, USER_IDS, num_users)
     item_ids = _raw_ids(files, ITEM_IDS, num_items)
@@ -130,7 +158,11 @@ def parse_files(
     limits = {"num_users": num_users or MAX_ROWS, "num_items": num_items or MAX_ROWS}
     pairs: dict[str, IntArray] = {}
     duplicates: dict[str, int] = {}
-    for split, file in _file_per_split(files).items():
+    chosen = file_per_split(files)
+    if format == "auto":
+        for file in chosen.values():
+            check_lists(file)
+    for split, file in chosen.items():
         repeated = parse_pairs(file.content, file.path, **limits)
         if not repeated.size:
             raise DataError(f"{file.path}: expected user-item pairs, found none")
@@ -142,11 +174,62 @@ def parse_files(
     items = num_items or 1 + max(
         int(excluded.max(initial=-1)), *(int(p[1].max()) for p in pairs.values())
     )
+    folder = next(iter(chosen.values())).path.parent if chosen else Path()
+    for place, (kind, number, known) in enumerate(
+        (("user", users, num_users), ("item", items, num_items))
+    ):
+        if known is None:
+            _check_gaps(folder, kind, number, [p[place] for p in pairs.values()])
     mask = _candidate_mask(files, excluded, items)
     return SplitPairs(users, items, pairs, duplicates, mask, user_ids, item_ids)
 
 
-def _file_per_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
+def check_lists(file: RawFile) -> None:
+    """Reject a file whose lines look like ``user item rating``, optionally with a time.
+
+    Raises:
+        DataError: If all lines have the same number of three or four words and users
+            repeat over lines or a word is not an integer.
+    """
+    content = file.content.removeprefix(_BOM)
+    head = content[:_HEAD_BYTES]
+    lines = [words for _, words in _lines(head)]
+    if len(head) < len(content):
+        lines.pop()
+    width = len(lines[0]) if lines else 0
+    if width not in (3, 4) or any(len(words) != width for words in lines):
+        return
+    tokens = _tokenize(content)
+    if tokens is not None:
+        values, first = tokens
+        starts = np.flatnonzero(first)
+        widths = np.diff(starts, append=len(values))
+        if (widths != width).any() or len(np.unique(values[starts])) == len(starts):
+            return
+    raise DataError(
+        f"{file.path}:1: expected lines 'user item item ...', got {width} values per "
+        "line and several lines per user, which looks like 'user item rating': set "
+        "--format triples (data.format), or --format lists if the lines are lists"
+    )
+
+
+def _check_gaps(
+    folder: Path, kind: str, number: int, columns: Sequence[IntArray]
+) -> None:
+    """Reject ids with gaps so large that most rows would be empty."""
+    slack, factor = _MAX_GAPS
+    if number <= slack:
+        return
+    distinct = len(np.unique(np.concatenate(columns)))
+    if number > slack + factor * distinct:
+        raise DataError(
+            f"{folder}: expected {kind} ids that are row numbers, got {distinct:,} "
+            f"{kind}s with ids up to {number - 1:,}: number them from 0 and write the "
+            f"original ids to {kind}_ids.txt, or split a table with `advnce data split`"
+        )
+
+
+def file_per_split(files: Mapping[str, RawFile]) -> dict[str, RawFile]:
     """Return one file per split; a second one must have the same content."""
     chosen: dict[str, RawFile] = {}
     for name, file in files.items():
@@ -173,10 +256,13 @@ def _drop_repeated_test(pairs: dict[str, IntArray], duplicates: dict[str, int]) 
 def _raw_ids(
     files: Mapping[str, RawFile], name: str, number: int | None
 ) -> IdList | None:
+    is_list = name not in files
+    name = _LISTS[name] if is_list else name
     if name not in files:
         return None
     path = files[name].path
-    ids = parse_raw_ids(files[name].content, path)
+    parse = _parse_id_list if is_list else parse_raw_ids
+    ids = parse(files[name].content, path)
     if not len(ids) or number not in (None, len(ids)):
         raise DataError(f"{path}: expected {number or 'some'} ids, found {len(ids)}")
     return ids
@@ -351,6 +437,28 @@ def parse_raw_ids(content: bytes, path: Path) -> IdList:
     if texts and all(map(is_integer_id, texts)):
         return np.array(list(map(int, texts)), dtype=np.int64)
     return texts
+
+
+def _parse_id_list(content: bytes, path: Path) -> IdList:
+    """Return the ids of a LightGCN list, whose header is ``org_id remap_id``."""
+    lines = _lines(content.removeprefix(_BOM))
+    _, head = next(lines, (1, []))
+    names = [word for _, word in head]
+    if not {b"org_id", b"remap_id"} <= set(names):
+        raise DataError(f"{path}:1: expected a header with org_id and remap_id")
+    original, row = names.index(b"org_id"), names.index(b"remap_id")
+    ids: dict[int, bytes] = {}
+    for line, words in lines:
+        if len(words) <= max(original, row):
+            raise DataError(f"{path}:{line}: expected {len(names)} values")
+        column, word = words[row]
+        number = _number(word, path, line, column, MAX_ROWS)
+        if number in ids:
+            raise DataError(f"{path}:{line}: expected each id once, got {number} twice")
+        ids[number] = words[original][1]
+    if ids.keys() != set(range(len(ids))):
+        raise DataError(f"{path}: expected the ids 0 to {len(ids) - 1} in remap_id")
+    return parse_raw_ids(b"\n".join(ids[n] for n in range(len(ids))), path)
 
 
 def _check_unique_ids(texts: list[str], path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pyg_advinfonce.datasets.base import (
@@ -14,7 +16,7 @@ from pyg_advinfonce.datasets.base import (
     distinct_pairs,
     take_ids,
 )
-from pyg_advinfonce.datasets.splits.options import SplitOptions
+from pyg_advinfonce.datasets.splits.options import TIMED, SplitOptions
 from pyg_advinfonce.datasets.splits.popularity_shift import popularity_shift
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
@@ -32,26 +34,72 @@ class Interactions:
         pairs: ``[2, E]``.
         duplicates: Number of merged rows.
         time: ``[E]`` time of the first occurrence, if known.
+        row: ``[E]`` position of the first occurrence in the file (default: the order
+            of the pairs).
     """
 
     pairs: IntArray
     duplicates: int = 0
     time: NDArray[np.float64] | None = None
+    row: IntArray | None = None
 
     @classmethod
     def of(cls, log: Log) -> "Interactions":
-        """Merge the rows of a table."""
-        if log.time is None:
-            pairs = distinct_pairs(log.pairs)
-            return cls(pairs, log.pairs.shape[1] - pairs.shape[1])
+        """Merge rows of the same pair; the earliest row per pair is kept."""
         keys = pair_keys(*log.pairs)
-        order = np.lexsort((log.time, keys))
-        first = order[np.diff(keys[order], prepend=-1) != 0]
-        return cls(log.pairs[:, first], len(keys) - len(first), log.time[first])
+        by = (keys,) if log.time is None else (log.time, keys)
+        order = np.lexsort(by)  # stable: rows of equal time keep the order of the file
+        row = order[np.diff(keys[order], prepend=-1) != 0]
+        time = None if log.time is None else log.time[row]
+        return cls(log.pairs[:, row], len(keys) - len(row), time, row)
+
+    def core(self, min_user: int, min_item: int) -> "Interactions":
+        """Remove users and items with too few pairs, until all others have enough.
+
+        Args:
+            min_user: Smallest number of pairs per user.
+            min_item: Smallest number of pairs per item.
+
+        Raises:
+            ConfigError: If no pair remains.
+        """
+        keep = np.ones(self.pairs.shape[1], dtype=np.bool_)
+        while True:
+            enough = [
+                np.bincount(ends, weights=keep)[ends] >= least
+                for ends, least in zip(self.pairs, (min_user, min_item), strict=True)
+            ]
+            fewer = keep & enough[0] & enough[1]
+            if fewer.sum() == keep.sum():
+                break
+            keep = fewer
+        if not keep.any():
+            raise ConfigError(
+                f"no user has {min_user} pairs with items of {min_item} pairs: use a "
+                "smaller --min-user or --min-item (data.min_user, data.min_item)"
+            )
+        if keep.all():
+            return self
+        time = None if self.time is None else self.time[keep]
+        row = None if self.row is None else self.row[keep]
+        return replace(self, pairs=self.pairs[:, keep], time=time, row=row)
+
+    @property
+    def in_order(self) -> IntArray:
+        """Positions ``[E]`` of the pairs, sorted by time and then by row of the file.
+
+        Random draws use this order, which does not depend on ids.
+        """
+        row = np.arange(self.pairs.shape[1]) if self.row is None else self.row
+        return np.lexsort((row,) if self.time is None else (row, self.time))
 
 
 def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
     """Split interactions; return sorted pairs by split, train and valid first.
+
+    The result does not depend on ids: users and items are numbered in a random order of
+    the pairs, which depends on the seed and the order of the rows. With times, only the
+    order of rows of equal time matters.
 
     Args:
         log: The interactions, with times if the split needs them.
@@ -61,26 +109,55 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
         ConfigError: If a split is empty or times are missing.
     """
     used = options.used
-    if options.split == "leave-last":
-        splits = leave_last(log.pairs, _times(log))
-    elif options.split == "time":
-        shares = used["valid_fraction"], used["test_fraction"]
-        splits = hold_out_latest(log.pairs, _times(log), *shares)
+    rng = np.random.default_rng(used.get("seed", 0))
+    order = rng.permutation(log.in_order)
+    user, users = pd.factorize(log.pairs[0, order])
+    item, items = pd.factorize(log.pairs[1, order])
+    pairs = np.stack([user, item]).astype(np.int64)
+    if options.split in TIMED:
+        if log.time is None:
+            raise ConfigError("this split needs the times of the interactions")
+        splits = _timed_splits(pairs, log.time[order], used)
     else:
-        splits = _random_splits(log.pairs, options)
-    for name, pairs in splits.items():
-        if not pairs.size:
+        splits = _random_splits(pairs, used, rng)
+    for name, found in splits.items():
+        if not found.size:
             raise ConfigError(
-                f"the split '{options.split}' of {log.pairs.shape[1]:,} pairs leaves "
+                f"the split '{options.split}' of {pairs.shape[1]:,} pairs leaves "
                 f"{name} empty: use more pairs, other fractions or another split"
             )
+    return {
+        n: distinct_pairs(np.stack([users[u], items[i]]))
+        for n, (u, i) in splits.items()
+    }
+
+
+def _timed_splits(
+    pairs: IntArray, time: NDArray[np.float64], used: Mapping[str, Any]
+) -> dict[str, IntArray]:
+    if used["split"] == "time":
+        return hold_out_latest(
+            pairs, time, used["valid_fraction"], used["test_fraction"]
+        )
+    splits = leave_last(pairs, time)
+    drawn = num_drawn(pairs[0], time)
+    if drawn:
+        number = len(np.unique(splits["test"][0]))
+        warnings.warn(
+            f"{drawn:,} of {number:,} users have pairs of equal time at the cut "
+            "of leave-last: the held-out ones are chosen at random "
+            f"(seed {used['seed']})",
+            DataWarning,
+            stacklevel=4,
+        )
     return splits
 
 
-def _random_splits(pairs: IntArray, options: SplitOptions) -> dict[str, IntArray]:
-    used, total = options.used, pairs.shape[1]
-    rng = np.random.default_rng(used["seed"])
-    if options.split == "random":
+def _random_splits(
+    pairs: IntArray, used: Mapping[str, Any], rng: np.random.Generator
+) -> dict[str, IntArray]:
+    total = pairs.shape[1]
+    if used["split"] == "random":
         is_test = held_out(pairs, round(used["test_fraction"] * total), rng)
         train, tests = pairs[:, ~is_test], {"test": pairs[:, is_test]}
     else:
@@ -91,33 +168,37 @@ def _random_splits(pairs: IntArray, options: SplitOptions) -> dict[str, IntArray
     return {"train": train[:, ~is_valid], "valid": train[:, is_valid], **tests}
 
 
-def _times(log: Interactions) -> np.ndarray:
-    if log.time is None:
-        raise ConfigError("this split needs the times of the interactions")
-    return log.time
-
-
 def leave_last(pairs: IntArray, time: NDArray[np.float64]) -> dict[str, IntArray]:
     """Hold out the last pair per user as test and the one before it as valid.
 
-    Users with fewer than three pairs keep all as train. Pairs of equal time are ordered
-    by item row.
+    Users with fewer than three pairs keep all as train. Pairs of equal time keep their
+    order.
 
     Args:
-        pairs: Distinct pairs ``[2, E]``, sorted by user.
+        pairs: Distinct pairs ``[2, E]``.
         time: ``[E]``.
     """
-    user, item = pairs
-    order = np.lexsort((item, time, user))
-    count = np.bincount(user)[user]
+    user = pairs[0]
+    order = np.lexsort((time, user))  # stable
     to_end = np.empty(len(user), dtype=np.int64)
     to_end[order] = np.cumsum(np.bincount(user))[user[order]] - np.arange(len(user)) - 1
-    is_test, is_valid = ((to_end == n) & (count >= 3) for n in (0, 1))
+    has_three = np.bincount(user)[user] >= 3
+    is_test, is_valid = ((to_end == n) & has_three for n in (0, 1))
     return {
         "train": pairs[:, ~(is_test | is_valid)],
         "valid": pairs[:, is_valid],
         "test": pairs[:, is_test],
     }
+
+
+def num_drawn(user: IntArray, time: NDArray[np.float64]) -> int:
+    """Count the users whose split depends on the order of pairs of equal time."""
+    order = np.lexsort((time, user))
+    user, time = user[order], time[order]
+    to_end = np.cumsum(np.bincount(user))[user] - np.arange(len(user)) - 1
+    is_cut = (to_end <= 1) & (np.bincount(user)[user] >= 3)
+    is_tie = (np.diff(user) == 0) & (np.diff(time) == 0)
+    return len(np.unique(user[1:][is_tie & is_cut[1:]]))
 
 
 def hold_out_latest(
@@ -174,12 +255,13 @@ def held_out(
 def split_off_valid(
     train: IntArray, fraction: float, seed: int
 ) -> tuple[IntArray, IntArray]:
-    """Split pairs ``[2, E]`` at random into train and valid pairs.
+    """Split pairs ``[2, E]`` at random into sorted train and valid pairs.
 
     Every user keeps at least one train pair, so valid may be smaller than ``fraction``.
 
     Args:
-        train: Distinct pairs.
+        train: Pairs in the order of their file, which the random draw uses; repeated
+            ones are merged.
         fraction: Share of the pairs that becomes valid, between 0 and 1.
         seed: Seed of the split.
 
@@ -190,6 +272,7 @@ def split_off_valid(
         raise ConfigError(f"valid_fraction must lie between 0 and 1 (got {fraction})")
     if seed < 0:
         raise ConfigError(f"seed must not be negative (got {seed})")
+    train = in_file_order(train)
     number = round(fraction * train.shape[1])
     is_valid = held_out(train, number, np.random.default_rng(seed))
     if not is_valid.any():
@@ -197,14 +280,22 @@ def split_off_valid(
             f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
             "empty, since every user keeps one: use a larger fraction or a valid.txt"
         )
-    return train[:, ~is_valid], train[:, is_valid]
+    return distinct_pairs(train[:, ~is_valid]), distinct_pairs(train[:, is_valid])
+
+
+def in_file_order(pairs: IntArray) -> IntArray:
+    """Return the first occurrences of pairs ``[2, E]``, in their order."""
+    keys = pair_keys(*pairs)
+    order = np.argsort(keys, kind="stable")
+    return pairs[:, np.sort(order[np.diff(keys[order], prepend=-1) != 0])]
 
 
 def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
     """Drop held-out pairs of users without a train pair, with a warning.
 
     Nothing can be learned about these users, so a mean over users would measure their
-    number.
+    number. Held-out pairs of items without a train pair stay, with a warning:
+    without them the ranking would be easier than it is.
 
     Args:
         splits: Pairs ``[2, E]`` by split, including ``train``.
@@ -212,23 +303,31 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
     Raises:
         DataError: If a split becomes empty.
     """
-    known = np.zeros(
-        1 + max(int(pairs[0].max()) for pairs in splits.values()), np.bool_
-    )
-    known[splits["train"][0]] = True
-    kept = {name: pairs[:, known[pairs[0]]] for name, pairs in splits.items()}
+    kept = {}
     for name, pairs in splits.items():
-        cold = np.unique(pairs[0, ~known[pairs[0]]])
-        if not kept[name].size:
+        is_known = np.isin(pairs[0], splits["train"][0])
+        kept[name] = pairs[:, is_known]
+        if not is_known.any():
             raise DataError(f"no user of {name} has a train pair")
-        if cold.size:
-            warnings.warn(
-                f"{len(cold):,} users of {name} have no train pair: their "
-                f"{pairs.shape[1] - kept[name].shape[1]:,} pairs are dropped",
-                DataWarning,
-                stacklevel=4,
+        if not is_known.all():
+            cold = len(np.unique(pairs[0, ~is_known]))
+            _warn_of_cold(
+                f"{cold:,} users of {name} have no train pair: their "
+                f"{(~is_known).sum():,} pairs are dropped, and recommendations for "
+                "these users are random"
+            )
+        is_cold = ~np.isin(kept[name][1], splits["train"][1])
+        if is_cold.any():
+            cold = len(np.unique(kept[name][1, is_cold]))
+            _warn_of_cold(
+                f"{cold:,} items of {name} have no train pair: their {is_cold.sum():,} "
+                "pairs stay, but training learns nothing about these items"
             )
     return kept
+
+
+def _warn_of_cold(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=5)
 
 
 def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntArray]:

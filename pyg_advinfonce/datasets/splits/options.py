@@ -9,7 +9,7 @@ from pyg_advinfonce.registry import unknown
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "random": {"valid_fraction": 0.1, "test_fraction": 0.1, "seed": 0},
-    "leave-last": {},
+    "leave-last": {"seed": 0},
     "time": {"valid_fraction": 0.1, "test_fraction": 0.1},
     "popularity-shift": {
         "valid_fraction": 0.1,
@@ -32,9 +32,11 @@ MODES = ("exact", "notebook")
 class SplitOptions:
     """Kind of split and its options; an option without effect is an error.
 
+    A split does not depend on ids. Random draws use the order of the rows.
+
     - ``random``: pairs are held out with equal probability; every user keeps one.
     - ``leave-last``: the last pair per user is test and the one before it valid, for
-      users with at least three pairs.
+      users with at least three pairs; pairs of equal time are ordered at random.
     - ``time``: the latest pairs are test and those before them valid.
     - ``popularity-shift``: one test per gamma, in which the most popular items are
       gamma times as frequent as the least popular; see

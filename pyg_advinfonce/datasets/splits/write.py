@@ -164,6 +164,7 @@ def _write(
             "items": splits.num_items,
             **{name: pairs.shape[1] for name, pairs in splits.pairs.items()},
         },
+        "rows": dict(splits.rows),
         "duplicates_merged": splits.duplicates,
         "files": {name: sha256(text).hexdigest() for name, text in files.items()},
     }

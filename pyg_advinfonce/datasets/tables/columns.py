@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pyg_advinfonce.datasets.tables.values import is_number, is_time
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
+from pyg_advinfonce.registry import unknown
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
@@ -24,37 +26,41 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 _COMPARISON = re.compile(
     r"\s*(?P<column>[^<>=!]*[^<>=!\s])\s*(?P<sign>>=|<=|==|!=|>|<)\s*"
-    r"(?P<number>[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)\s*",
+    r"((?P<number>[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?)"
+    r"|(?P<quote>[\"'])(?P<text>.*)(?P=quote))\s*",
     re.IGNORECASE,
 )
+_AND = re.compile(r"""\s+and\s+(?=(?:[^"']|"[^"]*"|'[^']*')*$)""")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of a column with a number."""
+    """Comparison of a column with a number, or for equality with a text."""
 
     column: str
     sign: str
-    number: float
+    value: float | str
 
     def __str__(self) -> str:
-        return f"{self.column} {self.sign} {repr(self.number).removesuffix('.0')}"
+        is_text = isinstance(self.value, str)
+        value = f'"{self.value}"' if is_text else repr(self.value).removesuffix(".0")
+        return f"{self.column} {self.sign} {value}"
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Conjunction of comparisons of columns with numbers."""
+    """Conjunction of comparisons of columns with numbers or texts."""
 
     comparisons: tuple[Comparison, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Parse ``column >= 4``, or several such comparisons joined by ``and``.
+        """Parse ``column >= 4``, ``column == "text"``, or several joined by ``and``.
 
         Raises:
             ConfigError: If the text is invalid.
         """
-        return cls(tuple(map(_parse, re.split(r"\s+and\s+", text))))
+        return cls(tuple(map(_parse, _AND.split(text))))
 
     def __str__(self) -> str:
         """Return the condition in the normal form of :meth:`parse`."""
@@ -65,11 +71,17 @@ class Condition:
         """Distinct columns of the comparisons."""
         return list(dict.fromkeys(one.column for one in self.comparisons))
 
+    @property
+    def texts(self) -> list[str]:
+        """Distinct columns that are compared with texts."""
+        found = [one.column for one in self.comparisons if isinstance(one.value, str)]
+        return list(dict.fromkeys(found))
+
     def renamed(self, names: Mapping[str, str]) -> "Condition":
         """Return the condition with columns renamed."""
         return Condition(
             tuple(
-                Comparison(names.get(one.column, one.column), one.sign, one.number)
+                Comparison(names.get(one.column, one.column), one.sign, one.value)
                 for one in self.comparisons
             )
         )
@@ -79,18 +91,21 @@ class Condition:
         found = np.ones(len(rows), dtype=np.bool_)
         for one in self.comparisons:
             compare = _OPERATORS[one.sign]
-            found &= compare(rows[one.column].to_numpy(), one.number)
+            found &= compare(rows[one.column].to_numpy(), one.value)
         return found
 
 
 def _parse(text: str) -> Comparison:
     match = _COMPARISON.fullmatch(text)
-    if match is None:
+    is_text = match is not None and match["text"] is not None
+    if match is None or (is_text and match["sign"] not in ("==", "!=")):
         raise ConfigError(
             "positive_if must be a column, one of >= > <= < == != and a number, e.g. "
-            f"'rating >= 4' (got {text!r:.80})"
+            "'rating >= 4', or == or != and a text in quotes, e.g. "
+            f"'event == \"buy\"' (got {text!r:.80})"
         )
-    return Comparison(match["column"], match["sign"], float(match["number"]))
+    value = match["text"] if is_text else float(match["number"])
+    return Comparison(match["column"], match["sign"], value)
 
 
 # Case, whitespace, dots, dashes and underscores are ignored.
@@ -103,12 +118,26 @@ _COMMON: Mapping[str, str] = {
     ),
     "rating": "rating ratings score stars overall",
     "time": "timestamp time date datetime ts unixreviewtime",
+    "weight": (
+        "weight plays playcount watchratio playratio count counts clicks views listens "
+        "playtime playduration duration quantity frequency watchtime"
+    ),
 }
+ADVICE = "--columns user,item,rating,time (data.columns)"
+
+FORMATS: Mapping[str, tuple[str, str]] = {
+    "triples": ("user,item,rating,time?", "space"),
+    "movielens": ("user,item,rating,timestamp", "::"),
+}
+"""Columns and separator of headerless files by the name of their format.
+
+A question mark after the last column makes it optional.
+"""
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """Columns of a table of interactions and the condition for a positive row.
+    """Format of a table of interactions and condition of its positive rows.
 
     Args:
         user_col: Column of user ids (default: detected by a common name).
@@ -119,6 +148,23 @@ class TableOptions:
             (default: detected by a common name).
         positive_if: Condition for a positive row, e.g. ``rating >= 4`` (default: all
             rows are positive).
+        format: ``triples`` (``user item rating`` as of SELFRec; a fourth value is the
+            time) or ``movielens`` (``user::item::rating::timestamp``); short for
+            ``columns`` and ``separator``.
+        columns: Names of the columns of a text without a header, a list or separated
+            by commas; an empty name for a column that is not read.
+        separator: Separator of a text: a character, ``::``, ``tab`` or ``space`` for
+            any number of blanks (default: detected).
+        encoding: Encoding of a text (default: UTF-8).
+        drop_incomplete: Whether rows with a missing value in a column that is read
+            are dropped and counted (default: they are an error).
+        min_user: Smallest number of pairs per user; users with fewer are removed
+            repeatedly, together with rare items.
+        min_item: Smallest number of pairs per item, likewise.
+
+    Raises:
+        ConfigError: If a value is invalid.
+        UnknownNameError: If the format is unknown.
     """
 
     user_col: str | None = None
@@ -126,6 +172,63 @@ class TableOptions:
     rating_col: str | None = None
     time_col: str | None = None
     positive_if: str | None = None
+    format: str | None = None
+    columns: str | Sequence[str] | None = None
+    separator: str | None = None
+    encoding: str | None = None
+    drop_incomplete: bool = False
+    min_user: int = 1
+    min_item: int = 1
+
+    def __post_init__(self) -> None:
+        if self.format is not None and self.format not in FORMATS:
+            raise unknown("format", str(self.format), FORMATS)
+        if self.format is not None and (self.columns or self.separator):
+            raise ConfigError(
+                f"format '{self.format}' already sets columns and separator: remove it "
+                "or them"
+            )
+        if self.columns is not None and not self.names:
+            raise ConfigError(
+                "columns must be names separated by commas, e.g. user,item,rating "
+                f"(got {self.columns!r:.80})"
+            )
+        for name in ("min_user", "min_item"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ConfigError(f"{name} must be a positive integer (got {value!r})")
+
+    @property
+    def names(self) -> list[str] | None:
+        """Names of the columns of a text without a header; None with a header."""
+        given = self.columns if self.format is None else FORMATS[self.format][0]
+        if isinstance(given, str):
+            given = given.split(",") if given else ()
+        if given is None:
+            return None
+        is_list = isinstance(given, list | tuple)
+        if not is_list or not all(isinstance(name, str) for name in given):
+            return []
+        return [name.strip() for name in given]
+
+    @property
+    def separated_by(self) -> str | None:
+        """Separator of a text; None if it is detected."""
+        return self.separator if self.format is None else FORMATS[self.format][1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options of reading that are set, as JSON values."""
+        named = self.format is None and self.names
+        found = {
+            "format": self.format,
+            "columns": ",".join(named) if named else None,
+            "separator": self.separator,
+            "encoding": self.encoding,
+            "drop_incomplete": self.drop_incomplete or None,
+            "min_user": self.min_user if self.min_user > 1 else None,
+            "min_item": self.min_item if self.min_item > 1 else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -140,7 +243,7 @@ class Columns:
     @property
     def numbers(self) -> list[str]:
         """Columns that are compared with numbers."""
-        return self.positive.columns
+        return [c for c in self.positive.columns if c not in self.positive.texts]
 
 
 def find_columns(
@@ -158,13 +261,15 @@ def find_columns(
         DataError: If a column is missing or ambiguous.
         ConfigError: If ``positive_if`` is invalid or compares an id.
     """
-    finder = _Finder(path, names)
+    finder = _Finder(path, names, is_header=options.names is None)
     user = finder.find("user", options.user_col)
     item = finder.find("item", options.item_col)
     if user == item:
         raise ConfigError(
             f"user_col and item_col are both '{user}': choose two columns"
         )
+    if options.user_col or options.item_col:
+        finder.warn_of_data((user, item))
     time = finder.find("time", options.time_col) if needs_time else None
     positive = _positive(finder, options)
     ids = sorted({user, item} & {*positive.columns})
@@ -172,7 +277,21 @@ def find_columns(
         raise ConfigError(
             f"positive_if compares the id column '{ids[0]}': use another column"
         )
+    mixed = [c for c in positive.texts if _compares_number(positive, c)]
+    mixed += [column for column in positive.texts if column == time]
+    if mixed:
+        raise ConfigError(
+            f"positive_if compares '{mixed[0]}' with a text, but it is a number or a "
+            "time elsewhere: use another column"
+        )
     return Columns(user, item, time, positive)
+
+
+def _compares_number(condition: Condition, column: str) -> bool:
+    return any(
+        one.column == column and not isinstance(one.value, str)
+        for one in condition.comparisons
+    )
 
 
 def _positive(finder: "_Finder", options: TableOptions) -> Condition:
@@ -190,7 +309,7 @@ def _positive(finder: "_Finder", options: TableOptions) -> Condition:
 
 
 def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> None:
-    """Warn if a table has ratings but ``positive_if`` is not set.
+    """Warn if a table has ratings or weights but ``positive_if`` is not set.
 
     Args:
         path: Path of the table.
@@ -207,10 +326,12 @@ def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> 
     if options.rating_col is not None:
         finder.check(options.rating_col, "--rating-col")
         ratings = [options.rating_col]
-    if ratings:
+    weights = finder.common("weight")
+    if ratings or weights:
+        column, bound = (ratings[0], ">= 4") if ratings else (weights[0], "> 0")
         warnings.warn(
-            f"{path}: every row counts as positive, whatever its '{ratings[0]}': set a "
-            f"condition with --positive-if '{ratings[0]} >= 4' (data.positive_if)",
+            f"{path}: every row counts as positive, regardless of '{column}': set a "
+            f"condition with --positive-if '{column} {bound}' (data.positive_if)",
             DataWarning,
             stacklevel=2,
         )
@@ -220,6 +341,7 @@ def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> 
 class _Finder:
     path: Path
     names: Sequence[str]
+    is_header: bool = False
 
     def find(self, role: str, chosen: str | None) -> str:
         """Return the chosen column, or the only one with a common name."""
@@ -231,8 +353,29 @@ class _Finder:
         actual = f"several, {_listed(found)}" if found else "none"
         raise DataError(
             f"{self.path}:1: expected one {role} column, found {actual}, among "
-            f"{_listed(self.names)}: set it with --{role}-col (data.{role}_col)"
+            f"{_listed(self.names)}: {self._advice(role)}"
         )
+
+    def _advice(self, role: str) -> str:
+        words = [word for name in self.names for word in name.split()]
+        if self.is_header and any(is_number(w) or is_time(w) for w in words):
+            return f"the first line looks like data, so name the columns with {ADVICE}"
+        if not self.is_header:
+            return f"use a common name in --columns or set it with --{role}-col"
+        return f"set it with --{role}-col (data.{role}_col)"
+
+    def warn_of_data(self, chosen: Collection[str]) -> None:
+        """Warn if the header with the chosen names looks like data."""
+        others = set(self.names) - set(chosen)
+        is_data = any(is_number(name) or is_time(name) for name in self.names)
+        if self.is_header and is_data and not any(map(is_common_name, others)):
+            warnings.warn(
+                f"{self.path}:1: the first line looks like data, "
+                f"{_listed(self.names)}, but is read as the header: if the file "
+                f"has no header, use {ADVICE}",
+                DataWarning,
+                stacklevel=3,
+            )
 
     def check(self, column: str, option: str) -> str:
         if column not in self.names:
@@ -246,6 +389,11 @@ class _Finder:
         """Return the columns with a common name of the role."""
         common = _COMMON[role].split()
         return [name for name in self.names if _plain(name) in common]
+
+
+def is_common_name(name: str) -> bool:
+    """Return whether a column with that name is recognised."""
+    return any(_plain(name) in names.split() for names in _COMMON.values())
 
 
 def _plain(name: str) -> str:

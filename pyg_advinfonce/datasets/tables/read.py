@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,18 +16,23 @@ from pyg_advinfonce.datasets.base import (
     IntArray,
     is_integer_id,
     is_printable_id,
+    table_suffix,
 )
-from pyg_advinfonce.datasets.tables.columns import Columns
+from pyg_advinfonce.datasets.tables.columns import Columns, TableOptions
 from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
-from pyg_advinfonce.datasets.tables.parquet import ParquetTable
-from pyg_advinfonce.datasets.tables.values import is_number
+from pyg_advinfonce.datasets.tables.frames import (
+    DataFrameTable,
+    JsonLinesTable,
+    ParquetTable,
+)
+from pyg_advinfonce.datasets.tables.values import MISSING, is_number
 from pyg_advinfonce.errors import ConfigError, DataError
 
+JSON_SUFFIXES = (".jsonl", ".ndjson")
 SUFFIXES = (*TABLE_SUFFIXES, ".txt")
 """Suffixes of tables; ``.txt`` is a table where no split files are accepted."""
 
 _DIGITS = re.compile(r"[0-9]+")
-_MISSING = frozenset(("", "nan", "none", "null", "<na>", "inf", "-inf"))
 
 ErrorFactory = Callable[[str, str], DataError]
 """Returns the error about an invalid id and what was expected."""
@@ -72,13 +77,14 @@ class IdCodes:
 
 def _check_ids(texts: list[str], error: ErrorFactory) -> list[int] | list[str]:
     for text in texts:
-        if text.lower() in _MISSING or not is_printable_id(text):
+        if text.lower() in MISSING or not is_printable_id(text):
             raise error(text, "an id")
     if all(map(is_integer_id, texts)):
         return [int(text) for text in texts]
     if all(is_number(text) and not _has_padding(text) for text in texts):
         wrong = next(text for text in texts if not is_integer_id(text))
-        raise error(wrong, "an integer id from 0 to 2**63 - 1")
+        hint = "" if not wrong.endswith(".0") else f" ({wrong[:-2]} without '.0')"
+        raise error(wrong, f"an integer id from 0 to 2**63 - 1{hint}")
     return texts
 
 
@@ -90,13 +96,18 @@ class Table(Protocol):
     """Interface of a file of rows with named columns."""
 
     path: Path
+    num_incomplete: int
 
     @property
     def names(self) -> Sequence[str]:
         """The columns."""
 
     def chunks(
-        self, ids: Sequence[str], numbers: Sequence[str], time: str | None
+        self,
+        ids: Sequence[str],
+        numbers: Sequence[str],
+        time: str | None,
+        texts: Sequence[str] = (),
     ) -> Iterator[pd.DataFrame]:
         """Yield chunks of rows with the given columns.
 
@@ -104,6 +115,7 @@ class Table(Protocol):
             ids: Columns returned unchanged; as strings if the file is text.
             numbers: Columns of finite numbers, returned as float64.
             time: Column of times, returned as float64 in the same order.
+            texts: Columns that are compared with texts, returned as strings.
 
         Raises:
             DataError: If a number or time is invalid, or the file is malformed.
@@ -118,19 +130,46 @@ class Table(Protocol):
         """
 
 
-def open_table(path: Path) -> Table:
-    """Open a table by its suffix.
+def open_table(
+    source: Path | pd.DataFrame, options: TableOptions | None = None
+) -> Table:
+    """Open a file by its suffix, without that of a compression, or a data frame.
+
+    Args:
+        source: The file or frame.
+        options: Format of the table.
 
     Raises:
-        ConfigError: If the suffix is unknown.
+        ConfigError: If the suffix is unknown or an option has no effect.
         DataError: If the file is not a table.
     """
-    suffix = path.suffix.lower()
+    options = options or TableOptions()
+    drop = options.drop_incomplete
+    is_file = isinstance(source, Path)
+    suffix = table_suffix(source) if isinstance(source, Path) else ""
+    if is_file and suffix not in SUFFIXES:
+        raise ConfigError(
+            f"{source}: expected a table with suffix {', '.join(SUFFIXES)}"
+        )
+    is_delimited = is_file and suffix not in (".parquet", *JSON_SUFFIXES)
+    if not is_delimited and (options.names or options.separated_by):
+        raise ConfigError(
+            "columns, separator and format have no effect on parquet, JSON lines and "
+            "data frames: remove them"
+        )
+    if isinstance(source, pd.DataFrame):
+        return DataFrameTable(source, drop_incomplete=drop)
     if suffix == ".parquet":
-        return ParquetTable(path)
-    if suffix in SUFFIXES:
-        return DelimitedTable(path)
-    raise ConfigError(f"{path}: expected a table with suffix {', '.join(SUFFIXES)}")
+        return ParquetTable(source, drop_incomplete=drop)
+    if suffix in JSON_SUFFIXES:
+        return JsonLinesTable(source, encoding=options.encoding, drop_incomplete=drop)
+    return DelimitedTable(
+        source,
+        options.names,
+        separator=options.separated_by,
+        encoding=options.encoding,
+        drop_incomplete=drop,
+    )
 
 
 @dataclass(frozen=True)
@@ -140,7 +179,8 @@ class Log:
     Args:
         pairs: Positive pairs ``[2, N]``, including repeated ones.
         time: Their times ``[N]``, if read.
-        num_rows: Number of rows, including those that are not positive.
+        num_rows: Number of rows, including those that are not positive or incomplete.
+        num_incomplete: Number of rows that were dropped for a missing value.
         users: Graph rows ``[U']`` of the users in any row of the table.
         items: Graph rows ``[I']`` of the items in any row of the table.
     """
@@ -150,6 +190,7 @@ class Log:
     num_rows: int
     users: IntArray
     items: IntArray
+    num_incomplete: int = 0
 
 
 @dataclass(frozen=True)
@@ -187,7 +228,10 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
     seen_users, seen_items = np.zeros(0, np.int64), np.zeros(0, np.int64)
     num_rows = 0
     for chunk in table.chunks(
-        [columns.user, columns.item], columns.numbers, columns.time
+        [columns.user, columns.item],
+        columns.numbers,
+        columns.time,
+        columns.positive.texts,
     ):
         user, item = users.codes(chunk[columns.user]), items.codes(chunk[columns.item])
         counts = columns.positive.holds(chunk)
@@ -199,7 +243,15 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
     if not sum(part.shape[1] for part in pairs):
         raise _no_positive(table, columns, num_rows)
     time = np.concatenate(times) if times else None
-    return Log(np.concatenate(pairs, axis=1), time, num_rows, seen_users, seen_items)
+    dropped = table.num_incomplete
+    return Log(
+        np.concatenate(pairs, axis=1),
+        time,
+        num_rows + dropped,
+        seen_users,
+        seen_items,
+        dropped,
+    )
 
 
 def _union(seen: IntArray, codes: NDArray[np.int32]) -> IntArray:
@@ -211,10 +263,18 @@ def _union(seen: IntArray, codes: NDArray[np.int32]) -> IntArray:
 
 def _no_positive(table: Table, columns: Columns, num_rows: int) -> DataError:
     if num_rows:
-        ranges = " and ".join(_range_text(table, name) for name in columns.numbers)
+        texts = [f"'{name}' has other values" for name in columns.positive.texts]
+        ranges = " and ".join(
+            [*(_range_text(table, name) for name in columns.numbers), *texts]
+        )
         return DataError(
             f"{table.path}:1: no row satisfies {columns.positive} ({num_rows:,} rows): "
             f"{ranges}; set another --positive-if (data.positive_if)"
+        )
+    if table.num_incomplete:
+        return DataError(
+            f"{table.path}:1: all {table.num_incomplete:,} rows have a missing value "
+            "and are dropped (data.drop_incomplete)"
         )
     return DataError(f"{table.path}:1: expected rows below the header, found none")
 
@@ -229,7 +289,7 @@ def _range_text(table: Table, column: str) -> str:
 def _renumbered(log: Log, user_row: IntArray, item_row: IntArray) -> Log:
     pairs = np.stack([user_row[log.pairs[0]], item_row[log.pairs[1]]])
     users, items = np.sort(user_row[log.users]), np.sort(item_row[log.items])
-    return Log(pairs, log.time, log.num_rows, users, items)
+    return replace(log, pairs=pairs, users=users, items=items)
 
 
 def _id_error(columns: Sequence[tuple[Table, str]]) -> ErrorFactory:

@@ -35,3 +35,15 @@ def shown(value: object) -> str:
     """Return a value for a message: quoted, escaped and at most 40 characters."""
     text = str(value)
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
+MISSING = frozenset(("", "nan", "none", "null", "<na>", "nat", "inf", "-inf"))
+"""Texts that stand for a missing value, in lower case."""
+
+
+def is_missing(values: pd.Series) -> NDArray[np.bool_]:
+    """Return whether a value is missing, per row ``[N]``."""
+    code, distinct = pd.factorize(values, use_na_sentinel=False)
+    missing = [str(value).strip(" \t\r\n").lower() in MISSING for value in distinct]
+    found: NDArray[np.bool_] = np.array(missing, dtype=np.bool_)[code]
+    return found

@@ -73,9 +73,10 @@ def test_a_file_known_by_its_blob_only_is_warned_about(root, make_folder):
         dataset = Tiny(root)
     messages = [str(w.message) for w in caught]
     assert dataset.summary()["pairs"]["train"] == 2
-    assert len(messages) == 2
+    assert len(messages) == 3
     assert "expected the published file with git blob id" in messages[0]
-    assert messages[1].startswith("tiny: expected 3 train pairs, found 2")
+    assert "have no train pair" in messages[1]
+    assert messages[2].startswith("tiny: expected 3 train pairs, found 2")
 
 
 def test_a_cached_set_warns_again(root, make_folder):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pyg_advinfonce.datasets.base import distinct_pairs
 from pyg_advinfonce.datasets.splits import (
+    TIMED,
     Interactions,
     SplitOptions,
     divide,
@@ -28,6 +29,7 @@ OPTIONS = [
     SplitOptions("popularity-shift", gammas=(3, 1), num_groups=2, test_fraction=0.2),
     SplitOptions("popularity-shift", gammas=(2,), mode="notebook", num_groups=2),
 ]
+DATA_WARNINGS = "ignore::pyg_advinfonce.errors.DataWarning"
 rows = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(0, 3)),
     min_size=8,
@@ -41,22 +43,55 @@ def log_of(found):
     return Log(table[:, :2].T, table[:, 2].astype(float), len(table), none, none)
 
 
-@pytest.mark.filterwarnings("ignore::pyg_advinfonce.datasets.folder.DataWarning")
-@pytest.mark.parametrize("options", OPTIONS)
-@given(rows, st.randoms())
-def test_disjoint_complete_and_stable_under_the_order_of_rows(options, found, chance):
-    shuffled = chance.sample(found, len(found))
-    log = Interactions.of(log_of(found))
+def divided(found, options):
+    """Divide rows; None if a split would be empty."""
     try:
-        splits = divide(log, options)
+        return divide(Interactions.of(log_of(found)), options)
     except ConfigError:
+        return None
+
+
+def sets(splits, users=range(5), items=range(7)):
+    """Return the pairs of each split under their original numbers."""
+    return splits and {
+        name: {(users[u], items[i]) for u, i in pairs.T.tolist()}
+        for name, pairs in splits.items()
+    }
+
+
+@pytest.mark.filterwarnings(DATA_WARNINGS)
+@pytest.mark.parametrize("options", OPTIONS)
+@given(rows)
+def test_disjoint_complete_and_sorted(options, found):
+    splits = divided(found, options)
+    if splits is None:
         return
-    again = divide(Interactions.of(log_of(shuffled)), options)
     keys = np.concatenate([pair_keys(*pairs) for pairs in splits.values()])
-    assert sorted(keys) == pair_keys(*log.pairs).tolist()
+    assert sorted(keys) == pair_keys(*Interactions.of(log_of(found)).pairs).tolist()
     assert list(splits)[:2] == ["train", "valid"]
-    assert all(np.array_equal(splits[name], again[name]) for name in splits)
     assert all(np.array_equal(p, distinct_pairs(p)) for p in splits.values())
+
+
+@pytest.mark.filterwarnings(DATA_WARNINGS)
+@pytest.mark.parametrize("options", OPTIONS)
+@given(rows, st.permutations(range(5)), st.permutations(range(7)))
+def test_other_numbers_of_users_and_items_change_nothing(options, found, users, items):
+    renamed = [(users.index(u), items.index(i), time) for u, i, time in found]
+    expected = sets(divided(found, options))
+    assert sets(divided(renamed, options), users, items) == expected
+
+
+@pytest.mark.filterwarnings(DATA_WARNINGS)
+@pytest.mark.parametrize("options", [o for o in OPTIONS if o.split in TIMED])
+@given(rows, st.randoms())
+def test_rows_of_different_times_may_come_in_any_order(options, found, chance):
+    in_time = sorted(found, key=lambda row: row[2])  # ties keep the order of the file
+    backwards = sorted(found, key=lambda row: -row[2])
+    assert sets(divided(found, options)) == sets(divided(in_time, options))
+    assert sets(divided(found, options)) == sets(divided(backwards, options))
+    unique = [(u, i, time) for time, (u, i, _) in enumerate(found)]
+    expected = sets(divided(unique, options))
+    assert sets(divided(chance.sample(unique, len(unique)), options)) == expected
 
 
 @given(rows)
@@ -109,6 +144,23 @@ def test_the_last_pair_is_test_and_the_one_before_it_valid():
         "valid": [[0, 3], [2, 6]],
         "test": [[0, 1], [2, 7]],
     }
+
+
+def test_ties_are_drawn_by_the_seed_and_counted():
+    tied = [(u, i, 7) for u in range(5) for i in range(7)] + [(5, i, i) for i in (1, 2)]
+    tied += [(6, i, i) for i in (1, 2, 3)]
+    log = Interactions.of(log_of(tied))
+    with pytest.warns(DataWarning, match=r"^5 of 6 users .* at random .*seed 0"):
+        one = divide(log, SplitOptions("leave-last"))
+    with pytest.warns(DataWarning, match="seed 1"):
+        other = divide(log, SplitOptions("leave-last", seed=1))
+    assert not np.array_equal(one["test"], other["test"])
+    assert len(set(one["test"][1, :5].tolist())) > 1
+
+
+def test_no_tie_is_no_warning():
+    one = [(u, i, i) for u in range(4) for i in range(3)]
+    divide(Interactions.of(log_of(one)), SplitOptions("leave-last", seed=3))
 
 
 def test_the_latest_pairs_of_all_are_test():

@@ -18,7 +18,8 @@ def test_what_is_used_has_the_defaults_and_is_what_json_has():
         "seed": 3,
     }
     assert json.loads(json.dumps(used)) == used
-    assert SplitOptions("leave-last", seed=3).used == {"split": "leave-last"}
+    assert SplitOptions("leave-last", seed=3).used == {"split": "leave-last", "seed": 3}
+    assert SplitOptions("time", seed=3).used.keys() == SplitOptions("time").used.keys()
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_what_is_used_has_the_defaults_and_is_what_json_has():
     [
         ({"split": "radnom"}, "unknown split 'radnom', did you mean 'random'"),
         ({"gammas": (2,)}, "gammas has no effect on the split 'random'"),
-        ({"split": "leave-last", "test_fraction": 0.1}, r"options: none\)"),
+        ({"split": "leave-last", "test_fraction": 0.1}, r"options: seed\)"),
         ({"split": "time", "mode": "exact"}, "mode has no effect"),
         ({"valid_fraction": 0}, "must be positive"),
         ({"test_fraction": float("nan")}, "must be positive"),

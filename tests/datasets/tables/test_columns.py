@@ -161,3 +161,11 @@ def test_another_form_is_an_error_and_never_run(text):
     with pytest.raises(ConfigError, match="positive_if must be a column") as error:
         Condition.parse(text)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["weight", "plays", "watch_ratio", "count", "playCount"]
+)
+def test_weights_that_nobody_looks_at_are_a_warning(name):
+    with pytest.warns(DataWarning, match=f"regardless of '{name}'.* '{name} > 0'"):
+        warn_of_ratings(PATH, ["user", "item", name], TableOptions())

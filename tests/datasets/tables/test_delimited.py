@@ -1,4 +1,8 @@
+import bz2
+import gzip
+import lzma
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -7,7 +11,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pyg_advinfonce.datasets.tables import DelimitedTable, delimited
-from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DataError,
+    DataWarning,
+    MissingExtraError,
+)
 
 TEXT = "user,item,rating,time\n1,10,4,7\n2,20,5.5,8\n"
 
@@ -211,8 +220,98 @@ word = st.text(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(word, word), min_size=1), st.sampled_from(",;\t|"))
+@given(st.lists(st.tuples(word, word), min_size=1), st.sampled_from(",;|"))
 def test_what_pandas_writes_is_read(write, pairs, sep):
     frame = pd.DataFrame(pairs, columns=["user", "item"])
     path = write(frame.to_csv(index=False, sep=sep))
     assert rows(path, numbers=()) == [list(pair) for pair in pairs]
+
+
+def test_a_quote_in_a_tsv_is_a_letter(write):
+    lines = [
+        "user\titem\tname",
+        'u1\tm2\t"heroes',
+        "u1\tm3\tthree",
+        'u2\t"m3"\t12" "a"',
+    ]
+    lines += ['u3\t"\t', 'u3\tm4"\t"heroes"', '"u4\tm1\tlow"']
+    found = rows(write("\n".join(lines)), numbers=())
+    assert found == [line.split("\t")[:2] for line in lines[1:]]
+
+
+def test_a_tsv_that_quotes_its_header_quotes_its_values(write):
+    text = '"user"\t"item"\n"u1"\t"a ""b"""\n"u2"\t7\n'
+    assert rows(write(text), numbers=()) == [["u1", 'a "b"'], ["u2", "7"]]
+
+
+def test_a_quote_that_swallows_rows_of_a_csv_is_an_error(write):
+    text = 'user,item,name\nu1,m2,"heroes\nu1,m3,three\nu2,m1,"low" part\nu3,m3,x\n'
+    with pytest.raises(DataError, match=r":4: malformed .*quote"):
+        read(write(text), numbers=())
+
+
+def test_quoted_values_that_look_like_rows_are_a_warning(write):
+    text = 'user,item,name\nu1,m2,"heroes\nu2,m3,12"\nu3,m3,"two\nlines"\n'
+    with pytest.warns(DataWarning, match="1 quoted values .* look like rows.* line 2"):
+        assert len(read(write(text), numbers=())) == 2
+
+
+letters = st.text("ab \",;'|:", max_size=5).map("x{}y".format) | st.sampled_from('"x')
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(letters, letters, letters), min_size=1),
+    st.sampled_from(["\t", "::"]),
+)
+def test_every_line_of_a_tsv_is_a_record(write, lines, sep):
+    lines = [[value.replace(":", "") for value in line] for line in lines]
+    lines = [[f"x{value}y" for value in line] for line in lines]
+    path = write(
+        "".join(sep.join(line) + "\n" for line in [["user", "item", "z"], *lines])
+    )
+    assert rows(path, numbers=()) == [line[:2] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)],
+)
+def test_packed_text(write, ending, pack):
+    text = TEXT + "3,30,4,9\n" * 1000
+    assert rows(write(pack(text.encode()), f"t.csv.{ending}")) == rows(write(text))
+    tail = pack(text.encode())[:-10]
+    with pytest.raises(DataError, match=f"expected a complete {ending} file") as error:
+        read(write(tail, f"t.csv.{ending}"))
+    assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match=f"expected a complete {ending} file"):
+        read(write(text, f"t.csv.{ending}"))
+    with pytest.raises(DataError, match=":3:3: expected a finite number"):
+        read(write(pack(TEXT.replace("5.5", "x").encode()), f"t.csv.{ending}"))
+
+
+def test_zstd_text_needs_the_extra(write, monkeypatch):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    content = pa.compress(TEXT.encode(), "zstd", asbytes=True)
+    assert rows(write(content, "t.tsv.zst")) == EXPECTED
+    with pytest.raises(DataError, match="expected a complete zst file"):
+        read(write(b"no" * 99, "t.tsv.zst"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"pyg-advinfonce\[data\]"):
+        read(write(content, "t.tsv.zst"))
+
+
+def test_other_encodings(write):
+    for encoding in ("latin-1", "utf-16", "cp1252"):
+        path = write(TEXT.replace("10", "Zoë").encode(encoding))
+        table = DelimitedTable(path, encoding=encoding)
+        (chunk,) = table.chunks(["item"], [], None)
+        assert chunk["item"].tolist() == ["Zoë", "20"]
+    with pytest.raises(DataError, match=r":2: expected text in UTF-8: .*--encoding"):
+        read(write(TEXT.replace("10", "Zoë").encode("latin-1")))
+    with pytest.raises(ConfigError, match="unknown encoding 'latin-99'"):
+        DelimitedTable(write(TEXT), encoding="latin-99")
+    with pytest.raises(ConfigError, match="unknown encoding 'hex'"):
+        DelimitedTable(write(TEXT), encoding="hex")
+    with pytest.raises(DataError, match=":2: expected text in ascii"):
+        DelimitedTable(write(TEXT.replace("10", "Zoë")), encoding="ascii")
