@@ -7,7 +7,7 @@ from safetensors import safe_open
 
 import pyg_advinfonce.errors as packages
 from pyg_advinfonce import __version__
-from pyg_advinfonce.errors import ConfigError, MissingExtraError, UnknownNameError
+from pyg_advinfonce.errors import ConfigError, MissingExtraError
 from pyg_advinfonce.serving import export
 from pyg_advinfonce.serving import onnx as onnx_export
 from pyg_advinfonce.serving.export import FORMATS
