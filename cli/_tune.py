@@ -1,4 +1,4 @@
-"""Search for ``advnce tune``."""
+"""The hyperparameter search behind ``advnce tune``."""
 
 import json
 from collections.abc import Mapping

@@ -205,8 +205,8 @@ def build_loss(
         config: The configuration.
         graph: The normalised graph.
         loss: The custom loss, if the configuration names one.
-        model: The custom model, if the configuration names one. Its embedding dimension
-            is that of the loss's tables.
+        model: The custom model, if the configuration names one. Tables of the loss have
+            its embedding dimension.
 
     Raises:
         ConfigError: If an option is wrong, or a custom loss is missing.

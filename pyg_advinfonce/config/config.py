@@ -468,8 +468,8 @@ def check_options(
 
     Args:
         section: The section's name, for the message.
-        targets: Classes or functions; the type of an argument is that of the last one
-            that has it.
+        targets: Classes or functions. If several have the same argument, the
+            annotation in the last of them counts.
         options: The section's keys without its name.
         given: Arguments that are not keys of the section, since other code sets them.
 

@@ -62,7 +62,7 @@ def split_profile(graph: HeteroData, name: str, duplicates: int) -> SplitProfile
 
 
 def _degrees(ends: IntArray) -> dict[str, float]:
-    """Describe the number of pairs per id, given one end of the pairs ``[E]``."""
+    """Describe the number of pairs per user or item, given that of each pair ``[E]``."""
     counts = pd.Series(ends).value_counts().describe(percentiles=list(QUANTILES))
     return {str(name): float(value) for name, value in counts.drop("std").items()}
 

@@ -18,8 +18,9 @@ class UltraGCN(Encoder):
     .. math::
         Z = E
 
-    Losses replace message passing: the weights of :class:`~pyg_advinfonce.losses.BCE`
-    and the term :class:`~pyg_advinfonce.terms.ItemGraph`.
+    The encoder passes no messages. The weighted loss
+    :class:`~pyg_advinfonce.losses.BCE` and the term
+    :class:`~pyg_advinfonce.terms.ItemGraph` take their place.
 
     Args:
         num_users: Number of users.

@@ -37,9 +37,9 @@ _BLOCK, _WORTH_IT = 16, 16
 def top_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the ``k`` best columns per row, by score, then by lower index.
 
-    :func:`torch.topk` guarantees no order of equal scores, neither within its result
-    nor at its end. ``k + 1`` scores show which rows have ties; only those rows are
-    selected again.
+    If scores are equal, :func:`torch.topk` guarantees neither their order nor which of
+    them are among the ``k``. The ``k + 1`` best scores show which rows have ties; the
+    items of these rows are selected again.
 
     Args:
         scores: One row per user; ``-inf`` marks an item that must not be listed.

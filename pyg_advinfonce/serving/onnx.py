@@ -89,7 +89,7 @@ def _row_of(onnx: Any, ids: Array, name: str, output: str) -> Any:  # noqa: ANN4
 
 
 def _constants(tables: EmbeddingTables) -> dict[str, Array]:
-    """Return tables and defaults; the extra last item is for unknown ids."""
+    """Return tables and defaults; the last row of items stands for unknown ids."""
     item, ids = tables.item, tables.item_id
     bias = np.where(tables.candidate_mask, 0, -np.inf)  # [I]
     no_id = "" if ids.dtype == object else -1

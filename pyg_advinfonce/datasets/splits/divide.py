@@ -97,9 +97,9 @@ class Interactions:
 def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
     """Split interactions; return sorted pairs by split, train and valid first.
 
-    The result does not depend on ids: users and items are numbered in a random order of
-    the pairs, which depends on the seed and the order of the rows. With times, only the
-    order of rows of equal time matters.
+    The result does not depend on ids: the pairs are shuffled, and users and items are
+    numbered as they appear. The shuffle depends on the seed and the order of the rows;
+    with times, only on the order of rows of equal time.
 
     Args:
         log: The interactions, with times if the split needs them.

@@ -179,10 +179,11 @@ class Log:
     Args:
         pairs: Positive pairs ``[2, N]``, including repeated ones.
         time: Their times ``[N]``, if read.
-        num_rows: Number of rows, including those that are not positive or incomplete.
+        num_rows: Number of all rows, including incomplete ones and those that are not
+            positive.
         num_incomplete: Number of rows that were dropped for a missing value.
-        users: Graph rows ``[U']`` of the users in any row of the table.
-        items: Graph rows ``[I']`` of the items in any row of the table.
+        users: Indices ``[U']`` of the users in the table, with or without a positive.
+        items: Indices ``[I']`` of the items in the table, likewise.
     """
 
     pairs: IntArray

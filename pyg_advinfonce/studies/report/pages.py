@@ -268,7 +268,7 @@ def _progress(rows: Sequence[Row], monitor: str) -> Chart:
 def _parameters(
     rows: Sequence[Row], keys: Sequence[str], monitor: str
 ) -> Iterator[Chart]:
-    """Draw the values of complete trials by each parameter that varies."""
+    """Plot the value of the complete trials against each parameter that varies."""
     for place, key in enumerate(keys):
         known = [row for row in _complete(rows) if row[key] != ""]
         if len({row[key] for row in known}) > 1:
