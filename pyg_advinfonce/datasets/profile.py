@@ -62,7 +62,11 @@ def split_profile(graph: HeteroData, name: str, duplicates: int) -> SplitProfile
 
 
 def _degrees(ends: IntArray) -> dict[str, float]:
-    """Describe the number of pairs per user or item, given that of each pair ``[E]``."""
+    """Describe the number of pairs per user or item.
+
+    Args:
+        ends: ``[E]`` the user of each pair, or the item of each pair.
+    """
     counts = pd.Series(ends).value_counts().describe(percentiles=list(QUANTILES))
     return {str(name): float(value) for name, value in counts.drop("std").items()}
 
