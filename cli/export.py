@@ -26,7 +26,7 @@ def export(
     model: str | None = CustomModel,
     loss: str | None = CustomLoss,
 ) -> None:
-    """Write the embeddings, whose dot products rank items, to one file."""
+    """Write embeddings whose dot products rank as one file."""
     from pyg_advinfonce.runs import load_run
     from pyg_advinfonce.serving import find_format
 
