@@ -112,7 +112,7 @@ class NeighborEdgeSampler:
 
 
 def _reweighted(graph: HeteroData) -> HeteroData:
-    """Scale the weights of sampled messages by degree over sampled degree."""
+    """Multiply the weights of sampled messages by full degree / sampled degree."""
     for edge_type in (INTERACTS, REV_INTERACTS):
         edges, degree = graph[edge_type], graph[edge_type[2]].degree
         destination = edges.edge_index[1]

@@ -138,7 +138,10 @@ class InvCF(RankingTerm):
         return info_nce((user * item).sum(-1), neg)
 
     def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
-        """Add the InfoNCE of ``[z; m]`` with own ``z`` and with exchanged ``z``."""
+        """Return the sum of two InfoNCE of the concatenation ``[z; m]``.
+
+        One has each row's own ``z``, the other ``z`` permuted over the batch.
+        """
         number, device = batch.src_index.numel(), batch.src_index.device
         order = torch.randperm(number, device=device)
         sampled = self.negatives == "sampled"

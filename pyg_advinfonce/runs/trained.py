@@ -156,7 +156,7 @@ def load_run(
 
 @torch.no_grad()
 def save_embeddings(method: Method, graph: HeteroData, path: Path) -> None:
-    """Write the embeddings of a graph, and the item vectors that embed new users."""
+    """Write a graph's embeddings, and the item vectors that new users are made of."""
     z, messages = method.encode(graph), method.encoder.item_messages(graph)
     tensors = {"user": z.user, "item": z.item}
     if messages is not None:

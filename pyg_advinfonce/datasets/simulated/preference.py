@@ -21,9 +21,9 @@ _SAMPLE_SIZE = 300
 class Preference:
     r"""User :math:`u` likes item :math:`i` if :math:`p_u \cdot q_i + b_i > t_u`.
 
-    The threshold :math:`t_u` is fitted to a random sample of items, the same for all
-    users: the user likes a certain share of the sample, at least one item and never
-    all. The shares of users vary around ``like_rate``.
+    One random sample of items serves all users. Each user's threshold :math:`t_u` is
+    set so that the user likes a given share of this sample, at least one item and never
+    all. The shares vary around ``like_rate``.
 
     Args:
         user: :math:`p`, ``[D, U]``. Columns have length 1; the standard deviation of
