@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 
 from pyg_advinfonce.errors import ConfigError, optional_package
+from pyg_advinfonce.files import without_formulas
 from pyg_advinfonce.registry import unknown
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.serving import (
@@ -33,6 +34,7 @@ class ListRequest:
         k: The length of a list.
         kind: ``table``, ``csv``, ``parquet`` or ``jsonl``.
         out: The file, or None to print.
+        spreadsheet_safe: Put an apostrophe before ids that look like formulas.
     """
 
     users: list[str] | None
@@ -40,6 +42,7 @@ class ListRequest:
     k: int
     kind: str
     out: Path | None
+    spreadsheet_safe: bool = False
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class ListRequest:
         k: int,
         kind: str | None,
         out: Path | None,
+        spreadsheet_safe: bool = False,
     ) -> "ListRequest":
         """Check the flags before the run and its data are loaded.
 
@@ -66,7 +70,10 @@ class ListRequest:
             raise ConfigError(f"-k must be positive (got {k})")
         named = None if users in (None, "all") else split_ids(users or "")
         given = None if items is None else split_ids(items)
-        return cls(named, given, k, _kind(kind, out), out)
+        kind = _kind(kind, out)
+        if spreadsheet_safe and kind != "csv":
+            raise ConfigError(f"--spreadsheet-safe is for --format csv (got {kind})")
+        return cls(named, given, k, kind, out, spreadsheet_safe)
 
 
 def split_ids(text: str) -> list[str]:
@@ -102,6 +109,8 @@ def print_lists(request: ListRequest, run: Result, *, exclude_seen: bool) -> Non
     """Print the lists, or write them and print the file's name."""
     recommender = Recommender(run.method, run.graph, exclude_seen=exclude_seen)
     tables = _tables(request, recommender)
+    if request.spreadsheet_safe:
+        tables = map(without_formulas, tables)
     if request.out is not None:
         save_lists(tables, request.out, request.kind)
         typer.echo(request.out)

@@ -29,6 +29,11 @@ def recommend(
         metavar="table|csv|parquet|jsonl",
         help="The format (default: the suffix of --out, else a table).",
     ),
+    spreadsheet_safe: bool = typer.Option(
+        False,
+        "--spreadsheet-safe",
+        help="In CSV, put an apostrophe before ids that look like formulas.",
+    ),
     out: Path | None = typer.Option(
         None, help="The file to write; an existing one is replaced (default: print)."
     ),
@@ -46,7 +51,14 @@ def recommend(
     from .options import import_custom, use_threads
 
     use_threads(threads)
-    request = ListRequest.of(users=users, items=items, k=k, kind=kind, out=out)
+    request = ListRequest.of(
+        users=users,
+        items=items,
+        k=k,
+        kind=kind,
+        out=out,
+        spreadsheet_safe=spreadsheet_safe,
+    )
     custom = import_custom(model=model, loss=loss)
     trained = load_run(
         run, root=data_root, cache_dir=cache_dir, device=device, **custom

@@ -1,22 +1,31 @@
 """Files of recommendation lists."""
 
+import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from pyg_advinfonce.errors import optional_package
-from pyg_advinfonce.files import output_file, without_formulas
+from pyg_advinfonce.files import output_file
 
 
 def csv_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
-    """Yield CSV text with one header.
+    """Yield CSV text with one header; ids are those of the input.
 
-    An id that a spreadsheet would read as a formula gets a leading apostrophe.
+    A spreadsheet may read an id as a formula:
+    :func:`~pyg_advinfonce.files.without_formulas` makes tables safe, and changes such
+    ids.
     """
     for number, table in enumerate(tables):
-        safe = without_formulas(table)
-        yield safe.to_csv(index=False, header=number == 0, lineterminator="\n")
+        texts = table.select_dtypes(exclude="number").to_numpy().ravel()
+        has_return = any("\r" in str(text) for text in texts)  # unquoted by default
+        yield table.to_csv(
+            index=False,
+            header=number == 0,
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL,
+        )
 
 
 def json_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:

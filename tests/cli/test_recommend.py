@@ -5,6 +5,7 @@ import pytest
 
 from pyg_advinfonce.runs import load_run
 
+SAFE = "--spreadsheet-safe"
 WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8", "--quiet"]
 SMALL = ["--set", "train.batch_size=16"]
 
@@ -126,3 +127,15 @@ def test_several_seeds_are_a_question(advnce, folder):
 def test_no_run(advnce):
     found = advnce("recommend", "nowhere", "--users", "1")
     assert found.line == "nowhere holds no finished run: it has no config.toml"
+
+
+def test_ids_that_look_like_formulas_are_changed_on_request_alone(advnce, folder):
+    rows = ["user_id,item_id", *(f"@u{u},-i{i}" for u in range(6) for i in range(8))]
+    folder.joinpath("formulas.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert advnce(*WORDS, "--data", "formulas.csv", "--out", "odd", *SMALL).code == 0
+    words = ["recommend", "odd", "--users", "@u1", "-k", 1, "--include-seen"]
+    plain, safe = ([*words, "--format", "csv", *more] for more in ([], [SAFE]))
+    assert advnce(*plain).out.splitlines()[1].startswith("@u1,1,-i")
+    assert advnce(*safe).out.splitlines()[1].startswith("'@u1,1,'-i")
+    found = advnce(*words, SAFE)
+    assert found.line == "--spreadsheet-safe is for --format csv (got table)"

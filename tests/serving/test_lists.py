@@ -1,11 +1,14 @@
 import csv
+import io
 import json
 
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.serving import Recommender, save_lists
+from pyg_advinfonce.serving import Recommender, csv_texts, json_texts, save_lists
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def rows_of(path):
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in text.splitlines()]
-    types = {"user": int, "rank": int, "item": lambda x: x.removeprefix("'")}
+    types = {"user": int, "rank": int, "item": str}
     rows = csv.DictReader(text.splitlines())
     return [{k: types.get(k, float)(v) for k, v in row.items()} for row in rows]
 
@@ -36,10 +39,21 @@ def test_a_file_holds_the_table(recommender, tmp_path, kind, k):
     )
 
 
-def test_no_id_is_a_formula(recommender, tmp_path):
-    save_lists(recommender.stream(), tmp_path / "x.csv", "csv")
-    lines = tmp_path.joinpath("x.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert all(line.split(",")[2].startswith("'=i") for line in lines)
+NASTY = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+
+
+@given(st.lists(NASTY, min_size=1, max_size=5, unique=True))
+@example(
+    ["@ann", "-wtIMT", "=1+1", "c  d", "c d", 'say "hi"', "a,b", " x ", "l\rr", "\n"]
+)
+@settings(deadline=None, max_examples=60)
+def test_ids_come_out_as_they_went_in(ids):
+    tables = [pd.DataFrame({"user": [i], "rank": 1, "item": i}) for i in ids]
+    text = "".join(csv_texts(tables))
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [(row["user"], row["item"]) for row in rows] == [(i, i) for i in ids]
+    lines = "".join(json_texts(tables)).split("\n")[:-1]
+    assert [json.loads(line)["item"] for line in lines] == ids
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
