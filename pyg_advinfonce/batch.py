@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -11,6 +12,8 @@ from pyg_advinfonce.graph import is_among, pair_keys
 
 LEAST_LOG_Q = math.log(1e-20)
 """Lower bound of ``neg_log_q``; importance weights above it fit in float32."""
+
+_INDICES = ("src_index", "dst_pos_index", "dst_neg_index", "src_n_id", "dst_n_id")
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,6 +44,9 @@ class EdgeBatch:
         ego: ``([U, D], [I, D])`` layer-0 embeddings of users and items, in the order of
             ``z_user`` and ``z_item`` (default: these two); used by
             :class:`~pyg_advinfonce.losses.MLPHardness` only.
+
+    Raises:
+        ValueError: If a shape or data type is another one; values are not checked.
     """
 
     src_index: Tensor
@@ -67,16 +73,58 @@ class EdgeBatch:
                 f"(got {tuple(self.dst_neg_index.shape)}): use [{size}, 1] for one "
                 "negative per positive"
             )
-        shape = None if self.neg_rows is None else tuple(self.neg_rows.shape)
-        drawn = tuple(self.dst_neg_index.shape)
-        if shape is not None and (len(shape) != 3 or shape[:2] != drawn):
-            raise ValueError(
-                f"neg_rows must be [{size}, {drawn[1]}, D], one row per negative "
-                f"(got {shape})"
-            )
+        self._check_indices()
+        self._check_negatives()
+        for side in self.ego or ():
+            if side.dim() != 2:
+                raise ValueError(
+                    "ego must be two tables, [U, D] and [I, D] "
+                    f"(got {[tuple(table.shape) for table in self.ego or ()]})"
+                )
         if self.neg_log_q is not None:
             least = self.neg_log_q.clamp(min=LEAST_LOG_Q)
             object.__setattr__(self, "neg_log_q", least)
+
+    def _check_indices(self) -> None:
+        for name in ("src_n_id", "dst_n_id"):
+            n_id = getattr(self, name)
+            if n_id is not None and n_id.dim() != 1:
+                raise ValueError(
+                    f"{name} must be [N], one global id per row "
+                    f"(got {tuple(n_id.shape)})"
+                )
+        for name in _INDICES:
+            index = getattr(self, name)
+            if index is not None and index.dtype not in (torch.int64, torch.int32):
+                raise ValueError(
+                    f"{name} must be int64 or int32 (got {_dtype(index)}): use .long()"
+                )
+
+    def _check_negatives(self) -> None:
+        """Check what is given per negative; a broadcast would count negatives wrong."""
+        drawn = size, num_neg = tuple(self.dst_neg_index.shape)
+        for name in ("neg_mask", "neg_log_q"):
+            value = getattr(self, name)
+            if value is not None and tuple(value.shape) != drawn:
+                raise ValueError(
+                    f"{name} must be [{size}, {num_neg}], one value per negative "
+                    f"(got {tuple(value.shape)})"
+                )
+        if self.neg_mask is not None and self.neg_mask.dtype != torch.bool:
+            raise ValueError(
+                f"neg_mask must be bool (got {_dtype(self.neg_mask)}): use .bool()"
+            )
+        if self.neg_log_q is not None and not self.neg_log_q.is_floating_point():
+            raise ValueError(
+                f"neg_log_q must be floating point (got {_dtype(self.neg_log_q)}): "
+                "use .float()"
+            )
+        shape = None if self.neg_rows is None else tuple(self.neg_rows.shape)
+        if shape is not None and (len(shape) != 3 or shape[:2] != drawn):
+            raise ValueError(
+                f"neg_rows must be [{size}, {num_neg}, D], one row per negative "
+                f"(got {shape})"
+            )
 
     def __repr__(self) -> str:
         options = ("src_n_id", "dst_n_id", "neg_mask", "neg_log_q", "neg_rows", "ego")
@@ -134,8 +182,8 @@ class EdgeBatch:
 
         Raises:
             GraphError: If the batch was not sampled in triplet mode.
-            ValueError: If the weights are negative, not finite or all zero, or the
-                pairs to exclude are not ``[2, E]``.
+            ValueError: If the weights are negative, not finite, all zero or not
+                ``[I]``, or the pairs to exclude are not ``[2, E]``.
         """
         if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
             raise GraphError(
@@ -186,12 +234,20 @@ class EdgeBatch:
         )
 
 
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def _global(index: Tensor, n_id: Tensor | None) -> Tensor:
     return index if n_id is None else n_id[index]
 
 
 def _log_rate(weight: Tensor) -> Tensor:
     """Return the log ratio ``[I]`` of sampling probabilities to uniform ones."""
+    if weight.dim() != 1:
+        raise ValueError(
+            f"dst_weight must be [I], one weight per item (got {tuple(weight.shape)})"
+        )
     total = weight.sum()
     if bool((weight < 0).any()) or not 0 < float(total) < float("inf"):
         raise ValueError(

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -192,6 +193,55 @@ def test_wrong_shapes(src, pos, neg, message):
     tensors = [torch.zeros(shape, dtype=torch.long) for shape in (src, pos, neg)]
     with pytest.raises(ValueError, match=message):
         EdgeBatch(*tensors)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (1, 3), (3,), (2, 3, 1), (3, 2)])
+@pytest.mark.parametrize("name", ["neg_mask", "neg_log_q"])
+def test_values_for_other_negatives_are_refused(name, shape):
+    value = torch.ones(shape, dtype=torch.bool if name == "neg_mask" else None)
+    got = re.escape(str(shape))
+    message = rf"{name} must be \[2, 3\], one value per negative \(got {got}\)"
+    with pytest.raises(ValueError, match=message):
+        replace(cases.toy_batch(2, 3), **{name: value})
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (), (1, 2)])
+@pytest.mark.parametrize("name", ["src_n_id", "dst_n_id"])
+def test_global_ids_of_another_shape_are_refused(name, shape):
+    n_id = torch.zeros(shape, dtype=torch.long)
+    with pytest.raises(ValueError, match=rf"{name} must be \[N\], one global id per"):
+        replace(cases.toy_batch(2, 3), **{name: n_id})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.uint8])
+@pytest.mark.parametrize(
+    "name", ["src_index", "dst_pos_index", "dst_neg_index", "src_n_id", "dst_n_id"]
+)
+def test_indices_of_another_type_are_refused(name, dtype):
+    batch = cases.toy_batch(2, 3)
+    batch = replace(batch, src_n_id=torch.arange(9), dst_n_id=torch.arange(12))
+    got = str(dtype).removeprefix("torch.")
+    with pytest.raises(ValueError, match=rf"{name} must be int64 or int32 \(got {got}"):
+        replace(batch, **{name: getattr(batch, name).to(dtype)})
+
+
+def test_masks_and_rates_of_another_type_are_refused():
+    batch, whole = cases.toy_batch(2, 3), torch.ones(2, 3, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"neg_mask must be bool \(got int64\)"):
+        replace(batch, neg_mask=whole)
+    with pytest.raises(ValueError, match=r"neg_log_q must be floating point \(got int"):
+        replace(batch, neg_log_q=whole)
+
+
+def test_first_layers_of_another_shape_are_refused():
+    message = r"ego must be two tables, \[U, D\] and \[I, D\] \(got \[\(9,\), \(12, 5\)"
+    with pytest.raises(ValueError, match=message):
+        replace(cases.toy_batch(), ego=(torch.zeros(9), torch.zeros(12, 5)))
+
+
+def test_weights_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"dst_weight must be \[I\].*got \(8, 1\)"):
+        EdgeBatch.from_hetero(loader_batch([0, 1]), dst_weight=torch.ones(8, 1))
 
 
 @pytest.mark.parametrize("case", cases.CRITERIA, ids=lambda case: case.id)
