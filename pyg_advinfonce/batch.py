@@ -1,7 +1,9 @@
 """Batches of positive edges and their negatives."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ LEAST_LOG_Q = math.log(1e-20)
 _INDICES = ("src_index", "dst_pos_index", "dst_neg_index", "src_n_id", "dst_n_id")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class EdgeBatch:
     """Positive edges and their negatives, with the names of ``LinkNeighborLoader``.
 
@@ -132,6 +134,16 @@ class EdgeBatch:
         shape = f"B={self.src_index.numel()}, K={self.dst_neg_index.size(1)}"
         return f"EdgeBatch({', '.join([shape, *given])})"
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both have the same fields with equal tensors."""
+        if not isinstance(other, EdgeBatch):
+            return NotImplemented
+        return all(
+            _equal(getattr(self, name), getattr(other, name)) for name in _names()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def user_id(self) -> Tensor:
         """Global user ids ``[B]``."""
@@ -204,6 +216,32 @@ class EdgeBatch:
             edges = replace(edges, neg_log_q=_log_rate(weight)[edges.neg_id])
         return edges if exclude is None else edges.mask_pairs(exclude)
 
+    def to(
+        self, device: torch.device | str | int, non_blocking: bool = False
+    ) -> "EdgeBatch":
+        """Return the same edges on a device.
+
+        Args:
+            device: The device.
+            non_blocking: Copy without waiting, which needs pinned memory.
+        """
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "EdgeBatch":
+        """Return the same edges in pinned memory, as a ``DataLoader`` asks for."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "EdgeBatch":
+        """Return a batch with the function's result for each tensor."""
+
+        def mapped(value: Tensor | tuple[Tensor, ...] | None) -> object:
+            if isinstance(value, tuple):
+                return tuple(function(tensor) for tensor in value)
+            return None if value is None else function(value)
+
+        values: dict[str, Any] = {n: mapped(getattr(self, n)) for n in _names()}
+        return replace(self, **values)
+
     def whole_graph(self) -> "EdgeBatch":
         """Return the same edges with global ids, for embeddings of the whole graph."""
         return replace(
@@ -232,6 +270,20 @@ class EdgeBatch:
         return replace(
             self, neg_mask=keep if self.neg_mask is None else keep & self.neg_mask
         )
+
+
+def _names() -> list[str]:
+    return [field.name for field in fields(EdgeBatch)]
+
+
+def _equal(a: object, b: object) -> bool:
+    """Return whether two fields are equal; tensors on two devices are not."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        alike = a.device == b.device and a.dtype == b.dtype
+        return alike and torch.equal(a, b)
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return a is b
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -1,8 +1,10 @@
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+from torch.utils.data._utils.pin_memory import pin_memory
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
@@ -242,6 +244,77 @@ def test_first_layers_of_another_shape_are_refused():
 def test_weights_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"dst_weight must be \[I\].*got \(8, 1\)"):
         EdgeBatch.from_hetero(loader_batch([0, 1]), dst_weight=torch.ones(8, 1))
+
+
+def full_batch():
+    """A batch with every field."""
+    return replace(
+        EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), exclude=pairs((3, 7))),
+        neg_log_q=torch.tensor([[0.5, -1.0], [0.0, 2.0]]),
+        neg_rows=torch.ones(2, 2, 4),
+        ego=(torch.zeros(2, 4), torch.zeros(3, 4)),
+    )
+
+
+OTHERS = {
+    "src_index": torch.tensor([0, 0]),
+    "dst_pos_index": torch.tensor([1, 0]),
+    "dst_neg_index": torch.tensor([[0, 1], [1, 1]]),
+    "src_n_id": torch.tensor([5, 4]),
+    "dst_n_id": None,
+    "neg_mask": torch.ones(2, 2, dtype=torch.bool),
+    "neg_log_q": torch.zeros(2, 2),
+    "neg_rows": torch.ones(2, 2, 5),
+    "ego": (torch.zeros(2, 4), torch.ones(3, 4)),
+}
+
+
+def test_batches_of_equal_tensors_are_equal():
+    assert full_batch() == full_batch()
+    assert cases.toy_batch() == cases.toy_batch()
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(EdgeBatch)])
+def test_batches_with_one_other_field_differ(name):
+    assert full_batch() != replace(full_batch(), **{name: OTHERS[name]})
+
+
+def test_batches_of_other_types_devices_and_sizes_differ():
+    batch = full_batch()
+    assert batch != replace(batch, src_index=batch.src_index.int())
+    assert batch != batch.to("meta")
+    assert batch != cases.toy_batch()
+    assert batch != "batch"
+
+
+def test_a_batch_has_no_hash_as_its_equality_is_of_values():
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(cases.toy_batch())
+
+
+def tensors_of(batch):
+    values = [getattr(batch, field.name) for field in fields(batch)]
+    return [v for v in [*values[:-1], *(values[-1] or ())] if v is not None]
+
+
+def test_a_batch_moves_with_all_its_tensors():
+    moved = full_batch().to("meta", non_blocking=True)
+    assert [t.device.type for t in tensors_of(moved)] == ["meta"] * 10
+    assert full_batch().to(torch.device("cpu")) == full_batch()
+    bare = cases.toy_batch().to("meta")
+    assert bare.dst_neg_index.is_meta
+    assert bare.neg_mask is None
+
+
+def test_a_batch_is_pinned_by_the_data_loaders_rule(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.to("meta"))
+    (pinned,) = pin_memory([full_batch()])
+    assert [t.device.type for t in tensors_of(pinned)] == ["meta"] * 10
+
+
+def test_a_batch_passes_a_data_loader_with_workers():
+    loader = DataLoader([full_batch()] * 2, batch_size=None, num_workers=1)
+    assert list(loader) == [full_batch()] * 2
 
 
 @pytest.mark.parametrize("case", cases.CRITERIA, ids=lambda case: case.id)
