@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -201,6 +202,15 @@ def test_state_dict_round_trip(case):
         for p in other.parameters():
             p.add_(1.0)
     other.load_state_dict(criterion.state_dict())
+    expected = loss_of(criterion, tables, batch)
+    assert torch.equal(loss_of(other, tables, batch), expected)
+
+
+@every_case
+def test_a_used_loss_is_pickled(case):
+    criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch()
+    loss_of(criterion, tables, batch)  # moves the state, if there is one
+    other = pickle.loads(pickle.dumps(criterion))
     expected = loss_of(criterion, tables, batch)
     assert torch.equal(loss_of(other, tables, batch), expected)
 
