@@ -193,10 +193,22 @@ class EdgeBatch:
             item: Node type of the destinations.
 
         Raises:
-            GraphError: If the batch was not sampled in triplet mode.
+            GraphError: If the batch is not a HeteroData with these node types, or was
+                not sampled in triplet mode.
             ValueError: If the weights are negative, not finite, all zero or not
                 ``[I]``, or the pairs to exclude are not ``[2, E]``.
         """
+        if not isinstance(batch, HeteroData):
+            raise GraphError(
+                f"expected a batch of a HeteroData with the node types '{user}' and "
+                f"'{item}' (got {type(batch).__name__}): build a HeteroData, e.g. with "
+                "build_graph, and number items from 0 instead of after the users"
+            )
+        if not {user, item} <= set(batch.node_types):
+            raise GraphError(
+                f"expected the node types '{user}' and '{item}' (got "
+                f"{batch.node_types}): pass user=... and item=..."
+            )
         if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
             raise GraphError(
                 f"expected src_index of '{user}' and dst_neg_index of '{item}' (got "

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 from torch.utils.data._utils.pin_memory import pin_memory
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
+from torch_geometric.loader import LinkNeighborLoader
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import GraphError
@@ -62,6 +63,32 @@ def test_a_batch_of_another_mode_is_refused(node, key):
     del batch[node][key]
     with pytest.raises(GraphError, match="mode='triplet'"):
         EdgeBatch.from_hetero(batch)
+
+
+@pytest.mark.parametrize("mode", ["triplet", "binary"])
+def test_a_batch_of_a_homogeneous_graph_is_refused(mode):
+    user, item = torch.tensor([0, 1, 1]), torch.tensor([2, 3, 4])
+    graph = Data(num_nodes=5, edge_index=torch.stack([user, item]))
+    sampling = {"mode": mode, "amount": 2}
+    loader = LinkNeighborLoader(
+        graph, [2], edge_label_index=graph.edge_index, neg_sampling=sampling
+    )
+    message = r"node types 'user' and 'item' \(got Data\): build a HeteroData"
+    with pytest.raises(GraphError, match=message):
+        EdgeBatch.from_hetero(next(iter(loader)))
+
+
+def test_something_other_than_a_batch_is_refused():
+    with pytest.raises(GraphError, match=r"expected a batch of a HeteroData.*got dict"):
+        EdgeBatch.from_hetero(loader_batch([0, 1]).to_dict())
+
+
+def test_a_batch_of_other_node_types_is_refused_and_unchanged():
+    batch = loader_batch([0, 1]).rename("item", "book")
+    message = r"'user' and 'item' \(got \['user', 'book'\]\): pass user=... and item="
+    with pytest.raises(GraphError, match=message):
+        EdgeBatch.from_hetero(batch)
+    assert batch.node_types == ["user", "book"]
 
 
 def test_excluded_pairs_are_masked_by_global_id():
