@@ -215,6 +215,17 @@ def test_a_used_loss_is_pickled(case):
     assert torch.equal(loss_of(other, tables, batch), expected)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # by dynamo
+@pytest.mark.parametrize("name", ["bpr", "infonce", "adv", "ccl"])
+def test_a_compiled_loss_is_the_eager_one(name):
+    torch.compiler.reset()
+    criterion, batch = cases.find(name).build(), toy_batch()
+    tables = toy_tables(torch.float32)
+    expected = loss_of(criterion, tables, batch)
+    compiled = torch.compile(criterion, backend="eager")
+    assert torch.equal(loss_of(compiled, tables, batch), expected)
+
+
 @every_case
 @pytest.mark.parametrize(("size", "num_negatives"), [(1, 1), (1, 4), (5, 1)])
 def test_one_row_and_one_negative_stay_finite(case, size, num_negatives):
