@@ -45,7 +45,9 @@ def edge_scores(
     num_bytes = index.numel() * x_dst.size(1) * x_dst.element_size()
     gathers = x_src.device.type != "cpu" and num_bytes <= MOST_GATHERED
     if torch.compiler.is_compiling() and (backend == "fused" or not gathers):
-        return _outside_graph(x_src, x_dst, index, backend)
+        # Not a decorator: it would import the compiler with this module.
+        outside = torch.compiler.disable(_outside_graph)
+        return outside(x_src, x_dst, index, backend)
     name = backend or default_edge_scores_backend(x_src.device, num_bytes)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
@@ -60,7 +62,6 @@ def edge_scores(
     return scores
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _outside_graph(
     x_src: Tensor, x_dst: Tensor, index: Tensor, backend: str | None
 ) -> Tensor:
