@@ -1,8 +1,11 @@
 """Batches of positive edges and their negatives."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -12,8 +15,10 @@ from pyg_advinfonce.graph import is_among, pair_keys
 LEAST_LOG_Q = math.log(1e-20)
 """Lower bound of ``neg_log_q``; importance weights above it fit in float32."""
 
+_INDICES = ("src_index", "dst_pos_index", "dst_neg_index", "src_n_id", "dst_n_id")
 
-@dataclass(frozen=True, repr=False)
+
+@dataclass(frozen=True, repr=False, eq=False)
 class EdgeBatch:
     """Positive edges and their negatives, with the names of ``LinkNeighborLoader``.
 
@@ -41,6 +46,9 @@ class EdgeBatch:
         ego: ``([U, D], [I, D])`` layer-0 embeddings of users and items, in the order of
             ``z_user`` and ``z_item`` (default: these two); used by
             :class:`~pyg_advinfonce.losses.MLPHardness` only.
+
+    Raises:
+        ValueError: If a shape or data type is another one; values are not checked.
     """
 
     src_index: Tensor
@@ -67,22 +75,74 @@ class EdgeBatch:
                 f"(got {tuple(self.dst_neg_index.shape)}): use [{size}, 1] for one "
                 "negative per positive"
             )
-        shape = None if self.neg_rows is None else tuple(self.neg_rows.shape)
-        drawn = tuple(self.dst_neg_index.shape)
-        if shape is not None and (len(shape) != 3 or shape[:2] != drawn):
-            raise ValueError(
-                f"neg_rows must be [{size}, {drawn[1]}, D], one row per negative "
-                f"(got {shape})"
-            )
+        self._check_indices()
+        self._check_negatives()
+        for side in self.ego or ():
+            if side.dim() != 2:
+                raise ValueError(
+                    "ego must be two tables, [U, D] and [I, D] "
+                    f"(got {[tuple(table.shape) for table in self.ego or ()]})"
+                )
         if self.neg_log_q is not None:
             least = self.neg_log_q.clamp(min=LEAST_LOG_Q)
             object.__setattr__(self, "neg_log_q", least)
+
+    def _check_indices(self) -> None:
+        for name in ("src_n_id", "dst_n_id"):
+            n_id = getattr(self, name)
+            if n_id is not None and n_id.dim() != 1:
+                raise ValueError(
+                    f"{name} must be [N], one global id per row "
+                    f"(got {tuple(n_id.shape)})"
+                )
+        for name in _INDICES:
+            index = getattr(self, name)
+            if index is not None and index.dtype not in (torch.int64, torch.int32):
+                raise ValueError(
+                    f"{name} must be int64 or int32 (got {_dtype(index)}): use .long()"
+                )
+
+    def _check_negatives(self) -> None:
+        """Check what is given per negative; a broadcast would count negatives wrong."""
+        drawn = size, num_neg = tuple(self.dst_neg_index.shape)
+        for name in ("neg_mask", "neg_log_q"):
+            value = getattr(self, name)
+            if value is not None and tuple(value.shape) != drawn:
+                raise ValueError(
+                    f"{name} must be [{size}, {num_neg}], one value per negative "
+                    f"(got {tuple(value.shape)})"
+                )
+        if self.neg_mask is not None and self.neg_mask.dtype != torch.bool:
+            raise ValueError(
+                f"neg_mask must be bool (got {_dtype(self.neg_mask)}): use .bool()"
+            )
+        if self.neg_log_q is not None and not self.neg_log_q.is_floating_point():
+            raise ValueError(
+                f"neg_log_q must be floating point (got {_dtype(self.neg_log_q)}): "
+                "use .float()"
+            )
+        shape = None if self.neg_rows is None else tuple(self.neg_rows.shape)
+        if shape is not None and (len(shape) != 3 or shape[:2] != drawn):
+            raise ValueError(
+                f"neg_rows must be [{size}, {num_neg}, D], one row per negative "
+                f"(got {shape})"
+            )
 
     def __repr__(self) -> str:
         options = ("src_n_id", "dst_n_id", "neg_mask", "neg_log_q", "neg_rows", "ego")
         given = [name for name in options if getattr(self, name) is not None]
         shape = f"B={self.src_index.numel()}, K={self.dst_neg_index.size(1)}"
         return f"EdgeBatch({', '.join([shape, *given])})"
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both have the same fields with equal tensors."""
+        if not isinstance(other, EdgeBatch):
+            return NotImplemented
+        return all(
+            _equal(getattr(self, name), getattr(other, name)) for name in _names()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def user_id(self) -> Tensor:
@@ -133,10 +193,22 @@ class EdgeBatch:
             item: Node type of the destinations.
 
         Raises:
-            GraphError: If the batch was not sampled in triplet mode.
-            ValueError: If the weights are negative, not finite or all zero, or the
-                pairs to exclude are not ``[2, E]``.
+            GraphError: If the batch is not a HeteroData with these node types, or was
+                not sampled in triplet mode.
+            ValueError: If the weights are negative, not finite, all zero or not
+                ``[I]``, or the pairs to exclude are not ``[2, E]``.
         """
+        if not isinstance(batch, HeteroData):
+            raise GraphError(
+                f"expected a batch of a HeteroData with the node types '{user}' and "
+                f"'{item}' (got {type(batch).__name__}): build a HeteroData, e.g. with "
+                "build_graph, and number items from 0 instead of after the users"
+            )
+        if not {user, item} <= set(batch.node_types):
+            raise GraphError(
+                f"expected the node types '{user}' and '{item}' (got "
+                f"{batch.node_types}): pass user=... and item=..."
+            )
         if "src_index" not in batch[user] or "dst_neg_index" not in batch[item]:
             raise GraphError(
                 f"expected src_index of '{user}' and dst_neg_index of '{item}' (got "
@@ -155,6 +227,32 @@ class EdgeBatch:
             weight = dst_weight.to(edges.src_index.device)
             edges = replace(edges, neg_log_q=_log_rate(weight)[edges.neg_id])
         return edges if exclude is None else edges.mask_pairs(exclude)
+
+    def to(
+        self, device: torch.device | str | int, non_blocking: bool = False
+    ) -> "EdgeBatch":
+        """Return the same edges on a device.
+
+        Args:
+            device: The device.
+            non_blocking: Copy without waiting, which needs pinned memory.
+        """
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> "EdgeBatch":
+        """Return the same edges in pinned memory, as a ``DataLoader`` asks for."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "EdgeBatch":
+        """Return a batch with the function's result for each tensor."""
+
+        def mapped(value: Tensor | tuple[Tensor, ...] | None) -> object:
+            if isinstance(value, tuple):
+                return tuple(function(tensor) for tensor in value)
+            return None if value is None else function(value)
+
+        values: dict[str, Any] = {n: mapped(getattr(self, n)) for n in _names()}
+        return replace(self, **values)
 
     def whole_graph(self) -> "EdgeBatch":
         """Return the same edges with global ids, for embeddings of the whole graph."""
@@ -186,12 +284,34 @@ class EdgeBatch:
         )
 
 
+def _names() -> list[str]:
+    return [field.name for field in fields(EdgeBatch)]
+
+
+def _equal(a: object, b: object) -> bool:
+    """Return whether two fields are equal; tensors on two devices are not."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        alike = a.device == b.device and a.dtype == b.dtype
+        return alike and torch.equal(a, b)
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return a is b
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def _global(index: Tensor, n_id: Tensor | None) -> Tensor:
     return index if n_id is None else n_id[index]
 
 
 def _log_rate(weight: Tensor) -> Tensor:
     """Return the log ratio ``[I]`` of sampling probabilities to uniform ones."""
+    if weight.dim() != 1:
+        raise ValueError(
+            f"dst_weight must be [I], one weight per item (got {tuple(weight.shape)})"
+        )
     total = weight.sum()
     if bool((weight < 0).any()) or not 0 < float(total) < float("inf"):
         raise ValueError(

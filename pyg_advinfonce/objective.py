@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
@@ -260,12 +260,12 @@ def always(epoch: int) -> bool:
 
 def from_epoch(first: int) -> EpochPredicate:
     """Run from epoch ``first`` on."""
-    return lambda epoch: epoch >= first
+    return partial(_from_epoch, first)
 
 
 def before_epoch(end: int) -> EpochPredicate:
     """Run in the epochs before ``end``."""
-    return lambda epoch: epoch < end
+    return partial(_before_epoch, end)
 
 
 def every(period: int, *, first: int, times: int) -> EpochPredicate:
@@ -279,12 +279,21 @@ def every(period: int, *, first: int, times: int) -> EpochPredicate:
             "period must be positive, first and times must not be negative "
             f"(got {period}, {first}, {times})"
         )
+    return partial(_every, period, first, times)
 
-    def active(epoch: int) -> bool:
-        passed, rest = divmod(epoch - first, period)
-        return rest == 0 and 0 <= passed < times
 
-    return active
+# Functions of the module, since a closure cannot be pickled.
+def _from_epoch(first: int, epoch: int) -> bool:
+    return epoch >= first
+
+
+def _before_epoch(end: int, epoch: int) -> bool:
+    return epoch < end
+
+
+def _every(period: int, first: int, times: int, epoch: int) -> bool:
+    passed, rest = divmod(epoch - first, period)
+    return rest == 0 and 0 <= passed < times
 
 
 OptimizerFactory = Callable[[list[nn.Parameter]], Optimizer]
@@ -297,12 +306,12 @@ def adam(lr: float = 1e-3, *, maximize: bool = False) -> OptimizerFactory:
         lr: Learning rate.
         maximize: Maximise the objective instead of minimising it.
     """
+    return partial(_adam, lr, maximize)
 
-    def make(params: list[nn.Parameter]) -> Optimizer:
-        group = {"params": params}  # may be empty, unlike a list of parameters
-        return Adam([group], lr=lr, maximize=maximize, fused=True)
 
-    return make
+def _adam(lr: float, maximize: bool, params: list[nn.Parameter]) -> Optimizer:
+    group = {"params": params}  # may be empty, unlike a list of parameters
+    return Adam([group], lr=lr, maximize=maximize, fused=True)
 
 
 @dataclass(frozen=True)

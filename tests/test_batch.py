@@ -1,8 +1,12 @@
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import pytest
 import torch
-from torch_geometric.data import HeteroData
+from torch.utils.data import DataLoader
+from torch.utils.data._utils.pin_memory import pin_memory
+from torch_geometric.data import Data, HeteroData
+from torch_geometric.loader import LinkNeighborLoader
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import GraphError
@@ -59,6 +63,32 @@ def test_a_batch_of_another_mode_is_refused(node, key):
     del batch[node][key]
     with pytest.raises(GraphError, match="mode='triplet'"):
         EdgeBatch.from_hetero(batch)
+
+
+@pytest.mark.parametrize("mode", ["triplet", "binary"])
+def test_a_batch_of_a_homogeneous_graph_is_refused(mode):
+    user, item = torch.tensor([0, 1, 1]), torch.tensor([2, 3, 4])
+    graph = Data(num_nodes=5, edge_index=torch.stack([user, item]))
+    sampling = {"mode": mode, "amount": 2}
+    loader = LinkNeighborLoader(
+        graph, [2], edge_label_index=graph.edge_index, neg_sampling=sampling
+    )
+    message = r"node types 'user' and 'item' \(got Data\): build a HeteroData"
+    with pytest.raises(GraphError, match=message):
+        EdgeBatch.from_hetero(next(iter(loader)))
+
+
+def test_something_other_than_a_batch_is_refused():
+    with pytest.raises(GraphError, match=r"expected a batch of a HeteroData.*got dict"):
+        EdgeBatch.from_hetero(loader_batch([0, 1]).to_dict())
+
+
+def test_a_batch_of_other_node_types_is_refused_and_unchanged():
+    batch = loader_batch([0, 1]).rename("item", "book")
+    message = r"'user' and 'item' \(got \['user', 'book'\]\): pass user=... and item="
+    with pytest.raises(GraphError, match=message):
+        EdgeBatch.from_hetero(batch)
+    assert batch.node_types == ["user", "book"]
 
 
 def test_excluded_pairs_are_masked_by_global_id():
@@ -192,6 +222,126 @@ def test_wrong_shapes(src, pos, neg, message):
     tensors = [torch.zeros(shape, dtype=torch.long) for shape in (src, pos, neg)]
     with pytest.raises(ValueError, match=message):
         EdgeBatch(*tensors)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (1, 3), (3,), (2, 3, 1), (3, 2)])
+@pytest.mark.parametrize("name", ["neg_mask", "neg_log_q"])
+def test_values_for_other_negatives_are_refused(name, shape):
+    value = torch.ones(shape, dtype=torch.bool if name == "neg_mask" else None)
+    got = re.escape(str(shape))
+    message = rf"{name} must be \[2, 3\], one value per negative \(got {got}\)"
+    with pytest.raises(ValueError, match=message):
+        replace(cases.toy_batch(2, 3), **{name: value})
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (), (1, 2)])
+@pytest.mark.parametrize("name", ["src_n_id", "dst_n_id"])
+def test_global_ids_of_another_shape_are_refused(name, shape):
+    n_id = torch.zeros(shape, dtype=torch.long)
+    with pytest.raises(ValueError, match=rf"{name} must be \[N\], one global id per"):
+        replace(cases.toy_batch(2, 3), **{name: n_id})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.uint8])
+@pytest.mark.parametrize(
+    "name", ["src_index", "dst_pos_index", "dst_neg_index", "src_n_id", "dst_n_id"]
+)
+def test_indices_of_another_type_are_refused(name, dtype):
+    batch = cases.toy_batch(2, 3)
+    batch = replace(batch, src_n_id=torch.arange(9), dst_n_id=torch.arange(12))
+    got = str(dtype).removeprefix("torch.")
+    with pytest.raises(ValueError, match=rf"{name} must be int64 or int32 \(got {got}"):
+        replace(batch, **{name: getattr(batch, name).to(dtype)})
+
+
+def test_masks_and_rates_of_another_type_are_refused():
+    batch, whole = cases.toy_batch(2, 3), torch.ones(2, 3, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"neg_mask must be bool \(got int64\)"):
+        replace(batch, neg_mask=whole)
+    with pytest.raises(ValueError, match=r"neg_log_q must be floating point \(got int"):
+        replace(batch, neg_log_q=whole)
+
+
+def test_first_layers_of_another_shape_are_refused():
+    message = r"ego must be two tables, \[U, D\] and \[I, D\] \(got \[\(9,\), \(12, 5\)"
+    with pytest.raises(ValueError, match=message):
+        replace(cases.toy_batch(), ego=(torch.zeros(9), torch.zeros(12, 5)))
+
+
+def test_weights_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"dst_weight must be \[I\].*got \(8, 1\)"):
+        EdgeBatch.from_hetero(loader_batch([0, 1]), dst_weight=torch.ones(8, 1))
+
+
+def full_batch():
+    """A batch with every field."""
+    return replace(
+        EdgeBatch.from_hetero(loader_batch([[0, 1], [1, 2]]), exclude=pairs((3, 7))),
+        neg_log_q=torch.tensor([[0.5, -1.0], [0.0, 2.0]]),
+        neg_rows=torch.ones(2, 2, 4),
+        ego=(torch.zeros(2, 4), torch.zeros(3, 4)),
+    )
+
+
+OTHERS = {
+    "src_index": torch.tensor([0, 0]),
+    "dst_pos_index": torch.tensor([1, 0]),
+    "dst_neg_index": torch.tensor([[0, 1], [1, 1]]),
+    "src_n_id": torch.tensor([5, 4]),
+    "dst_n_id": None,
+    "neg_mask": torch.ones(2, 2, dtype=torch.bool),
+    "neg_log_q": torch.zeros(2, 2),
+    "neg_rows": torch.ones(2, 2, 5),
+    "ego": (torch.zeros(2, 4), torch.ones(3, 4)),
+}
+
+
+def test_batches_of_equal_tensors_are_equal():
+    assert full_batch() == full_batch()
+    assert cases.toy_batch() == cases.toy_batch()
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(EdgeBatch)])
+def test_batches_with_one_other_field_differ(name):
+    assert full_batch() != replace(full_batch(), **{name: OTHERS[name]})
+
+
+def test_batches_of_other_types_devices_and_sizes_differ():
+    batch = full_batch()
+    assert batch != replace(batch, src_index=batch.src_index.int())
+    assert batch != batch.to("meta")
+    assert batch != cases.toy_batch()
+    assert batch != "batch"
+
+
+def test_a_batch_has_no_hash_as_its_equality_is_of_values():
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(cases.toy_batch())
+
+
+def tensors_of(batch):
+    values = [getattr(batch, field.name) for field in fields(batch)]
+    return [v for v in [*values[:-1], *(values[-1] or ())] if v is not None]
+
+
+def test_a_batch_moves_with_all_its_tensors():
+    moved = full_batch().to("meta", non_blocking=True)
+    assert [t.device.type for t in tensors_of(moved)] == ["meta"] * 10
+    assert full_batch().to(torch.device("cpu")) == full_batch()
+    bare = cases.toy_batch().to("meta")
+    assert bare.dst_neg_index.is_meta
+    assert bare.neg_mask is None
+
+
+def test_a_batch_is_pinned_by_the_data_loaders_rule(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor.to("meta"))
+    (pinned,) = pin_memory([full_batch()])
+    assert [t.device.type for t in tensors_of(pinned)] == ["meta"] * 10
+
+
+def test_a_batch_passes_a_data_loader_with_workers():
+    loader = DataLoader([full_batch()] * 2, batch_size=None, num_workers=1)
+    assert list(loader) == [full_batch()] * 2
 
 
 @pytest.mark.parametrize("case", cases.CRITERIA, ids=lambda case: case.id)

@@ -1,4 +1,5 @@
 import math
+import pickle
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -269,6 +270,19 @@ def test_nothing_is_written_unless_asked(dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(resolve("mf", "adv"), dataset, device="cpu")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "loss"), [("lightgcn", "adv"), ("autocf", "autocf"), ("ultragcn", "bce")]
+)
+def test_a_result_is_pickled(model, loss, dataset):
+    result = train(resolve(model, loss), dataset, device="cpu")
+    found = pickle.loads(pickle.dumps(result))
+    assert (found.config, found.metrics) == (result.config, result.metrics)
+    expected, weights = result.method.state_dict(), found.method.state_dict()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert found.recommend(k=3).equals(result.recommend(k=3))
 
 
 def test_the_data_set_s_graph_is_not_changed(dataset):

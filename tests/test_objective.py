@@ -1,8 +1,11 @@
+import pickle
+
 import pytest
+import torch
 
 from pyg_advinfonce.config import packaged
 from pyg_advinfonce.losses import AdvInfoNCE, UniformHardness
-from pyg_advinfonce.objective import always, before_epoch, every, from_epoch
+from pyg_advinfonce.objective import adam, always, before_epoch, every, from_epoch
 
 
 def epochs(active, stop=40):
@@ -29,6 +32,19 @@ def test_from_epoch():
 )
 def test_every(period, first, times, expected):
     assert epochs(every(period, first=first, times=times)) == expected
+
+
+@pytest.mark.parametrize(
+    "active", [always, from_epoch(3), before_epoch(4), every(5, first=2, times=3)]
+)
+def test_predicates_of_epochs_are_pickled(active):
+    assert epochs(pickle.loads(pickle.dumps(active))) == epochs(active)
+
+
+def test_a_factory_of_optimisers_is_pickled():
+    make = pickle.loads(pickle.dumps(adam(0.3, maximize=True)))
+    (group,) = make([torch.nn.Parameter(torch.zeros(2))]).param_groups
+    assert (group["lr"], group["maximize"], group["fused"]) == (0.3, True, True)
 
 
 @pytest.mark.parametrize(

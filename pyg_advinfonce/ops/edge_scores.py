@@ -43,6 +43,11 @@ def edge_scores(
     """
     _check_shapes(x_src, x_dst, index)
     num_bytes = index.numel() * x_dst.size(1) * x_dst.element_size()
+    gathers = x_src.device.type != "cpu" and num_bytes <= MOST_GATHERED
+    if torch.compiler.is_compiling() and (backend == "fused" or not gathers):
+        # Not a decorator: it would import the compiler with this module.
+        outside = torch.compiler.disable(_outside_graph)
+        return outside(x_src, x_dst, index, backend)
     name = backend or default_edge_scores_backend(x_src.device, num_bytes)
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
@@ -55,6 +60,13 @@ def edge_scores(
         return _gather(x_src, x_dst, index)
     scores: Tensor = _EdgeScores.apply(x_src, x_dst, index)
     return scores
+
+
+def _outside_graph(
+    x_src: Tensor, x_dst: Tensor, index: Tensor, backend: str | None
+) -> Tensor:
+    """Score outside a compiled graph, which cannot take a view of sparse values."""
+    return edge_scores(x_src, x_dst, index, backend=backend).clone()
 
 
 def default_edge_scores_backend(device: torch.device, num_bytes: int) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -203,6 +204,26 @@ def test_state_dict_round_trip(case):
     other.load_state_dict(criterion.state_dict())
     expected = loss_of(criterion, tables, batch)
     assert torch.equal(loss_of(other, tables, batch), expected)
+
+
+@every_case
+def test_a_used_loss_is_pickled(case):
+    criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch()
+    loss_of(criterion, tables, batch)  # moves the state, if there is one
+    other = pickle.loads(pickle.dumps(criterion))
+    expected = loss_of(criterion, tables, batch)
+    assert torch.equal(loss_of(other, tables, batch), expected)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # by dynamo
+@pytest.mark.parametrize("name", ["bpr", "infonce", "adv", "ccl"])
+def test_a_compiled_loss_is_the_eager_one(name):
+    torch.compiler.reset()
+    criterion, batch = cases.find(name).build(), toy_batch()
+    tables = toy_tables(torch.float32)
+    expected = loss_of(criterion, tables, batch)
+    compiled = torch.compile(criterion, backend="eager")
+    assert torch.equal(loss_of(compiled, tables, batch), expected)
 
 
 @every_case

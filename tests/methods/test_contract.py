@@ -1,6 +1,7 @@
 """What every method of the registry promises, a row of ``method_cases`` at a time."""
 
 import inspect
+import pickle
 
 import pytest
 import torch
@@ -54,6 +55,30 @@ def test_one_step_is_that_of_the_naive_formula(case, batch):
         torch.testing.assert_close(
             *torch.broadcast_tensors(a, b), rtol=1e-8, atol=1e-10
         )
+
+
+@every_case
+def test_a_used_method_is_pickled(case, batch):
+    graph = cases.toy_graph()
+    method = case.build(graph).train()
+
+    def gradients(method):
+        found = []
+        for phase in method.phases:
+            torch.manual_seed(5)
+            phase.objective.on_epoch_start(method.encoder, graph, case.epoch)
+            step = Step(method.encoder, graph, batch, case.epoch, 0)
+            loss = torch.stack(list(phase.objective(step).values())).sum()
+            params = method.params_of(phase)
+            assert isinstance(phase.optimizer(params), torch.optim.Optimizer)
+            found += torch.autograd.grad(loss, params, allow_unused=True)
+        return [g.to_dense() for g in found if g is not None]
+
+    gradients(method)  # fills the caches, which hold weak references to the graph
+    other = pickle.loads(pickle.dumps(method))
+    wanted, found = gradients(method), gradients(other)
+    assert len(found) == len(wanted) > 0
+    assert all(map(torch.equal, found, wanted))
 
 
 @every_case

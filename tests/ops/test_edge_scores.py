@@ -227,3 +227,20 @@ def test_an_index_out_of_range_is_refused(backend, wrong):
     index = torch.tensor([[0, 3], [wrong, 1]])
     with pytest.raises(IndexError, match=rf"0 to 3 \(got {wrong}\)"):
         edge_scores(torch.ones(2, 3), torch.ones(4, 3), index, backend=backend)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # by dynamo
+@pytest.mark.parametrize("backend", [None, "fused", "gather"])
+def test_compiled_scores_and_gradients_are_the_eager_ones(backend):
+    torch.compiler.reset()
+    tables = [torch.randn(n, 4, requires_grad=True) for n in (3, 7)]
+    index = torch.randint(7, (3, 5))
+
+    def loss(x_src, x_dst):
+        return edge_scores(x_src, x_dst, index, backend=backend).exp().sum()
+
+    expected, found = loss(*tables), torch.compile(loss, backend="eager")(*tables)
+    assert torch.equal(found, expected)
+    wanted = torch.autograd.grad(expected, tables)
+    gradients = torch.autograd.grad(found, tables)
+    assert all(map(torch.equal, gradients, wanted))
