@@ -221,7 +221,7 @@ def build_loss(
     kind: Any = loss_target(config, loss)
     if kind is None:
         raise _missing("loss", config.loss.name)
-    width = _width(config, model)
+    width = _width(setting_values(config, model=model))
     options = check_options("loss", [kind], config.loss.options, given=["hardness"])
     options = _as_wide(kind, width) | options
     if "hardness" in inspect.signature(kind).parameters:
@@ -277,9 +277,9 @@ def _as_wide(kind: Callable[..., object], width: int) -> dict[str, int]:
     return {"dim": width} if "dim" in inspect.signature(kind).parameters else {}
 
 
-def _width(config: Config, model: CustomModel | None) -> int:
+def _width(values: Mapping[str, Any]) -> int:
     """Return the embedding dimension; a wrong one, which the encoder reports, is 64."""
-    width = setting_values(config, model=model).get("model.dim")
+    width = values.get("model.dim")
     return width if isinstance(width, int) and width > 0 else 64
 
 
@@ -401,7 +401,7 @@ def _check_memory(
     is_sampled = values.get("loss.negatives", default) == "sampled"
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
-        dim=_width(config, model),
+        dim=_width(values),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
         num_negatives=config.train.num_negatives if is_sampled else 0,
     ).check(device)

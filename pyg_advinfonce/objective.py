@@ -174,9 +174,9 @@ class Supervised(Term):
             raise ConfigError(
                 f"{name} must return a scalar tensor, the batch's mean (got {got})"
             )
-        has_gradient = found.requires_grad or not torch.is_grad_enabled()
-        trains = any(p.requires_grad for p in step.encoder.parameters())
-        if self.training and trains and not has_gradient:
+        is_trained = self.training and torch.is_grad_enabled()
+        lacks_gradient = is_trained and not found.requires_grad
+        if lacks_gradient and any(p.requires_grad for p in step.encoder.parameters()):
             raise ConfigError(
                 f"{name} must return a tensor with a gradient: do not detach it"
             )

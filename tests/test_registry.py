@@ -82,7 +82,7 @@ def test_custom_code_is_named_by_module_and_attribute():
 
 
 def tidy():
-    """A function with an attribute that is none of its name."""
+    """A function with an attribute ``func``, which is not part of its name."""
 
 
 tidy.func = nn.Linear

@@ -96,7 +96,7 @@ def test_a_teacher_is_the_moving_average_of_its_student(configure, dataset, goes
     torch.testing.assert_close(
         [p.detach() for p in term.teacher.parameters()], expected
     )
-    ((_, optimizer),) = trainer.phases  # it remembers whom a gradient reached
+    ((_, optimizer),) = trainer.phases  # its state lists the parameters with a gradient
     assert not any(p in optimizer.state for p in term.teacher.parameters())
     goes_on(config, lambda: {"model": build_taught})
 

@@ -15,6 +15,8 @@ import pandas as pd
 from pyg_advinfonce.datasets.tables.columns import ADVICE, is_common_name
 from pyg_advinfonce.datasets.tables.text import UTF_8, TextFile
 from pyg_advinfonce.datasets.tables.values import (
+    CHUNK_ROWS,
+    complete_rows,
     is_missing,
     is_number,
     is_time,
@@ -23,7 +25,6 @@ from pyg_advinfonce.datasets.tables.values import (
 )
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 
-CHUNK_ROWS = 2**20
 BLANKS = " "
 DELIMITERS = (",", "\t", ";", "|", "::")
 """Separators that are detected; blanks only if the columns are given."""
@@ -166,19 +167,13 @@ class DelimitedTable:
             with reader, suppress(IndexError):  # pandas raises it if no row follows
                 for chunk in reader:
                     rows += len(chunk)
-                    chunk = chunk.set_axis([self.names[p] for p in places], axis=1)
-                    yield self._complete(chunk) if self._drop else chunk
+                    found = chunk.set_axis([self.names[p] for p in places], axis=1)
+                    complete = complete_rows(found) if self._drop else found
+                    self.num_incomplete += len(found) - len(complete)
+                    yield complete
         if not rows:  # lone carriage returns, in which the csv module finds a row
             place = f"{self.path}:{self._last_line()}"
             raise DataError(f"{place}: malformed row, expected values")
-
-    def _complete(self, chunk: pd.DataFrame) -> pd.DataFrame:
-        """Drop rows with a missing value and count them."""
-        missing = np.zeros(len(chunk), dtype=np.bool_)
-        for column in chunk:
-            missing |= is_missing(chunk[column])
-        self.num_incomplete += int(missing.sum())
-        return chunk[~missing].copy()
 
     def _check_lengths(self) -> None:
         """Reject rows with more values than columns, which pandas truncates.

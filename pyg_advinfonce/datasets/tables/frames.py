@@ -12,7 +12,8 @@ import pandas as pd
 
 from pyg_advinfonce.datasets.tables.text import TextFile
 from pyg_advinfonce.datasets.tables.values import (
-    is_missing,
+    CHUNK_ROWS,
+    complete_rows,
     is_number,
     is_time,
     parse_times,
@@ -21,7 +22,6 @@ from pyg_advinfonce.datasets.tables.values import (
 from pyg_advinfonce.errors import DataError, optional_package
 from pyg_advinfonce.files import regular_file
 
-CHUNK_ROWS = 2**20
 _ROWS_OF_NAMES = 1000
 
 
@@ -69,7 +69,8 @@ class FrameTable:
         for frame in self.frames(list(dict.fromkeys(roles))):
             for column in frame:
                 self._check_scalars(frame[column])
-            chunk = self._complete(frame) if self._drop else frame
+            chunk = complete_rows(frame) if self._drop else frame
+            self.num_incomplete += len(frame) - len(chunk)
             for column in numbers:
                 chunk[column] = self._numbers(chunk[column])
             if time is not None:
@@ -100,14 +101,6 @@ class FrameTable:
             f"in column {shown(column)}, got {found}: write one row per interaction "
             "(pandas: explode)"
         )
-
-    def _complete(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Drop rows with a missing value and count them."""
-        missing = np.zeros(len(frame), dtype=np.bool_)
-        for column in frame:
-            missing |= is_missing(frame[column])
-        self.num_incomplete += int(missing.sum())
-        return frame[~missing].copy()
 
     def _check_scalars(self, values: pd.Series) -> None:
         if values.dtype != object:

@@ -1,4 +1,4 @@
-"""Parsing of numbers and times in tables."""
+"""Values of tables: numbers, times, missing ones."""
 
 import re
 import warnings
@@ -7,6 +7,9 @@ from contextlib import suppress
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+CHUNK_ROWS = 2**20
+"""Rows of a table that are read at once."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
@@ -47,3 +50,11 @@ def is_missing(values: pd.Series) -> NDArray[np.bool_]:
     missing = [str(value).strip(" \t\r\n").lower() in MISSING for value in distinct]
     found: NDArray[np.bool_] = np.array(missing, dtype=np.bool_)[code]
     return found
+
+
+def complete_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of the rows without a missing value."""
+    missing = np.zeros(len(frame), dtype=np.bool_)
+    for column in frame:
+        missing |= is_missing(frame[column])
+    return frame[~missing].copy()
