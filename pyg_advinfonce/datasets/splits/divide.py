@@ -46,12 +46,9 @@ class Interactions:
     @classmethod
     def of(cls, log: Log) -> "Interactions":
         """Merge rows of the same pair; the earliest row per pair is kept."""
-        keys = pair_keys(*log.pairs)
-        by = (keys,) if log.time is None else (log.time, keys)
-        order = np.lexsort(by)  # stable: rows of equal time keep the order of the file
-        row = order[np.diff(keys[order], prepend=-1) != 0]
+        row = _first_rows(log.pairs, log.time)
         time = None if log.time is None else log.time[row]
-        return cls(log.pairs[:, row], len(keys) - len(row), time, row)
+        return cls(log.pairs[:, row], log.pairs.shape[1] - len(row), time, row)
 
     def core(self, min_user: int, min_item: int) -> "Interactions":
         """Remove users and items with too few pairs, until all others have enough.
@@ -179,9 +176,9 @@ def leave_last(pairs: IntArray, time: NDArray[np.float64]) -> dict[str, IntArray
         time: ``[E]``.
     """
     user = pairs[0]
-    order = np.lexsort((time, user))  # stable
+    order, num_later = _by_time(user, time)
     to_end = np.empty(len(user), dtype=np.int64)
-    to_end[order] = np.cumsum(np.bincount(user))[user[order]] - np.arange(len(user)) - 1
+    to_end[order] = num_later
     has_three = np.bincount(user)[user] >= 3
     is_test, is_valid = ((to_end == n) & has_three for n in (0, 1))
     return {
@@ -193,12 +190,18 @@ def leave_last(pairs: IntArray, time: NDArray[np.float64]) -> dict[str, IntArray
 
 def num_drawn(user: IntArray, time: NDArray[np.float64]) -> int:
     """Count the users whose split depends on the order of pairs of equal time."""
-    order = np.lexsort((time, user))
+    order, num_later = _by_time(user, time)
     user, time = user[order], time[order]
-    to_end = np.cumsum(np.bincount(user))[user] - np.arange(len(user)) - 1
-    is_cut = (to_end <= 1) & (np.bincount(user)[user] >= 3)
+    is_cut = (num_later <= 1) & (np.bincount(user)[user] >= 3)
     is_tie = (np.diff(user) == 0) & (np.diff(time) == 0)
     return len(np.unique(user[1:][is_tie & is_cut[1:]]))
+
+
+def _by_time(user: IntArray, time: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
+    """Return a stable order by user and time, and each one's number of later pairs."""
+    order = np.lexsort((time, user))
+    ends = np.cumsum(np.bincount(user))[user[order]]
+    return order, ends - np.arange(len(user)) - 1
 
 
 def hold_out_latest(
@@ -285,9 +288,15 @@ def split_off_valid(
 
 def in_file_order(pairs: IntArray) -> IntArray:
     """Return the first occurrences of pairs ``[2, E]``, in their order."""
+    return pairs[:, np.sort(_first_rows(pairs))]
+
+
+def _first_rows(pairs: IntArray, time: NDArray[np.float64] | None = None) -> IntArray:
+    """Return the first row of each distinct pair, by time if known, sorted by pair."""
     keys = pair_keys(*pairs)
-    order = np.argsort(keys, kind="stable")
-    return pairs[:, np.sort(order[np.diff(keys[order], prepend=-1) != 0])]
+    # Stable: rows of equal time keep the order of the file.
+    order = np.lexsort((keys,) if time is None else (time, keys))
+    return order[np.diff(keys[order], prepend=-1) != 0]
 
 
 def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
