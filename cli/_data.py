@@ -27,6 +27,7 @@ def _overall(profile: Profile) -> list[str]:
         "licence": wrapped(str(profile["licence"] or "unknown"), indent=12),
         "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
         **_odd(profile),
+        "seen": f"{profile['seen']:,} further pairs, left out of lists",
         "overlaps": ", ".join(overlaps) or "none",
         "duplicates": f"{profile['duplicates_merged']:,} merged",
     }

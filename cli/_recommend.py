@@ -105,9 +105,9 @@ def _kind(kind: str | None, out: Path | None) -> str:
     return found
 
 
-def print_lists(request: ListRequest, run: Result, *, exclude_seen: bool) -> None:
+def print_lists(request: ListRequest, run: Result, *, seen: str) -> None:
     """Print the lists, or write them and print the file's name."""
-    recommender = Recommender(run.method, run.graph, exclude_seen=exclude_seen)
+    recommender = Recommender(run.method, run.graph, seen=seen)
     tables = _tables(request, recommender)
     if request.spreadsheet_safe:
         tables = map(without_formulas, tables)

@@ -18,10 +18,14 @@ def recommend(
         None, metavar="ID,ID", help="Instead of --users: the items of a new user."
     ),
     k: int = typer.Option(20, "-k", metavar="<int>", help="The list length."),
-    exclude_seen: bool = typer.Option(
-        True,
-        "--exclude-seen/--include-seen",
-        help="Whether train items, or the new user's items, are omitted.",
+    seen: str = typer.Option(
+        "all",
+        metavar="all|train|none",
+        help="The items that lists leave out: all that the data knows of the user, "
+        "those of train, or none.",
+    ),
+    include_seen: bool = typer.Option(
+        False, "--include-seen", help="The same as --seen none."
     ),
     kind: str | None = typer.Option(
         None,
@@ -45,12 +49,16 @@ def recommend(
     loss: str | None = CustomLoss,
 ) -> None:
     """List the best items of users by a trained run's weights."""
+    from pyg_advinfonce.graph import SEEN_KINDS
+    from pyg_advinfonce.registry import unknown
     from pyg_advinfonce.runs import load_run
 
     from ._recommend import ListRequest, print_lists
     from .options import import_custom, use_threads
 
     use_threads(threads)
+    if seen not in SEEN_KINDS:
+        raise unknown("kind of seen items", seen, SEEN_KINDS)
     request = ListRequest.of(
         users=users,
         items=items,
@@ -63,4 +71,4 @@ def recommend(
     trained = load_run(
         run, root=data_root, cache_dir=cache_dir, device=device, **custom
     )
-    print_lists(request, trained, exclude_seen=exclude_seen)
+    print_lists(request, trained, seen="none" if include_seen else seen)

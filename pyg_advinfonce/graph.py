@@ -2,7 +2,8 @@
 
 A graph is a :class:`~torch_geometric.data.HeteroData` with the node types ``user`` and
 ``item``. Train edges carry messages and are stored in both directions. Held-out splits
-are edge types with ``edge_label_index`` only, so that no messages pass over them.
+are edge types with ``edge_label_index`` only, so that no messages pass over them. So
+are ``seen`` pairs, which are in no split: users know these items.
 
 Train edges may be stored in any of PyG's forms (:func:`relation_edges`); graphs built
 by this library store ``edge_index``.
@@ -29,6 +30,10 @@ REV_INTERACTS = (ITEM, "rev_interacts", USER)
 
 InputIds = Tensor | Sequence[str]
 EdgeType = tuple[str, str, str]
+SEEN = (USER, "seen", ITEM)
+
+SEEN_KINDS = ("all", "train", "none")
+"""Which pairs :func:`seen_pairs` returns."""
 
 MAX_ROWS = 2**31
 """Upper bound of user and item rows, so that a pair fits into an int64."""
@@ -40,6 +45,7 @@ def build_graph(
     num_users: int,
     num_items: int,
     splits: Mapping[str, Tensor] | None = None,
+    seen: Tensor | None = None,
     candidate_mask: Tensor | None = None,
     user_ids: InputIds | None = None,
     item_ids: InputIds | None = None,
@@ -51,6 +57,8 @@ def build_graph(
         num_users: Number of users.
         num_items: Number of items.
         splits: Held-out pairs ``[2, E_split]`` by split name, e.g. ``valid``, ``test``.
+        seen: Further pairs ``[2, S]`` of users and items that they know, e.g. disliked
+            ones. They affect recommendation lists only; see :func:`seen_pairs`.
         candidate_mask: ``[I]`` bool, True for items that may be ranked (default: all).
         user_ids: Raw ids of users: an int64 tensor or strings.
         item_ids: Raw ids of items: an int64 tensor or strings.
@@ -65,6 +73,8 @@ def build_graph(
     graph[REV_INTERACTS].edge_index = edge_index.flip(0)
     for name, pairs in (splits or {}).items():
         graph[split_type(name)].edge_label_index = coalesce(pairs.long())
+    if seen is not None and seen.numel():
+        graph[SEEN].edge_label_index = coalesce(seen.long())
     if candidate_mask is not None:
         graph[ITEM].candidate_mask = candidate_mask.bool()
     for node_type, ids in ((USER, user_ids), (ITEM, item_ids)):
@@ -151,7 +161,11 @@ def split_type(name: str) -> EdgeType:
 
 def split_names(graph: HeteroData) -> list[str]:
     """Return the names of the held-out splits, in the graph's order."""
-    return [t[1] for t in graph.edge_types if "edge_label_index" in graph[t]]
+    return [t[1] for t in _label_types(graph) if t != SEEN]
+
+
+def _label_types(graph: HeteroData) -> list[EdgeType]:
+    return [t for t in graph.edge_types if "edge_label_index" in graph[t]]
 
 
 def test_splits(graph: HeteroData) -> list[str]:
@@ -174,6 +188,28 @@ def split_edges(graph: HeteroData, name: str) -> Tensor:
     return pairs
 
 
+def seen_pairs(graph: HeteroData, which: str = "all") -> Tensor:
+    """Return the distinct pairs ``[2, S]`` of users and items that they know, sorted.
+
+    Args:
+        graph: User-item graph.
+        which: ``all`` for the pairs of all splits and the further seen pairs, ``train``
+            or ``none``.
+
+    Raises:
+        ValueError: If ``which`` is another word.
+    """
+    if which not in SEEN_KINDS:
+        raise ValueError(f"seen must be one of {', '.join(SEEN_KINDS)} (got {which!r})")
+    pairs = [split_edges(graph, "train")]
+    if which == "none":
+        return pairs[0].new_empty(2, 0)
+    if which == "all":
+        pairs += [graph[t].edge_label_index for t in _label_types(graph)]
+    known: Tensor = coalesce(torch.cat(pairs, dim=1))
+    return known
+
+
 def message_graph(graph: HeteroData) -> HeteroData:
     """Return a shallow copy without held-out splits and without string ids.
 
@@ -182,8 +218,8 @@ def message_graph(graph: HeteroData) -> HeteroData:
     sample a list of strings.
     """
     view = copy(graph)
-    for name in split_names(graph):
-        del view[split_type(name)]
+    for edge_type in _label_types(graph):
+        del view[edge_type]
     for node_type in view.node_types:
         if isinstance(view[node_type].get("raw_id"), list):
             del view[node_type].raw_id
@@ -244,6 +280,8 @@ def check_graph(graph: HeteroData) -> None:
             raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
     for name in ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
+    if SEEN in graph.edge_types:
+        _check_pairs(graph, SEEN[1], graph[SEEN].edge_label_index)
     _check_reverse(graph)
     _check_candidates(graph)
 

@@ -26,6 +26,7 @@ from pyg_advinfonce.graph import (
     num_nodes,
     pair_keys,
     pairs_of,
+    seen_pairs,
     split_edges,
     split_names,
     split_type,
@@ -374,3 +375,19 @@ def test_a_copy_of_a_cache_is_empty():
     cache([x], lambda: "old")
     assert copy.deepcopy(cache)([x], lambda: "new") == "new"
     assert cache([x], lambda: "new") == "old"
+
+
+def test_seen_pairs_are_no_split():
+    train, valid = torch.tensor([[0, 1], [0, 1]]), torch.tensor([[1], [0]])
+    seen = torch.tensor([[2, 0, 2, 1], [2, 2, 2, 0]])
+    graph = build_graph(
+        train, num_users=3, num_items=3, splits={"valid": valid}, seen=seen
+    )
+    assert split_names(graph) == ["valid"]
+    everything = [[0, 0], [0, 2], [1, 0], [1, 1], [2, 2]]
+    assert seen_pairs(graph).T.tolist() == everything
+    assert seen_pairs(graph, "train").T.tolist() == [[0, 0], [1, 1]]
+    assert seen_pairs(graph, "none").shape == (2, 0)
+    assert set(message_graph(graph).edge_types) == {INTERACTS, REV_INTERACTS}
+    with pytest.raises(GraphError, match="split 'seen' has user index 3"):
+        build_graph(train, num_users=3, num_items=3, seen=seen + 1)

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+import numpy as np
 from torch_geometric.data import HeteroData, InMemoryDataset
 
 from pyg_advinfonce.datasets.base import (
@@ -24,7 +25,11 @@ from pyg_advinfonce.datasets.base import (
     process,
 )
 from pyg_advinfonce.datasets.published import Published, RawFolder
-from pyg_advinfonce.datasets.splits import split_off_valid, without_cold_users
+from pyg_advinfonce.datasets.splits import (
+    seen_beside,
+    split_off_valid,
+    without_cold_users,
+)
 from pyg_advinfonce.datasets.table import read_split_tables
 from pyg_advinfonce.datasets.tables import TableOptions
 from pyg_advinfonce.errors import ConfigError, DataWarning
@@ -145,7 +150,9 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             )
             tests = {n: p for n, p in pairs.items() if n != "train"}
             pairs = {"train": train, "valid": valid, **tests}
-        return process(replace(raw, pairs=without_cold_users(pairs)))
+        splits = without_cold_users(pairs)
+        every = np.concatenate([raw.seen, *pairs.values()], axis=1)
+        return process(replace(raw, pairs=splits, seen=seen_beside(splits, every)))
 
     def _triples(self, files: Mapping[str, RawFile]) -> SplitPairs:
         return read_split_tables(

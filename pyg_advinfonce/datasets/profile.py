@@ -87,6 +87,7 @@ class Profile(TypedDict):
     items: int
     candidate_items: int
     splits: dict[str, SplitProfile]
+    seen: int
     users_without_train: int | None
     items_without_train: int | None
     users_with_all_items: int | None
@@ -154,6 +155,7 @@ def _profile(
             for split, number in summary["pairs"].items()
             if number
         },
+        "seen": summary["seen"],
         "users_without_train": summary["users_without_train"] if has_train else None,
         "items_without_train": summary["items_without_train"] if has_train else None,
         "users_with_all_items": summary["users_with_all_items"] if has_train else None,

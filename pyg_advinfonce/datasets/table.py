@@ -68,9 +68,8 @@ def split_table(
     rare = merged.pairs.shape[1] - log.pairs.shape[1]
     duplicates = {"table": merged.duplicates}
     rows = _rows(logs, duplicates, splits, {"of rare users or items": rare})
-    return replace(
-        compact_ids(splits, logs.user_ids, logs.item_ids, duplicates), rows=rows
-    )
+    compact = compact_ids(splits, logs.user_ids, logs.item_ids, duplicates, logs.known)
+    return replace(compact, rows=rows)
 
 
 def _rows(
@@ -130,7 +129,7 @@ def read_split_tables(
     splits = resolve_overlaps(without_cold_users(splits), overlap)
     duplicates = {name: log.duplicates for name, log in merged.items()}
     return replace(
-        compact_ids(splits, logs.user_ids, logs.item_ids, duplicates),
+        compact_ids(splits, logs.user_ids, logs.item_ids, duplicates, logs.known),
         rows=_rows(logs, duplicates, splits, {}),
     )
 

@@ -110,7 +110,7 @@ def write_parquet(tables: EmbeddingTables, path: Path) -> None:
     """Write one row per node, users before items, with the notes as schema metadata.
 
     Columns: ``user_id`` and ``item_id``, one of which is null; ``embedding``; for users
-    ``seen``, the ids of their train items; for items ``is_candidate``.
+    ``seen``, the ids of the items that lists leave out; for items ``is_candidate``.
 
     Raises:
         MissingExtraError: If pyarrow is not installed.

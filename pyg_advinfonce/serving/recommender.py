@@ -1,5 +1,6 @@
 """Recommendation lists for known and new users."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -12,7 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DataWarning,
+    NonFiniteLossError,
+    UnknownNameError,
+)
 from pyg_advinfonce.evaluation import CandidateRanking
 from pyg_advinfonce.graph import (
     ITEM,
@@ -20,7 +26,8 @@ from pyg_advinfonce.graph import (
     candidate_mask,
     num_nodes,
     pair_keys,
-    split_edges,
+    seen_pairs,
+    train_degrees,
 )
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
@@ -93,7 +100,9 @@ class Recommender:
     Args:
         method: The trained method.
         graph: The graph that it was trained on.
-        exclude_seen: Leave out a user's train items, and the given items of a new user.
+        seen: Items that a list leaves out: ``all`` that the data knows of the user,
+            only those of ``train``, or ``none``. The given items of a new user are left
+            out unless it is ``none``. See :func:`~pyg_advinfonce.graph.seen_pairs`.
         chunk_size: Number of users scored at once (default: at most 32 MB of scores).
 
     Example:
@@ -107,15 +116,15 @@ class Recommender:
         method: Method,
         graph: HeteroData,
         *,
-        exclude_seen: bool = True,
+        seen: str = "all",
         chunk_size: int | None = None,
     ) -> None:
         self.method, self.graph = method, graph
-        self.exclude_seen, self.chunk_size = exclude_seen, chunk_size
+        self.seen, self.chunk_size = seen, chunk_size
         self.users, self.items = IdMap(graph, USER), IdMap(graph, ITEM)
         self.scorer = method.scorer(graph)
-        seen = split_edges(graph, "train")
-        self._ranking = self._ranking_without(seen, num_nodes(graph)[0])
+        known = seen_pairs(graph, seen)
+        self._ranking = self._ranking_without(known, num_nodes(graph)[0])
 
     def recommend(
         self, users: Iterable[RawId] | None = None, *, k: int = 20
@@ -137,6 +146,7 @@ class Recommender:
             row = torch.arange(len(self.users.values), device="cpu")
         else:
             row = self.users.rows(users)
+        self._warn_of_untrained(row)
         return self._tables(self._ranking, self.users.values, self.scorer, row, k)
 
     def recommend_new(
@@ -166,16 +176,27 @@ class Recommender:
         z_user = fold_in(self.method, self.graph, pairs, num_users=len(rows))
         assert isinstance(self.scorer, EmbeddingScores)  # else fold_in has raised
         scorer = EmbeddingScores(z_user, self.scorer.z_item)
-        ranking = self._ranking_without(pairs, len(rows))
+        given = pairs[:, :0] if self.seen == "none" else pairs
+        ranking = self._ranking_without(given, len(rows))
         names = np.array(list(items_of), dtype=object)
         tables = self._tables(ranking, names, scorer, user, k)
         return pd.concat(tables, ignore_index=True)
 
+    def _warn_of_untrained(self, row: Tensor) -> None:
+        untrained = row[train_degrees(self.graph)[0].cpu()[row] == 0]
+        if len(untrained) and isinstance(self.scorer, EmbeddingScores):
+            first = self.users.values[int(untrained[0])]
+            warnings.warn(
+                f"{len(untrained):,} users have no train pair, e.g. '{first}': nothing "
+                "is learned about them, and their lists are random",
+                DataWarning,
+                stacklevel=3,
+            )
+
     def _ranking_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
-        user, item = seen if self.exclude_seen else seen.new_empty(2, 0)
         return CandidateRanking(
             candidate_mask(self.graph),
-            torch.unique(pair_keys(user, item)),
+            torch.unique(pair_keys(*seen)),
             num_users,
             chunk_size=self.chunk_size,
         )
@@ -194,9 +215,18 @@ class Recommender:
         chunks = list(ranking.chunks(row))
         k = min(k, len(self.items.values))
         best = ranking.rank(scorer, k, chunks)
+        num_without = 0
         for chunk, (score, item) in zip(chunks, best, strict=True):
             user = names[chunk.user.cpu().numpy()]
+            num_without += int((item[:, 0] < 0).sum())
             yield self._table(user, score.cpu(), item.cpu())
+        if num_without:
+            warnings.warn(
+                f"{num_without:,} users have seen all items that may be listed, and "
+                "have no list: seen='train' (--seen train) lists their held-out items",
+                DataWarning,
+                stacklevel=2,
+            )
 
     def _table(self, user: NDArray[Any], score: Tensor, item: Tensor) -> pd.DataFrame:
         nan = score[:, 0].isnan()
@@ -229,12 +259,12 @@ def recommend(
     users: Iterable[RawId] | None = None,
     *,
     k: int = 20,
-    exclude_seen: bool = True,
+    seen: str = "all",
 ) -> pd.DataFrame:
     """Return the ``k`` best items of users (default: all), by ids of the input data.
 
     See :class:`~pyg_advinfonce.serving.Recommender`, which is faster for repeated calls
     and supports new users.
     """
-    found = Recommender(self.method, self.graph, exclude_seen=exclude_seen)
+    found = Recommender(self.method, self.graph, seen=seen)
     return found.recommend(users, k=k)

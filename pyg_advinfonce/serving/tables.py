@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.graph import ITEM, USER, candidate_mask, split_edges
+from pyg_advinfonce.graph import ITEM, USER, candidate_mask, seen_pairs
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.serving.recommender import IdMap
 from pyg_advinfonce.version import __version__
@@ -19,14 +19,15 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class EmbeddingTables:
-    """Embeddings whose dot products rank items, with ids, train pairs and metadata.
+    """Embeddings whose dot products rank items, with ids, seen pairs and metadata.
 
     Attributes:
         user: ``[U, D]`` float32 user embeddings; unit rows for a cosine model.
         item: ``[I, D]`` float32 item embeddings; unit rows for a cosine model.
         user_id: ``[U]`` ids of the input data: int64, or strings as objects.
         item_id: ``[I]`` ids of the input data: int64, or strings as objects.
-        seen: ``[2, E]`` int64, the train pairs as row numbers of users and items.
+        seen: ``[2, S]`` int64, the pairs that lists leave out, as row numbers of users
+            and items; see :func:`~pyg_advinfonce.graph.seen_pairs`.
         candidate_mask: ``[I]`` bool, the items that may be listed.
         notes: Metadata: ``cosine``, the library's version and given notes.
     """
@@ -50,7 +51,7 @@ class EmbeddingTables:
             _array(z_item.float()),
             IdMap(graph, USER).values,
             IdMap(graph, ITEM).values,
-            _array(split_edges(graph, "train").long()),
+            _array(seen_pairs(graph)),
             _array(candidate_mask(graph)),
             {
                 "made_by": f"pyg_advinfonce {__version__}",

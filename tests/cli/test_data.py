@@ -395,8 +395,8 @@ def test_popularity_shift(advnce, table):
         *("--split", "popularity-shift", "--gammas", "3,1", "--num-groups", 3),
         *("--mode", "notebook"),
     )
-    names = {"train", "valid", "test_gamma_3", "test_gamma_1", "users", "items"}
-    assert set(json.loads(found.out)["counts"]) == names
+    splits = {"train", "valid", "test_gamma_3", "test_gamma_1", "seen"}
+    assert set(json.loads(found.out)["counts"]) == {*splits, "users", "items"}
 
 
 def test_simulate(advnce, folder):

@@ -59,6 +59,7 @@ def test_the_summary_counts_what_is_odd(make_folder):
         "items": 3,
         "candidate_items": 3,
         "pairs": {"train": 4, "valid": 1, "test": 2},
+        "seen": 1,
         "users_without_train": 1,
         "items_without_train": 0,
         "users_with_all_items": 1,

@@ -46,9 +46,15 @@ def expected_arrays(name, method, graph):
         "item": z_item.numpy(),
         "user_id": np.arange(9) + 101 * (name == "named"),
         "item_id": np.array(IDS[name]),
-        "seen": np.array(sorted(cases.TRAIN)).T,
+        "seen": np.array(seen_by(name)).T,
         "candidate_mask": mask,
     }
+
+
+def seen_by(name):
+    """Return the pairs of all splits, which only the plain graph has besides train."""
+    held_out = [*cases.VALID, *cases.TEST] if name == "plain" else []
+    return sorted([*cases.TRAIN, *held_out])
 
 
 def test_npz_is_read_by_numpy(case):
@@ -89,9 +95,7 @@ def test_parquet_has_a_row_a_node(case):
     assert all(r["item_id"] is None and r["is_candidate"] is None for r in users)
     assert all(r["user_id"] is None and r["seen"] is None for r in items)
     assert [r["is_candidate"] for r in items] == expected["candidate_mask"].tolist()
-    seen = [
-        [IDS[name][i] for u, i in sorted(cases.TRAIN) if u == row] for row in range(9)
-    ]
+    seen = [[IDS[name][i] for u, i in seen_by(name) if u == row] for row in range(9)]
     assert [r["seen"] for r in users] == seen
 
 

@@ -15,25 +15,25 @@ SEEN = set(cases.TRAIN)
 CANDIDATES = [i for i in range(cases.NUM_ITEMS) if i not in (1, 3, 11)]
 
 
-def naive(method, graph, user, k, *, exclude_seen=True):
+def naive(method, graph, user, k, *, seen="all"):
     """Rank one user's candidates by sorting."""
     z_user, z_item = method.embed(graph)
     score = (z_user[user] @ z_item.T).tolist()
-    hidden = SEEN if exclude_seen else set()
+    hidden = SEEN if seen == "all" else set()
     kept = [i for i in CANDIDATES if (user, i) not in hidden]
     return sorted(kept, key=lambda i: (-score[i], i))[:k], score
 
 
 @pytest.mark.parametrize("cosine", [False, True])
-@pytest.mark.parametrize("exclude_seen", [False, True])
+@pytest.mark.parametrize("seen", ["all", "none"])
 @pytest.mark.parametrize("k", [1, 4, 30])
-def test_agrees_with_a_sort(named_graph, make, cosine, exclude_seen, k):
+def test_agrees_with_a_sort(named_graph, make, cosine, seen, k):
     method = make(named_graph, cosine=cosine)
-    found = Recommender(method, named_graph, exclude_seen=exclude_seen, chunk_size=2)
+    found = Recommender(method, named_graph, seen=seen, chunk_size=2)
     table = found.recommend(k=k)
     assert list(table.columns) == ["user", "rank", "item", "score"]
     for row in range(cases.NUM_USERS):
-        expected, score = naive(method, named_graph, row, k, exclude_seen=exclude_seen)
+        expected, score = naive(method, named_graph, row, k, seen=seen)
         mine = table[table["user"] == 101 + row]
         assert mine["item"].tolist() == [f"=i{i}" for i in expected]
         assert mine["rank"].tolist() == list(range(1, len(expected) + 1))
@@ -70,15 +70,15 @@ def test_nobody_is_an_empty_table(named_graph, make):
     assert table.empty
 
 
-@pytest.mark.parametrize("exclude_seen", [False, True])
-def test_new_users_by_their_items(named_graph, make, exclude_seen):
+@pytest.mark.parametrize("seen", ["all", "none"])
+def test_new_users_by_their_items(named_graph, make, seen):
     method = make(named_graph)
-    found = Recommender(method, named_graph, exclude_seen=exclude_seen)
+    found = Recommender(method, named_graph, seen=seen)
     table = found.recommend_new({"ann": ["=i0", "=i4"], "bob": ["=i9"]}, k=30)
     pairs = torch.tensor([[0, 0, 1], [0, 4, 9]])
     score = fold_in(method, named_graph, pairs) @ method.embed(named_graph)[1].T
     for row, (name, own) in enumerate({"ann": [0, 4], "bob": [9]}.items()):
-        hidden = own if exclude_seen else []
+        hidden = own if seen == "all" else []
         kept = [i for i in CANDIDATES if i not in hidden]
         expected = sorted(kept, key=lambda i: (-float(score[row, i]), i))
         mine = table[table["user"] == name]
@@ -190,17 +190,17 @@ def test_one_text_is_not_several_ids(named_graph, make):
 
 
 @pytest.mark.parametrize("kind", SCORERS)
-@pytest.mark.parametrize("exclude_seen", [False, True])
+@pytest.mark.parametrize("seen", ["all", "none"])
 @pytest.mark.parametrize("chunk_size", [None, 2])
-def test_scorers_agree_with_a_sort(named_graph, kind, exclude_seen, chunk_size):
+def test_scorers_agree_with_a_sort(named_graph, kind, seen, chunk_size):
     encoder = kind(named_graph)
     found = Recommender(
         untrained(encoder),
         named_graph,
-        exclude_seen=exclude_seen,
+        seen=seen,
         chunk_size=chunk_size,
     )
-    hidden = SEEN if exclude_seen else set()
+    hidden = SEEN if seen == "all" else set()
     table = pd.concat(found.stream(k=4))
     for user, score in enumerate(naive_scores(encoder, cases.NUM_USERS)):
         kept = [i for i in CANDIDATES if (user, i) not in hidden]

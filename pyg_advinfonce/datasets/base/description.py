@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.datasets.base.split_files import IntArray
 from pyg_advinfonce.graph import (
     ITEM,
+    SEEN,
     is_among,
     num_nodes,
     pair_keys,
@@ -18,12 +19,17 @@ from pyg_advinfonce.graph import (
 
 
 class Summary(TypedDict):
-    """Counts of a data set; ``overlaps`` counts the pairs that two splits share."""
+    """Counts of a data set.
+
+    ``overlaps`` counts the pairs that two splits share, ``seen`` the pairs of no split
+    that lists leave out.
+    """
 
     users: int
     items: int
     candidate_items: int
     pairs: dict[str, int]
+    seen: int
     users_without_train: int
     items_without_train: int
     users_with_all_items: int
@@ -32,7 +38,10 @@ class Summary(TypedDict):
 
 
 def content_hash(graph: HeteroData) -> str:
-    """Return the sha256 of all data that training and evaluation use."""
+    """Return the sha256 of all data that training and evaluation use.
+
+    Seen pairs, which only lists use, do not count.
+    """
     digest = sha256(f"{num_nodes(graph)}".encode())
     for name in ["train", *sorted(split_names(graph))]:
         pairs = split_edges(graph, name).contiguous().numpy().astype("<i8")
@@ -71,6 +80,7 @@ def graph_summary(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
         "items": num_items,
         "candidate_items": num_items if mask is None else int(mask.sum()),
         "pairs": count_pairs(graph),
+        "seen": graph[SEEN].edge_label_index.size(1) if SEEN in graph.edge_types else 0,
         "users_without_train": num_users - len(degrees),
         "items_without_train": num_items - len(np.unique(items)),
         "users_with_all_items": int((degrees == num_items).sum()),

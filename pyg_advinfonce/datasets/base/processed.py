@@ -24,6 +24,7 @@ from pyg_advinfonce.errors import DataError, DataWarning
 from pyg_advinfonce.files import reading, whole_file
 from pyg_advinfonce.graph import (
     ITEM,
+    SEEN,
     USER,
     InputIds,
     build_graph,
@@ -32,7 +33,7 @@ from pyg_advinfonce.graph import (
     split_names,
 )
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "num_users": num_users,
         "num_items": num_items,
         "pairs": {n: split_edges(graph, n).int() for n in _all_splits(graph)},
+        "seen": graph[SEEN].edge_label_index if SEEN in graph.edge_types else None,
         "candidate_mask": graph[ITEM].get("candidate_mask"),
         "user_ids": graph[USER].get("raw_id"),
         "item_ids": graph[ITEM].get("raw_id"),
@@ -215,6 +217,7 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
         num_users=cast("int", payload["num_users"]),
         num_items=cast("int", payload["num_items"]),
         splits=pairs,
+        seen=cast("Tensor | None", payload["seen"]),
         candidate_mask=cast("Tensor | None", payload["candidate_mask"]),
         user_ids=cast("InputIds | None", payload["user_ids"]),
         item_ids=cast("InputIds | None", payload["item_ids"]),
@@ -252,6 +255,7 @@ def process(raw: SplitPairs) -> Processed:
         num_users=raw.num_users,
         num_items=raw.num_items,
         splits=splits,
+        seen=torch.from_numpy(raw.seen),
         candidate_mask=None if mask is None else torch.from_numpy(mask),
         user_ids=_as_raw_id(raw.user_ids),
         item_ids=_as_raw_id(raw.item_ids),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NoReturn
@@ -41,6 +41,7 @@ MAX_BYTES = 2**34
 """Maximum size of a split file, which is read as a whole."""
 
 NOT_CANDIDATE = "not_candidate.txt"
+SEEN = "seen.txt"
 USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
 _LISTS = {USER_IDS: "user_list.txt", ITEM_IDS: "item_list.txt"}  # of LightGCN
 _MAX_GAPS = 100_000, 10
@@ -76,6 +77,7 @@ class SplitPairs:
         user_ids: Raw ids of users by row, if known.
         item_ids: Raw ids of items by row, if known.
         rows: Numbers of table rows: read, used and left out, by reason.
+        seen: Pairs ``[2, S]`` in no split that must not be recommended, sorted.
     """
 
     num_users: int
@@ -86,6 +88,7 @@ class SplitPairs:
     user_ids: IdList | None = None
     item_ids: IdList | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
+    seen: IntArray = field(default_factory=lambda: np.zeros((2, 0), dtype=np.int64))
 
 
 def read_files(folder: Path) -> dict[str, RawFile]:
@@ -95,8 +98,8 @@ def read_files(folder: Path) -> dict[str, RawFile]:
         DataError: If a file cannot be read.
     """
     names = (
-        *(*SPLIT_OF_FILE, *_gamma_files(folder), NOT_CANDIDATE, USER_IDS, ITEM_IDS),
-        *_LISTS.values(),
+        *(*SPLIT_OF_FILE, *_gamma_files(folder), SEEN, NOT_CANDIDATE),
+        *(USER_IDS, ITEM_IDS, *_LISTS.values()),
     )
     paths = [folder / name for name in names]
     return {path.name: _read(path) for path in paths if path.exists()}
@@ -181,7 +184,20 @@ def parse_files(
         if known is None:
             _check_gaps(folder, kind, number, [p[place] for p in pairs.values()])
     mask = _candidate_mask(files, excluded, items)
-    return SplitPairs(users, items, pairs, duplicates, mask, user_ids, item_ids)
+    splits = SplitPairs(users, items, pairs, duplicates, mask, user_ids, item_ids)
+    return replace(splits, seen=_seen(files, users, items, format))
+
+
+def _seen(
+    files: Mapping[str, RawFile], users: int, items: int, format: str
+) -> IntArray:
+    """Return the pairs of ``seen.txt`` whose user and item exist."""
+    if SEEN not in files:
+        return np.zeros((2, 0), dtype=np.int64)
+    if format == "auto":
+        check_lists(files[SEEN])
+    pairs = distinct_pairs(pairs_in(files[SEEN]))
+    return pairs[:, (pairs[0] < users) & (pairs[1] < items)]
 
 
 def check_lists(file: RawFile) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pyg_advinfonce.datasets.base import IntArray, SplitPairs, take_ids
-from pyg_advinfonce.datasets.splits import Interactions
+from pyg_advinfonce.datasets.splits import Interactions, seen_beside
 from pyg_advinfonce.datasets.tables import Columns, Condition, DelimitedTable, read_logs
 from pyg_advinfonce.errors import DataError
 from pyg_advinfonce.files import reading
@@ -77,13 +77,16 @@ def build_coat(files: Mapping[str, Path], seed: int) -> SplitPairs:
             raise DataError(f"{files[name]}:1: expected ratings of 4 or 5, found none")
     rng = np.random.default_rng(seed)
     train, valid = split_self_selected(selected, rng, keeps_items=True)
+    splits = {"train": train, "valid": valid, "test": test}
+    rated = (chosen + shown)[np.ix_(users, items)] > 0
     return SplitPairs(
         len(users),
         len(items),
-        {"train": train, "valid": valid, "test": test},
+        splits,
         {},
         user_ids=users,
         item_ids=items,
+        seen=seen_beside(splits, np.stack(np.nonzero(rated))),
     )
 
 
@@ -153,14 +156,17 @@ def build_yahoo(files: Mapping[str, Path], seed: int) -> SplitPairs:
         )
     rng = np.random.default_rng(seed)
     train, valid = split_self_selected(selected.pairs, rng, keeps_items=False)
-    pairs = {"train": train, "valid": valid, "test": shown}
+    splits = {"train": train, "valid": valid, "test": shown}
+    pairs = {name: _compact_users(found, users) for name, found in splits.items()}
+    known = logs.known[:, np.isin(logs.known[0], users)]
     return SplitPairs(
         len(users),
         len(logs.item_ids),
-        {name: _compact_users(found, users) for name, found in pairs.items()},
+        pairs,
         {"train": selected.duplicates, "test": test.duplicates},
         user_ids=take_ids(logs.user_ids, users),
         item_ids=logs.item_ids,
+        seen=seen_beside(pairs, _compact_users(known, users)),
     )
 
 
@@ -225,18 +231,20 @@ def build_kuairec(files: Mapping[str, Path], seed: int) -> SplitPairs:
     is_valid[chosen[: max(1, round(number / 3))]] = True
     mask = np.zeros(len(logs.item_ids), dtype=np.bool_)  # [I]
     mask[logs.tables[KUAIREC_SMALL].items] = True
+    pairs = {
+        "train": train.pairs,
+        "valid": unbiased.pairs[:, is_valid],
+        "test": unbiased.pairs[:, ~is_valid],
+    }
     return SplitPairs(
         len(logs.user_ids),
         len(logs.item_ids),
-        {
-            "train": train.pairs,
-            "valid": unbiased.pairs[:, is_valid],
-            "test": unbiased.pairs[:, ~is_valid],
-        },
+        pairs,
         {"train": train.duplicates, "test": unbiased.duplicates},
         candidate_mask=mask,
         user_ids=logs.user_ids,
         item_ids=logs.item_ids,
+        seen=seen_beside(pairs, logs.known),
     )
 
 

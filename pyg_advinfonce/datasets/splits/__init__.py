@@ -6,6 +6,7 @@ from pyg_advinfonce.datasets.splits.divide import (
     compact_ids,
     divide,
     resolve_overlaps,
+    seen_beside,
     split_off_valid,
     without_cold_users,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "parse_gammas",
     "popularity_shift",
     "resolve_overlaps",
+    "seen_beside",
     "split_off_valid",
     "without_cold_users",
 ]

@@ -384,6 +384,7 @@ def compact_ids(
     user_ids: IdList,
     item_ids: IdList,
     duplicates: Mapping[str, int],
+    known: IntArray,
 ) -> SplitPairs:
     """Drop users and items without a pair and renumber the others in order.
 
@@ -392,22 +393,43 @@ def compact_ids(
         user_ids: Raw ids of users, by old row.
         item_ids: Raw ids of items, by old row.
         duplicates: Number of repeated pairs by split.
+        known: All pairs of the source; see :func:`seen_beside`.
     """
     users, user_row = _used([pairs[0] for pairs in splits.values()], len(user_ids))
     items, item_row = _used([pairs[1] for pairs in splits.values()], len(item_ids))
+
+    def renumbered(pairs: IntArray) -> IntArray:
+        return np.stack([user_row[pairs[0]], item_row[pairs[1]]])
+
+    pairs = {name: renumbered(found) for name, found in splits.items()}
     return SplitPairs(
         len(users),
         len(items),
-        {n: np.stack([user_row[p[0]], item_row[p[1]]]) for n, p in splits.items()},
+        pairs,
         dict(duplicates),
         user_ids=take_ids(user_ids, users),
         item_ids=take_ids(item_ids, items),
+        seen=seen_beside(pairs, renumbered(known)),
     )
 
 
+def seen_beside(splits: Mapping[str, IntArray], known: IntArray) -> IntArray:
+    """Return known pairs ``[2, S]`` that are in no split, distinct and sorted.
+
+    They must not be recommended: rows that are not positive, or that a split left out.
+
+    Args:
+        splits: Pairs ``[2, E]`` by split.
+        known: Pairs ``[2, N]`` of users and items; those of negative indices are
+            dropped.
+    """
+    known = distinct_pairs(known[:, (known >= 0).all(axis=0)])
+    return known[:, _unseen(known, list(splits.values()))]
+
+
 def _used(columns: list[IntArray], number: int) -> tuple[IntArray, IntArray]:
-    """Return the old rows in use, and the new row of each old one."""
+    """Return the old rows in use, and the new row of each old one, -1 if unused."""
     used = np.zeros(number, dtype=np.bool_)
     for column in columns:
         used[column] = True
-    return np.flatnonzero(used), np.cumsum(used) - 1
+    return np.flatnonzero(used), np.where(used, np.cumsum(used) - 1, -1)

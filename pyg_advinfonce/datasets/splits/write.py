@@ -14,6 +14,7 @@ import numpy as np
 from pyg_advinfonce.datasets.base import (
     ITEM_IDS,
     NOT_CANDIDATE,
+    SEEN,
     USER_IDS,
     IntArray,
     SplitPairs,
@@ -163,6 +164,7 @@ def _write(
             "users": splits.num_users,
             "items": splits.num_items,
             **{name: pairs.shape[1] for name, pairs in splits.pairs.items()},
+            **({"seen": splits.seen.shape[1]} if splits.seen.size else {}),
         },
         "rows": dict(splits.rows),
         "duplicates_merged": splits.duplicates,
@@ -186,6 +188,8 @@ def _write(
 def split_texts(splits: SplitPairs) -> dict[str, str]:
     """Return the text of each split file, by file name."""
     texts = {f"{name}.txt": _pairs_text(p) for name, p in splits.pairs.items()}
+    if splits.seen.size:
+        texts[SEEN] = _pairs_text(splits.seen)
     if splits.user_ids is not None:
         texts[USER_IDS] = raw_ids_text(splits.user_ids)
     if splits.item_ids is not None:

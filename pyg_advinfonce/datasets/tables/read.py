@@ -184,6 +184,7 @@ class Log:
         num_incomplete: Number of rows that were dropped for a missing value.
         users: Indices ``[U']`` of the users in the table, with or without a positive.
         items: Indices ``[I']`` of the items in the table, likewise.
+        others: Pairs ``[2, M]`` of rows that are not positive.
     """
 
     pairs: IntArray
@@ -191,7 +192,13 @@ class Log:
     num_rows: int
     users: IntArray
     items: IntArray
+    others: IntArray
     num_incomplete: int = 0
+
+    @property
+    def known(self) -> IntArray:
+        """All pairs ``[2, N + M]``, positive or not."""
+        return np.concatenate([self.pairs, self.others], axis=1)
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,11 @@ class Logs:
     tables: Mapping[str, Log]
     user_ids: IdList
     item_ids: IdList
+
+    @property
+    def known(self) -> IntArray:
+        """All pairs ``[2, N]`` of all tables, positive or not."""
+        return np.concatenate([log.known for log in self.tables.values()], axis=1)
 
 
 def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
@@ -225,7 +237,7 @@ def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
 
 
 def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log:
-    pairs, times = [], []
+    pairs, others, times = [], [], []
     seen_users, seen_items = np.zeros(0, np.int64), np.zeros(0, np.int64)
     num_rows = 0
     for chunk in table.chunks(
@@ -237,6 +249,7 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
         user, item = users.codes(chunk[columns.user]), items.codes(chunk[columns.item])
         counts = columns.positive.holds(chunk)
         pairs.append(np.stack([user[counts], item[counts]]))
+        others.append(np.stack([user[~counts], item[~counts]]))
         if columns.time is not None:
             times.append(chunk[columns.time].to_numpy()[counts])
         seen_users, seen_items = _union(seen_users, user), _union(seen_items, item)
@@ -251,6 +264,7 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
         num_rows + dropped,
         seen_users,
         seen_items,
+        np.concatenate(others, axis=1),
         dropped,
     )
 
@@ -288,9 +302,12 @@ def _range_text(table: Table, column: str) -> str:
 
 
 def _renumbered(log: Log, user_row: IntArray, item_row: IntArray) -> Log:
-    pairs = np.stack([user_row[log.pairs[0]], item_row[log.pairs[1]]])
+    pairs, others = (
+        np.stack([user_row[found[0]], item_row[found[1]]])
+        for found in (log.pairs, log.others)
+    )
     users, items = np.sort(user_row[log.users]), np.sort(item_row[log.items])
-    return replace(log, pairs=pairs, users=users, items=items)
+    return replace(log, pairs=pairs, others=others, users=users, items=items)
 
 
 def _id_error(columns: Sequence[tuple[Table, str]]) -> ErrorFactory:

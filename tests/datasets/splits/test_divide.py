@@ -39,8 +39,9 @@ rows = st.lists(
 
 def log_of(found):
     table = np.array(found)
-    none = np.zeros(0, dtype=np.int64)
-    return Log(table[:, :2].T, table[:, 2].astype(float), len(table), none, none)
+    none, no_pairs = np.zeros(0, dtype=np.int64), np.zeros((2, 0), dtype=np.int64)
+    time = table[:, 2].astype(float)
+    return Log(table[:, :2].T, time, len(table), none, none, no_pairs)
 
 
 def divided(found, options):
