@@ -31,8 +31,10 @@ from pyg_advinfonce.runs import (
     CONFIG,
     SUMMARY,
     FinishedSeed,
+    check_data,
     check_settings,
     create_run_folder,
+    read_run,
     run_lock,
     run_summary,
     seed_folders,
@@ -195,7 +197,11 @@ class SeedLoop:
             typer.echo(text)
             return
         typer.echo(metrics_table(summary, self.dataset.fingerprint))
-        command = self._next("report", self.folder, of=seeds[0].config)
+        config = seeds[0].config
+        words = ["recommend", self.folder, "--users", "all"]
+        if not config.train.refit:
+            words = ["report", self.folder]
+        command = self._next(*words, of=config)
         typer.echo(f"next        {command}")
 
     def _machine(self) -> list[object]:
@@ -300,9 +306,55 @@ def resume(
     saved = [_load(seed) for seed in seed_folders(folder)]
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
-    _check_named(configs[0], names, run)
+    _check_named(configs[0], names, "--resume", run)
     dataset = configs[0].load_dataset(data_root, cache_dir)
     make_loop(folder, dataset, force=force).run(configs)
+
+
+def refit(
+    run: Path,
+    names: Mapping[str, str],
+    layers: Sequence[Sections],
+    make_loop: Callable[..., SeedLoop],
+    *,
+    data_root: Path,
+    cache_dir: Path | None,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
+    """Train every seed of a run again, on the pairs of all splits, in a new folder.
+
+    Args:
+        run: The run's folder, or the folder of one of its seeds.
+        names: Model, loss and data, if the command repeats them.
+        layers: The command's settings, which must be none.
+        make_loop: Function that makes the loop from folder and data.
+        data_root: The folder of the data sets.
+        cache_dir: The folder of processed data.
+        out: The folder (default: one in ``runs``, named after the run).
+        overwrite: Replace the existing run.
+
+    Raises:
+        CheckpointError: If the folder holds no finished run, its data has changed, or
+            the command has other names.
+        ConfigError: If the command has settings, or the run was trained on all splits
+            itself.
+    """
+    if any(section for layer in layers for section in layer.values()):
+        raise ConfigError(
+            "--refit keeps the run's settings and trains for as many epochs as "
+            "validation chose: remove the other settings"
+        )
+    seeds = read_run(run)
+    for seed in seeds:
+        _changed(seed.config, names, [], force=False)
+    configs = [seed.refit_config() for seed in seeds]
+    _check_named(configs[0], names, "--refit", run)
+    dataset = configs[0].load_dataset(data_root, cache_dir)
+    check_data(run, seeds[0].fingerprint, dataset.fingerprint)
+    name = f"{run.resolve().name}-refit"
+    folder = create_run_folder(out, name, overwrite=overwrite)
+    make_loop(folder, dataset).run(configs)
 
 
 def _load(seed: Path) -> Config:
@@ -325,11 +377,13 @@ def _check_alike(configs: Sequence[Config]) -> None:
             )
 
 
-def _check_named(config: Config, names: Mapping[str, str], run: Path) -> None:
-    """Refuse to resume with custom code that the command does not name."""
+def _check_named(
+    config: Config, names: Mapping[str, str], option: str, run: Path
+) -> None:
+    """Refuse to train custom code that the command does not name."""
     if not set(config.custom) <= set(names):
         command = shlex.join(
-            ["advnce", "train", *_custom_words(config), "--resume", str(run)]
+            ["advnce", "train", *_custom_words(config), option, str(run)]
         )
         raise ConfigError(
             f"the run trains custom code, {config.pair}, which a run's files cannot "
@@ -364,6 +418,8 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
     rows = split_rows(summary["metrics"])
     (_, *columns), *splits = rows
     paper = paper_numbers(Config.model_validate(summary["config"]))
+    if summary["config"]["train"]["refit"]:
+        return "\n".join([*_head(summary, fingerprint), "", _foot(summary)])
     for split, *_ in splits:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:
@@ -376,13 +432,22 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
 
 def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     seeds = ", ".join(map(str, summary["seeds"]))
+    head = [
+        f"{summary['model']} + {summary['loss']} on {summary['device']}",
+        f"data        {fingerprint}",
+        f"seeds       {seeds}",
+    ]
+    if summary["config"]["train"]["refit"]:
+        counts = ", ".join(map(str, summary["epochs"]))
+        return [
+            *head,
+            f"refit       on the pairs of all splits, {counts} epochs, not evaluated",
+        ]
     epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
     best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
     rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
     return [
-        f"{summary['model']} + {summary['loss']} on {summary['device']}",
-        f"data        {fingerprint}",
-        f"seeds       {seeds}",
+        *head,
         f"best epoch  {best} (by valid recall@20)",
         *(
             ["note        the last epoch was the best: raise --epochs"]

@@ -1,6 +1,7 @@
 """``advnce train``: train a model and evaluate it."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def train(
     resume: Path | None = typer.Option(
         None, help="Resume the run in this folder, with its own settings."
     ),
+    refit: Path | None = typer.Option(
+        None,
+        help="Train the run in this folder again on the pairs of all splits, for as "
+        "many epochs as validation chose, for serving.",
+    ),
     force: bool = typer.Option(
         False,
         "--force",
@@ -117,19 +123,33 @@ def train(
         as_json=as_json,
         progress=Bar(quiet=quiet),
     )
+    chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
+    given = {"model": model, "loss": loss, "data": data}
+    names = {key: name for key, name in given.items() if name is not None}
     if resume is not None:
-        _refuse_with_resume(seed=seed, seeds=seeds, out=out, overwrite=overwrite)
-        if preset != "default":
-            raise ConfigError("--preset cannot be combined with --resume")
-        names = {"model": model, "loss": loss, "data": data}
+        new: dict[str, object] = {"out": out, "overwrite": overwrite, "refit": refit}
+        _refuse(chosen | new, "--resume")
         _train.resume(
             resume,
-            {key: name for key, name in names.items() if name is not None},
+            names,
             layers,
             make_loop,
             data_root=data_root,
             cache_dir=cache_dir,
             force=force,
+        )
+        return
+    if refit is not None:
+        _refuse(chosen | {"force": force}, "--refit")
+        _train.refit(
+            refit,
+            names,
+            layers,
+            make_loop,
+            data_root=data_root,
+            cache_dir=cache_dir,
+            out=out,
+            overwrite=overwrite,
         )
         return
     if force:
@@ -151,15 +171,16 @@ def train(
 def _given(model: str | None) -> str:
     if model is None:
         raise ConfigError(
-            "expected a model, or a run with --resume (see advnce train --help)"
+            "expected a model, or a run with --resume or --refit (see advnce train "
+            "--help)"
         )
     return model
 
 
-def _refuse_with_resume(**options: object) -> None:
+def _refuse(options: Mapping[str, object], other: str) -> None:
     for name, value in options.items():
-        if value is not None and value is not False:
-            raise ConfigError(f"--{name} cannot be combined with --resume")
+        if value not in (None, False, "default"):
+            raise ConfigError(f"--{name} cannot be combined with {other}")
 
 
 def _loader(loader: str | None, num_neighbors: str | None) -> dict[str, object]:

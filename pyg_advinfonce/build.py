@@ -24,7 +24,7 @@ from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.encoders import Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
-from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.graph import merge_splits, num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
 from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
@@ -348,7 +348,7 @@ def assemble(
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
     _check_memory(config, dataset.graph, place, model, loss)
-    graph = prepare(dataset, place)
+    graph = prepare(dataset, place, refit=config.train.refit)
     with naming("settings", assemble):
         method = build_method(config, graph, model=model, loss=loss).to(place)
     if "model" in config.custom and method.has_embeddings:
@@ -357,10 +357,19 @@ def assemble(
         return make_trainer(config, method, graph, callbacks)
 
 
-def prepare(dataset: Dataset, device: torch.device) -> HeteroData:
-    """Return a normalised copy of a data set's graph on a device."""
-    graph: HeteroData = BipartiteNorm()(dataset.graph.clone()).to(device)
-    return graph
+def prepare(
+    dataset: Dataset, device: torch.device, *, refit: bool = False
+) -> HeteroData:
+    """Return a normalised copy of a data set's graph on a device.
+
+    Args:
+        dataset: The data.
+        device: The device.
+        refit: Whether the pairs of all splits are train pairs.
+    """
+    graph = merge_splits(dataset.graph) if refit else dataset.graph.clone()
+    normalised: HeteroData = BipartiteNorm()(graph).to(device)
+    return normalised
 
 
 def make_trainer(
@@ -384,6 +393,7 @@ def make_trainer(
         seed=config.train.seed,
         eval_every=config.train.eval_every,
         patience=config.train.patience,
+        monitor=None if config.train.refit else Trainer.monitor,
         callbacks=callbacks,
     )
 

@@ -210,6 +210,21 @@ def seen_pairs(graph: HeteroData, which: str = "all") -> Tensor:
     return known
 
 
+def merge_splits(graph: HeteroData) -> HeteroData:
+    """Return a graph whose train pairs are those of all splits, without weights."""
+    names = ["train", *split_names(graph)]
+    num_users, num_items = num_nodes(graph)
+    return build_graph(
+        torch.cat([split_edges(graph, name) for name in names], dim=1),
+        num_users=num_users,
+        num_items=num_items,
+        seen=graph[SEEN].edge_label_index if SEEN in graph.edge_types else None,
+        candidate_mask=graph[ITEM].get("candidate_mask"),
+        user_ids=graph[USER].get("raw_id"),
+        item_ids=graph[ITEM].get("raw_id"),
+    )
+
+
 def message_graph(graph: HeteroData) -> HeteroData:
     """Return a shallow copy without held-out splits and without string ids.
 

@@ -68,6 +68,8 @@ class Train(BaseModel):
             each batch's sampled neighbourhood.
         num_neighbors: The number of sampled neighbours per node and hop, -1 for all.
         num_workers: The number of processes that sample neighbours, 0 for none.
+        refit: Train on the pairs of all splits, for serving: all epochs, without
+            validation and metrics.
         seed: The seed of all randomness.
     """
 
@@ -86,6 +88,7 @@ class Train(BaseModel):
     loader: Literal["full", "neighbor"] = "full"
     num_neighbors: list[Annotated[int, Field(ge=-1)]] | None = None
     num_workers: int = Field(default=0, ge=0)
+    refit: bool = False
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
 
 
@@ -252,6 +255,18 @@ class Config(BaseModel):
         )
         return self.updated({"train": {"batch_size": size}})
 
+    def check_held_out(self) -> None:
+        """Refuse a run that was trained on the pairs of all splits.
+
+        Raises:
+            ConfigError: If ``train.refit`` is set.
+        """
+        if self.train.refit:
+            raise ConfigError(
+                f"{self.title} is trained on the pairs of all splits (train.refit), so "
+                "nothing is held out to validate or evaluate it on"
+            )
+
     @property
     def pair(self) -> str:
         """The names of model and loss as text, e.g. ``lightgcn + adv``."""
@@ -289,20 +304,20 @@ class Config(BaseModel):
         names = {f"{section}.name" for section in NAMED}
         return {k: v for k, v in self.flat().items() if k not in names}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write a TOML file for :meth:`load`, unless it has this content already."""
-        text = tomli_w.dumps(self.model_dump(exclude_none=True))
+        path, text = Path(path), tomli_w.dumps(self.model_dump(exclude_none=True))
         if not path.is_file() or path.read_bytes() != text.encode():
             write_text(path, text)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | str) -> Self:
         """Read a saved configuration.
 
         Raises:
             ConfigError: If the file is not a saved configuration.
         """
-        saved = read_toml(path)
+        saved = read_toml(Path(path))
         names: dict[str, str] = {}
         for section in NAMED:
             keys = saved.get(section)

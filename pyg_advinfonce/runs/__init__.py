@@ -3,6 +3,7 @@
 from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
+    check_data,
     find_seed,
     load_per_user,
     read_run,
@@ -47,6 +48,7 @@ __all__ = [
     "FinishedSeed",
     "Result",
     "SeedFolder",
+    "check_data",
     "check_settings",
     "continue_run_folder",
     "create_run_folder",

@@ -61,6 +61,16 @@ class FinishedSeed:
         """The seed."""
         return self.config.train.seed
 
+    def refit_config(self) -> Config:
+        """Return the settings to train on all splits, for as long as validation chose.
+
+        Raises:
+            ConfigError: If the seed was trained on all splits itself.
+        """
+        self.config.check_held_out()
+        epochs = self.outcome["best_epoch"] + 1
+        return self.config.updated({"train": {"refit": True, "epochs": epochs}})
+
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the data."""

@@ -136,7 +136,7 @@ def load_run(
     dataset = config.load_dataset(root, cache_dir)
     if finished:
         check_data(folder, record["data"], dataset.fingerprint)
-    graph = prepare(dataset, place)
+    graph = prepare(dataset, place, refit=config.train.refit)
     given = {"model": model, "loss": loss}
     for section, target in given.items():
         if target is not None and section not in config.custom:

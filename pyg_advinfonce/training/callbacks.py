@@ -159,7 +159,7 @@ class EpochProgress(Callback):
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         new, self._done = record.epoch + 1 - self._done, record.epoch + 1
         note, best = "", trainer.stopping
-        if record.metrics:
+        if record.metrics and trainer.monitor is not None:
             note = (
                 f"{trainer.monitor} {record.metrics[trainer.monitor]:.4f}, "
                 f"best {best.best_score:.4f} in epoch {best.best_epoch}"

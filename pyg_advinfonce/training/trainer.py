@@ -76,6 +76,8 @@ class Trainer:
     training, the method has the weights of the best validation, and ``history`` has one
     record per epoch. A method without phases has a single epoch, its validation.
 
+    Without a metric to monitor, all epochs are trained, and the last one is the best.
+
     Args:
         method: Method to train.
         graph: User-item graph, on the method's device.
@@ -86,7 +88,7 @@ class Trainer:
         eval_every: Number of epochs between two validations; only epochs in which the
             main phase ran, and the last epoch, are validated.
         patience: Number of validations without improvement after which training stops.
-        monitor: Metric of the validation split that selects the best epoch.
+        monitor: Metric of the validation split that selects the best epoch, or None.
         callbacks: Callbacks, run in order after every epoch.
 
     Raises:
@@ -101,12 +103,12 @@ class Trainer:
     seed: int = 0
     eval_every: int = 5
     patience: int = 20
-    monitor: str = "valid/recall@20"
+    monitor: str | None = "valid/recall@20"
     callbacks: Sequence[Callback] = ()
     history: list[Record] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        if not self.monitor.startswith("valid/"):
+        if self.monitor is not None and not self.monitor.startswith("valid/"):
             raise ConfigError(
                 "models are selected on the validation split: monitor must start "
                 f"with 'valid/' (got '{self.monitor}')"
@@ -139,6 +141,8 @@ class Trainer:
             self._wait()
             record.seconds = time.perf_counter() - started
             self._finish_epoch(record)
+        if self.monitor is None:
+            return len(self.history) - 1
         self.stopping.restore(self.method)
         return self.stopping.best_epoch
 
@@ -209,24 +213,25 @@ class Trainer:
             phase.params is None and phase.name in record.phases
             for phase, _ in self.phases
         )
-        if (trained and done % self.eval_every == 0) or done == self.epochs:
-            self._validate(record)
+        is_due = (trained and done % self.eval_every == 0) or done == self.epochs
+        if is_due and self.monitor is not None:
+            self._validate(record, self.monitor)
         for callback in self.callbacks:
             callback.on_epoch_end(self, record)
 
-    def _validate(self, record: Record) -> None:
-        split = self.monitor.split("/")[0]
+    def _validate(self, record: Record, monitor: str) -> None:
+        split = monitor.split("/")[0]
         try:
             record.metrics = self.evaluator.metrics(
                 self.method.scorer(self.graph), split
             )
         except NonFiniteLossError as error:
             raise NonFiniteLossError(f"epoch {record.epoch}: {error}") from error
-        if self.monitor not in record.metrics:
+        if monitor not in record.metrics:
             raise ConfigError(
-                f"monitor must be one of {list(record.metrics)} (got '{self.monitor}')"
+                f"monitor must be one of {list(record.metrics)} (got '{monitor}')"
             )
-        self.stopping.update(record.metrics[self.monitor], record.epoch, self.method)
+        self.stopping.update(record.metrics[monitor], record.epoch, self.method)
 
     def _wait(self) -> None:
         if self.method.encoder.device.type == "cuda":

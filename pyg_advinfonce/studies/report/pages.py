@@ -47,6 +47,7 @@ def run_page(
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
     config, saved = seeds[0].config, seeds[0].outcome
+    config.check_held_out()
     metrics = _metrics(seeds)
     paper = paper_numbers(config)
     figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)

@@ -90,6 +90,7 @@ def tune(
                 f"function (got an instance of {type(target).__name__})"
             )
     config = name_custom(config, model, loss).fitted_to(dataset)
+    config.check_held_out()
     place = find_device(device)
     space = _space(config, dataset, fixed, place, custom)
     folder = folder() if callable(folder) else folder
