@@ -29,8 +29,9 @@ class ListRequest:
     """The requested lists and their format.
 
     Attributes:
-        users: Ids of users; None for all users, or if ``items`` is set.
+        users: Ids of users; None for all users, or if ``items`` or ``like`` is set.
         items: Ids of the items of a new user.
+        like: Ids of items, to list similar ones.
         k: The length of a list.
         kind: ``table``, ``csv``, ``parquet`` or ``jsonl``.
         out: The file, or None to print.
@@ -39,6 +40,7 @@ class ListRequest:
 
     users: list[str] | None
     items: list[str] | None
+    like: list[str] | None
     k: int
     kind: str
     out: Path | None
@@ -50,6 +52,7 @@ class ListRequest:
         *,
         users: str | None,
         items: str | None,
+        like: str | None,
         k: int,
         kind: str | None,
         out: Path | None,
@@ -61,19 +64,19 @@ class ListRequest:
             ConfigError: If flags contradict each other.
             MissingExtraError: If the format needs a package that is not installed.
         """
-        if (users is None) == (items is None):
+        if sum(ids is not None for ids in (users, items, like)) != 1:
             raise ConfigError(
-                "expected either --users ID,ID or --users all, or a new user's "
-                "--items ID,ID"
+                "expected one of --users ID,ID or --users all, a new user's --items "
+                "ID,ID, or --like ID,ID for similar items"
             )
         if k < 1:
             raise ConfigError(f"-k must be positive (got {k})")
         named = None if users in (None, "all") else split_ids(users or "")
-        given = None if items is None else split_ids(items)
+        given, liked = (None if t is None else split_ids(t) for t in (items, like))
         kind = _kind(kind, out)
         if spreadsheet_safe and kind != "csv":
             raise ConfigError(f"--spreadsheet-safe is for --format csv (got {kind})")
-        return cls(named, given, k, kind, out, spreadsheet_safe)
+        return cls(named, given, liked, k, kind, out, spreadsheet_safe)
 
 
 def split_ids(text: str) -> list[str]:
@@ -115,32 +118,36 @@ def print_lists(request: ListRequest, run: Result, *, seen: str) -> None:
         save_lists(tables, request.out, request.kind)
         typer.echo(request.out)
         return
-    for text in _texts(request.kind, tables, recommender):
+    for text in _texts(request, tables, recommender):
         typer.echo(text, nl=False)
 
 
 def _tables(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:
     if request.items is not None:
         return [recommender.recommend_new({NEW: request.items}, k=request.k)]
+    if request.like is not None:
+        return [recommender.similar(request.like, k=request.k)]
     return recommender.stream(request.users, k=request.k)
 
 
 def _texts(
-    kind: str, tables: Iterable[pd.DataFrame], recommender: Recommender
+    request: ListRequest, tables: Iterable[pd.DataFrame], recommender: Recommender
 ) -> Iterator[str]:
-    if kind != "table":
-        return (csv_texts if kind == "csv" else json_texts)(tables)
+    if request.kind != "table":
+        return (csv_texts if request.kind == "csv" else json_texts)(tables)
     ids = (recommender.users.values, recommender.items.values)
     user, item = (max([4, *(len(str(x)) for x in column)]) for column in ids)
-    return table_texts(tables, user, item)
+    return table_texts(tables, user if request.like is None else item, item)
 
 
 def table_texts(
-    tables: Iterable[pd.DataFrame], user_width: int, item_width: int
+    tables: Iterable[pd.DataFrame], first_width: int, item_width: int
 ) -> Iterator[str]:
     """Yield lines whose columns have the same width in all tables."""
-    yield f"{'user':<{user_width}}  rank  {'item':<{item_width}}  score\n"
-    for table in tables:
-        for row in table.itertuples(index=False):
-            user, item = f"{row.user:<{user_width}}", f"{row.item:<{item_width}}"
-            yield f"{user}  {row.rank:>4}  {item}  {row.score:.4g}\n"
+    for number, table in enumerate(tables):
+        if number == 0:
+            first = table.columns[0]
+            yield f"{first:<{first_width}}  rank  {'item':<{item_width}}  score\n"
+        for whose, rank, item, score in table.itertuples(index=False):
+            names = f"{whose:<{first_width}}  {rank:>4}  {item:<{item_width}}"
+            yield f"{names}  {score:.4g}\n"

@@ -17,6 +17,9 @@ def recommend(
     items: str | None = typer.Option(
         None, metavar="ID,ID", help="Instead of --users: the items of a new user."
     ),
+    like: str | None = typer.Option(
+        None, metavar="ID,ID", help="Instead of --users: items, to list similar ones."
+    ),
     k: int = typer.Option(20, "-k", metavar="<int>", help="The list length."),
     seen: str = typer.Option(
         "all",
@@ -62,6 +65,7 @@ def recommend(
     request = ListRequest.of(
         users=users,
         items=items,
+        like=like,
         k=k,
         kind=kind,
         out=out,

@@ -303,7 +303,7 @@ def test_a_model_of_scores_is_loaded_with_its_code_alone(dataset, tmp_path):
     with pytest.raises(ConfigError, match="ranks by scores: use another"):
         run.export(tmp_path / "x.npz")
     recommender = Recommender(run.method, run.graph)
-    with pytest.raises(ConfigError, match="folding in new users"):
+    with pytest.raises(ConfigError, match="export, new users"):
         recommender.recommend_new({"x": result.recommend(k=1)["item"].tolist()})
 
 

@@ -158,9 +158,9 @@ class Method(nn.Module):
         if not self.has_embeddings:
             module = getattr(self.encoder, "module", self.encoder)  # the custom model
             raise ConfigError(
-                "exporting, folding in new users and embedding a graph need embeddings "
-                f"whose dot products rank; model {type(module).__name__} ranks "
-                "by scores: use another model"
+                "export, new users, similar items and embedding a graph need "
+                f"embeddings whose dot products rank; model {type(module).__name__} "
+                "ranks by scores: use another model"
             )
 
     @property

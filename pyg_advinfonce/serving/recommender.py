@@ -20,6 +20,7 @@ from pyg_advinfonce.errors import (
     UnknownNameError,
 )
 from pyg_advinfonce.evaluation import CandidateRanking
+from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.graph import (
     ITEM,
     USER,
@@ -109,6 +110,7 @@ class Recommender:
         >>> recommender = Recommender(run.method, run.graph)
         >>> recommender.recommend(["ann", "bob"], k=5)
         >>> recommender.recommend_new({"visitor": ["tea", "jam"]}, k=5)
+        >>> recommender.similar(["tea"], k=5)
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class Recommender:
             row = torch.arange(len(self.users.values), device="cpu")
         else:
             row = self.users.rows(users)
-        self._warn_of_untrained(row)
+        self._warn_of_untrained(USER, row)
         return self._tables(self._ranking, self.users.values, self.scorer, row, k)
 
     def recommend_new(
@@ -182,20 +184,60 @@ class Recommender:
         tables = self._tables(ranking, names, scorer, user, k)
         return pd.concat(tables, ignore_index=True)
 
-    def _warn_of_untrained(self, row: Tensor) -> None:
-        untrained = row[train_degrees(self.graph)[0].cpu()[row] == 0]
+    def similar(self, items: Iterable[RawId], *, k: int = 20) -> pd.DataFrame:
+        """Return the ``k`` items most similar to given items.
+
+        The score is the cosine of two items' embeddings. Items without a train pair,
+        of which nothing is learned, are not listed.
+
+        Args:
+            items: Ids of items.
+            k: Length of a list.
+
+        Returns:
+            A table like that of :meth:`recommend`, with the given item in the column
+            ``like`` instead of ``user``.
+
+        Raises:
+            UnknownNameError: If an item is unknown.
+            ConfigError: If ``k`` is not positive, or the model has no embeddings whose
+                dot products rank items.
+        """
+        self.method.check_embeddings()
+        assert isinstance(self.scorer, EmbeddingScores)
+        rows = self.items.rows(items)
+        self._warn_of_untrained(ITEM, rows)
+        z_item = unit_rows(self.scorer.z_item)
+        place = torch.arange(len(rows), device="cpu")
+        itself = torch.stack([place, rows]).to(z_item.device)
+        ranking = self._ranking_without(
+            itself, len(rows), among=train_degrees(self.graph)[1] > 0
+        )
+        scorer = EmbeddingScores(z_item[itself[1]], z_item)
+        names = self.items.values[rows.numpy()]
+        tables = self._tables(ranking, names, scorer, place, k)
+        found = pd.concat(tables, ignore_index=True)
+        return found.rename(columns={"user": "like"})
+
+    def _warn_of_untrained(self, node_type: str, row: Tensor) -> None:
+        degrees = train_degrees(self.graph)[node_type == ITEM].cpu()
+        untrained = row[degrees[row] == 0]
         if len(untrained) and isinstance(self.scorer, EmbeddingScores):
-            first = self.users.values[int(untrained[0])]
+            ids = self.items if node_type == ITEM else self.users
+            first = ids.values[int(untrained[0])]
             warnings.warn(
-                f"{len(untrained):,} users have no train pair, e.g. '{first}': nothing "
-                "is learned about them, and their lists are random",
+                f"{len(untrained):,} {node_type}s have no train pair, e.g. '{first}': "
+                "nothing is learned about them, and their lists are random",
                 DataWarning,
                 stacklevel=3,
             )
 
-    def _ranking_without(self, seen: Tensor, num_users: int) -> CandidateRanking:
+    def _ranking_without(
+        self, seen: Tensor, num_users: int, *, among: Tensor | None = None
+    ) -> CandidateRanking:
+        mask = candidate_mask(self.graph)
         return CandidateRanking(
-            candidate_mask(self.graph),
+            mask if among is None else mask & among,
             torch.unique(pair_keys(*seen)),
             num_users,
             chunk_size=self.chunk_size,

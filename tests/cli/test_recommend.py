@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from pyg_advinfonce.runs import load_run
+from pyg_advinfonce.serving import Recommender
 
 SAFE = "--spreadsheet-safe"
 WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8", "--quiet"]
@@ -32,6 +33,19 @@ def test_a_table_for_a_person(advnce, run):
     cells = table.assign(score=[f"{x:.4g}" for x in table["score"]]).astype(str)
     assert [line.split() for line in lines] == cells.to_numpy().tolist()
     assert len({line.index(" i") for line in lines}) == 1
+
+
+def test_similar_items(advnce, run):
+    found = advnce("recommend", run, "--like", "i3,i7", "-k", 2)
+    head, *lines = found.out.splitlines()
+    assert head.split() == ["like", "rank", "item", "score"]
+    trained = load_run(run, root=run)
+    table = Recommender(trained.method, trained.graph).similar(["i3", "i7"], k=2)
+    cells = table.assign(score=[f"{x:.4g}" for x in table["score"]]).astype(str)
+    assert [line.split() for line in lines] == cells.to_numpy().tolist()
+    again = advnce("recommend", run, "--like", "i3,i7", "-k", 2, "--format", "jsonl")
+    rows = [json.loads(line) for line in again.out.splitlines()]
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), table, check_dtype=False)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +104,9 @@ def test_a_new_user(advnce, run):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "expected either --users ID,ID or --users all, or a new user's --items"),
-        (["--users", "u1", "--items", "i1"], "expected either --users"),
+        ([], "expected one of --users ID,ID or --users all, a new user's --items ID,"),
+        (["--users", "u1", "--items", "i1"], "expected one of --users"),
+        (["--users", "u1", "--like", "i1"], "expected one of --users"),
         (["--users", ""], "expected comma-separated ids (got none)"),
         (["--users", ","], "expected comma-separated ids (got none)"),
         (["--users", '"u1'], "expected comma-separated ids, got"),

@@ -3,7 +3,12 @@ import pytest
 import torch
 
 from pyg_advinfonce.encoders import CustomEncoder
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, UnknownNameError
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DataWarning,
+    NonFiniteLossError,
+    UnknownNameError,
+)
 from pyg_advinfonce.graph import ITEM, USER, split_edges
 from pyg_advinfonce.serving import Recommender, fold_in
 from pyg_advinfonce.serving.recommender import IdMap
@@ -89,6 +94,40 @@ def test_a_trained_user_s_pairs_are_not_a_new_user_s(named_graph, make):
     found = Recommender(make(named_graph), named_graph)
     listed = set(found.recommend_new({"new": ["=i6"]}, k=30)["item"])
     assert {f"=i{i}" for u, i in SEEN if u == 0 and i in CANDIDATES} <= listed
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("k", [1, 4, 30])
+def test_similar_items_agree_with_a_sort(named_graph, make, cosine, k):
+    method = make(named_graph, cosine=cosine)
+    table = Recommender(method, named_graph).similar(["=i4", "=i1"], k=k)
+    assert list(table.columns) == ["like", "rank", "item", "score"]
+    z = method.embed(named_graph)[1].double()
+    score = torch.nn.functional.cosine_similarity(z.unsqueeze(0), z.unsqueeze(1), dim=2)
+    for given in (4, 1):  # the second is no candidate
+        kept = [i for i in CANDIDATES if i != given]
+        expected = sorted(kept, key=lambda i, g=given: -float(score[g, i]))[:k]
+        mine = table[table["like"] == f"=i{given}"]
+        assert mine["item"].tolist() == [f"=i{i}" for i in expected]
+        assert mine["rank"].tolist() == list(range(1, len(expected) + 1))
+        found = [float(score[given, i]) for i in expected]
+        assert mine["score"].tolist() == pytest.approx(found, rel=1e-4, abs=1e-6)
+
+
+def test_similar_items_are_trained(make):
+    graph = cases.toy_graph()
+    found = Recommender(make(graph), graph)
+    assert 11 not in found.similar([0], k=20)["item"].tolist()
+    with pytest.warns(DataWarning, match=r"1 items have no train pair, e\.g\. '11'"):
+        found.similar([0, 11], k=3)
+    with pytest.raises(UnknownNameError, match="unknown item '12'"):
+        found.similar([12])
+
+
+def test_a_model_without_embeddings_has_no_similar_items(named_graph):
+    found = Recommender(untrained(Popularity(named_graph)), named_graph)
+    with pytest.raises(ConfigError, match="similar items"):
+        found.similar(["=i4"])
 
 
 @pytest.mark.parametrize("k", [0, -1])
