@@ -60,7 +60,7 @@ def folder(path: Path, split: str) -> int:
         table=TableOptions(positive_if="rating >= 3"),
         split=SplitOptions(split),
     )
-    return made.record["counts"]["train"]
+    return made.manifest["counts"]["train"]
 
 
 def pandas_alone(path: Path, split: str) -> int:
