@@ -379,6 +379,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
     best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
     rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
+    untested = all(name.startswith("valid/") for name in summary["metrics"])
     return [
         f"{summary['model']} + {summary['loss']} on {summary['device']}",
         f"data        {fingerprint}",
@@ -389,6 +390,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
             if rising
             else []
         ),
+        *(["note        the data has no test split"] if untested else []),
     ]
 
 

@@ -56,8 +56,9 @@ def make_split(
 
     Args:
         source: Path of a table; path of a folder with one table per split
-            (``train.csv``, ``test.csv`` and optionally ``valid.csv``); or ``coat``,
-            ``yahoo`` or ``kuairec`` with ``raw``.
+            (``train.csv``, ``test.csv`` and optionally ``valid.csv``, or RecBole's
+            ``name.train.inter`` and so on); or ``coat``, ``yahoo`` or ``kuairec`` with
+            ``raw``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
         table: Format of the table.
@@ -138,26 +139,28 @@ def _split_tables(folder: Path) -> Mapping[str, Path]:
     """Return the tables of a folder by split, train and valid first.
 
     Raises:
-        DatasetNotFoundError: If train or test is missing.
+        DatasetNotFoundError: If train is missing, or both valid and test are.
         ConfigError: If two tables are of the same split.
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         suffix = table_suffix(path)
-        name = path.name[: path.name.lower().rfind(suffix)]
-        known = split_of_file(f"{name}.txt") == name
-        if suffix not in SUFFIXES or not known:
+        stem = path.name[: path.name.lower().rfind(suffix)]
+        # RecBole puts the data set's name first: ml-100k.train.inter.
+        names = (stem, stem.rpartition(".")[2])
+        name = next((n for n in names if split_of_file(f"{n}.txt") == n), None)
+        if suffix not in SUFFIXES or name is None:
             continue
         if name in found:
             raise ConfigError(f"{path}: {found[name].name} is also the split '{name}'")
         found[name] = path
-    for kind in ("train", "test"):
-        if not any(_kind(name) == kind for name in found):
-            raise DatasetNotFoundError(
-                f"{folder}: expected one table per split (train.csv, test.csv and "
-                f"optionally valid.csv), found no {kind} table"
-            )
     kinds = ("train", "valid", "test")
+    missing = [k for k in kinds if not any(_kind(name) == k for name in found)]
+    if "train" in missing or len(missing) > 1:
+        raise DatasetNotFoundError(
+            f"{folder}: expected one table per split (train.csv, test.csv and "
+            f"optionally valid.csv), found no {missing[0]} table"
+        )
     return dict(sorted(found.items(), key=lambda x: kinds.index(_kind(x[0]))))
 
 

@@ -457,3 +457,52 @@ def test_nothing_is_there(advnce, folder):
     assert found.code == 2
     assert "`advnce data fetch coat`" in found.line
     assert "../../x: no such folder" in advnce("data", "verify", "../../x").line
+
+
+def test_a_model_without_a_test_split(advnce, folder):
+    rows = [f"u{u},i{i}" for u in range(12) for i in range(9) if (u + 2 * i) % 3]
+    folder.joinpath("clicks.csv").write_text("\n".join(["user,item", *rows]), "utf-8")
+    split = advnce("data", "split", "clicks.csv", "--out", "all", "--test-fraction", 0)
+    assert (split.code, split.err) == (0, "")
+    assert "train 65, valid 7\n" in split.out
+    assert "test_fraction=0" in split.out
+    describe = advnce("data", "describe", "all")
+    assert (describe.code, describe.err) == (0, "")
+    train = ["train", "mf", "--epochs", 2, "--set", "train.batch_size=16", "--quiet"]
+    made = advnce(*train, "--data", "all", "--out", "run")
+    assert (made.code, made.err) == (0, "")
+    assert made.out.count("no test split") == 1
+    metrics = json.loads(folder.joinpath("run/summary.json").read_text())["metrics"]
+    assert {name.split("/")[0] for name in metrics} == {"valid"}
+    in_memory = ["--data", "clicks.csv", "--set", "data.test_fraction=0"]
+    assert advnce(*train, *in_memory, "--out", "other").code == 0
+    other = json.loads(folder.joinpath("other/summary.json").read_text())["metrics"]
+    assert other == metrics
+    compared = advnce("compare", "run", "other", "--json")
+    assert compared.code == 0
+    assert set(json.loads(compared.out)["metrics"]) == {
+        "valid/recall@20",
+        "valid/ndcg@20",
+    }
+    tune = ["tune", "mf", "--loss", "bpr", "--trials", 1, *train[2:], "--data", "all"]
+    for words in (
+        ["evaluate", "run"],
+        ["recommend", "run", "--users", "u3"],
+        ["export", "run", "--out", "vectors.npz"],
+        ["report", "run"],
+        [*tune, "--out", "study"],
+        ["train", "--resume", "run", "--quiet"],
+    ):
+        found = advnce(*words)
+        assert (found.code, found.err) == (0, ""), words
+    assert "valid/recall@20" in folder.joinpath("run/report.html").read_text("utf-8")
+    folder.joinpath("all/valid.txt").unlink()
+    found = advnce(*train, "--data", "all", "--out", "none")
+    assert (found.code, "has no valid.txt" in found.line) == (2, True)
+
+
+def test_what_needs_a_test_split_says_so(advnce, folder, split_folder):
+    path = split_folder("toy")
+    path.joinpath("test.txt").unlink()
+    found = advnce("reproduce", "fig5", "--data", path, "--out", "figures")
+    assert (found.code, "has no test split, which fig5 needs" in found.line) == (2, True)

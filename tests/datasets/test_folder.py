@@ -105,12 +105,19 @@ def test_what_is_missing_is_named_in_one_line(toy, tmp_path):
         f"{tmp_path}/absent: put the split files there (one user per line: user item "
         "item ...), or set another root with --data-root"
     )
-    (toy / "toy" / "test.txt").unlink()
-    with pytest.raises(DatasetNotFoundError, match=r"needs test\.txt or test_ood\.txt"):
-        InteractionDataset(toy, name="toy")
     (toy / "toy" / "train.txt").unlink()
     with pytest.raises(DatasetNotFoundError, match=r"needs train\.txt, .*toy/toy:|toy"):
         InteractionDataset(toy, name="toy")
+
+
+def test_a_folder_may_lack_a_test(toy):
+    (toy / "toy" / "test.txt").unlink()
+    assert split_names(InteractionDataset(toy, name="toy").graph) == ["valid"]
+    (toy / "toy" / "valid.txt").unlink()
+    with pytest.raises(ConfigError, match=r"has no valid\.txt"):
+        InteractionDataset(toy, name="toy")
+    divided = InteractionDataset(toy, name="toy", valid_fraction=0.4)
+    assert split_names(divided.graph) == ["valid"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "../toy", "toy/", "/"])

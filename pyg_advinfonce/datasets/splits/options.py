@@ -90,6 +90,8 @@ class SplitOptions:
         chosen = {name: getattr(self, name) for name in known}
         given = {name: value for name, value in chosen.items() if value is not None}
         used = {"split": self.split, **known, **given}
+        for name in {"valid_fraction", "test_fraction"}.intersection(used):
+            used[name] = float(used[name])
         if "gammas" in used:
             used["gammas"] = [float(gamma) for gamma in used["gammas"]]
         return used
@@ -101,7 +103,7 @@ class SplitOptions:
         if self.split == "popularity-shift":
             _check_shift(self)
         if "test_fraction" in DEFAULTS[self.split]:
-            _check_shares(self.used)
+            _check_shares(self)
 
 
 def parse_gammas(text: str) -> tuple[float, ...]:
@@ -118,9 +120,11 @@ def parse_gammas(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _check_shares(used: Mapping[str, Any]) -> None:
-    valid, test = used["valid_fraction"], used["test_fraction"]
-    tests = len(used.get("gammas", [test]))
+def _check_shares(options: SplitOptions) -> None:
+    known = DEFAULTS[options.split]
+    given = {name: share for name, share in asdict(options).items() if share is not None}
+    valid, test = ((known | given)[f"{name}_fraction"] for name in ("valid", "test"))
+    tests = len(options.gammas or known["gammas"]) if "gammas" in known else 1
     are_shares = all(_is_number(share) and 0 <= share < 1 for share in (valid, test))
     if not are_shares or not valid or valid + tests * test > 1 - 1e-9:
         raise ConfigError(
@@ -128,7 +132,7 @@ def _check_shares(used: Mapping[str, Any]) -> None:
             f"they must leave pairs for train (got {valid} and {test} for {tests} "
             "tests)"
         )
-    if not test and "gammas" in used:
+    if not test and "gammas" in known:
         raise ConfigError(
             "the split 'popularity-shift' is one of tests: test_fraction must be "
             "positive (got 0)"

@@ -9,6 +9,8 @@ import torch
 
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.runs import RUNS, continue_run_folder
 
 
@@ -66,9 +68,14 @@ class Request:
         """Load the data that a configuration names.
 
         Raises:
-            DataError: If the data is missing or wrong.
+            DataError: If the data is missing or wrong, or has no test split.
         """
-        return config.load_dataset(self.data_root, self.cache_dir)
+        dataset = config.load_dataset(self.data_root, self.cache_dir)
+        if not test_splits(dataset.graph):
+            raise DataError(
+                f"{config.data.name} has no test split, which {self.name} needs"
+            )
+        return dataset
 
 
 @dataclass(frozen=True)
