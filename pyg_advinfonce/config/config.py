@@ -263,7 +263,7 @@ class Config(BaseModel):
         return f"{Path(self.data.name).name}-{self.model.name}-{self.loss.name}"
 
     def load_dataset(
-        self, root: Path | str = "data", cache_dir: Path | str | None = None
+        self, root: Path | str | None = None, cache_dir: Path | str | None = None
     ) -> "Dataset":
         """Load the data that the configuration names.
 

@@ -97,7 +97,7 @@ class Result:
 def load_run(
     folder: Path | str,
     *,
-    root: Path | str = "data",
+    root: Path | str | None = None,
     cache_dir: Path | str | None = None,
     device: str = "auto",
     model: CustomModel | None = None,
@@ -110,7 +110,9 @@ def load_run(
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
-        root: The folder of the data sets; it has no effect if the run's data is a path.
+        root: The folder of the data sets (default: that of the environment variable
+            ``ADVNCE_DATA``, else ``data``); it has no effect if the run's data is a
+            path.
         cache_dir: The folder of processed data.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         model: The custom model of the run, if it has one.

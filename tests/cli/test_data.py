@@ -60,9 +60,42 @@ def test_a_table_of_ones_own(advnce, folder):
     assert profile(str(path))["duplicates_merged"] == 1
 
 
-def test_a_table_that_is_not_there(advnce):
+def test_a_table_by_the_options_of_split(advnce, folder):
+    rows = [f"u{u}|i{i}|{(u + i) % 5}|x" for u in range(9) for i in range(9)]
+    folder.joinpath("own.dat").write_text("\n".join(rows), "utf-8")
+    words = ["own.dat", "--columns", "who,film,stars,", "--separator", "|"]
+    words += ["--user-col", "who", "--item-col", "film", "--positive-if", "stars >= 2"]
+    words += ["--min-user", 5]
+    found = advnce("data", "describe", *words, "--json")
+    assert (found.code, found.err) == (0, "")
+    described = json.loads(found.out)
+    assert described["data"] == "own.dat"
+    made = json.loads(advnce("data", "split", *words, "--out", "out", "--json").out)
+    counts = {name: split["pairs"] for name, split in described["splits"].items()}
+    sizes = {"users": described["users"], "items": described["items"]}
+    assert sizes | counts == made["counts"]
+    assert described == profile(
+        "own.dat",
+        **{"columns": "who,film,stars,", "separator": "|", "user_col": "who"},
+        **{"item_col": "film", "positive_if": "stars >= 2", "min_user": 5},
+    )
+
+
+def test_options_of_a_table_are_none_of_a_folder(advnce, split_folder):
+    found = advnce("data", "describe", split_folder(), "--user-col", "who")
+    assert found.code == 2
+    assert "unknown key 'data.user_col'" in found.line
+
+
+def test_a_table_that_is_not_there(advnce, folder):
     found = advnce("data", "describe", "no.csv")
-    assert (found.code, found.line) == (2, "no.csv: no such file")
+    assert (found.code, found.line) == (
+        2,
+        f"no.csv: no such file in the working directory {folder}: change to the "
+        "directory that the path is relative to (cd)",
+    )
+    found = advnce("data", "describe", "/none/no.csv")
+    assert (found.code, found.line) == (2, "/none/no.csv: no such file")
 
 
 @pytest.mark.parametrize(
@@ -505,4 +538,7 @@ def test_what_needs_a_test_split_says_so(advnce, folder, split_folder):
     path = split_folder("toy")
     path.joinpath("test.txt").unlink()
     found = advnce("reproduce", "fig5", "--data", path, "--out", "figures")
-    assert (found.code, "has no test split, which fig5 needs" in found.line) == (2, True)
+    assert (found.code, "has no test split, which fig5 needs" in found.line) == (
+        2,
+        True,
+    )

@@ -158,3 +158,32 @@ def test_a_damaged_configuration(advnce, run, text, said):
     assert found.code == 2
     assert "config.toml: " in found.line
     assert said in found.line
+
+
+def test_the_data_of_a_run_from_elsewhere(
+    advnce, folder, split_folder, tmp_path, monkeypatch
+):
+    split_folder("toy").rename(folder / "toy")
+    train = ["train", "mf", "--epochs", 1, "--set", "train.batch_size=4", "--quiet"]
+    assert advnce(*train, "--data", "toy", "--out", "by-name").code == 0
+    assert advnce(*train, "--data", "./toy", "--out", "by-path").code == 0
+    expected = advnce("evaluate", "by-name").out
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    found = advnce("evaluate", folder / "by-path")
+    assert (found.code, found.line) == (
+        2,
+        f"./toy: no such folder or table in the working directory {elsewhere}: change "
+        "to the directory that the path is relative to (cd)",
+    )
+    found = advnce("evaluate", folder / "by-name")
+    assert found.code == 2
+    assert found.line.endswith(
+        "no folder of that name in data (set another root with --data-root) and none "
+        f"in {elsewhere}"
+    )
+    by_root = advnce("evaluate", folder / "by-name", "--data-root", folder)
+    assert (by_root.code, by_root.out) == (0, expected)
+    monkeypatch.setenv("ADVNCE_DATA", str(folder))
+    assert advnce("evaluate", folder / "by-name").out == expected

@@ -97,6 +97,8 @@ SPLITS = [
     RANDOM,
     SplitOptions("leave-last"),
     SplitOptions("time"),
+    SplitOptions("temporal-user"),
+    SplitOptions("random", test_fraction=0),
     SplitOptions("popularity-shift", gammas=(2,), num_groups=2),
     SplitOptions("popularity-shift", gammas=(2,), mode="notebook", num_groups=2),
 ]

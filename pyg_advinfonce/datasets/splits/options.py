@@ -122,8 +122,9 @@ def parse_gammas(text: str) -> tuple[float, ...]:
 
 def _check_shares(options: SplitOptions) -> None:
     known = DEFAULTS[options.split]
-    given = {name: share for name, share in asdict(options).items() if share is not None}
-    valid, test = ((known | given)[f"{name}_fraction"] for name in ("valid", "test"))
+    given = {n: value for n, value in asdict(options).items() if value is not None}
+    both = {**known, **given}
+    valid, test = both["valid_fraction"], both["test_fraction"]
     tests = len(options.gammas or known["gammas"]) if "gammas" in known else 1
     are_shares = all(_is_number(share) and 0 <= share < 1 for share in (valid, test))
     if not are_shares or not valid or valid + tests * test > 1 - 1e-9:

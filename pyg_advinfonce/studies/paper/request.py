@@ -27,7 +27,7 @@ class Request:
             ``runs/reproduce``).
         data: The one data set to run on (default: those of the paper).
         layers: Settings of every run.
-        data_root: The folder of the data sets.
+        data_root: As ``root`` of :func:`~pyg_advinfonce.datasets.load_dataset`.
         cache_dir: The folder of processed data (default: in the user's cache folder).
         against: The baseline row (default: the paper's).
         check: Only compare the existing runs with the paper: nothing is trained or
@@ -40,7 +40,7 @@ class Request:
     out: Path | None = None
     data: str | None = None
     layers: Sequence[Sections] = ()
-    data_root: Path = Path("data")
+    data_root: Path | None = None
     cache_dir: Path | None = None
     against: str | None = None
     check: bool = False
