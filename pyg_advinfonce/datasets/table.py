@@ -280,6 +280,7 @@ class TableDataset(ProcessedDataset):
         seed: int | None = None,
     ) -> None:
         self.source = path
+        self.in_memory = not isinstance(path, Path)
         self.label = path.name if isinstance(path, Path) else "DataFrame"
         self.table_options = TableOptions(
             user_col=_text_or_none(user_col),

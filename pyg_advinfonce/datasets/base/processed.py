@@ -67,6 +67,7 @@ class ProcessedDataset:
 
     processed: Processed
     label: str
+    in_memory: bool = False  # True if no name or path leads to the data
 
     @property
     def graph(self) -> HeteroData:
