@@ -40,7 +40,7 @@ NAMED = ("model", "loss", "data")
 
 SECTIONS = (*NAMED, "hardness", "train")
 
-IN_MEMORY = "in memory"
+IN_MEMORY = "data in memory"
 """The name of data that no name or path leads to: a graph or a data frame."""
 
 MAX_BYTES = 1_000_000

@@ -3,6 +3,10 @@ import pickle
 
 import pytest
 
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.experiment import train
+
 SAVED = ("model.name = 'mf'\n", "loss.name = 'adv'\n", "data.name = 'simulated'\n")
 WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8"]
 
@@ -187,3 +191,17 @@ def test_the_data_of_a_run_from_elsewhere(
     assert (by_root.code, by_root.out) == (0, expected)
     monkeypatch.setenv("ADVNCE_DATA", str(folder))
     assert advnce("evaluate", folder / "by-name").out == expected
+
+
+@pytest.mark.filterwarnings("always:omitted")
+def test_a_run_on_a_graph_in_memory_says_so(advnce, folder):
+    config = Config.resolve("lightgcn", layers=[{"train": {"epochs": 6}}])
+    train(config, load_dataset("simulated").graph, out="run", device="cpu")
+    for verb in (["evaluate", "run"], ["recommend", "run", "--users", "3"]):
+        found = advnce(*verb)
+        assert (found.code, "load_run(folder, data=...)" in found.line) == (2, True)
+    page = advnce("report", "run")
+    assert page.code == 0
+    assert "omitted: Hardness by popularity needs the run's data: " in page.err
+    text = folder.joinpath("run/report.html").read_text("utf-8")
+    assert "lightgcn + adv on data in memory" in text
