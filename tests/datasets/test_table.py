@@ -433,15 +433,16 @@ def test_rare_users_and_items_are_removed_until_none_is_left(tmp_path):
         TableOptions(min_item=0)
 
 
+USERS, ITEMS = ["a", "b", "c", '"d'], ["1", "2", "3", '4"', "5", "6", "7", "8"]
 table_rows = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b", "c", '"d', ""]),
-        st.sampled_from(["1", "2", "3", '4"', "nan", "5"]),
-        st.sampled_from(["1", "5", "", "3.5"]),
-        st.sampled_from(["1", "2", "3", "4", "5", ""]),
+    st.tuples(  # few values are missing, so that many tables can be split
+        st.sampled_from([*USERS * 6, ""]),
+        st.sampled_from([*ITEMS * 3, "nan"]),
+        st.sampled_from(["5", "4", "3.5", "3", "3", "5", "1", ""]),
+        st.sampled_from([*"123456789" * 3, ""]),
     ),
-    min_size=8,
-    max_size=40,
+    min_size=25,
+    max_size=60,
 )
 SMALL_CORES = st.tuples(st.integers(1, 3), st.integers(1, 2))
 
@@ -520,14 +521,14 @@ def test_rows_in_are_rows_used_and_rows_reported(tmp_path, split, rows, cores):
 @given(
     rows=table_rows,
     cores=SMALL_CORES,
-    users=st.permutations(["a", "b", "c", '"d']),
-    items=st.permutations(["1", "2", "3", '4"', "5"]),
+    users=st.permutations(USERS),
+    items=st.permutations(ITEMS),
 )
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
 def test_other_ids_are_split_alike(tmp_path, split, rows, cores, users, items):
-    user = dict(zip(["a", "b", "c", '"d'], users, strict=True))
-    item = dict(zip(["1", "2", "3", '4"', "5"], items, strict=True))
+    user = dict(zip(USERS, users, strict=True))
+    item = dict(zip(ITEMS, items, strict=True))
     options = {"positive_if": "rating >= 3", "cores": cores}
     found = split_rows(tmp_path, rows, split, **options)
     other = [(user.get(u, u), item.get(i, i), *rest) for u, i, *rest in rows]
