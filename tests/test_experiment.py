@@ -701,6 +701,16 @@ def test_a_graph_in_memory_is_trained_as_its_data_set(tmp_path):
     assert num_nodes(trainer.graph) == (290, 295)
 
 
+def test_a_run_of_a_name_takes_the_same_data_from_elsewhere(tmp_path):
+    data = load_dataset("simulated")
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
+    run = train(config, data, device="cpu", out=tmp_path)
+    assert load_run(tmp_path, data=data.graph, device="cpu").metrics == run.metrics
+    other = load_dataset("simulated", seed=1)
+    with pytest.raises(CheckpointError, match="was trained on other data"):
+        load_run(tmp_path, data=other, device="cpu")
+
+
 def test_a_run_in_memory_is_loaded_with_its_own_data_only(tmp_path, graph):
     config = Config.resolve("mf", "bpr", layers=[SMALL, {"train": {"epochs": 1}}])
     train(config, graph, device="cpu", out=tmp_path)
