@@ -446,6 +446,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
     best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
     rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
+    untested = all(name.startswith("valid/") for name in summary["metrics"])
     return [
         *head,
         f"best epoch  {best} (by valid recall@20)",
@@ -454,6 +455,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
             if rising
             else []
         ),
+        *(["note        the data has no test split"] if untested else []),
     ]
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.registry import DATASETS
+from pyg_advinfonce.registry import data_root as default_root
 
 WIDTH = 80
 
@@ -88,7 +89,7 @@ def next_step(*words: object, data: str, data_root: Path) -> str:
 def _is_found(data: str, root: Path) -> bool:
     """Return whether the data is found without ``--data-root``."""
     is_named = data in DATASETS or (root / data).is_dir()
-    return root == Path("data") or not is_named
+    return root == default_root() or not is_named
 
 
 SECONDS_BETWEEN_LINES = 10.0

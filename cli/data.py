@@ -1,8 +1,11 @@
 """``advnce data``: list, fetch, verify, describe, split and simulate data sets."""
 
+import inspect
 import json
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -24,6 +27,70 @@ def root(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
+
+
+def _reads_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a table; it receives those set as ``table``."""
+
+    def options(
+        user_col: str | None = typer.Option(None, help="The column of the users."),
+        item_col: str | None = typer.Option(None, help="The column of the items."),
+        rating_col: str | None = typer.Option(
+            None, help="The column that --positive-if calls `rating`."
+        ),
+        time_col: str | None = typer.Option(None, help="The column of the times."),
+        positive_if: str | None = typer.Option(
+            None,
+            help="The condition of the rows that count as positive, e.g. 'rating >= "
+            "4' or 'event == \"buy\"' (default: all).",
+        ),
+        format: str | None = typer.Option(
+            None,
+            help="triples (user item rating) or movielens "
+            "(user::item::rating::timestamp); lists or triples of a folder of split "
+            "files.",
+        ),
+        columns: str | None = typer.Option(
+            None,
+            metavar="NAMES",
+            help="The columns of a text without a header, e.g. user,item,rating,time.",
+        ),
+        separator: str | None = typer.Option(
+            None,
+            help="The separator of a text: a character, ::, tab or space (default: "
+            "detected).",
+        ),
+        encoding: str | None = typer.Option(
+            None, help="The encoding of a text, e.g. latin-1 (default: UTF-8)."
+        ),
+        drop_incomplete: bool = typer.Option(
+            False, "--drop-incomplete", help="Drop rows with a missing value."
+        ),
+        min_user: int = typer.Option(
+            1, help="The smallest number of pairs per user; rarer users are removed."
+        ),
+        min_item: int = typer.Option(
+            1, help="The smallest number of pairs per item; rarer items are removed."
+        ),
+    ) -> None: ...
+
+    own = inspect.signature(command).parameters
+    shared = inspect.signature(options).parameters
+
+    @wraps(command)
+    def run(**values: Any) -> None:  # noqa: ANN401
+        given = {name: values.pop(name) for name in shared}
+        unset = {name: shared[name].default.default for name in shared}
+        table = {name: v for name, v in given.items() if v != unset[name]}
+        command(**values, table=table)
+
+    every: list[inspect.Parameter] = []
+    for name, parameter in own.items():
+        every += shared.values() if name == "table" else [parameter]
+    named = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in every]
+    run.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in named}
+    return run
 
 
 @app.command("list")
@@ -102,17 +169,14 @@ def verify(
 
 
 @app.command()
+@_reads_table
 def describe(
     data: str = typer.Argument(
         help="A data set's name, or the path of a folder or table."
     ),
     data_root: Path = SourceRoot,
-    form: str | None = typer.Option(
-        None,
-        "--format",
-        help="lists or triples (user item rating) for a folder; triples or movielens "
-        "for a table.",
-    ),
+    *,
+    table: dict[str, Any],
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Count a data set's users, items, pairs, overlaps and degrees."""
@@ -120,67 +184,36 @@ def describe(
 
     from ._data import profile_table
 
-    found = profile(data, data_root, format=form)
+    found = profile(data, data_root, **table)
     typer.echo(json.dumps(found) if as_json else profile_table(found))
 
 
 @app.command()
+@_reads_table
 def split(
     source: str = typer.Argument(
         help="A table (.csv, .tsv, .jsonl, .parquet, .inter, .dat, .data, .txt; text "
-        "also as .gz, .bz2, .xz, .zst), a folder of tables train, valid and test, or "
-        "coat, yahoo or kuairec with --raw."
+        "also as .gz, .bz2, .xz, .zst), a folder of tables train, valid and test (also "
+        "RecBole's, x.train.inter), or coat, yahoo or kuairec with --raw."
     ),
     out: Path = typer.Option(help="The folder of split files to write."),
     raw: Path | None = typer.Option(
         None, help="The owners' files of coat, yahoo or kuairec: a folder or archive."
     ),
-    user_col: str | None = typer.Option(None, help="The column of the users."),
-    item_col: str | None = typer.Option(None, help="The column of the items."),
-    rating_col: str | None = typer.Option(
-        None, help="The column that --positive-if calls `rating`."
-    ),
-    time_col: str | None = typer.Option(None, help="The column of the times."),
-    positive_if: str | None = typer.Option(
-        None,
-        help="The condition of the rows that count as positive, e.g. 'rating >= 4' or "
-        "'event == \"buy\"' (default: all).",
-    ),
-    form: str | None = typer.Option(
-        None,
-        "--format",
-        help="triples (user item rating) or movielens (user::item::rating::timestamp).",
-    ),
-    columns: str | None = typer.Option(
-        None,
-        metavar="NAMES",
-        help="The columns of a text without a header, e.g. user,item,rating,time.",
-    ),
-    separator: str | None = typer.Option(
-        None,
-        help="The separator of a text: a character, ::, tab or space (default: "
-        "detected).",
-    ),
-    encoding: str | None = typer.Option(
-        None, help="The encoding of a text, e.g. latin-1 (default: UTF-8)."
-    ),
-    drop_incomplete: bool = typer.Option(
-        False, "--drop-incomplete", help="Drop rows with a missing value."
-    ),
-    min_user: int = typer.Option(
-        1, help="The smallest number of pairs per user; rarer users are removed."
-    ),
-    min_item: int = typer.Option(
-        1, help="The smallest number of pairs per item; rarer items are removed."
-    ),
+    *,
+    table: dict[str, Any],
     how: str = typer.Option(
-        "random", "--split", help="random, leave-last, time or popularity-shift."
+        "random",
+        "--split",
+        help="random, leave-last, time, temporal-user or popularity-shift.",
     ),
     valid_fraction: float | None = typer.Option(
         None, help="The share of all pairs that becomes valid (default: 0.1)."
     ),
     test_fraction: float | None = typer.Option(
-        None, help="The share of all pairs that becomes each test (default: 0.1)."
+        None,
+        help="The share of all pairs that becomes each test (default: 0.1); 0 for no "
+        "test.",
     ),
     gammas: str | None = typer.Option(
         None, help="The tests of popularity-shift (default: 200,10,2)."
@@ -211,20 +244,7 @@ def split(
         source,
         out,
         raw=raw,
-        table=TableOptions(
-            user_col=user_col,
-            item_col=item_col,
-            rating_col=rating_col,
-            time_col=time_col,
-            positive_if=positive_if,
-            format=form,
-            columns=columns,
-            separator=separator,
-            encoding=encoding,
-            drop_incomplete=drop_incomplete,
-            min_user=min_user,
-            min_item=min_item,
-        ),
+        table=TableOptions(**table),
         split=SplitOptions(
             how,
             valid_fraction,

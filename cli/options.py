@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pyg_advinfonce.errors import ConfigError, optional_package
-from pyg_advinfonce.registry import TRACKERS, is_custom, unknown
+from pyg_advinfonce.registry import DATA_ROOT, TRACKERS, is_custom, unknown
 
 if TYPE_CHECKING:
     from pyg_advinfonce.training import Tracker
@@ -24,13 +24,13 @@ SourceRoot: Path = typer.Option(
     Path("data"),
     "--data-root",
     "--root",
-    envvar="ADVNCE_DATA",
+    envvar=DATA_ROOT,
     help="The folder that holds the data sets.",
 )
 
 
 DataRoot: Path = typer.Option(
-    Path("data"), envvar="ADVNCE_DATA", help="The folder that holds the data sets."
+    Path("data"), envvar=DATA_ROOT, help="The folder that holds the data sets."
 )
 CacheDir: Path | None = typer.Option(
     None, help="The folder of processed data (default: the user's cache folder)."

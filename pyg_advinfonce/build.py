@@ -20,7 +20,7 @@ from pyg_advinfonce.config import (
     set_by_train,
     setting_values,
 )
-from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.encoders import Encoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
@@ -329,7 +329,7 @@ def _num_neighbors(config: Config, method: Method) -> Sequence[int]:
 
 def assemble(
     config: Config,
-    dataset: Dataset,
+    dataset: Dataset | HeteroData,
     *,
     device: torch.device | str = "auto",
     callbacks: Sequence[Callback] = (),
@@ -345,6 +345,7 @@ def assemble(
     Raises:
         ConfigError: If an option is wrong, or the memory is too small.
     """
+    dataset = as_dataset(dataset)
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
     _check_memory(config, dataset.graph, place, model, loss)

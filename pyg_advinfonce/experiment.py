@@ -11,7 +11,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import CustomLoss, CustomModel, assemble, name_custom
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.errors import MemoryShortageError, is_out_of_memory
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
@@ -29,7 +29,7 @@ from pyg_advinfonce.training import (
 
 def train(
     config: Config,
-    dataset: Dataset,
+    dataset: Dataset | HeteroData,
     *,
     device: torch.device | str = "auto",
     out: Path | str | None = None,
@@ -50,7 +50,8 @@ def train(
 
     Args:
         config: The configuration.
-        dataset: The data, e.g. from :func:`~pyg_advinfonce.datasets.load_dataset`.
+        dataset: The data, e.g. from :func:`~pyg_advinfonce.datasets.load_dataset`, or a
+            user-item graph; see :func:`~pyg_advinfonce.datasets.as_dataset`.
         device: ``auto``, ``cpu``, ``cuda`` or another device of torch.
         out: The folder of configuration, history, metrics, weights and training state.
         callbacks: Called after every epoch, after the built-in diagnostics.
@@ -71,11 +72,13 @@ def train(
 
     Raises:
         ConfigError: If an option is wrong, or the memory is too small.
+        GraphError: If the graph is not valid.
         CheckpointError: If the training state is damaged or belongs to other settings
             or data.
         MemoryShortageError: If memory runs out.
         NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
+    dataset = as_dataset(dataset)
     config = name_custom(config, model, loss).fitted_to(dataset)
     if trainer is None:
         trainer = assemble(config, dataset, device=device, model=model, loss=loss)
@@ -126,7 +129,7 @@ def train(
 
 def train_seed(
     config: Config,
-    dataset: Dataset,
+    dataset: Dataset | HeteroData,
     folder: Path | str,
     *,
     model: CustomModel | None = None,
@@ -142,7 +145,7 @@ def train_seed(
 
     Args:
         config: The configuration.
-        dataset: The data.
+        dataset: As for :func:`train`.
         folder: The seed's folder.
         model: As for :func:`train`.
         loss: As for :func:`train`.
@@ -154,7 +157,8 @@ def train_seed(
         CheckpointError: If the folder is damaged or belongs to other settings or data.
         ConfigError: As for :func:`train`. Its other errors are raised too.
     """
-    config, folder = name_custom(config, model, loss).fitted_to(dataset), Path(folder)
+    dataset, folder = as_dataset(dataset), Path(folder)
+    config = name_custom(config, model, loss).fitted_to(dataset)
     found = find_seed(folder, config, dataset.fingerprint)
     if found is not None:
         progress.say(f"{label or f'seed {found.seed}'}: finished already")

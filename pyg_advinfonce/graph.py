@@ -283,7 +283,8 @@ def check_graph(graph: HeteroData) -> None:
 
     Raises:
         GraphError: If a node type or direction is missing, a node type has too many
-            nodes, the two directions hold different edges, or an index is out of range.
+            nodes, the two directions hold different edges, an index is out of range, or
+            the ids or candidates do not fit.
     """
     for node_type in (USER, ITEM):
         number = graph[node_type].num_nodes
@@ -293,12 +294,30 @@ def check_graph(graph: HeteroData) -> None:
             )
         if number > MAX_ROWS:
             raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
+        _check_ids(node_type, graph[node_type].get("raw_id"), number)
     for name in ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
     if SEEN in graph.edge_types:
         _check_pairs(graph, SEEN[1], graph[SEEN].edge_label_index)
     _check_reverse(graph)
     _check_candidates(graph)
+
+
+def _check_ids(node_type: str, ids: Any, number: int) -> None:  # noqa: ANN401
+    if ids is None:
+        return
+    if isinstance(ids, Tensor):
+        fits = ids.dtype == torch.int64 and ids.shape == (number,)
+        found = f"{ids.dtype}, {tuple(ids.shape)}"
+    elif isinstance(ids, list | tuple) and all(isinstance(x, str) for x in ids):
+        fits, found = len(ids) == number, f"{len(ids)} strings"
+    else:
+        fits, found = False, f"{type(ids).__name__} of other values"
+    if not fits:
+        raise GraphError(
+            f"raw_id of node type '{node_type}' must be an int64 tensor or strings, "
+            f"one per {node_type}, {number} (got {found})"
+        )
 
 
 def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:

@@ -5,10 +5,12 @@ command line can list names without importing torch.
 """
 
 import importlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pyg_advinfonce.errors import ConfigError, UnknownNameError
@@ -240,6 +242,9 @@ DATASETS: Mapping[str, Entry] = {
 }
 """The data sets by name."""
 
+DATA_ROOT = "ADVNCE_DATA"
+"""The environment variable that names the default folder of the data sets."""
+
 METRICS: Mapping[str, str] = {
     "recall": "hits among the top k / held-out items of the user",
     "ndcg": "discounted gain of the hits / the maximum possible gain",
@@ -320,6 +325,16 @@ def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
     if name not in table:
         raise unknown(kind, name, table)
     return table[name].load()
+
+
+def data_root(root: Path | str | None = None) -> Path:
+    """Return the folder of the data sets' folders.
+
+    Args:
+        root: The folder (default: that of the environment variable ``ADVNCE_DATA``,
+            else ``data``).
+    """
+    return Path(root or os.environ.get(DATA_ROOT) or "data")
 
 
 def find_reproduction(name: str) -> Entry:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -25,12 +26,13 @@ from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     CheckpointError,
     ConfigError,
+    GraphError,
     MemoryShortageError,
     NonFiniteLossError,
 )
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train, train_seed
-from pyg_advinfonce.graph import build_graph, num_nodes
+from pyg_advinfonce.graph import build_graph, message_graph, num_nodes
 from pyg_advinfonce.losses import (
     BPR,
     Criterion,
@@ -678,3 +680,71 @@ def test_a_model_without_embeddings_or_loss_is_a_result(kind, dataset, tmp_path)
     with pytest.raises(ConfigError, match="ranks by scores: use another"):
         result.export(tmp_path / "tables.npz")
     assert not (tmp_path / "tables.npz").exists()
+
+
+def test_a_graph_in_memory_is_trained_as_its_data_set(tmp_path):
+    data = load_dataset("simulated")
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
+    expected = train(config, data, device="cpu")
+    found = train(config, data.graph, device="cpu", out=tmp_path / "run")
+    assert found.metrics == expected.metrics
+    assert found.config.data.name == "data in memory"
+    assert found.fingerprint.startswith("graph: 290 users")
+    loaded = load_run(tmp_path / "run", data=data.graph, device="cpu")
+    assert loaded.metrics == expected.metrics
+    assert loaded.recommend(["3"], k=2).equals(expected.recommend(["3"], k=2))
+    again = load_run(tmp_path / "run", data=found.graph, device="cpu")
+    assert again.fingerprint == found.fingerprint
+    seed = train_seed(config, data.graph, tmp_path / "run", device="cpu")
+    assert seed.value("test/recall@20") == expected.metrics["test/recall@20"]
+    trainer = assemble(config, data.graph, device="cpu")
+    assert num_nodes(trainer.graph) == (290, 295)
+
+
+def test_a_run_of_a_name_takes_the_same_data_from_elsewhere(tmp_path):
+    data = load_dataset("simulated")
+    config = Config.resolve("mf", "bpr", layers=[{"train": {"epochs": 1}}])
+    run = train(config, data, device="cpu", out=tmp_path)
+    assert load_run(tmp_path, data=data.graph, device="cpu").metrics == run.metrics
+    other = load_dataset("simulated", seed=1)
+    with pytest.raises(CheckpointError, match="was trained on other data"):
+        load_run(tmp_path, data=other, device="cpu")
+
+
+def test_a_run_in_memory_is_loaded_with_its_own_data_only(tmp_path, graph):
+    config = Config.resolve("mf", "bpr", layers=[SMALL, {"train": {"epochs": 1}}])
+    train(config, graph, device="cpu", out=tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"in memory, .* load_run\(folder, data=\.\.\.\)"
+    ):
+        load_run(tmp_path, device="cpu")
+    other = load_dataset("simulated")
+    with pytest.raises(CheckpointError, match="was trained on other data: graph: 9 u"):
+        load_run(tmp_path, data=other, device="cpu")
+    with pytest.raises(GraphError, match="no split 'valid'"):
+        load_run(tmp_path, data=message_graph(graph), device="cpu")
+
+
+def test_a_run_of_a_frame_is_loaded_with_it(tmp_path):
+    rows = [(u, i) for u in range(9) for i in range(9) if (u + i) % 3]
+    frame = load_dataset(pd.DataFrame(rows, columns=["user", "item"]))
+    config = Config.resolve("mf", "bpr", layers=[SMALL, {"train": {"epochs": 1}}])
+    run = train(config, frame, device="cpu", out=tmp_path)
+    with pytest.raises(ConfigError, match="graph or data frame in memory"):
+        load_run(tmp_path, device="cpu")
+    assert load_run(tmp_path, data=frame, device="cpu").metrics == run.metrics
+
+
+def test_an_interrupted_training_on_a_graph_is_resumed(tmp_path, graph):
+    config = Config.resolve("mf", "bpr", layers=[SMALL, {"train": {"epochs": 3}}])
+    expected = train(config, graph, device="cpu")
+
+    class Stop(Callback):
+        def on_epoch_end(self, trainer, record):
+            if record.epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, graph, device="cpu", out=tmp_path, callbacks=[Stop()])
+    found = train(config, graph, device="cpu", out=tmp_path, resume=True)
+    assert found.metrics == expected.metrics

@@ -241,7 +241,27 @@ def has_no_candidates(graph):
     graph[ITEM].candidate_mask = torch.zeros(3).bool()
 
 
+def has_short_ids(graph):
+    graph[ITEM].raw_id = torch.arange(2)
+
+
+def has_float_ids(graph):
+    graph[USER].raw_id = torch.ones(2)
+
+
+def has_ids_of_two_kinds(graph):
+    graph[USER].raw_id = ["ann", 2]
+
+
+def has_few_names(graph):
+    graph[USER].raw_id = ["ann"]
+
+
 FAULTS = [
+    (has_short_ids, r"raw_id of node type 'item' must be .* item, 3 \(got .*\(2,\)\)"),
+    (has_float_ids, r"raw_id of node type 'user' .* int64 .*torch.float32"),
+    (has_ids_of_two_kinds, r"raw_id of node type 'user' .*got list of other values"),
+    (has_few_names, r"one per user, 2 \(got 1 strings\)"),
     (lacks_nodes, "num_nodes of node type 'user' must be set"),
     (lacks_forward, r"no edges \('user', 'interacts', 'item'\), but messages need"),
     (lacks_backward, r"no edges \('item', 'rev_interacts', 'user'\).*ToUndirected"),

@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"ops", "methods", "evaluation", "scorer"},
     "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
     | {"encoders", "objective"}
-    | {"evaluation", "training", "config", "build", "serving"},
+    | {"evaluation", "training", "datasets", "config", "build", "serving"},
     "experiment": {"errors", "progress", "graph", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}

@@ -40,6 +40,9 @@ NAMED = ("model", "loss", "data")
 
 SECTIONS = (*NAMED, "hardness", "train")
 
+IN_MEMORY = "data in memory"
+"""The name of data that no name or path leads to: a graph or a data frame."""
+
 MAX_BYTES = 1_000_000
 
 MAX_SEED = 2**63 - 1
@@ -233,27 +236,33 @@ class Config(BaseModel):
         return [section for section, name in names.items() if is_custom(name)]
 
     def fitted_to(self, dataset: "Dataset") -> Self:
-        """Return a copy with a smaller batch size if the data does not fill one batch.
+        """Return a copy for a data set: its name if needed, and a fitting batch size.
 
-        A batch size set by a layer of :meth:`resolve`, by :meth:`updated`, by a saved
-        configuration or by :class:`Train` itself is kept.
+        Data in memory gets a name of its own, since it cannot be loaded by one. The
+        batch size is reduced if the data does not fill one batch, unless it was set by
+        a layer of :meth:`resolve`, by :meth:`updated`, by a saved configuration or by
+        :class:`Train` itself.
 
         Warns:
             UserWarning: If the batch size is reduced.
         """
         from pyg_advinfonce.graph import split_edges  # loads torch
 
+        named = self
+        if getattr(dataset, "in_memory", False):
+            data = NamedSection(name=IN_MEMORY)
+            named = self.model_copy(update={"data": data})
         num_pairs = split_edges(dataset.graph, "train").size(1)
         is_set = "batch_size" in self.train.model_fields_set
         if is_set or not 0 < num_pairs < self.train.batch_size:
-            return self
+            return named
         size = small_batch_size(num_pairs)
         warnings.warn(
             f"train.batch_size is reduced to {size}, since the data has "
             f"{num_pairs} train pairs",
             stacklevel=2,
         )
-        return self.updated({"train": {"batch_size": size}})
+        return named.updated({"train": {"batch_size": size}})
 
     def check_held_out(self) -> None:
         """Refuse a run that was trained on the pairs of all splits.
@@ -278,7 +287,7 @@ class Config(BaseModel):
         return f"{Path(self.data.name).name}-{self.model.name}-{self.loss.name}"
 
     def load_dataset(
-        self, root: Path | str = "data", cache_dir: Path | str | None = None
+        self, root: Path | str | None = None, cache_dir: Path | str | None = None
     ) -> "Dataset":
         """Load the data that the configuration names.
 
@@ -288,9 +297,15 @@ class Config(BaseModel):
 
         Raises:
             DataError: If the data is missing or wrong.
+            ConfigError: If it was in memory.
         """
         from pyg_advinfonce.datasets import load_dataset
 
+        if self.data.name == IN_MEMORY:
+            raise ConfigError(
+                "the run was trained on a graph or data frame in memory, which no name "
+                "leads to: pass it in Python, load_run(folder, data=...)"
+            )
         name, options = self.data.name, self.data.options
         return load_dataset(name, root=root, cache_dir=cache_dir, **options)
 

@@ -2,6 +2,7 @@
 
 from pyg_advinfonce.datasets.coat import Coat
 from pyg_advinfonce.datasets.folder import Dataset, InteractionDataset
+from pyg_advinfonce.datasets.graph_dataset import as_dataset
 from pyg_advinfonce.datasets.kuairec import KuaiRec
 from pyg_advinfonce.datasets.load import load_dataset
 from pyg_advinfonce.datasets.make_split import make_split, save_simulated
@@ -20,6 +21,7 @@ __all__ = [
     "TableDataset",
     "Tencent",
     "Yahoo",
+    "as_dataset",
     "load_dataset",
     "make_split",
     "profile",

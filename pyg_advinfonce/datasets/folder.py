@@ -168,10 +168,7 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         if self.published is not None:
             known_overlaps = self.published.overlaps
             self.published.check_counts(summary["pairs"], self.name)
-        for splits, count in summary["overlaps"].items():
-            if count not in (0, known_overlaps.get(splits)):
-                one, other = splits.split("/")
-                self._warn(f"{self.name}: {count:,} pairs of {one} are also in {other}")
+        self.warn_of_overlaps(known_overlaps)
 
     def _warn(self, message: str) -> None:
         warnings.warn(message, DataWarning, stacklevel=4)

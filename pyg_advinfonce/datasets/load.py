@@ -10,10 +10,11 @@ import pandas as pd
 
 from pyg_advinfonce.datasets.base import find_folder, is_table
 from pyg_advinfonce.datasets.folder import InteractionDataset
+from pyg_advinfonce.datasets.published import RawFolder
 from pyg_advinfonce.datasets.simulated import Simulated
-from pyg_advinfonce.datasets.table import TableDataset
+from pyg_advinfonce.datasets.table import TableDataset, split_tables
 from pyg_advinfonce.errors import DataWarning
-from pyg_advinfonce.registry import DATASETS, resolve, unknown
+from pyg_advinfonce.registry import DATASETS, data_root, resolve, unknown
 
 _SIMULATED = "simulated"
 
@@ -23,7 +24,7 @@ T = TypeVar("T")
 def load_dataset(
     data: str | pd.DataFrame,
     *,
-    root: Path | str = "data",
+    root: Path | str | None = None,
     cache_dir: Path | str | None = None,
     valid_fraction: float | None = None,
     **options: object,
@@ -34,7 +35,8 @@ def load_dataset(
         data: ``coat``, ``simulated``, ``simulated:yahoo``, ``my_folder``,
             ``path/to/folder``, ``path/to/table.csv``, ..., or a pandas data frame with
             one interaction per row.
-        root: Folder of the data sets' folders.
+        root: Folder of the data sets' folders (default: that of the environment
+            variable ``ADVNCE_DATA``, else ``data``).
         cache_dir: Folder of the cached graphs (default: the user's cache folder).
         valid_fraction: Share of the train pairs that becomes ``valid`` if a folder has
             no ``valid.txt``; for a table the share of all pairs.
@@ -55,16 +57,24 @@ def load_dataset(
             message = "simulated data has a valid split: valid_fraction is ignored"
             warnings.warn(message, DataWarning, stacklevel=2)
         return _make(Simulated, {"size": size} if colon else {}, options)
-    root, cache_dir = Path(root), None if cache_dir is None else Path(cache_dir)
-    files = {"cache_dir": cache_dir, "valid_fraction": valid_fraction}
+    root, cache = data_root(root), None if cache_dir is None else Path(cache_dir)
+    files = {"cache_dir": cache, "valid_fraction": valid_fraction}
     if data in DATASETS:
         named: type[InteractionDataset] = resolve("dataset", data)
         return _make(named, {"root": root, **files}, options)
     if is_table(data):
         return _make(TableDataset, {"path": Path(data), **files}, options)
     folder = find_folder(data, root)
+    if holds_tables(folder):
+        return _make(TableDataset, {"path": folder, **files}, options)
     generic = {"root": folder.parent, "name": folder.name, **files}
     return _make(InteractionDataset, generic, options)
+
+
+def holds_tables(folder: Path) -> bool:
+    """Return whether a folder holds tables of splits, and no split files."""
+    place = RawFolder(folder.parent, folder.name).first_place()
+    return place is None and bool(split_tables(folder))
 
 
 def _make(

@@ -1,6 +1,6 @@
 """Writing split folders from tables, owners' files or simulated data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,6 @@ import numpy as np
 from pyg_advinfonce.datasets.base import (
     SplitPairs,
     file_sha256,
-    split_of_file,
     table_suffix,
 )
 from pyg_advinfonce.datasets.published import SOURCES, raw_files
@@ -26,7 +25,13 @@ from pyg_advinfonce.datasets.splits import (
     make_split_folder,
     resolve_overlaps,
 )
-from pyg_advinfonce.datasets.table import read_split_tables, split_table
+from pyg_advinfonce.datasets.table import (
+    check_split_tables,
+    read_split_tables,
+    split_table,
+    split_tables,
+    valid_options,
+)
 from pyg_advinfonce.datasets.tables import (
     SUFFIXES,
     TableOptions,
@@ -56,8 +61,9 @@ def make_split(
 
     Args:
         source: Path of a table; path of a folder with one table per split
-            (``train.csv``, ``test.csv`` and optionally ``valid.csv``); or ``coat``,
-            ``yahoo`` or ``kuairec`` with ``raw``.
+            (``train.csv``, ``test.csv`` and optionally ``valid.csv``, or RecBole's
+            ``name.train.inter`` and so on); or ``coat``, ``yahoo`` or ``kuairec`` with
+            ``raw``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
         table: Format of the table.
@@ -117,52 +123,18 @@ def _from_tables(
     overlap: str,
     make: Make,
 ) -> SplitFolder:
-    files = _split_tables(folder)
-    fraction, seed = split.valid_fraction or 0.1, split.seed or 0
-    if split != SplitOptions(valid_fraction=split.valid_fraction, seed=split.seed):
-        raise ConfigError(f"{folder} already holds splits: remove the split options")
+    files = split_tables(folder)
+    check_split_tables(folder, files)
+    given = valid_options(folder, split)
     columns = _columns(files["train"], table, split)
     options = {"kind": "tables", **columns, "overlap": overlap}
     if "valid" not in files:
-        options |= {"valid_fraction": fraction, "seed": seed}
+        options |= given
     hashes = {name: file_sha256(path) for name, path in files.items()}
     return make(
         SplitSpec(hashes, options),
-        lambda: read_split_tables(
-            files, table, valid_fraction=fraction, seed=seed, overlap=overlap
-        ),
+        lambda: read_split_tables(files, table, overlap=overlap, **given),
     )
-
-
-def _split_tables(folder: Path) -> Mapping[str, Path]:
-    """Return the tables of a folder by split, train and valid first.
-
-    Raises:
-        DatasetNotFoundError: If train or test is missing.
-        ConfigError: If two tables are of the same split.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        suffix = table_suffix(path)
-        name = path.name[: path.name.lower().rfind(suffix)]
-        known = split_of_file(f"{name}.txt") == name
-        if suffix not in SUFFIXES or not known:
-            continue
-        if name in found:
-            raise ConfigError(f"{path}: {found[name].name} is also the split '{name}'")
-        found[name] = path
-    for kind in ("train", "test"):
-        if not any(_kind(name) == kind for name in found):
-            raise DatasetNotFoundError(
-                f"{folder}: expected one table per split (train.csv, test.csv and "
-                f"optionally valid.csv), found no {kind} table"
-            )
-    kinds = ("train", "valid", "test")
-    return dict(sorted(found.items(), key=lambda x: kinds.index(_kind(x[0]))))
-
-
-def _kind(split: str) -> str:
-    return split.split("_")[0]
 
 
 def _source_path(source: str) -> Path:

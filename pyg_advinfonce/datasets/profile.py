@@ -1,7 +1,7 @@
 """Profile of a data set: counts, overlaps and degrees per split."""
 
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,10 @@ from pyg_advinfonce.datasets.base import (
     process,
     read_files,
 )
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets.load import holds_tables, load_dataset
 from pyg_advinfonce.datasets.published import RawFolder, known_set, recognise
 from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.registry import data_root
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -96,16 +97,18 @@ class Profile(TypedDict):
 
 
 def profile(
-    data: str, root: Path = Path("data"), *, format: str | None = None
+    data: str,
+    root: Path | str | None = None,
+    **options: Any,  # noqa: ANN401
 ) -> Profile:
     """Return the statistics of a data set, whose files may be incomplete.
 
     Args:
         data: Name, simulation, folder or table, as in
             :func:`~pyg_advinfonce.datasets.load_dataset`.
-        root: Folder of the data sets' folders.
-        format: ``lists`` or ``triples`` for a folder, ``triples`` or ``movielens`` for
-            a table (default: detected).
+        root: As for the same function.
+        **options: Options of the data set's class, e.g. ``format``, or ``user_col`` of
+            a table.
 
     Raises:
         UnknownNameError: If ``data`` is neither a name nor a folder nor a table.
@@ -113,24 +116,28 @@ def profile(
         DataError: If a file is malformed.
     """
     if data.partition(":")[0] == "simulated":
-        made = load_dataset(data).processed
+        made = load_dataset(data, **options).processed
         return _profile(made, data, folder=None, licence="none: simulated data")
     if is_table(data):  # with the default split
-        table = load_dataset(data, format=format).processed
+        table = load_dataset(data, **options).processed
         return _profile(table, Path(data).name, folder=None, licence=None)
-    place = RawFolder.named(data, root)
-    folder, known = place.find(), place.published
-    if format not in (None, *FORMATS):
-        triples = load_dataset(data, root=root, format=format).processed
-        return _profile(triples, place.name, folder=str(folder), licence=None)
+    place = RawFolder.named(data, data_root(root))
+    whole, known = place.root / place.name, place.published
+    is_tables = known is None and whole.is_dir() and holds_tables(whole)
+    folder = whole if is_tables else place.find()
+    form = options.get("format") or "auto"
+    if is_tables or form not in FORMATS or options.keys() - {"format"}:
+        found = load_dataset(data, root=root, **options).processed
+        return _profile(found, place.name, folder=str(folder), licence=None)
     files = read_files(folder)
     raw = parse_files(
         files,
         num_users=known.num_users if known else None,
         num_items=known.num_items if known else None,
-        format=format or "auto",
+        format=str(form),
     )
-    origin = known_set(found) if (found := recognise(files)) else known
+    name = recognise(files)
+    origin = known if name is None else known_set(name)
     licence = str(origin.licence) if origin else None
     return _profile(process(raw), place.name, folder=str(folder), licence=licence)
 

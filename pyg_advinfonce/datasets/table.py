@@ -1,21 +1,25 @@
 """Data sets from tables: one table, or one table per split."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pyg_advinfonce.datasets.base import (
     FORMAT_VERSION,
     IntArray,
+    Processed,
     ProcessedDataset,
     SplitPairs,
     file_sha256,
     load_or_build,
     process,
+    split_of_file,
+    table_suffix,
 )
 from pyg_advinfonce.datasets.splits import (
     TIMED,
@@ -28,6 +32,7 @@ from pyg_advinfonce.datasets.splits import (
     without_cold_users,
 )
 from pyg_advinfonce.datasets.tables import (
+    SUFFIXES,
     Logs,
     TableOptions,
     find_columns,
@@ -35,7 +40,9 @@ from pyg_advinfonce.datasets.tables import (
     read_logs,
     warn_of_ratings,
 )
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+
+_KINDS = ("train", "valid", "test")
 
 
 def split_table(
@@ -134,6 +141,58 @@ def read_split_tables(
     )
 
 
+def split_tables(folder: Path) -> dict[str, Path]:
+    """Return the tables of a folder by split, train and valid first.
+
+    Raises:
+        ConfigError: If two tables are of the same split.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        suffix = table_suffix(path)
+        stem = path.name[: path.name.lower().rfind(suffix)]
+        # RecBole puts the data set's name first: ml-100k.train.inter.
+        names = (stem, stem.rpartition(".")[2])
+        name = next((n for n in names if split_of_file(f"{n}.txt") == n), None)
+        if suffix not in SUFFIXES or name is None:
+            continue
+        if name in found:
+            raise ConfigError(f"{path}: {found[name].name} is also the split '{name}'")
+        found[name] = path
+    return dict(sorted(found.items(), key=lambda x: _KINDS.index(_kind(x[0]))))
+
+
+def check_split_tables(folder: Path, tables: Collection[str]) -> None:
+    """Check that a folder has the tables that a training needs.
+
+    Raises:
+        DatasetNotFoundError: If train is missing, or both valid and test are.
+    """
+    found = {_kind(name) for name in tables}
+    missing = [kind for kind in _KINDS if kind not in found]
+    if "train" in missing or len(missing) > 1:
+        needed = "train" if "train" in missing else "test"
+        raise DatasetNotFoundError(
+            f"{folder}: expected one table per split (train.csv, test.csv and "
+            f"optionally valid.csv), found no {needed} table"
+        )
+
+
+def _kind(split: str) -> str:
+    return split.split("_")[0]
+
+
+def valid_options(folder: Path, split: SplitOptions) -> dict[str, Any]:
+    """Return the options of the valid pairs that given splits may lack.
+
+    Raises:
+        ConfigError: If other split options are set.
+    """
+    if split != SplitOptions(valid_fraction=split.valid_fraction, seed=split.seed):
+        raise ConfigError(f"{folder} already holds splits: remove the split options")
+    return {"valid_fraction": split.valid_fraction or 0.1, "seed": split.seed or 0}
+
+
 def _read(
     files: Mapping[str, Path] | Mapping[str, Path | pd.DataFrame],
     options: TableOptions,
@@ -161,7 +220,7 @@ class TableDataset(ProcessedDataset):
     ``raw_id`` of users and items are the ids in the file.
 
     Args:
-        path: The file or data frame.
+        path: The file, a data frame, or a folder with one table per split.
         cache_dir: Folder of the cached graphs (default: the user's cache folder); a
             data frame is not cached.
         user_col: Column of user ids (default: detected by a common name).
@@ -220,6 +279,7 @@ class TableDataset(ProcessedDataset):
         seed: int | None = None,
     ) -> None:
         self.source = path
+        self.in_memory = not isinstance(path, Path)
         self.label = path.name if isinstance(path, Path) else "DataFrame"
         self.table_options = TableOptions(
             user_col=_text_or_none(user_col),
@@ -244,16 +304,27 @@ class TableDataset(ProcessedDataset):
             num_groups,
             seed,
         )
-        self.processed = load_or_build(
-            cache_dir,
-            self._key(path) if isinstance(path, Path) else None,
-            lambda: process(split_table(path, self.table_options, self.split_options)),
-        )
+        self.processed = load_or_build(cache_dir, *self._reading())
+        self.warn_of_overlaps()
 
-    def _key(self, path: Path) -> str:
-        options = asdict(self.table_options) | self.split_options.used
-        text = json.dumps([FORMAT_VERSION, path.suffix, options], sort_keys=True)
-        return sha256(f"{text} {file_sha256(path)}".encode()).hexdigest()
+    def _reading(self) -> tuple[str | None, Callable[[], Processed]]:
+        """Return the cache key of the source, and the function that reads it."""
+        source, table, split = self.source, self.table_options, self.split_options
+        if isinstance(source, pd.DataFrame):
+            return None, lambda: process(split_table(source, table, split))
+        if not source.is_dir():
+            key = _key({"table": source}, asdict(table) | split.used)
+            return key, lambda: process(split_table(source, table, split))
+        files, given = split_tables(source), valid_options(source, split)
+        check_split_tables(source, files)
+        key = _key(files, asdict(table) | given)
+        return key, lambda: process(read_split_tables(files, table, **given))
+
+
+def _key(files: Mapping[str, Path], options: Mapping[str, Any]) -> str:
+    found = [[name, path.suffix, file_sha256(path)] for name, path in files.items()]
+    text = json.dumps([FORMAT_VERSION, found, options], sort_keys=True)
+    return sha256(text.encode()).hexdigest()
 
 
 def _text_or_none(value: object) -> str | None:

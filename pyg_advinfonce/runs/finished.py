@@ -157,10 +157,12 @@ def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | 
 def check_data(what: Path, trained_on: str, found: str) -> None:
     """Compare the fingerprint of a run's data with that of the data found.
 
+    The label may differ, since the same content may come from another place.
+
     Raises:
         CheckpointError: If the fingerprints differ.
     """
-    if trained_on != found:
+    if trained_on.rpartition(": ")[2] != found.rpartition(": ")[2]:
         raise CheckpointError(
             f"{what} was trained on other data: {trained_on}; found {found}"
         )

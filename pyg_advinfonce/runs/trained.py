@@ -9,6 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.encoders import FixedEmbeddings
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.evaluation import UserMetrics
@@ -97,7 +98,8 @@ class Result:
 def load_run(
     folder: Path | str,
     *,
-    root: Path | str = "data",
+    data: Dataset | HeteroData | None = None,
+    root: Path | str | None = None,
     cache_dir: Path | str | None = None,
     device: str = "auto",
     model: CustomModel | None = None,
@@ -110,15 +112,19 @@ def load_run(
 
     Args:
         folder: The folder of one seed, or of a run of a single seed.
-        root: The folder of the data sets; it has no effect if the run's data is a path.
+        data: The data of the run (default: loaded by its name); required for a graph or
+            data frame in memory.
+        root: The folder of the data sets (default: that of the environment variable
+            ``ADVNCE_DATA``, else ``data``); it has no effect if the run's data is a
+            path.
         cache_dir: The folder of processed data.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         model: The custom model of the run, if it has one.
         loss: The custom loss of the run, if it has one.
 
     Raises:
-        CheckpointError: If the folder holds no run, or if the run's custom model is not
-            passed and it has no saved embeddings.
+        CheckpointError: If the folder holds no run, the run was trained on other data,
+            or its custom model is not passed and it has no saved embeddings.
         ConfigError: If only one of two custom parts is passed, or a part that the run
             does not have.
     """
@@ -133,7 +139,8 @@ def load_run(
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has only weights
     record = read_seed(folder).outcome if finished else {}
-    dataset = config.load_dataset(root, cache_dir)
+    named = config.load_dataset(root, cache_dir) if data is None else data
+    dataset = as_dataset(named)
     if finished:
         check_data(folder, record["data"], dataset.fingerprint)
     graph = prepare(dataset, place, refit=config.train.refit)

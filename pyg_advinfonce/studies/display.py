@@ -10,9 +10,12 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 def main_metrics(names: Iterable[str]) -> list[str]:
-    """Return the metrics that are recall or NDCG at 20 of a test split."""
-    tested = [name for name in names if not name.startswith("valid/")]
-    return [name for name in tested if name.endswith(MAIN_METRICS)]
+    """Return the metrics that are recall or NDCG at 20 of a test split.
+
+    Without a test split they are those of valid.
+    """
+    found = [name for name in names if name.endswith(MAIN_METRICS)]
+    return [name for name in found if not name.startswith("valid/")] or found
 
 
 def setting_text(value: object, digits: int = 4) -> str:

@@ -60,9 +60,42 @@ def test_a_table_of_ones_own(advnce, folder):
     assert profile(str(path))["duplicates_merged"] == 1
 
 
-def test_a_table_that_is_not_there(advnce):
+def test_a_table_by_the_options_of_split(advnce, folder):
+    rows = [f"u{u}|i{i}|{(u + i) % 5}|x" for u in range(9) for i in range(9)]
+    folder.joinpath("own.dat").write_text("\n".join(rows), "utf-8")
+    words = ["own.dat", "--columns", "who,film,stars,", "--separator", "|"]
+    words += ["--user-col", "who", "--item-col", "film", "--positive-if", "stars >= 2"]
+    words += ["--min-user", 5]
+    found = advnce("data", "describe", *words, "--json")
+    assert (found.code, found.err) == (0, "")
+    described = json.loads(found.out)
+    assert described["data"] == "own.dat"
+    made = json.loads(advnce("data", "split", *words, "--out", "out", "--json").out)
+    counts = {name: split["pairs"] for name, split in described["splits"].items()}
+    sizes = {"users": described["users"], "items": described["items"]}
+    assert sizes | counts == made["counts"]
+    assert described == profile(
+        "own.dat",
+        **{"columns": "who,film,stars,", "separator": "|", "user_col": "who"},
+        **{"item_col": "film", "positive_if": "stars >= 2", "min_user": 5},
+    )
+
+
+def test_options_of_a_table_are_none_of_a_folder(advnce, split_folder):
+    found = advnce("data", "describe", split_folder(), "--user-col", "who")
+    assert found.code == 2
+    assert "unknown key 'data.user_col'" in found.line
+
+
+def test_a_table_that_is_not_there(advnce, folder):
     found = advnce("data", "describe", "no.csv")
-    assert (found.code, found.line) == (2, "no.csv: no such file")
+    assert (found.code, found.line) == (
+        2,
+        f"no.csv: no such file in the working directory {folder}: change to the "
+        "directory that the path is relative to (cd)",
+    )
+    found = advnce("data", "describe", "/none/no.csv")
+    assert (found.code, found.line) == (2, "/none/no.csv: no such file")
 
 
 @pytest.mark.parametrize(
@@ -457,3 +490,55 @@ def test_nothing_is_there(advnce, folder):
     assert found.code == 2
     assert "`advnce data fetch coat`" in found.line
     assert "../../x: no such folder" in advnce("data", "verify", "../../x").line
+
+
+def test_a_model_without_a_test_split(advnce, folder):
+    rows = [f"u{u},i{i}" for u in range(12) for i in range(9) if (u + 2 * i) % 3]
+    folder.joinpath("clicks.csv").write_text("\n".join(["user,item", *rows]), "utf-8")
+    split = advnce("data", "split", "clicks.csv", "--out", "all", "--test-fraction", 0)
+    assert (split.code, split.err) == (0, "")
+    assert "train 65, valid 7\n" in split.out
+    assert "test_fraction=0" in split.out
+    describe = advnce("data", "describe", "all")
+    assert (describe.code, describe.err) == (0, "")
+    train = ["train", "mf", "--epochs", 2, "--set", "train.batch_size=16", "--quiet"]
+    made = advnce(*train, "--data", "all", "--out", "run")
+    assert (made.code, made.err) == (0, "")
+    assert made.out.count("no test split") == 1
+    metrics = json.loads(folder.joinpath("run/summary.json").read_text())["metrics"]
+    assert {name.split("/")[0] for name in metrics} == {"valid"}
+    in_memory = ["--data", "clicks.csv", "--set", "data.test_fraction=0"]
+    assert advnce(*train, *in_memory, "--out", "other").code == 0
+    other = json.loads(folder.joinpath("other/summary.json").read_text())["metrics"]
+    assert other == metrics
+    compared = advnce("compare", "run", "other", "--json")
+    assert compared.code == 0
+    assert set(json.loads(compared.out)["metrics"]) == {
+        "valid/recall@20",
+        "valid/ndcg@20",
+    }
+    tune = ["tune", "mf", "--loss", "bpr", "--trials", 1, *train[2:], "--data", "all"]
+    for words in (
+        ["evaluate", "run"],
+        ["recommend", "run", "--users", "u3"],
+        ["export", "run", "--out", "vectors.npz"],
+        ["report", "run"],
+        [*tune, "--out", "study"],
+        ["train", "--resume", "run", "--quiet"],
+    ):
+        found = advnce(*words)
+        assert (found.code, found.err) == (0, ""), words
+    assert "valid/recall@20" in folder.joinpath("run/report.html").read_text("utf-8")
+    folder.joinpath("all/valid.txt").unlink()
+    found = advnce(*train, "--data", "all", "--out", "none")
+    assert (found.code, "has no valid.txt" in found.line) == (2, True)
+
+
+def test_what_needs_a_test_split_says_so(advnce, folder, split_folder):
+    path = split_folder("toy")
+    path.joinpath("test.txt").unlink()
+    found = advnce("reproduce", "fig5", "--data", path, "--out", "figures")
+    assert (found.code, "has no test split, which fig5 needs" in found.line) == (
+        2,
+        True,
+    )

@@ -3,6 +3,10 @@ import pickle
 
 import pytest
 
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.experiment import train
+
 SAVED = ("model.name = 'mf'\n", "loss.name = 'adv'\n", "data.name = 'simulated'\n")
 WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8"]
 
@@ -158,3 +162,46 @@ def test_a_damaged_configuration(advnce, run, text, said):
     assert found.code == 2
     assert "config.toml: " in found.line
     assert said in found.line
+
+
+def test_the_data_of_a_run_from_elsewhere(
+    advnce, folder, split_folder, tmp_path, monkeypatch
+):
+    split_folder("toy").rename(folder / "toy")
+    train = ["train", "mf", "--epochs", 1, "--set", "train.batch_size=4", "--quiet"]
+    assert advnce(*train, "--data", "toy", "--out", "by-name").code == 0
+    assert advnce(*train, "--data", "./toy", "--out", "by-path").code == 0
+    expected = advnce("evaluate", "by-name").out
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    found = advnce("evaluate", folder / "by-path")
+    assert (found.code, found.line) == (
+        2,
+        f"./toy: no such folder or table in the working directory {elsewhere}: change "
+        "to the directory that the path is relative to (cd)",
+    )
+    found = advnce("evaluate", folder / "by-name")
+    assert found.code == 2
+    assert found.line.endswith(
+        "no folder of that name in data (set another root with --data-root) and none "
+        f"in {elsewhere}"
+    )
+    by_root = advnce("evaluate", folder / "by-name", "--data-root", folder)
+    assert (by_root.code, by_root.out) == (0, expected)
+    monkeypatch.setenv("ADVNCE_DATA", str(folder))
+    assert advnce("evaluate", folder / "by-name").out == expected
+
+
+@pytest.mark.filterwarnings("always:omitted")
+def test_a_run_on_a_graph_in_memory_says_so(advnce, folder):
+    config = Config.resolve("lightgcn", layers=[{"train": {"epochs": 6}}])
+    train(config, load_dataset("simulated").graph, out="run", device="cpu")
+    for verb in (["evaluate", "run"], ["recommend", "run", "--users", "3"]):
+        found = advnce(*verb)
+        assert (found.code, "load_run(folder, data=...)" in found.line) == (2, True)
+    page = advnce("report", "run")
+    assert page.code == 0
+    assert "omitted: Hardness by popularity needs the run's data: " in page.err
+    text = folder.joinpath("run/report.html").read_text("utf-8")
+    assert "lightgcn + adv on data in memory" in text

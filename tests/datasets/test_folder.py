@@ -1,8 +1,11 @@
 import hashlib
 import os
 import re
+import warnings
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch_geometric.data import HeteroData, InMemoryDataset
 
 from pyg_advinfonce.datasets import InteractionDataset, load_dataset, make_split
@@ -106,12 +109,19 @@ def test_what_is_missing_is_named_in_one_line(toy, tmp_path):
         f"{tmp_path}/absent: put the split files there (one user per line: user item "
         "item ...), or set another root with --data-root"
     )
-    (toy / "toy" / "test.txt").unlink()
-    with pytest.raises(DatasetNotFoundError, match=r"needs test\.txt or test_ood\.txt"):
-        InteractionDataset(toy, name="toy")
     (toy / "toy" / "train.txt").unlink()
     with pytest.raises(DatasetNotFoundError, match=r"needs train\.txt, .*toy/toy:|toy"):
         InteractionDataset(toy, name="toy")
+
+
+def test_a_folder_may_lack_a_test(toy):
+    (toy / "toy" / "test.txt").unlink()
+    assert split_names(InteractionDataset(toy, name="toy").graph) == ["valid"]
+    (toy / "toy" / "valid.txt").unlink()
+    with pytest.raises(ConfigError, match=r"has no valid\.txt"):
+        InteractionDataset(toy, name="toy")
+    divided = InteractionDataset(toy, name="toy", valid_fraction=0.4)
+    assert split_names(divided.graph) == ["valid"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "../toy", "toy/", "/"])
@@ -187,6 +197,54 @@ def test_a_folder_and_the_same_tables_count_the_same_users(make_folder, tmp_path
     other = load_dataset(str(made.path))
     for name in ("train", "valid", "test"):
         assert pairs(one, name) == pairs(other, name)
+
+
+few_pairs = st.sets(st.tuples(st.integers(0, 4), st.integers(0, 5)), min_size=1)
+
+
+def loaded(path, cache):
+    """Return pairs by split, in raw ids, and warnings; the error if there is one."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            graph = load_dataset(str(path), cache_dir=cache).graph
+        except DataError as error:
+            return str(error), []
+    users, items = (graph[kind].get("raw_id") for kind in ("user", "item"))
+    found = {
+        name: [
+            (
+                int(u if users is None else users[u]),
+                int(i if items is None else items[i]),
+            )
+            for u, i in split_edges(graph, name).t().tolist()
+        ]
+        for name in ("train", *split_names(graph))
+    }
+    return found, [str(w.message).removeprefix(f"{path.name}: ") for w in caught]
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(few_pairs, few_pairs, few_pairs)
+def test_a_folder_and_tables_of_the_same_pairs_are_the_same(
+    tmp_path_factory, train, valid, test
+):
+    splits = {"train": train, "valid": valid, "test": test}
+    folders = [tmp_path_factory.mktemp("tables") for _ in range(2)]
+    for name, found in splits.items():
+        rows = sorted(found)
+        lines = "".join(f"{u} {i}\n" for u, i in rows)
+        (folders[0] / f"{name}.txt").write_text(lines)
+        table = "".join(f"{u},{i}\n" for u, i in rows)
+        (folders[1] / f"{name}.csv").write_text("user,item\n" + table)
+    one, other = (
+        loaded(folder, tmp_path_factory.mktemp("cache")) for folder in folders
+    )
+    assert one == other
 
 
 def test_a_test_of_cold_users_alone_is_an_error(make_folder):

@@ -1,5 +1,6 @@
 import pytest
 
+from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import (
     Dataset,
     InteractionDataset,
@@ -38,6 +39,21 @@ def test_a_folder_under_the_root_by_its_name(toy):
     dataset = load_dataset("toy", root=toy)
     assert isinstance(dataset, InteractionDataset)
     assert dataset.fingerprint.startswith("toy: 3 users")
+
+
+def test_the_root_is_that_of_the_variable(toy, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADVNCE_DATA", str(toy))
+    assert load_dataset("toy").name == "toy"
+    assert profile("toy")["folder"] == str(toy / "toy")
+    assert Config.resolve("mf", data="toy").load_dataset().fingerprint[:4] == "toy:"
+    with pytest.raises(UnknownNameError):  # an argument wins
+        load_dataset("toy", root=tmp_path)
+    with pytest.raises(DatasetNotFoundError, match=f"{toy}/coat"):
+        load_dataset("coat")
+    monkeypatch.setenv("ADVNCE_DATA", "")
+    with pytest.raises(DatasetNotFoundError, match=r"not found in data/coat/raw"):
+        load_dataset("coat")
 
 
 def test_a_raw_folder_under_the_root(make_folder, tmp_path):

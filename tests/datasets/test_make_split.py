@@ -1,12 +1,24 @@
 import json
+from functools import partial
 
 import pytest
 
-from pyg_advinfonce.datasets import load_dataset, make_split, save_simulated
+from pyg_advinfonce.datasets import (
+    load_dataset,
+    make_split,
+    profile,
+    save_simulated,
+)
 from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.splits import SplitOptions
 from pyg_advinfonce.datasets.tables import TableOptions
-from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DatasetNotFoundError,
+    DataWarning,
+    UnknownNameError,
+)
+from pyg_advinfonce.graph import split_edges
 
 TABLE = "user,item\n" + "".join(f"{u},{i}\n" for u in range(5) for i in range(4))
 
@@ -97,6 +109,81 @@ def test_tables_that_are_splits(tables, tmp_path):
         str(tables), tmp_path / "out", overlap="drop", overwrite=True
     ).manifest["counts"]
     assert (counts["train"], counts["valid"]) == (20, 1)
+
+
+RECBOLE = {  # as RecBole writes a benchmark: the columns are typed
+    "train": "a\tx\t5\t1\na\ty\t3\t2\nb\tx\t4\t3\n",
+    "valid": "a\tz\t4\t4\n",
+    "test": "b\tz\t5\t5\n",
+}
+
+
+@pytest.fixture
+def recbole(tmp_path):
+    folder = tmp_path / "ml-100k"
+    folder.mkdir()
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    for name, text in RECBOLE.items():
+        (folder / f"ml-100k.{name}.inter").write_text(head + text)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+def test_the_benchmark_files_of_recbole_are_splits(recbole, tmp_path):
+    made = make_split(str(recbole), tmp_path / "out")
+    found = load_dataset(str(recbole))
+    assert made.manifest["counts"] == {
+        **{"users": 2, "items": 3},
+        **{"train": 3, "valid": 1, "test": 1},
+    }
+    graph = load_dataset(str(made.path)).graph
+    assert found.graph["user"].raw_id == graph["user"].raw_id == ["a", "b"]
+    assert found.graph["item"].raw_id == ["x", "y", "z"]
+    for name in ("train", "valid", "test"):
+        assert split_edges(found.graph, name).equal(split_edges(graph, name))
+    assert found.fingerprint.startswith("ml-100k: 2 users, 3 items, train 3, valid 1")
+    found = profile(str(recbole))
+    assert found["folder"] == str(recbole)
+    assert found["splits"]["test"]["pairs"] == 1
+
+
+def test_tables_of_splits_are_loaded_with_their_options(recbole):
+    load = partial(load_dataset, str(recbole), positive_if="rating >= 4")
+    assert split_edges(load().graph, "train").shape == (2, 2)
+    with pytest.raises(ConfigError, match="already holds splits"):
+        load(split="time")
+    (recbole / "ml-100k.valid.inter").unlink()
+    load = partial(load_dataset, str(recbole), positive_if="rating >= 1")
+    fewer = load(valid_fraction=0.5)
+    assert split_edges(fewer.graph, "valid").shape == (2, 1)
+    (recbole / "other.train.inter").write_text("user_id:token\titem_id:token\nc\tx\n")
+    with pytest.raises(ConfigError, match="is also the split 'train'"):
+        load()
+
+
+def test_pairs_in_two_tables_are_counted(tables):
+    (tables / "test.tsv").write_text("user\titem\n1\t1\n2\t9\n")
+    with pytest.warns(DataWarning, match="tables: 1 pairs of train are also in test"):
+        load_dataset(str(tables))
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [(("valid", "test"), "train"), (("train",), "test")],
+)
+def test_a_folder_needs_train_and_a_table_held_out(tmp_path, given, missing):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name in given:
+        (folder / f"{name}.csv").write_text(TABLE)
+    with pytest.raises(DatasetNotFoundError, match=f"found no {missing} table"):
+        make_split(str(folder), tmp_path / "out")
+
+
+def test_a_test_table_is_not_needed_beside_valid(tables, tmp_path):
+    (tables / "test.tsv").rename(tables / "valid.tsv")
+    made = make_split(str(tables), tmp_path / "out", overlap="drop").manifest["counts"]
+    assert set(made) == {"users", "items", "train", "valid"}
 
 
 def test_tables_that_are_splits_are_not_divided_again(tables, tmp_path):

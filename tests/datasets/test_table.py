@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pyg_advinfonce.datasets import Dataset, TableDataset, load_dataset, make_split
 from pyg_advinfonce.datasets import table as table_dataset
-from pyg_advinfonce.datasets.splits import SplitOptions
+from pyg_advinfonce.datasets.splits import TIMED, SplitOptions
 from pyg_advinfonce.datasets.table import read_split_tables, split_table
 from pyg_advinfonce.datasets.tables import TableOptions
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
@@ -97,6 +97,8 @@ SPLITS = [
     RANDOM,
     SplitOptions("leave-last"),
     SplitOptions("time"),
+    SplitOptions("temporal-user"),
+    SplitOptions("random", test_fraction=0),
     SplitOptions("popularity-shift", gammas=(2,), num_groups=2),
     SplitOptions("popularity-shift", gammas=(2,), mode="notebook", num_groups=2),
 ]
@@ -431,38 +433,111 @@ def test_rare_users_and_items_are_removed_until_none_is_left(tmp_path):
         TableOptions(min_item=0)
 
 
+USERS, ITEMS = ["a", "b", "c", '"d'], ["1", "2", "3", '4"', "5", "6", "7", "8"]
+table_rows = st.lists(
+    st.tuples(  # few values are missing, so that many tables can be split
+        st.sampled_from([*USERS * 6, ""]),
+        st.sampled_from([*ITEMS * 3, "nan"]),
+        st.sampled_from(["5", "4", "3.5", "3", "3", "5", "1", ""]),
+        st.sampled_from([*"123456789" * 3, ""]),
+    ),
+    min_size=25,
+    max_size=60,
+)
+SMALL_CORES = st.tuples(st.integers(1, 3), st.integers(1, 2))
+
+
+def split_rows(folder, rows, split, *, positive_if, cores):
+    """Split rows of user, item, rating and time; None if a split would be empty."""
+    path = folder / "table.tsv"
+    lines = ["user\titem\trating\ttime", *("\t".join(row) for row in rows)]
+    path.write_text("\n".join(lines))
+    min_user, min_item = cores
+    table = TableOptions(
+        positive_if=positive_if,
+        drop_incomplete=True,
+        min_user=min_user,
+        min_item=min_item,
+    )
+    try:
+        return split_table(path, table, split)
+    except (ConfigError, DataError):
+        return None
+
+
+def core_of(pairs, min_user, min_item):
+    """Remove rare users and items one round after another, naively."""
+    while True:
+        kept = {
+            (u, i)
+            for u, i in pairs
+            if sum(u == v for v, _ in pairs) >= min_user
+            and sum(i == j for _, j in pairs) >= min_item
+        }
+        if kept == pairs:
+            return kept
+        pairs = kept
+
+
 @settings(
     deadline=None,
-    max_examples=40,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(rows=table_rows, cores=SMALL_CORES)
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
+def test_rows_in_are_rows_used_and_rows_reported(tmp_path, split, rows, cores):
+    found = split_rows(tmp_path, rows, split, positive_if="rating >= 3", cores=cores)
+    if found is None:
+        return
+    columns = slice(0, 4 if split.split in TIMED else 3)  # those that are read
+    whole = [r for r in rows if not {"", "nan"} & set(r[columns])]
+    positive = [row[:2] for row in whole if float(row[2]) >= 3]
+    core = core_of(set(positive), *cores)
+    used = sum(pairs.shape[1] for pairs in found.pairs.values())
+    expected = {
+        "read": len(rows),
+        "used": used,
+        "incomplete": len(rows) - len(whole),
+        "not positive": len(whole) - len(positive),
+        "repeated": len(positive) - len(set(positive)),
+        "of rare users or items": len(set(positive)) - len(core),
+        "of users without train or in two splits": len(core) - used,
+    }
+    assert found.rows == {n: c for n, c in expected.items() if c or n == "used"}
+    kept = raw_pairs(found)
+    assert set.union(*kept.values()) <= core
+    with_train = {user for user, _ in kept["train"]}
+    left = core - set.union(*kept.values())
+    assert not {user for user, _ in left} & with_train
+
+
+@settings(
+    deadline=None,
+    max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["a", "b", "c", '"d', ""]),
-            st.sampled_from(["1", "2", "3", '4"', "nan", "5"]),
-            st.sampled_from(["1", "5", "", "3.5"]),
-        ),
-        min_size=8,
-        max_size=40,
-    ),
-    st.integers(1, 3),
+    rows=table_rows,
+    cores=SMALL_CORES,
+    users=st.permutations(USERS),
+    items=st.permutations(ITEMS),
 )
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.DataWarning")
-def test_rows_in_are_rows_used_and_rows_reported(tmp_path, rows, least):
-    path = tmp_path / "table.tsv"
-    lines = ["user\titem\trating", *("\t".join(row) for row in rows)]
-    path.write_text("\n".join(lines))
-    table = TableOptions(
-        positive_if="rating >= 3", drop_incomplete=True, min_user=least
-    )
-    try:
-        splits = split_table(path, table, RANDOM)
-    except (ConfigError, DataError):
+def test_other_ids_are_split_alike(tmp_path, split, rows, cores, users, items):
+    user = dict(zip(USERS, users, strict=True))
+    item = dict(zip(ITEMS, items, strict=True))
+    options = {"positive_if": "rating >= 3", "cores": cores}
+    found = split_rows(tmp_path, rows, split, **options)
+    other = [(user.get(u, u), item.get(i, i), *rest) for u, i, *rest in rows]
+    renamed = split_rows(tmp_path, other, split, **options)
+    assert (found is None) == (renamed is None)
+    if found is None:
         return
-    counts = dict(splits.rows)
-    assert counts.pop("read") == len(rows)
-    assert sum(counts.values()) == len(rows)
-    assert counts["used"] == sum(pairs.shape[1] for pairs in splits.pairs.values())
-    incomplete = sum("" in row or "nan" in row for row in rows)
-    assert counts.get("incomplete", 0) == incomplete
+    assert found.rows == renamed.rows
+    assert raw_pairs(renamed) == {
+        name: {(user[u], item[i]) for u, i in pairs}
+        for name, pairs in raw_pairs(found).items()
+    }

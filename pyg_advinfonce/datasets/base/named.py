@@ -48,13 +48,24 @@ def find_folder(data: str, root: Path) -> Path:
             ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
         )
     if _has_table_suffix(data):
-        raise DatasetNotFoundError(f"{data}: no such file")
+        raise DatasetNotFoundError(f"{data}: no such file{_from_here(data)}")
     if data and not is_bare:
-        raise DatasetNotFoundError(f"{data}: no such folder or table")
+        raise DatasetNotFoundError(f"{data}: no such folder or table{_from_here(data)}")
     known = unknown("data set", data, DATASETS)
     raise UnknownNameError(
         f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
-        "or of a table (.csv, .tsv, .parquet)"
+        f"or of a table (.csv, .tsv, .parquet); no folder of that name in {root} (set "
+        f"another root with --data-root) and none in {Path.cwd()}"
+    )
+
+
+def _from_here(data: str) -> str:
+    """Return where a relative path starts, e.g. that of a run from elsewhere."""
+    if Path(data).is_absolute():
+        return ""
+    return (
+        f" in the working directory {Path.cwd()}: change to the directory that the "
+        "path is relative to (cd)"
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -68,6 +68,7 @@ class ProcessedDataset:
 
     processed: Processed
     label: str
+    in_memory: bool = False  # True if no name or path leads to the data
 
     @property
     def graph(self) -> HeteroData:
@@ -82,6 +83,17 @@ class ProcessedDataset:
     def summary(self) -> Summary:
         """Return counts of users, items, pairs, overlaps and duplicates."""
         return self.processed.summary.copy()
+
+    def warn_of_overlaps(self, known: Mapping[str, int] = {}) -> None:
+        """Warn about pairs that two splits share, unless their number is known."""
+        for splits, count in self.processed.summary["overlaps"].items():
+            if count not in (0, known.get(splits)):
+                one, other = splits.split("/")
+                warnings.warn(
+                    f"{self.label}: {count:,} pairs of {one} are also in {other}",
+                    DataWarning,
+                    stacklevel=4,
+                )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fingerprint})"

@@ -15,6 +15,7 @@ from pyg_advinfonce.datasets.published.catalogue import (
 )
 from pyg_advinfonce.datasets.published.place import RawFolder
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import data_root
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,13 @@ class Stock:
     licence: Licence
 
 
-def inventory(root: Path = Path("data")) -> list[Stock]:
+def inventory(root: Path | None = None) -> list[Stock]:
     """List the local files of every published data set without reading them.
 
     Args:
-        root: Folder of the data sets' folders.
+        root: As for :func:`~pyg_advinfonce.datasets.load_dataset`.
     """
+    root = data_root(root)
     return [_stock(name, known, root) for name, known in known_sets().items()]
 
 
@@ -82,19 +84,19 @@ class FileCheck:
     detail: str
 
 
-def verify(data: str, root: Path = Path("data")) -> list[FileCheck]:
+def verify(data: str, root: Path | None = None) -> list[FileCheck]:
     """Compare the files of a data set with the published ones.
 
     Args:
         data: Name of a published data set, or a folder that holds its files.
-        root: Folder of the data sets' folders.
+        root: As for :func:`~pyg_advinfonce.datasets.load_dataset`.
 
     Raises:
         UnknownNameError: If ``data`` is neither a name nor a folder.
         ConfigError: If ``data`` is not a published data set.
         DatasetNotFoundError: If none of its files exists.
     """
-    place = RawFolder.named(data, root)
+    place = RawFolder.named(data, data_root(root))
     folder, published = place.find(), place.published
     if published is not None:
         return check_folder(folder, published)

@@ -20,6 +20,7 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.files import locked, whole_file, writing
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.registry import data_root
 
 MAX_BYTES = 64 * 2**20
 """Upper bound for a file of unknown size; published files are smaller."""
@@ -30,7 +31,7 @@ ADVICE = "set another root with --data-root"
 
 def fetch(
     name: str,
-    root: Path = Path("data"),
+    root: Path | None = None,
     *,
     accept_terms: str | None = None,
     offline: bool = False,
@@ -46,8 +47,8 @@ def fetch(
 
     Args:
         name: Name of the data set.
-        root: Folder of the data sets' folders; files are written to
-            ``<root>/<name>/raw``.
+        root: As for :func:`~pyg_advinfonce.datasets.load_dataset`; files are written
+            to ``<root>/<name>/raw``.
         accept_terms: ``name`` again, to accept the licence; required if the data is
             not redistributable.
         offline: Download nothing; raise an error that lists the missing files.
@@ -67,7 +68,7 @@ def fetch(
             message says what to put where.
         DatasetIntegrityError: If a file is not the published one.
     """
-    published = known_set(name)
+    published, root = known_set(name), data_root(root)
     access = WebAccess(insecure, timeout)
     base = f"{(mirror or RAW_UPSTREAM).rstrip('/')}/{published.folder}"
     access.check(base)

@@ -74,13 +74,13 @@ class RawFolder:
         return None
 
     def read(self, *, needs_valid: bool) -> dict[str, RawFile]:
-        """Read the files by name, and check that train, test and valid exist.
+        """Read the files by name, and check that train and valid exist.
 
         Args:
             needs_valid: Whether ``valid.txt`` is required.
 
         Raises:
-            DatasetNotFoundError: If a file is missing.
+            DatasetNotFoundError: If a file is missing; published data needs a test too.
             ConfigError: If ``valid.txt`` is missing and the data is not published.
         """
         folder = self.find()
@@ -89,7 +89,7 @@ class RawFolder:
             raise self._missing("train.txt", folder)
         if needs_valid and "valid.txt" not in files:
             raise self._without_valid(folder)
-        if not _has_test(files):
+        if self.published is not None and not _has_test(files):
             raise self._missing("test.txt or test_ood.txt", folder)
         return files
 

@@ -117,6 +117,8 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
         splits = _timed_splits(pairs, log.time[order], used)
     else:
         splits = _random_splits(pairs, used, rng)
+    if used.get("test_fraction") == 0:
+        del splits["test"]
     for name, found in splits.items():
         if not found.size:
             raise ConfigError(
@@ -133,21 +135,26 @@ def _timed_splits(
     pairs: IntArray, time: NDArray[np.float64], used: Mapping[str, Any]
 ) -> dict[str, IntArray]:
     if used["split"] == "time":
-        return hold_out_latest(
-            pairs, time, used["valid_fraction"], used["test_fraction"]
-        )
-    splits = leave_last(pairs, time)
-    drawn = num_drawn(pairs[0], time)
+        part = hold_out_latest(time, used["valid_fraction"], used["test_fraction"])
+    else:
+        shares = used.get("valid_fraction"), used.get("test_fraction")
+        part = hold_out_latest_of_users(pairs[0], time, *shares)
+        _warn_of_ties(pairs[0], time, part, used)
+    return {n: pairs[:, part == i] for i, n in enumerate(("train", "valid", "test"))}
+
+
+def _warn_of_ties(
+    user: IntArray, time: NDArray[np.float64], part: IntArray, used: Mapping[str, Any]
+) -> None:
+    drawn = num_drawn(user, time, part)
     if drawn:
-        number = len(np.unique(splits["test"][0]))
         warnings.warn(
-            f"{drawn:,} of {number:,} users have pairs of equal time at the cut "
-            "of leave-last: the held-out ones are chosen at random "
-            f"(seed {used['seed']})",
+            f"{drawn:,} of {len(np.unique(user[part > 0])):,} users have pairs of "
+            f"equal time at the cut of {used['split']}: the held-out ones are chosen "
+            f"at random (seed {used['seed']})",
             DataWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-    return splits
 
 
 def _random_splits(
@@ -165,36 +172,50 @@ def _random_splits(
     return {"train": train[:, ~is_valid], "valid": train[:, is_valid], **tests}
 
 
-def leave_last(pairs: IntArray, time: NDArray[np.float64]) -> dict[str, IntArray]:
-    """Hold out the last pair per user as test and the one before it as valid.
+def hold_out_latest_of_users(
+    user: IntArray,
+    time: NDArray[np.float64],
+    valid_fraction: float | None = None,
+    test_fraction: float | None = None,
+) -> IntArray:
+    """Hold out the latest pairs per user as test and those before them as valid.
 
-    Users with fewer than three pairs keep all as train. Pairs of equal time keep their
-    order.
+    A share of a user's pairs is rounded down, but is at least one pair where one is
+    left for train. Pairs of equal time keep their order.
 
     Args:
-        pairs: Distinct pairs ``[2, E]``.
+        user: ``[E]`` the user of each pair.
         time: ``[E]``.
+        valid_fraction: Share of a user's pairs that becomes valid; None for one pair of
+            each user with at least three.
+        test_fraction: Share that becomes test; None likewise.
+
+    Returns:
+        ``[E]``, 0 for train, 1 for valid and 2 for test.
     """
-    user = pairs[0]
     order, num_later = _by_time(user, time)
-    to_end = np.empty(len(user), dtype=np.int64)
-    to_end[order] = num_later
-    has_three = np.bincount(user)[user] >= 3
-    is_test, is_valid = ((to_end == n) & has_three for n in (0, 1))
-    return {
-        "train": pairs[:, ~(is_test | is_valid)],
-        "valid": pairs[:, is_valid],
-        "test": pairs[:, is_test],
-    }
+    size, left = np.bincount(user), np.maximum(np.bincount(user) - 1, 0)
+    held: list[IntArray] = []
+    for share in (test_fraction, valid_fraction):
+        if share is None:
+            number = (size >= 3).astype(np.int64)
+        else:
+            number = np.floor(share * size + 1e-9).astype(np.int64)
+            number = np.minimum(np.maximum(number, share > 0), left)
+        left = left - number
+        held.append(number)
+    num_test, num_held = (n[user[order]] for n in (held[0], held[0] + held[1]))
+    part = np.empty(len(user), dtype=np.int64)
+    part[order] = (num_later < num_held).astype(np.int64) + (num_later < num_test)
+    return part
 
 
-def num_drawn(user: IntArray, time: NDArray[np.float64]) -> int:
-    """Count the users whose split depends on the order of pairs of equal time."""
-    order, num_later = _by_time(user, time)
-    user, time = user[order], time[order]
-    is_cut = (num_later <= 1) & (np.bincount(user)[user] >= 3)
+def num_drawn(user: IntArray, time: NDArray[np.float64], part: IntArray) -> int:
+    """Count the users whose parts ``[E]`` depend on the order of equal times."""
+    order, _ = _by_time(user, time)
+    user, time, part = user[order], time[order], part[order]
     is_tie = (np.diff(user) == 0) & (np.diff(time) == 0)
-    return len(np.unique(user[1:][is_tie & is_cut[1:]]))
+    return len(np.unique(user[1:][is_tie & (np.diff(part) != 0)]))
 
 
 def _by_time(user: IntArray, time: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
@@ -205,29 +226,26 @@ def _by_time(user: IntArray, time: NDArray[np.float64]) -> tuple[IntArray, IntAr
 
 
 def hold_out_latest(
-    pairs: IntArray,
-    time: NDArray[np.float64],
-    valid_fraction: float,
-    test_fraction: float,
-) -> dict[str, IntArray]:
+    time: NDArray[np.float64], valid_fraction: float, test_fraction: float
+) -> IntArray:
     """Hold out the latest pairs as test and those before them as valid.
 
     Pairs of equal time stay together, so a split can be larger than its fraction.
 
     Args:
-        pairs: Distinct pairs ``[2, E]``.
-        time: ``[E]``.
+        time: ``[E]`` the time of each pair.
         valid_fraction: Share of the pairs that becomes valid.
         test_fraction: Share of the pairs that becomes test.
+
+    Returns:
+        ``[E]``, 0 for train, 1 for valid and 2 for test.
     """
-    is_test = _is_latest(time, test_fraction * len(time))
-    is_valid = ~is_test
-    is_valid[is_valid] = _is_latest(time[~is_test], valid_fraction * len(time))
-    return {
-        "train": pairs[:, ~(is_test | is_valid)],
-        "valid": pairs[:, is_valid],
-        "test": pairs[:, is_test],
-    }
+    part = np.zeros(len(time), dtype=np.int64)
+    for number, share in ((2, test_fraction), (1, valid_fraction)):
+        rest = np.flatnonzero(part == 0)
+        if share > 0:
+            part[rest[_is_latest(time[rest], share * len(time))]] = number
+    return part
 
 
 def _is_latest(time: NDArray[np.float64], number: float) -> NDArray[np.bool_]:

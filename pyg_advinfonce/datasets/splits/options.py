@@ -11,6 +11,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "random": {"valid_fraction": 0.1, "test_fraction": 0.1, "seed": 0},
     "leave-last": {"seed": 0},
     "time": {"valid_fraction": 0.1, "test_fraction": 0.1},
+    "temporal-user": {"valid_fraction": 0.1, "test_fraction": 0.1, "seed": 0},
     "popularity-shift": {
         "valid_fraction": 0.1,
         "test_fraction": 0.1,
@@ -22,7 +23,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 """Options and their defaults by kind of split."""
 
-TIMED = ("leave-last", "time")
+TIMED = ("leave-last", "time", "temporal-user")
 """Kinds of split that need the time of each interaction."""
 
 MODES = ("exact", "notebook")
@@ -38,6 +39,8 @@ class SplitOptions:
     - ``leave-last``: the last pair per user is test and the one before it valid, for
       users with at least three pairs; pairs of equal time are ordered at random.
     - ``time``: the latest pairs are test and those before them valid.
+    - ``temporal-user``: the same shares of each user's pairs, rounded down; users with
+      enough pairs have at least one of each. Pairs of equal time are ordered at random.
     - ``popularity-shift``: one test per gamma, in which the most popular items are
       gamma times as frequent as the least popular; see
       :func:`~pyg_advinfonce.datasets.splits.popularity_shift`.
@@ -45,7 +48,8 @@ class SplitOptions:
     Args:
         split: One of the kinds above.
         valid_fraction: Share of all pairs that becomes valid (default: 0.1).
-        test_fraction: Share of all pairs that becomes test, per test (default: 0.1).
+        test_fraction: Share of all pairs that becomes test, per test (default: 0.1); 0
+            for no test.
         gammas: Popularity ratios of the tests of ``popularity-shift``, in the order in
             which the tests are drawn (default: 200, 10, 2).
         mode: ``exact`` (default) or ``notebook``, of ``popularity-shift``.
@@ -86,6 +90,8 @@ class SplitOptions:
         chosen = {name: getattr(self, name) for name in known}
         given = {name: value for name, value in chosen.items() if value is not None}
         used = {"split": self.split, **known, **given}
+        for name in {"valid_fraction", "test_fraction"}.intersection(used):
+            used[name] = float(used[name])
         if "gammas" in used:
             used["gammas"] = [float(gamma) for gamma in used["gammas"]]
         return used
@@ -97,7 +103,7 @@ class SplitOptions:
         if self.split == "popularity-shift":
             _check_shift(self)
         if "test_fraction" in DEFAULTS[self.split]:
-            _check_shares(self.used)
+            _check_shares(self)
 
 
 def parse_gammas(text: str) -> tuple[float, ...]:
@@ -114,14 +120,23 @@ def parse_gammas(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _check_shares(used: Mapping[str, Any]) -> None:
-    valid, test = used["valid_fraction"], used["test_fraction"]
-    tests = len(used.get("gammas", [test]))
-    are_shares = all(_is_number(share) and 0 < share < 1 for share in (valid, test))
-    if not are_shares or valid + tests * test > 1 - 1e-9:
+def _check_shares(options: SplitOptions) -> None:
+    known = DEFAULTS[options.split]
+    given = {n: value for n, value in asdict(options).items() if value is not None}
+    both = {**known, **given}
+    valid, test = both["valid_fraction"], both["test_fraction"]
+    tests = len(options.gammas or known["gammas"]) if "gammas" in known else 1
+    are_shares = all(_is_number(share) and 0 <= share < 1 for share in (valid, test))
+    if not are_shares or not valid or valid + tests * test > 1 - 1e-9:
         raise ConfigError(
-            "valid_fraction and test_fraction must be positive and leave pairs for "
-            f"train (got {valid} and {test} for {tests} tests)"
+            "valid_fraction must be positive, test_fraction must not be negative, and "
+            f"they must leave pairs for train (got {valid} and {test} for {tests} "
+            "tests)"
+        )
+    if not test and "gammas" in known:
+        raise ConfigError(
+            "the split 'popularity-shift' is one of tests: test_fraction must be "
+            "positive (got 0)"
         )
 
 

@@ -9,6 +9,8 @@ import torch
 
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.graph import test_splits
 from pyg_advinfonce.runs import RUNS, continue_run_folder
 
 
@@ -25,7 +27,7 @@ class Request:
             ``runs/reproduce``).
         data: The one data set to run on (default: those of the paper).
         layers: Settings of every run.
-        data_root: The folder of the data sets.
+        data_root: As ``root`` of :func:`~pyg_advinfonce.datasets.load_dataset`.
         cache_dir: The folder of processed data (default: in the user's cache folder).
         against: The baseline row (default: the paper's).
         check: Only compare the existing runs with the paper: nothing is trained or
@@ -38,7 +40,7 @@ class Request:
     out: Path | None = None
     data: str | None = None
     layers: Sequence[Sections] = ()
-    data_root: Path = Path("data")
+    data_root: Path | None = None
     cache_dir: Path | None = None
     against: str | None = None
     check: bool = False
@@ -66,9 +68,14 @@ class Request:
         """Load the data that a configuration names.
 
         Raises:
-            DataError: If the data is missing or wrong.
+            DataError: If the data is missing or wrong, or has no test split.
         """
-        return config.load_dataset(self.data_root, self.cache_dir)
+        dataset = config.load_dataset(self.data_root, self.cache_dir)
+        if not test_splits(dataset.graph):
+            raise DataError(
+                f"{config.data.name} has no test split, which {self.name} needs"
+            )
+        return dataset
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ PLANE = {"align", "uniform"}
 
 
 def run_figures(
-    seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
+    seeds: Sequence[FinishedSeed], *, root: Path | None, cache_dir: Path | None
 ) -> tuple[list[Chart], str]:
     """Return the charts of figures 4c and 4a, and why figure 4a is missing, if it is.
 
@@ -271,7 +271,7 @@ def _plane(seeds: Sequence[FinishedSeed]) -> Chart:
 
 
 def _popularity(
-    seeds: Sequence[FinishedSeed], root: Path, cache_dir: Path | None
+    seeds: Sequence[FinishedSeed], root: Path | None, cache_dir: Path | None
 ) -> Chart:
     """Draw the trained adversaries' hardness by popularity (figure 4a)."""
     tables = [_probabilities(seed, root, cache_dir) for seed in seeds]
@@ -281,7 +281,7 @@ def _popularity(
 
 
 def _probabilities(
-    seed: FinishedSeed, root: Path, cache_dir: Path | None
+    seed: FinishedSeed, root: Path | None, cache_dir: Path | None
 ) -> pd.DataFrame:
     run = load_run(seed.folder, root=root, cache_dir=cache_dir, device="cpu")
     config, method, graph = run.config, run.method, run.graph

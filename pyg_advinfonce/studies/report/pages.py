@@ -43,7 +43,7 @@ TIGHT = {"columnspacing": 1.0, "handletextpad": 0.3}
 
 
 def run_page(
-    seeds: Sequence[FinishedSeed], *, root: Path, cache_dir: Path | None
+    seeds: Sequence[FinishedSeed], *, root: Path | None, cache_dir: Path | None
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
     config, saved = seeds[0].config, seeds[0].outcome

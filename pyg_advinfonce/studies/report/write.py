@@ -21,7 +21,7 @@ def write_report(
     folder: Path,
     out: Path | None = None,
     *,
-    root: Path = Path("data"),
+    root: Path | None = None,
     cache_dir: Path | None = None,
 ) -> Path:
     """Write a self-contained page without scripts; return its path.

@@ -11,10 +11,11 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.pruners import BasePruner, MedianPruner
 from optuna.study import Study
 from torch import nn
+from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import CustomLoss, CustomModel, assemble, name_custom
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.machine import find_device
@@ -34,7 +35,7 @@ VALIDATIONS_BEFORE_PRUNING = 10
 
 def tune(
     config: Config,
-    dataset: Dataset,
+    dataset: Dataset | HeteroData,
     *,
     folder: Path | Callable[[], Path],
     fixed: Collection[str] = (),
@@ -58,7 +59,7 @@ def tune(
         config: The default configuration, which also names model, loss and data;
             ``train.epochs`` is the maximum per trial, ``train.seed`` the seed of the
             search and of every trial.
-        dataset: The data.
+        dataset: As for :func:`~pyg_advinfonce.experiment.train`.
         folder: The study's folder, made or continued; or a function that returns it,
             called once the settings are checked.
         fixed: Keys ``section.key`` that keep the configuration's value.
@@ -89,6 +90,7 @@ def tune(
                 f"tune builds the {section} anew for each trial: pass a class or a "
                 f"function (got an instance of {type(target).__name__})"
             )
+    dataset = as_dataset(dataset)
     config = name_custom(config, model, loss).fitted_to(dataset)
     config.check_held_out()
     place = find_device(device)

@@ -15,7 +15,10 @@ from pyg_advinfonce.datasets.splits import (
     split_off_valid,
     without_cold_users,
 )
-from pyg_advinfonce.datasets.splits.divide import hold_out_latest, leave_last
+from pyg_advinfonce.datasets.splits.divide import (
+    hold_out_latest,
+    hold_out_latest_of_users,
+)
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 from pyg_advinfonce.graph import pair_keys
@@ -26,6 +29,10 @@ OPTIONS = [
     SplitOptions("random", 0.2, 0.3, seed=5),
     SplitOptions("leave-last"),
     SplitOptions("time"),
+    SplitOptions("temporal-user", 0.2, 0.3),
+    SplitOptions("temporal-user", 0.2, 0, seed=5),
+    SplitOptions("random", test_fraction=0),
+    SplitOptions("time", test_fraction=0),
     SplitOptions("popularity-shift", gammas=(3, 1), num_groups=2, test_fraction=0.2),
     SplitOptions("popularity-shift", gammas=(2,), mode="notebook", num_groups=2),
 ]
@@ -120,7 +127,7 @@ def test_repeated_pairs_are_merged_counted_and_have_their_first_time():
     assert log.time.tolist() == [3, 4]
 
 
-@pytest.mark.parametrize("options", OPTIONS[:4])
+@pytest.mark.parametrize("options", OPTIONS[:8])
 def test_an_empty_split_is_an_error(options):
     with pytest.raises(ConfigError, match=r"leaves (train|valid|test) empty"):
         divide(Interactions(BLOCK[:, :1], 0, np.zeros(1)), options)
@@ -139,8 +146,13 @@ def listed(splits):
     return {name: pairs.T.tolist() for name, pairs in splits.items()}
 
 
+def parts(pairs, part):
+    names = enumerate(("train", "valid", "test"))
+    return {name: pairs[:, part == number].T.tolist() for number, name in names}
+
+
 def test_the_last_pair_is_test_and_the_one_before_it_valid():
-    assert listed(leave_last(PAIRS, TIME)) == {
+    assert parts(PAIRS, hold_out_latest_of_users(PAIRS[0], TIME)) == {
         "train": [[0, 0], [0, 2], [1, 0], [1, 1], [2, 5]],
         "valid": [[0, 3], [2, 6]],
         "test": [[0, 1], [2, 7]],
@@ -165,7 +177,8 @@ def test_no_tie_is_no_warning():
 
 
 def test_the_latest_pairs_of_all_are_test():
-    assert listed(hold_out_latest(PAIRS[:, :6], TIME[:6], 1 / 6, 1 / 6)) == {
+    part = hold_out_latest(TIME[:6], 1 / 6, 1 / 6)
+    assert parts(PAIRS[:, :6], part) == {
         "train": [[0, 0], [0, 2], [1, 0], [1, 1]],
         "valid": [[0, 3]],
         "test": [[0, 1]],
@@ -173,20 +186,72 @@ def test_the_latest_pairs_of_all_are_test():
 
 
 def test_pairs_at_the_same_time_are_not_divided():
-    splits = hold_out_latest(PAIRS, TIME, 1 / 9, 2 / 9)
-    assert listed(splits)["test"] == [[0, 1], [2, 5], [2, 6], [2, 7]]
-    assert listed(splits)["valid"] == [[0, 3]]
+    splits = parts(PAIRS, hold_out_latest(TIME, 1 / 9, 2 / 9))
+    assert splits["test"] == [[0, 1], [2, 5], [2, 6], [2, 7]]
+    assert splits["valid"] == [[0, 3]]
 
 
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=40))
 def test_what_is_held_out_is_never_earlier(times):
     time = np.array(times, dtype=float)
-    pairs = np.stack([np.zeros(len(time), dtype=np.int64), np.arange(len(time))])
-    splits = hold_out_latest(pairs, time, 0.2, 0.2)
-    in_order = [time[splits[name][1]] for name in ("train", "valid", "test")]
+    part = hold_out_latest(time, 0.2, 0.2)
+    in_order = [time[part == number] for number in range(3)]
     assert sum(map(len, in_order)) == len(time)
     ends = [part for part in in_order if len(part)]
     assert all(a.max() < b.min() for a, b in pairwise(ends))
+
+
+@pytest.mark.parametrize(
+    ("size", "valid", "test", "expected"),
+    [
+        (1, 0.1, 0.1, (1, 0, 0)),
+        (2, 0.1, 0.1, (1, 0, 1)),
+        (3, 0.1, 0.1, (1, 1, 1)),
+        (19, 0.1, 0.1, (17, 1, 1)),
+        (20, 0.1, 0.1, (16, 2, 2)),
+        (100, 0.29, 0.57, (14, 29, 57)),
+        (2, 0.1, 0, (1, 1, 0)),
+        (5, 0.5, 0.4, (1, 2, 2)),
+        (1, 1 - 2e-9, 0, (1, 0, 0)),
+    ],
+)
+def test_shares_of_a_user_are_rounded_down_to_at_least_one(size, valid, test, expected):
+    user = np.zeros(size, dtype=np.int64)
+    part = hold_out_latest_of_users(user, np.arange(size)[::-1] * 1.0, valid, test)
+    assert tuple(np.bincount(part, minlength=3)) == expected
+    assert (np.diff(part) <= 0).all()  # the times fall
+
+
+@pytest.mark.filterwarnings(DATA_WARNINGS)
+@given(rows, st.floats(0.01, 0.5), st.floats(0, 0.49))
+def test_each_user_is_held_out_in_time(found, valid, test):
+    log = Interactions.of(log_of(found))
+    splits = divided(found, SplitOptions("temporal-user", valid, test))
+    if splits is None:
+        return
+    assert set(splits["train"][0]) == set(log.pairs[0])
+    assert list(splits) == ["train", "valid", "test"][: 3 if test else 2]
+    time = dict(zip(pair_keys(*log.pairs), log.time, strict=True))
+    times = [{}, {}, {}]
+    for of_user, pairs in zip(times, splits.values(), strict=False):
+        for pair in pairs.T:
+            of_user.setdefault(pair[0], []).append(time[pair_keys(*pair)])
+    for user in set(log.pairs[0]):
+        ends = [of_user[user] for of_user in times if user in of_user]
+        assert all(max(a) <= min(b) for a, b in pairwise(ends))
+
+
+def test_ties_of_equal_time_are_drawn_in_a_users_ratio_too():
+    tied = [(u, i, 7 if u < 5 else i) for u in range(6) for i in range(7)]
+    log = Interactions.of(log_of(tied))
+    said = r"^5 of 6 users .* the cut of temporal-user: .*seed 0"
+    with pytest.warns(DataWarning, match=said):
+        one = divide(log, SplitOptions("temporal-user"))
+    with pytest.warns(DataWarning, match="seed 1"):
+        other = divide(log, SplitOptions("temporal-user", seed=1))
+    assert not np.array_equal(one["test"], other["test"])
+    apart = [(u, i, time) for time, (u, i, _) in enumerate(tied)]
+    divide(Interactions.of(log_of(apart)), SplitOptions("temporal-user"))  # no warning
 
 
 SPLITS = {

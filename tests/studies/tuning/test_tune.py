@@ -473,3 +473,12 @@ def test_a_study_of_little_data_has_small_batches(dataset, tmp_path):
         summary = tune(config, dataset, folder=tmp_path, trials=1, device="cpu")
     assert summary["trials"]["complete"] == 1
     assert rows(tmp_path)[0]["train.batch_size"] == "4"
+
+
+def test_a_graph_in_memory(configure, graph, tmp_path):
+    options = {"trials": 1, "folder": tmp_path / "study", "device": "cpu"}
+    summary = tune(configure(), graph, **options)
+    assert summary["data"] == "data in memory"
+    assert summary["fingerprint"].startswith("graph: ")
+    alone = train(configure(), graph, device="cpu")
+    assert summary["default_value"] == alone.metrics["valid/recall@20"]
