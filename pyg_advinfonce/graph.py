@@ -211,18 +211,16 @@ def seen_pairs(graph: HeteroData, which: str = "all") -> Tensor:
 
 
 def merge_splits(graph: HeteroData) -> HeteroData:
-    """Return a graph whose train pairs are those of all splits, without weights."""
+    """Return a copy whose train pairs are those of all splits; they have no weights."""
     names = ["train", *split_names(graph)]
-    num_users, num_items = num_nodes(graph)
-    return build_graph(
-        torch.cat([split_edges(graph, name) for name in names], dim=1),
-        num_users=num_users,
-        num_items=num_items,
-        seen=graph[SEEN].edge_label_index if SEEN in graph.edge_types else None,
-        candidate_mask=graph[ITEM].get("candidate_mask"),
-        user_ids=graph[USER].get("raw_id"),
-        item_ids=graph[ITEM].get("raw_id"),
-    )
+    pairs = torch.cat([split_edges(graph, name) for name in names], dim=1)
+    merged = copy(graph)
+    for edge_type in (INTERACTS, REV_INTERACTS, *map(split_type, split_names(graph))):
+        del merged[edge_type]
+    edge_index = coalesce(pairs)
+    merged[INTERACTS].edge_index = edge_index
+    merged[REV_INTERACTS].edge_index = edge_index.flip(0)
+    return merged
 
 
 def message_graph(graph: HeteroData) -> HeteroData:

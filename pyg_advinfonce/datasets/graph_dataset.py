@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
@@ -11,11 +12,12 @@ from torch_geometric.utils import coalesce
 
 from pyg_advinfonce.datasets.base import Processed, ProcessedDataset
 from pyg_advinfonce.datasets.folder import Dataset
-from pyg_advinfonce.datasets.splits import without_cold_users
+from pyg_advinfonce.datasets.splits import seen_beside, without_cold_users
 from pyg_advinfonce.errors import ConfigError, GraphError
 from pyg_advinfonce.graph import (
     INTERACTS,
     REV_INTERACTS,
+    SEEN,
     check_graph,
     pair_keys,
     split_edges,
@@ -73,6 +75,11 @@ class _GraphDataset(ProcessedDataset):
             held_out = torch.from_numpy(kept[name]).long()
             order = pair_keys(*held_out).argsort()
             graph[split_type(name)].edge_label_index = held_out[:, order]
+        if SEEN in graph.edge_types:
+            pairs["seen"] = graph[SEEN].edge_label_index.numpy()
+        seen = seen_beside(kept, np.concatenate(list(pairs.values()), axis=1))
+        if seen.size:
+            graph[SEEN].edge_label_index = torch.from_numpy(seen)
         found = Processed.of(graph, {})
         self.processed = replace(found, digest=_digest(graph, found.digest))
         self.warn_of_overlaps()

@@ -11,7 +11,14 @@ import torch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import InteractionDataset, load_dataset
 from pyg_advinfonce.experiment import train
-from pyg_advinfonce.graph import build_graph, num_nodes, seen_pairs, split_edges
+from pyg_advinfonce.graph import (
+    build_graph,
+    merge_splits,
+    num_nodes,
+    seen_pairs,
+    split_edges,
+    split_names,
+)
 from pyg_advinfonce.runs import load_run
 from pyg_advinfonce.studies.tuning import tune
 
@@ -146,6 +153,24 @@ def test_other_settings_are_refused(advnce, run, words, said):
 def test_other_data_is_refused(advnce, run, ratings):
     ratings.iloc[5:].to_csv("ratings.csv", index=False)
     assert "trained on other data" in advnce("train", "--refit", "run").line
+
+
+def test_features_of_a_graph_stay():
+    rows = torch.arange(6)
+    graph = build_graph(
+        torch.stack([rows, rows]),
+        num_users=6,
+        num_items=7,
+        splits={"valid": torch.stack([rows, rows + 1])},
+        seen=torch.tensor([[0], [5]]),
+    )
+    graph["item"].x = torch.rand(7, 3)
+    merged = merge_splits(graph)
+    assert split_names(merged) == []
+    assert split_edges(merged, "train").size(1) == 12
+    assert torch.equal(merged["item"].x, graph["item"].x)
+    assert torch.equal(seen_pairs(merged), seen_pairs(graph))
+    assert split_edges(graph, "train").size(1) == 6  # not changed
 
 
 def test_a_run_that_is_not_finished(advnce, folder):

@@ -7,12 +7,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyg_advinfonce.datasets import load_dataset, make_split
+from pyg_advinfonce.datasets import as_dataset, load_dataset, make_split
 from pyg_advinfonce.datasets.splits import SplitOptions
 from pyg_advinfonce.datasets.tables import TableOptions
 from pyg_advinfonce.encoders import FixedEmbeddings
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
-from pyg_advinfonce.graph import SEEN, num_nodes, split_edges, split_names
+from pyg_advinfonce.graph import SEEN, build_graph, num_nodes, split_edges, split_names
 from pyg_advinfonce.serving import Recommender
 from tests.scorers import untrained
 
@@ -20,6 +20,8 @@ LIKED = "rating >= 4"
 SPLITS = [
     {"split": "random", "valid_fraction": 0.2, "test_fraction": 0.2},
     {"split": "leave-last"},
+    {"split": "random", "valid_fraction": 0.2, "test_fraction": 0},
+    {"split": "temporal-user", "valid_fraction": 0.2, "test_fraction": 0.2},
     {"split": "time", "valid_fraction": 0.2, "test_fraction": 0.2},
     {"split": "popularity-shift", "gammas": [4, 2], "num_groups": 2},
 ]
@@ -143,6 +145,21 @@ def test_split_files_of_others(tmp_path):
     expected = {("1", "a"), ("1", "e"), ("2", "c"), ("2", "e"), ("3", "d"), ("3", "e")}
     assert listed(data.graph) == expected
     assert SEEN[1] not in split_names(data.graph)
+
+
+def test_a_graph_in_memory():
+    train, valid = [[0, 0, 1], [0, 1, 2]], [[0, 1, 2], [2, 0, 0]]
+    graph = build_graph(
+        torch.tensor(train),
+        num_users=3,
+        num_items=5,
+        splits={"valid": torch.tensor(valid)},
+        seen=torch.tensor([[0, 2, 0], [3, 1, 0]]),
+    )
+    data = as_dataset(graph)
+    expected = [(0, 4), (1, 1), (1, 3), (1, 4), (2, 2), (2, 3), (2, 4)]
+    assert listed(data.graph) == {(str(u), str(i)) for u, i in expected}
+    assert data.fingerprint == as_dataset(data.graph).fingerprint
 
 
 def test_which_items_count_as_seen():
