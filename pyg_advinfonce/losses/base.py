@@ -1,9 +1,12 @@
 """Base class of criteria, and scores of batches."""
 
+import warnings
+
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import TrainingLoopWarning
 from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows
 from pyg_advinfonce.objective import RankingLoss, Step
 from pyg_advinfonce.ops import edge_scores
@@ -31,6 +34,77 @@ class Criterion(RankingLoss):
         z = step.embeddings if perturb else step.clean
         loss: Tensor = self(*z.of_batch(step.batch))
         return loss
+
+
+class UpdateWatch:
+    """Warns once if a loss is trained although what it depends on is never updated.
+
+    A loss counts the positives of its training calls. The warning comes after
+    :attr:`PASSES` passes over the train pairs, or :attr:`PER_USER` positives per user
+    if the number of pairs is unknown, unless :meth:`stop` has been called or a given
+    table has changed by then. These numbers exceed the length of any first epoch, so
+    that a loop may also update a loss at the end of epochs. Calls without gradients
+    and compiled calls, which a counter would compile anew, are not counted.
+
+    Args:
+        num_users: Number of users.
+        problem: What is not updated and how to update it.
+        *tables: Parameters that training changes, if the loss has such.
+    """
+
+    PASSES = 10
+    PER_USER = 1000
+
+    def __init__(self, num_users: int, problem: str, *tables: Tensor) -> None:
+        self.left, self.problem = self.PER_USER * num_users, problem
+        self.start = [table.detach().clone() for table in tables]
+
+    def expect(self, num_pairs: int) -> None:
+        """Set the number of train pairs."""
+        self.left = self.PASSES * num_pairs
+
+    def stop(self) -> None:
+        """Stop watching, since the loss has been updated."""
+        self.left, self.start = 0, []
+
+    def count(self, batch: EdgeBatch, *tables: Tensor) -> None:
+        """Count a training call with the current tables."""
+        if torch.compiler.is_compiling() or self.left <= 0:
+            return
+        if not torch.is_grad_enabled():
+            return
+        self.left -= batch.src_index.numel()
+        if self.left > 0:
+            return
+        pairs = zip(self.start, tables, strict=True)
+        # the only comparison, since it waits for the device
+        is_same = all(torch.equal(a.to(b), b) for a, b in pairs)
+        self.stop()
+        if is_same:
+            warnings.warn(
+                f"{self.problem}; see docs/guides/pyg_model.md, 'Losses that need "
+                "more than one call'",
+                TrainingLoopWarning,
+                stacklevel=3,
+            )
+
+
+def num_ranks() -> int:
+    """Return the size of the default process group, 1 without one."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size()
+    return 1
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Sum a tensor without gradient over the ranks of the default process group.
+
+    Every rank must call it equally often, as with ``torch.nn.SyncBatchNorm``.
+    """
+    if num_ranks() > 1:
+        values = values.clone()
+        distributed.all_reduce(values)
+    return values
 
 
 def in_batch_scores(
