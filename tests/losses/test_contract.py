@@ -348,6 +348,7 @@ def test_phases_own_disjoint_parameters(case):
     assert [p.name for p in phases if p.params is None] == ["main"]
 
 
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.TrainingLoopWarning")
 @every_loss
 def test_some_steps_on_one_batch_lower_the_loss(case):
     criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch(20, 8)
