@@ -107,6 +107,26 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
+def positive_rows(
+    z_user: Tensor, z_item: Tensor, batch: EdgeBatch
+) -> tuple[Tensor, Tensor]:
+    """Return the rows of a batch's users and positives, ``[B, D]`` each.
+
+    Raises:
+        IndexError: If an index is out of range (on a GPU, torch raises its own error).
+    """
+    try:
+        user = z_user.index_select(0, batch.src_index)
+        return user, z_item.index_select(0, batch.dst_pos_index)
+    except IndexError as error:
+        bounds = (batch.src_index.aminmax(), batch.dst_pos_index.aminmax())
+        users, items = (f"{int(low)} to {int(high)}" for low, high in bounds)
+        raise IndexError(
+            f"src_index must hold rows of z_user, 0 to {len(z_user) - 1} (got {users}),"
+            f" and dst_pos_index rows of z_item, 0 to {len(z_item) - 1} (got {items})"
+        ) from error
+
+
 def in_batch_scores(
     z_user: Tensor,
     z_item: Tensor,
@@ -124,8 +144,7 @@ def in_batch_scores(
         ValueError: If the batch has ``neg_rows``.
     """
     refuse_neg_rows(batch)
-    user = z_user.index_select(0, batch.src_index)  # [B, D]
-    item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
+    user, item = positive_rows(z_user, z_item, batch)
     if cosine:
         user, item = unit_rows(user), unit_rows(item)
     user, item = at_least_float32(user) / tau, at_least_float32(item)
@@ -177,10 +196,10 @@ def batch_scores(
             "z_user [U, D] and z_item [I, D] must agree in D "
             f"(got {tuple(z_user.shape)} and {tuple(z_item.shape)})"
         )
-    user = z_user.index_select(0, batch.src_index)  # [B, D]
-    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
     item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
-    pos = (user * item.index_select(0, batch.dst_pos_index)).sum(-1)
+    user, own = positive_rows(z_user, item, batch)
+    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
+    pos = (user * own).sum(-1)
     return pos, negative_scores(user, item, batch, cosine=cosine, log_q=log_q)
 
 

@@ -18,7 +18,12 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows, sum_over_ranks
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    positive_rows,
+    refuse_neg_rows,
+    sum_over_ranks,
+)
 
 # Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -114,8 +119,9 @@ class XIR(Criterion):
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
-        user = unit_rows(z_user.index_select(0, batch.src_index)) / self.tau  # [B, D]
-        scores = user @ unit_rows(z_item.index_select(0, batch.dst_pos_index)).t()
+        user, item = positive_rows(z_user, z_item, batch)
+        user = unit_rows(user) / self.tau  # [B, D]
+        scores = user @ unit_rows(item).t()
         pos, own = scores.diagonal(), batch.pos_id  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
