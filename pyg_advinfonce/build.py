@@ -50,7 +50,8 @@ def name_custom(
     configuration names another loss for it. A method has its own loss.
 
     Raises:
-        ConfigError: If the model or loss has the wrong type.
+        ConfigError: If the model or loss has the wrong type, or the configuration names
+            another loss of the library that is not the model's default.
     """
     kind = loss if inspect.isclass(loss) else type(loss)
     if loss is not None and not issubclass(kind, RankingLoss):
@@ -70,7 +71,21 @@ def name_custom(
         found = NO_LOSS if model.loss is None else model.loss
     elif loss is None and _has_no_forward(model) and not _has_chosen_loss(config):
         found = NO_LOSS
+    if isinstance(found, RankingLoss) or inspect.isclass(found):
+        _check_named(config, found)
     return config.with_custom(model=model, loss=found)
+
+
+def _check_named(config: Config, loss: CustomLoss) -> None:
+    """Check that a given loss is the one that the configuration chose, if it did."""
+    name, target = config.loss.name, loss_target(config)
+    is_chosen = target is not None and name != default_loss(config.model.name)
+    kind: Any = loss if inspect.isclass(loss) else type(loss)
+    if is_chosen and kind is not target:
+        raise ConfigError(
+            f"the configuration names the loss '{name}' (got the loss {kind.__name__}, "
+            "too): leave one of them out"
+        )
 
 
 def _has_no_forward(model: object) -> bool:

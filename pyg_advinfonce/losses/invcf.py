@@ -19,7 +19,12 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import ITEM, USER, degree_rank, train_degrees
-from pyg_advinfonce.losses.base import contrast_rows, negative_scores, refuse_neg_rows
+from pyg_advinfonce.losses.base import (
+    UpdateWatch,
+    contrast_rows,
+    negative_scores,
+    refuse_neg_rows,
+)
 from pyg_advinfonce.objective import RankingTerm, Step
 
 Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
@@ -45,6 +50,12 @@ class InvCF(RankingTerm):
     different distance correlation (docs/methods.md 2.13, D12). Sampled negatives are
     always ``[z; m]`` with their own popularity, also where the popularity of users and
     positives is exchanged.
+
+    A :class:`~pyg_advinfonce.errors.TrainingLoopWarning` tells of popularity tables
+    that have not changed in ten passes over the train pairs (1000 positives per user if
+    the loss is not built by :meth:`from_graph`), unless they are frozen. With several
+    ranks, ``DistributedDataParallel`` averages the gradients of the tables as those of
+    any parameter; the loss has no other state.
 
     Args:
         user_rank: ``[U]`` rank of each user's degree, see
@@ -93,12 +104,20 @@ class InvCF(RankingTerm):
         self.register_buffer("item_rank", item_rank, persistent=False)
         self.user, self.item = _table(user_rank, dim), _table(item_rank, dim)
         self.reset_parameters()
+        problem = (
+            "InvCF's popularity tables are not trained: give them to an optimiser, as "
+            "the phases of Method.compose(encoder, loss) do"
+        )
+        number = user_rank.numel()
+        self.watch = UpdateWatch(number, problem, self.user, self.item)
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from the degrees of the train edges."""
         user, item = train_degrees(graph)
-        return cls(degree_rank(user), degree_rank(item), **options)
+        found = cls(degree_rank(user), degree_rank(item), **options)
+        found.watch.expect(int(user.sum()))
+        return found
 
     def reset_parameters(self) -> None:
         """Draw both popularity tables from Xavier's normal distribution."""
@@ -111,6 +130,8 @@ class InvCF(RankingTerm):
         loss = self._contrast(_rows(m, batch), m.item, batch)
         if not (self.lam1 or self.lam2 or self.lam3):
             return loss
+        if self.training and self.user.requires_grad:
+            self.watch.count(batch, self.user, self.item)
         z = self.popularity(step)
         if self.lam1:
             own = self._contrast(_rows(z, batch), z.item, batch)

@@ -18,7 +18,12 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    positive_rows,
+    refuse_neg_rows,
+    sum_over_ranks,
+)
 
 # Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -49,6 +54,11 @@ class XIR(Criterion):
     authors use inner products (docs/methods.md 2.11). Items without train pairs get the
     smallest ``q`` of all items, and are not in the first cache. If ``z_item`` holds a
     sample of the items, cached items outside it are not drawn.
+
+    If a process group of several ranks is initialised, the draws of all ranks are
+    counted together in every training call, and each rank draws its cache from them;
+    inside ``DistributedDataParallel`` all ranks then take rank 0's cache. The batch's
+    negatives are those of the rank.
 
     Args:
         count: ``[I]`` number of train pairs per item.
@@ -109,8 +119,9 @@ class XIR(Criterion):
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
-        user = unit_rows(z_user.index_select(0, batch.src_index)) / self.tau  # [B, D]
-        scores = user @ unit_rows(z_item.index_select(0, batch.dst_pos_index)).t()
+        user, item = positive_rows(z_user, z_item, batch)
+        user = unit_rows(user) / self.tau  # [B, D]
+        scores = user @ unit_rows(item).t()
         pos, own = scores.diagonal(), batch.pos_id  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
@@ -162,7 +173,7 @@ class XIR(Criterion):
     def _remember(self, drawn: Tensor) -> None:
         """Count the drawn items, and draw the next cache from them."""
         count = torch.zeros_like(self.occurrence)
-        count.index_add_(0, drawn, torch.ones_like(drawn))
+        count = sum_over_ranks(count.index_add_(0, drawn, torch.ones_like(drawn)))
         self.occurrence = self.occurrence + count
         weight = self.occurrence.where(count > 0, 0).log()  # [I]
         self.cache = draw_columns(weight.unsqueeze(0), self.cache_size).view(-1)

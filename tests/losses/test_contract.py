@@ -348,6 +348,7 @@ def test_phases_own_disjoint_parameters(case):
     assert [p.name for p in phases if p.params is None] == ["main"]
 
 
+@pytest.mark.filterwarnings("ignore::pyg_advinfonce.errors.TrainingLoopWarning")
 @every_loss
 def test_some_steps_on_one_batch_lower_the_loss(case):
     criterion, tables, batch = case.build(), toy_tables(torch.float32), toy_batch(20, 8)
@@ -360,3 +361,17 @@ def test_some_steps_on_one_batch_lower_the_loss(case):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+@every_loss
+@pytest.mark.parametrize("field", ["src_index", "dst_pos_index"])
+@pytest.mark.parametrize("wrong", [-1, 99])
+def test_an_index_outside_the_tables_is_named(case, field, wrong):
+    batch = toy_batch()
+    index = getattr(batch, field).clone()
+    index[2] = wrong
+    said = rf"{field} (must hold )?rows of z_.*, 0 to .*{wrong}"
+    with pytest.raises(IndexError, match=said):
+        loss_of(
+            case.build(), toy_tables(torch.float32), replace(batch, **{field: index})
+        )
