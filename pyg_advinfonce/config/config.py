@@ -152,7 +152,8 @@ class Config(BaseModel):
 
         The first layers are the loss's own options, those of the pair of model and
         loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml`` if it
-        exists, and the preset.
+        exists, and the preset. A preset's defaults of other repositories yield to the
+        packaged file.
 
         Args:
             model: The model's name.
@@ -171,7 +172,7 @@ class Config(BaseModel):
         names = {"model": model, "loss": loss, "data": data}
         own = pair_settings(model, loss)
         file = packaged(data, model, loss)
-        chosen = preset_settings(preset, model, loss, data)
+        chosen = preset_settings(preset, model, loss, data, file)
         found = cls._merged(names, [*own, file, chosen], [*layers])
         check_loader(found.train)
         return found
