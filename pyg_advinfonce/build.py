@@ -204,7 +204,15 @@ def _check_call(
 
 
 def _from_train(config: Config) -> dict[str, Any]:
-    return {key: getattr(config.train, key) for key in FROM_TRAIN}
+    """Return the arguments named in ``FROM_TRAIN``."""
+    train = config.train
+    penalty = {
+        "negatives": train.l2_negatives,
+        "norm": train.l2_norm,
+        "reduction": train.l2_reduction,
+        "rows": train.l2_rows,
+    }
+    return dict(zip(FROM_TRAIN, (train.lr, train.l2, penalty), strict=True))
 
 
 def build_loss(
@@ -311,6 +319,7 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
         "num_negatives": settings.num_negatives if method.negatives == "sampled" else 0,
         "sampling": settings.sampling,
         "exclude_positives": settings.exclude_positives,
+        "drop_last": settings.drop_last,
     }
     check_loader(settings)
     if settings.loader == "full":

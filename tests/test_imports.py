@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "objective": {"errors", "batch", "encoders"},
     "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders"},
-    "terms": {"functional", "graph", "objective", "ops"},
+    "terms": {"batch", "functional", "graph", "objective", "ops"},
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph"},

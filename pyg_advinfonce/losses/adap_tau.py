@@ -66,6 +66,9 @@ class AdapTau(Criterion):
         beta: Spread of the temperatures; a larger value makes them more equal.
         per_user: Adapt the temperature per user. If False, every user has
             :math:`w_0`.
+        unseen: A user without samples in the previous epoch is left out of
+            :math:`\bar{l}` and has :math:`w_0` (``skip``), or has the loss 0 (``zero``)
+            as in both authors' code.
         positive_in_denominator: Include the positive in the sum. False sums over the
             negatives only, as in the original paper.
 
@@ -87,15 +90,17 @@ class AdapTau(Criterion):
         warm_up: Literal["tau", "gap"] = "tau",
         beta: float = 1.0,
         per_user: bool = True,
+        unseen: Literal["skip", "zero"] = "skip",
         positive_in_denominator: bool = True,
     ) -> None:
         super().__init__()
         check_positive(tau=tau, beta=beta)
         check_not_negative(warm_up_epochs=warm_up_epochs)
         check_choice("tau", "gap", warm_up=warm_up)
+        check_choice("skip", "zero", unseen=unseen)
         self.tau, self.beta = tau, beta
         self.warm_up_epochs, self.warm_up = warm_up_epochs, warm_up
-        self.per_user = per_user
+        self.per_user, self.unseen = per_user, unseen
         self.positive_in_denominator = positive_in_denominator
         self.register_buffer("base", torch.tensor(1 / tau, device="cpu"))
         ones = torch.ones(num_users, device="cpu")
@@ -156,8 +161,9 @@ class AdapTau(Criterion):
         self.inverse_tau.copy_(self.base.expand_as(self.inverse_tau))
         seen = self.loss_count > 0
         if self.per_user and bool(seen.any()):
-            loss = self.loss_sum[seen] / self.loss_count[seen]
-            self.inverse_tau[seen] *= temper(loss, self.beta)
+            counted = seen if self.unseen == "skip" else torch.ones_like(seen)
+            loss = self.loss_sum[counted] / self.loss_count[counted].clamp(min=1)
+            self.inverse_tau[counted] *= temper(loss, self.beta)
         self.loss_sum.zero_()
         self.loss_count.zero_()
 

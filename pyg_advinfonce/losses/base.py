@@ -134,11 +134,13 @@ def in_batch_scores(
     *,
     cosine: bool = True,
     tau: float | Tensor = 1.0,
+    mask_hits: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Score positives ``[B]``, and users with all positives of the batch ``[B, B]``.
 
     Scores are divided by tau. Among the negatives, every copy of a user's own positive
-    is masked: its score is too low to affect a log-sum-exp.
+    is masked: its score is too low to affect a log-sum-exp. Without ``mask_hits`` only
+    the row's own edge is masked.
 
     Raises:
         ValueError: If the batch has ``neg_rows``.
@@ -148,20 +150,23 @@ def in_batch_scores(
     if cosine:
         user, item = unit_rows(user), unit_rows(item)
     user, item = at_least_float32(user) / tau, at_least_float32(item)
-    return contrast_rows(user, item, batch.dst_pos_index)
+    return contrast_rows(user, item, batch.dst_pos_index, mask_hits=mask_hits)
 
 
-def contrast_rows(user: Tensor, item: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+def contrast_rows(
+    user: Tensor, item: Tensor, index: Tensor, *, mask_hits: bool = True
+) -> tuple[Tensor, Tensor]:
     """Score users against their own items ``[B]`` and all items ``[B, B]``.
 
     Args:
         user: ``[B, D]`` user embeddings.
         item: ``[B, D]`` embeddings of their items.
-        index: ``[B]`` ids of the items; equal ids are masked in the ``[B, B]`` scores.
+        index: ``[B]`` ids of the items.
+        mask_hits: Mask equal ids in the ``[B, B]`` scores, not only the diagonal.
     """
     scores = user @ item.t()  # [B, B]
-    is_same = index == index.unsqueeze(-1)
-    return scores.diagonal(), scores.masked_fill(is_same, MASKED)
+    row = index if mask_hits else torch.arange(len(index), device=index.device)
+    return scores.diagonal(), scores.masked_fill(row == row.unsqueeze(-1), MASKED)
 
 
 def batch_scores(

@@ -24,9 +24,9 @@ class HDCCF(Criterion):
 
     The negatives ``(v, j)`` are the other pairs of the batch, whose items and users
     occur by frequency if train pairs are sampled (``train.sampling = "interaction"``);
-    items equal to ``i`` and users equal to ``u`` are left out. The authors' text and
-    code were not available: the equations are a reading of their abstract
-    (docs/methods.md 2.10).
+    items equal to ``i`` and users equal to ``u`` are left out. No public code was
+    found, and only the abstract (Yang et al., IJCAI 2022) was available: the equations
+    are a reading of it (docs/methods.md 2.10).
 
     Args:
         tau: Temperature.

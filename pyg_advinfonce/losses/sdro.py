@@ -54,6 +54,8 @@ class SDRO(Criterion):
             (docs/methods.md D13).
         negatives: ``sampled`` contrasts with the batch's negatives, ``in_batch`` with
             the other positives of the batch.
+        mask_hits: Leave a row's own positive out of its ``in_batch`` negatives where
+            other rows have it too. InvCF's authors keep it (docs/methods.md 2.2).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -73,6 +75,7 @@ class SDRO(Criterion):
         eta: float = 0.001,
         scale_by_batch: bool = False,
         negatives: Literal["sampled", "in_batch"] = "sampled",
+        mask_hits: bool = True,
     ) -> None:
         super().__init__()
         if list(thresholds) != sorted(set(thresholds)):
@@ -83,7 +86,8 @@ class SDRO(Criterion):
         check_choice("sampled", "in_batch", negatives=negatives)
         check_positive(tau=tau)
         self.tau, self.group_lr, self.eta = tau, group_lr, eta
-        self.scale_by_batch, self.negatives = scale_by_batch, negatives
+        self.scale_by_batch = scale_by_batch
+        self.negatives, self.mask_hits = negatives, mask_hits
         bounds = popular_ratio.new_tensor(thresholds)
         group = torch.bucketize(popular_ratio, bounds, right=True)  # [U]
         start = torch.zeros(len(thresholds) + 1, device="cpu")  # [G]
@@ -97,8 +101,11 @@ class SDRO(Criterion):
         return cls(popular_ratio(graph), **options)
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
-        pos, neg = scores(z_user, z_item, batch, tau=self.tau)
+        z = z_user, z_item, batch
+        if self.negatives == "in_batch":
+            pos, neg = in_batch_scores(*z, tau=self.tau, mask_hits=self.mask_hits)
+        else:
+            pos, neg = batch_scores(*z, tau=self.tau)
         losses = softplus(neg.logsumexp(-1) - pos)  # [B]
         total, count = self._by_group(losses, self.group[batch.user_id])
         if self.training:

@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import (
     MASKED,
+    at_least_float32,
     check_choice,
     check_counts,
     check_not_negative,
@@ -50,8 +51,7 @@ class XIR(Criterion):
     BIR, which is :math:`\ell(R_u)` with as many draws as the batch has items.
 
     ``q`` is the frequency of an item in batches if train pairs are sampled
-    (``train.sampling = "interaction"``). Scores are cosines over tau, whereas the
-    authors use inner products (docs/methods.md 2.11). Items without train pairs get the
+    (``train.sampling = "interaction"``). Items without train pairs get the
     smallest ``q`` of all items, and are not in the first cache. If ``z_item`` holds a
     sample of the items, cached items outside it are not drawn.
 
@@ -72,6 +72,8 @@ class XIR(Criterion):
             ``occurrence``, the number of times that an item has been drawn
             (docs/methods.md 2.11).
         mask_hits: Never draw a user's own positive as its negative.
+        cosine: Score by cosine. The authors score by inner product, at ``tau`` 1
+            (docs/methods.md 2.11).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -92,6 +94,7 @@ class XIR(Criterion):
         popularity: Literal["count", "log", "power"] = "count",
         cache_q: Literal["popularity", "occurrence"] = "popularity",
         mask_hits: bool = False,
+        cosine: bool = True,
     ) -> None:
         super().__init__()
         if not 0 <= lam <= 1:
@@ -105,6 +108,7 @@ class XIR(Criterion):
         check_positive(tau=tau)
         self.tau, self.lam, self.cache_q = tau, lam, cache_q
         self.cache_size, self.mask_hits = cache_size, mask_hits
+        self.cosine = cosine
         weight = POPULARITY[popularity](check_counts("count", count).double())
         log_q = _log_frequency(weight)  # [I]
         self.register_buffer("log_q", log_q, persistent=False)
@@ -120,8 +124,8 @@ class XIR(Criterion):
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
         user, item = positive_rows(z_user, z_item, batch)
-        user = unit_rows(user) / self.tau  # [B, D]
-        scores = user @ unit_rows(item).t()
+        user = self._scaled(user) / self.tau  # [B, D]
+        scores = user @ self._scaled(item).t()
         pos, own = scores.diagonal(), batch.pos_id  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
@@ -161,8 +165,11 @@ class XIR(Criterion):
             row_of[batch.dst_n_id] = torch.arange(z_item.size(0), device=row.device)
             is_absent = row_of[row] < 0
             row = row_of[row].clamp(min=0)
-        scores = user @ unit_rows(z_item.index_select(0, row)).t()
+        scores = user @ self._scaled(z_item.index_select(0, row)).t()
         return scores if is_absent is None else scores.masked_fill(is_absent, MASKED)
+
+    def _scaled(self, rows: Tensor) -> Tensor:
+        return unit_rows(rows) if self.cosine else at_least_float32(rows)
 
     def _cache_log_q(self) -> Tensor:
         if self.cache_q == "popularity":

@@ -63,7 +63,7 @@ def test_a_finite_scalar_of_the_embeddings_type(case, dtype):
 
 
 @every_case
-@pytest.mark.parametrize("shape", [(5, 4), (4, 1), (1, 1)])
+@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 2), (4, 1), (1, 1)])  # 2: repeats
 def test_loss_and_gradients_are_those_of_the_naive_formula(case, shape):
     criterion, batch = case.build().double(), toy_batch(*shape)
     tables = toy_tables()
@@ -277,7 +277,8 @@ def test_half_precision_embeddings_stay_finite(case, dtype):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
 def test_zero_and_huge_vectors_stay_finite_at_any_temperature(case, dtype, scale):
-    low = [{"tau": 1e-3}] if case.takes("tau") else []
+    # over such a tau the gradient of an inner product exceeds float16
+    low = [{"tau": 1e-3}] if case.takes("tau") and case.build().cosine else []
     for options, size in itertools.product([{}, *low], [(1, 1), (5, 4)]):
         tables = [z.detach().mul(scale).requires_grad_() for z in toy_tables(dtype)]
         loss = loss_of(case.build(**options), tables, toy_batch(*size))
