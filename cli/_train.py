@@ -61,6 +61,24 @@ class Plan:
     preset: str = "default"
     custom: Mapping[str, Any] = field(default_factory=dict)
 
+    def resolve(self, *layers: Sections) -> Config:
+        """Return the configuration with further settings.
+
+        Raises:
+            ConfigError: If a name or setting is wrong, or the plan names a loss for a
+                model without a forward.
+        """
+        merged = [*self.layers, *layers]
+        names = self.model, self.loss, self.data
+        config = Config.resolve(*names, preset=self.preset, layers=merged)
+        found = name_custom(config, **self.custom)
+        if self.loss is not None and found.loss.name != self.loss:
+            raise ConfigError(
+                f"model '{self.model}' has no forward and cannot be trained: use "
+                f"--loss {found.loss.name} (got {self.loss})"
+            )
+        return found
+
 
 def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
     """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
@@ -238,7 +256,8 @@ def run(
         out: The folder (default: one in ``runs``).
         overwrite: Replace the existing run.
     """
-    configs = _configs(plan)
+    seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
+    configs = [plan.resolve(last) for last in seeded or [{}]]
     config = configs[0]
     dataset = config.load_dataset(plan.data_root, plan.cache_dir)
     config = config.fitted_to(dataset)
@@ -248,28 +267,6 @@ def run(
     ready = [assemble(config, dataset, device=device, **plan.custom)]
     folder = create_run_folder(out, config.title, overwrite=overwrite)
     make_loop(folder, dataset, ready=ready).run(configs)
-
-
-def _configs(plan: Plan) -> list[Config]:
-    """Return one configuration per seed."""
-    seeded: list[Sections] = [{"train": {"seed": seed}} for seed in plan.seeds or ()]
-    configs = [
-        Config.resolve(
-            plan.model,
-            plan.loss,
-            plan.data,
-            preset=plan.preset,
-            layers=[*plan.layers, last],
-        )
-        for last in seeded or [{}]
-    ]
-    found = [name_custom(config, **plan.custom) for config in configs]
-    if plan.loss is not None and found[0].loss.name != plan.loss:
-        raise ConfigError(
-            f"model '{plan.model}' has no forward and cannot be trained: use --loss "
-            f"{found[0].loss.name} (got {plan.loss})"
-        )
-    return found
 
 
 def resume(

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pyg_advinfonce.config import Config, flatten
+from pyg_advinfonce.config import flatten
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
 from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
@@ -32,7 +32,7 @@ def run(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    config = Config.resolve(plan.model, plan.loss, plan.data, layers=plan.layers)
+    config = plan.resolve()
     dataset = config.load_dataset(plan.data_root, plan.cache_dir)
     name = f"tune-{config.title}"
     bar = Bar(quiet=quiet)

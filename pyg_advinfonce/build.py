@@ -50,7 +50,8 @@ def name_custom(
     configuration names another loss for it. A method has its own loss.
 
     Raises:
-        ConfigError: If the model or loss has the wrong type.
+        ConfigError: If the model or loss has the wrong type, or the configuration names
+            another loss of the library that is not the model's default.
     """
     kind = loss if inspect.isclass(loss) else type(loss)
     if loss is not None and not issubclass(kind, RankingLoss):
@@ -70,7 +71,21 @@ def name_custom(
         found = NO_LOSS if model.loss is None else model.loss
     elif loss is None and _has_no_forward(model) and not _has_chosen_loss(config):
         found = NO_LOSS
+    if isinstance(found, RankingLoss) or inspect.isclass(found):
+        _check_named(config, found)
     return config.with_custom(model=model, loss=found)
+
+
+def _check_named(config: Config, loss: CustomLoss) -> None:
+    """Check that a given loss is the one that the configuration chose, if it did."""
+    name, target = config.loss.name, loss_target(config)
+    is_chosen = target is not None and name != default_loss(config.model.name)
+    kind: Any = loss if inspect.isclass(loss) else type(loss)
+    if is_chosen and kind is not target:
+        raise ConfigError(
+            f"the configuration names the loss '{name}' (got the loss {kind.__name__}, "
+            "too): leave one of them out"
+        )
 
 
 def _has_no_forward(model: object) -> bool:
@@ -189,7 +204,15 @@ def _check_call(
 
 
 def _from_train(config: Config) -> dict[str, Any]:
-    return {key: getattr(config.train, key) for key in FROM_TRAIN}
+    """Return the arguments named in ``FROM_TRAIN``."""
+    train = config.train
+    penalty = {
+        "negatives": train.l2_negatives,
+        "norm": train.l2_norm,
+        "reduction": train.l2_reduction,
+        "rows": train.l2_rows,
+    }
+    return dict(zip(FROM_TRAIN, (train.lr, train.l2, penalty), strict=True))
 
 
 def build_loss(
@@ -296,6 +319,7 @@ def build_sampler(config: Config, method: Method, graph: HeteroData) -> Sampler:
         "num_negatives": settings.num_negatives if method.negatives == "sampled" else 0,
         "sampling": settings.sampling,
         "exclude_positives": settings.exclude_positives,
+        "drop_last": settings.drop_last,
     }
     check_loader(settings)
     if settings.loader == "full":

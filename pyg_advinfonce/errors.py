@@ -84,6 +84,10 @@ class DataWarning(UserWarning):
     """Data is usable but differs from what its name or files suggest."""
 
 
+class TrainingLoopWarning(UserWarning):
+    """A training loop leaves out what a loss needs; the message says what."""
+
+
 EXTRAS: Mapping[str, str] = {
     "faiss": "ann",
     "matplotlib": "plot",

@@ -127,9 +127,9 @@ class Case:
         graph = toy_graph() if graph is None else graph
         pair = MODELS[model or self.model].losses[self.loss]
         criterion = self.build(graph, **{**pair.get("loss", {}), **(options or {})})
-        penalty = LOSSES[self.loss].options.get("train", {}).get("l2_negatives", False)
+        counts = LOSSES[self.loss].options.get("train", {}).get("l2_negatives", False)
         small = {"dim": DIM, **SMALL.get(model or self.model, {})}
-        builder = {"l2_negatives": penalty, **small, **builder}
+        builder = {"l2_options": {"negatives": counts}, **small, **builder}
         torch.manual_seed(11)
         return MODELS[model or self.model].load()(graph, criterion, lr=lr, **builder)
 
@@ -151,7 +151,8 @@ def by_in_batch(criterion, z_user, z_item, batch):
     pos, rows = reference.scores(
         z_user, z_item, others, cosines=True, tau=criterion.tau
     )
-    return reference.in_batch_info_nce(pos, rows, items, criterion.negative_weight)
+    weight, mask_hits = criterion.negative_weight, criterion.mask_hits
+    return reference.in_batch_info_nce(pos, rows, items, weight, mask_hits=mask_hits)
 
 
 def by_embedding(criterion, z_user, z_item, batch):
@@ -240,10 +241,11 @@ def item_weights(weigh):
 def by_resampling(criterion, z_user, z_item, batch, weigh=float):
     items, weights = batch.dst_pos_index.tolist(), item_weights(weigh)
     user = z_user[batch.src_index]
-    own = reference.pair_scores(user, z_item[items], criterion.tau)
+    score = reference.cosine if criterion.cosine else reference.dot
+    own = reference.pair_scores(user, z_item[items], criterion.tau, score)
 
     def part(ids, q, number):
-        scores = reference.pair_scores(user, z_item[ids], criterion.tau)
+        scores = reference.pair_scores(user, z_item[ids], criterion.tau, score)
         draws = torch.rand(len(items), number, device="cpu", dtype=torch.float32)
         losses = []
         for b, row in enumerate(scores):
@@ -285,12 +287,12 @@ def by_groups(criterion, z_user, z_item, batch, thresholds=(0.6, 0.8)):
 
 def in_batch_rows(criterion, z_user, z_item, batch):
     """Return each row's positive score and those of the other items of the batch."""
-    items = batch.dst_pos_index
+    items, keep = batch.dst_pos_index, criterion.mask_hits
     scores = reference.pair_scores(
         z_user[batch.src_index], z_item[items], criterion.tau
     )
     return [
-        (row[b], [s for c, s in enumerate(row) if items[c] != items[b]])
+        (row[b], [row[c] for c in reference.other_rows(items, b, mask_hits=keep)])
         for b, row in enumerate(scores)
     ]
 
@@ -347,6 +349,7 @@ CASES = (
     Case("infonce", by_info_nce),
     Case("infonce", by_info_nce, {"tau": 0.75, "negative_weight": 64.0}),
     Case("infonce", by_in_batch, {"negatives": "in_batch"}),
+    Case("infonce", by_in_batch, {"negatives": "in_batch", "mask_hits": False}),
     Case("ccl", by_ccl),
     Case("ccl", by_ccl, {"weight": 2.0, "margin": -0.5}),
     Case("bc", by_bc, {"dim": 3}),
@@ -384,6 +387,9 @@ CASES = (
         {"cache_size": 8, "tau": 0.5, "cache_q": "occurrence"},
         draws=True,
     ),
+    Case(
+        "xir", by_resampling, {"cosine": False, "tau": 4.0, "cache_size": 6}, draws=True
+    ),
     Case("bir", by_resampling, draws=True),
     Case(
         "bir",
@@ -398,6 +404,7 @@ CASES = (
         {"thresholds": [0.3, 0.5], "eta": 3.0, "group_lr": 0.5, "scale_by_batch": True},
     ),
     Case("sdro", by_groups, {"negatives": "in_batch", "eta": 3.0}),
+    Case("sdro", by_groups, {"negatives": "in_batch", "mask_hits": False}),
     Case("hdccf", by_debiasing),
     Case("hdccf", by_debiasing, {"omega": 0.4, "tau": 0.5, "same_type": False}),
     Case("hdccf", by_debiasing, {"omega": 0.3, "tau": 0.1, "users": False}),

@@ -123,7 +123,7 @@ def mean_of(method, graph, layers):
 def ranking(method, z, batch):
     """Return the ranking loss and the penalty."""
     case = cases.find(loss_name(method))
-    return case.naive(method.loss, *z, batch) + penalty(method, batch)
+    return case.naive(method.loss, *z, batch) + penalty(method, batch, z)
 
 
 def contrast(method, name, first, second, batch):
@@ -131,7 +131,7 @@ def contrast(method, name, first, second, batch):
     term, weight = method.objective.terms[name], method.objective.weights[name]
     index = (batch.src_index, batch.dst_pos_index)
     return weight * sum(
-        reference.contrast(x, y, nodes, term.tau, term.candidates)
+        reference.contrast(x, y, nodes, term.tau, term.candidates, term.anchors)
         for x, y, nodes in zip(first, second, index, strict=True)
     )
 
@@ -200,19 +200,30 @@ def by_dcl(method, graph, batch):
     return loss + contrast(method, "passes", first, second, batch)
 
 
-def penalty(method, batch):
-    """Return the weighted L2 penalty of a batch's layer-0 rows."""
+def penalty(method, batch, z=None, layers=()):
+    """Return the weighted L2 penalty of a batch's rows, by default of layer 0."""
     encoder, term = method.encoder, method.objective.terms["l2"]
+    rows = {
+        "ego": (encoder.user, encoder.item),
+        "final": z,
+        "layers": tuple(map(list, zip(*layers, strict=True))),
+    }[term.rows]
     return method.objective.weights["l2"] * reference.embedding_l2(
-        encoder.user, encoder.item, batch, negatives=term.negatives
+        *rows,
+        batch,
+        negatives=term.negatives,
+        norm_kind=term.norm,
+        mean=term.reduction == "mean",
     )
 
 
 def by_criterion(method, graph, batch):
     """LightGCN and MF: the criterion on the sum of layers, and the penalty."""
     case = cases.find(loss_name(method))
-    loss = case.naive(method.loss, *light_gcn(method, graph), batch)
-    return loss + penalty(method, batch)
+    z = light_gcn(method, graph)
+    layers = layers_of(method, graph, matrices(method, graph))
+    layers = [halves(graph, layer) for layer in layers]
+    return case.naive(method.loss, *z, batch) + penalty(method, batch, z, layers)
 
 
 def loss_name(method):
@@ -323,7 +334,8 @@ def by_invcf(method, graph, batch):
         for b in range(len(users)):
             pos = reference.cosine(user[b], item[b]) / term.tau
             if term.negatives == "in_batch":
-                rows = [item[c] for c in range(len(users)) if items[c] != items[b]]
+                others = reference.other_rows(items, b, mask_hits=term.mask_hits)
+                rows = [item[c] for c in others]
             else:
                 rows = [negatives[j] for j in batch.dst_neg_index[b]]
             scores = [reference.cosine(user[b], row) / term.tau for row in rows]
@@ -334,14 +346,15 @@ def by_invcf(method, graph, batch):
         return torch.cat([x, y], -1)
 
     (mu, mi), (zu, zi) = ((x[0][users], x[1][items]) for x in (m, z))
-    table = join(z[1], m[1])
+    table = join(m[1], z[1]) if term.reverse_negatives else join(z[1], m[1])
     joined = contrast(join(zu, mu), join(zi, mi), table)
     joined = joined + contrast(join(zu[order], mu), join(zi[order], mi), table)
     distance = reference.distance_correlation(mu, zu, 1e-8)
     distance = distance + reference.distance_correlation(mi, zi, 1e-8)
     by_rank = (x[rank] for x, rank in ((term.user, user_rank), (term.item, item_rank)))
-    own = reference.embedding_l2(encoder.user, encoder.item, batch, negatives=False)
-    squares = reference.embedding_l2(*by_rank, batch, negatives=False)
+    keys = {"negatives": False, "mean": term.l2_reduction == "mean"}
+    own = reference.embedding_l2(encoder.user, encoder.item, batch, **keys)
+    squares = reference.embedding_l2(*by_rank, batch, **keys)
     return (
         contrast(mu, mi, m[1])
         + term.lam1 * (contrast(zu, zi, z[1]) + term.l2 * squares)
@@ -352,6 +365,8 @@ def by_invcf(method, graph, batch):
 
 
 INVCF = {"dim": 3, "lam1": 0.3, "lam2": 0.2, "lam3": 0.4, "l2": 0.1}
+INVCF_CODE = {**INVCF, "mask_hits": False, "l2_reduction": "sum"}
+FINAL = {"norm": "plain", "rows": "final"}
 NCL = {"neighbor_weight": 0.1, "prototype_weight": 0.2, "item_weight": 0.5}
 
 METHOD_CASES = (
@@ -359,6 +374,16 @@ METHOD_CASES = (
     MethodCase("lightgcn", "adv", by_criterion, {"num_layers": 3, "l2": 0.1}),
     MethodCase("lightgcn", "bpr", by_criterion, {"alpha": [0.5, 0.2, 0.3], "l2": 0.1}),
     MethodCase("mf", "infonce", by_criterion, {"l2": 0.1}),
+    *(
+        MethodCase("lightgcn", loss, by_criterion, {"l2": 0.1, "l2_options": options})
+        for loss, options in (
+            ("bpr", {"negatives": True, "norm": "plain"}),
+            ("bpr", {"norm": "plain", "reduction": "sum", "rows": "final"}),
+            ("adap-tau", {"negatives": True, "rows": "layers"}),
+            ("infonce", {"norm": "plain", "rows": "layers"}),
+            ("infonce", {"reduction": "sum"}),
+        )
+    ),
     MethodCase("autocf", "autocf", by_autocf, {"l2": 0.1}),
     MethodCase(
         "autocf",
@@ -378,7 +403,14 @@ METHOD_CASES = (
     MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, INVCF),
     MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, {"lam2": 3.0}),
     MethodCase("mf", "invcf", by_invcf, {"l2": 0.2}, INVCF),
+    MethodCase("lightgcn", "invcf", by_invcf, {"l2": 0.2}, INVCF_CODE),
+    MethodCase(
+        *("mf", "invcf", by_invcf, {"l2": 0.2}),
+        {"negatives": "sampled", "lam3": 0.7, "reverse_negatives": True},
+    ),
     MethodCase("sgl", "bpr", by_sgl, {"drop": 0.3}),
+    MethodCase("sgl", "bpr", by_sgl, {"drop": 0.3, "anchors": "edges"}),
+    MethodCase("sgl", "bpr", by_sgl, {"candidates": "batch", "anchors": "edges"}),
     MethodCase("sgl", "bpr", by_sgl, {"augmentation": "node", "drop": 0.3}),
     MethodCase("sgl", "adv", by_sgl, {"augmentation": "walk", "drop": 0.4, "l2": 0.1}),
     MethodCase("sgl", "bpr", by_sgl, {"candidates": "batch", "num_layers": 1}),
@@ -388,8 +420,10 @@ METHOD_CASES = (
     MethodCase("ncl", "infonce", by_ncl, NCL | {"prototypes": "batch", "layer": 4}),
     MethodCase("ncl", "bpr", by_ncl, NCL | {"num_layers": 1, "num_prototypes": 2}),
     MethodCase("simgcl", "bpr", by_simgcl),
+    MethodCase("simgcl", "bpr", by_simgcl, {"l2": 0.1, "l2_options": FINAL}),
     MethodCase("simgcl", "adv", by_simgcl, {"candidates": "all", "noise": 0.5}),
     MethodCase("xsimgcl", "bpr", by_xsimgcl),
+    MethodCase("xsimgcl", "bpr", by_xsimgcl, {"l2": 0.1, "l2_options": FINAL}),
     MethodCase("xsimgcl", "bpr", by_xsimgcl, {"layer": 2, "num_layers": 3, "l2": 0.1}),
     MethodCase("xsimgcl", "infonce", by_xsimgcl, {"candidates": "all"}),
     MethodCase("dcl", "dcl", by_dcl),

@@ -58,11 +58,17 @@ def info_nce(pos, neg, delta=None, weight=1.0):
     return sum(losses) / len(losses)
 
 
-def in_batch_info_nce(pos, all_scores, items, weight=1.0):
-    """2.2: the other positives of the batch are the negatives, equal items aside."""
+def other_rows(items, b, *, mask_hits=True):
+    """2.2: the rows of the batch that are negatives of row ``b``."""
+    others = [c for c in range(len(items)) if c != b]
+    return [c for c in others if items[c] != items[b]] if mask_hits else others
+
+
+def in_batch_info_nce(pos, all_scores, items, weight=1.0, *, mask_hits=True):
+    """2.2: the other positives of the batch are the negatives."""
     losses = []
     for b, s_i in enumerate(pos):
-        others = [c for c in range(len(items)) if items[c] != items[b]]
+        others = other_rows(items, b, mask_hits=mask_hits)
         mass = sum(torch.exp(all_scores[b, c]) for c in others)
         losses.append(-torch.log(torch.exp(s_i) / (torch.exp(s_i) + weight * mass)))
     return sum(losses) / len(losses)
@@ -190,9 +196,9 @@ def adap_tau_scale(losses, beta):
     return [math.exp(-lambert_w(x)) for x in excess]
 
 
-def pair_scores(x, y, tau):
-    """0.1: the cosine over tau of each row with each row."""
-    return [[cosine(a, b) / tau for b in y] for a in x]
+def pair_scores(x, y, tau, score=cosine):
+    """0.1: the cosine over tau, or another score, of each row with each row."""
+    return [[score(a, b) / tau for b in y] for a in x]
 
 
 def row_loss(pos, negatives):
@@ -287,9 +293,9 @@ def view_info_nce(anchor, candidates, tau, index=None):
     return sum(rows) / len(rows)
 
 
-def contrast(first, second, index, tau, candidates):
+def contrast(first, second, index, tau, candidates, anchors="nodes"):
     """3: NCE over the different nodes of a batch, with all nodes or the batch's."""
-    nodes = sorted(set(index.tolist()))
+    nodes = sorted(set(index.tolist())) if anchors == "nodes" else index.tolist()
     if candidates == "all":
         return view_info_nce(first[nodes], second, tau, nodes)
     return view_info_nce(first[nodes], second[nodes], tau)
@@ -333,15 +339,23 @@ def noisy(x, eps, draw):
     )
 
 
-def embedding_l2(x_user, x_item, batch, *, negatives):
-    """0.5: ``R = 1 / (2 B) (sum |e_u|^2 + sum |e_i|^2 + sum |e_j|^2)``."""
-    total = 0.0
-    for b in range(len(batch.src_index)):
-        total += norm(x_user[batch.src_index[b]]) ** 2
-        total += norm(x_item[batch.dst_pos_index[b]]) ** 2
-        if negatives:
-            total += sum(norm(x_item[j]) ** 2 for j in batch.dst_neg_index[b])
-    return total / (2 * len(batch.src_index))
+def embedding_l2(x_user, x_item, batch, *, negatives, norm_kind="squared", mean=True):
+    """0.5: ``R = 1 / (2 B) (sum |e_u|^2 + sum |e_i|^2 + sum |e_j|^2)``.
+
+    A table may be a list of tables, of layers. ``plain`` norms are those of all rows.
+    """
+    tables = x_user if isinstance(x_user, list) else [x_user]
+    others = x_item if isinstance(x_item, list) else [x_item]
+    number = len(batch.src_index)
+    users = [x[u] for x in tables for u in batch.src_index]
+    items = [x[i] for x in others for i in batch.dst_pos_index]
+    drawn = [x[j] for x in others for row in batch.dst_neg_index for j in row]
+    roles = [users, items, drawn] if negatives and drawn else [users, items]
+    if norm_kind == "squared":
+        total = sum(norm(row) ** 2 for role in roles for row in role) / 2
+    else:
+        total = sum(norm(torch.cat(role)) for role in roles)
+    return total / number if mean else total
 
 
 def normalized_adjacency(pairs, num_users, num_items):

@@ -20,6 +20,7 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import evaluate, train_seed
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.losses import BPR, Criterion, InfoNCE
+from pyg_advinfonce.methods import Method
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.runs.folder import EMBEDDINGS
 from pyg_advinfonce.serving import Recommender
@@ -53,7 +54,7 @@ def dataset():
     return load_dataset("simulated")
 
 
-def configure(model="mf", loss="bpr", /, **sections):
+def configure(model="mf", loss=None, /, **sections):
     return Config.resolve(model, loss, layers=[SMALL, sections])
 
 
@@ -88,7 +89,7 @@ def test_a_custom_model_trains_as_its_seed_says(model, dataset):
     assert first.metrics == second.metrics
     assert_same_weights(first, second)
     assert first.config.model.name == f"{NAME}:{model.__name__}"
-    assert first.config.loss.name == ("none" if model is Popular else "bpr")
+    assert first.config.loss.name == ("none" if model is Popular else "adv")
     other = train(configure(train={"seed": 1}), dataset, model=model)
     assert (other.metrics == first.metrics) == (model is Popular)
 
@@ -151,7 +152,9 @@ def test_options_are_keys_of_the_sections(dataset):
 
 def test_the_learning_rate_is_that_of_the_section_train(dataset):
     for model in (Plain, compose):
-        trainer = assemble(configure(train={"lr": 0.25}), dataset, model=model)
+        trainer = assemble(
+            configure("mf", "bpr", train={"lr": 0.25}), dataset, model=model
+        )
         assert trainer.phases[0][1].defaults["lr"] == 0.25
 
 
@@ -217,7 +220,7 @@ def test_another_model_or_loss_does_not_go_on(dataset, tmp_path):
     for custom, said in [
         ({"model": Own, "loss": Hinge}, "model.name .*:Plain -> .*:Own"),
         ({"model": Plain, "loss": Hardened}, "loss.name .*:Hinge -> .*:Hardened"),
-        ({"model": Plain}, "loss.name .*:Hinge -> bpr"),
+        ({"model": Plain}, "loss.name .*:Hinge -> adv"),
         ({}, "model.name .*:Plain -> mf"),
     ]:
         with pytest.raises(CheckpointError, match=said):
@@ -572,6 +575,21 @@ def test_an_instance_takes_no_options(dataset):
         train(config, dataset, loss=Hinge())
 
 
+def test_a_loss_beside_the_name_of_another_is_refused(dataset):
+    said = r"names the loss 'bpr' \(got the loss Hinge, too\)"
+    for given in (Hinge, Hinge()):
+        with pytest.raises(ConfigError, match=said):
+            train(configure("mf", "bpr"), dataset, loss=given)
+    method = Method.compose(Plain(dataset.graph), Hinge())
+    with pytest.raises(ConfigError, match=said):
+        train(configure("mf", "bpr"), dataset, model=method)
+
+
+def test_a_loss_beside_its_own_name_is_accepted(dataset):
+    config = configure("mf", "bpr")
+    assert train(config, dataset, loss=BPR).history
+
+
 def test_a_model_of_scores_takes_no_options_of_a_loss(dataset):
     config = configure(f"{NAME}:Popular", "none", loss={"tau": 0.5})
     with pytest.raises(ConfigError, match=r"unknown key 'loss.tau'"):
@@ -600,7 +618,7 @@ def test_a_run_of_the_library_s_own_takes_no_code(dataset, tmp_path):
     train(configure(), dataset, out=tmp_path)
     with pytest.raises(ConfigError, match="has trained the model 'mf', no custom one"):
         load_run(tmp_path, model=Plain)
-    with pytest.raises(ConfigError, match="has trained the loss 'bpr', no custom one"):
+    with pytest.raises(ConfigError, match="has trained the loss 'adv', no custom one"):
         load_run(tmp_path, loss=InfoNCE())
 
 

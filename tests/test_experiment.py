@@ -654,7 +654,7 @@ def test_a_seed_is_trained_once(tmp_path, monkeypatch):
 
 
 def test_a_seed_of_another_loss_is_not_taken(tmp_path):
-    config = Config.resolve("mf", "infonce", layers=[{"train": {"epochs": 2}}])
+    config = Config.resolve("mf", layers=[{"train": {"epochs": 2}}])
     data = load_dataset("simulated")
     for given, other in ((None, BPR()), (BPR(), None)):
         folder = tmp_path / str(other)

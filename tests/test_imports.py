@@ -36,9 +36,9 @@ ALLOWED: dict[str, set[str]] = {
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
     "objective": {"errors", "batch", "encoders"},
-    "losses": {"registry", "functional", "batch", "graph", "objective"}
+    "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders"},
-    "terms": {"functional", "graph", "objective", "ops"},
+    "terms": {"batch", "functional", "graph", "objective", "ops"},
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph"},

@@ -62,11 +62,18 @@ class Train(BaseModel):
         l2: The weight of the L2 penalty on the embeddings.
         l2_negatives: Whether the L2 penalty includes a batch's negatives
             (docs/methods.md D1).
+        l2_norm: ``squared`` penalises half the squared norms of the rows, ``plain`` the
+            norm of all rows together (docs/methods.md 0.5).
+        l2_reduction: ``mean`` divides the L2 penalty by the batch size, ``sum`` does
+            not.
+        l2_rows: The rows in the L2 penalty: of layer 0 (``ego``), of all ``layers``, or
+            of the ``final`` embeddings.
         eval_every: The number of epochs between two validations.
         patience: The number of validations without improvement that ends training.
         sampling: ``user`` takes users in turn and draws one of their items;
             ``interaction`` takes each train pair once per epoch.
         exclude_positives: Never draw a user's train items as negatives.
+        drop_last: Drop an epoch's last batch if it is not full.
         loader: ``full`` propagates over the whole graph; ``neighbor`` propagates over
             each batch's sampled neighbourhood.
         num_neighbors: The number of sampled neighbours per node and hop, -1 for all.
@@ -84,10 +91,14 @@ class Train(BaseModel):
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
     l2_negatives: bool = False
+    l2_norm: Literal["squared", "plain"] = "squared"
+    l2_reduction: Literal["mean", "sum"] = "mean"
+    l2_rows: Literal["ego", "layers", "final"] = "ego"
     eval_every: int = Field(default=5, ge=1)
     patience: int = Field(default=20, ge=1)
     sampling: Literal["user", "interaction"] = "user"
     exclude_positives: bool = True
+    drop_last: bool = True
     loader: Literal["full", "neighbor"] = "full"
     num_neighbors: list[Annotated[int, Field(ge=-1)]] | None = None
     num_workers: int = Field(default=0, ge=0)
@@ -147,7 +158,8 @@ class Config(BaseModel):
 
         The first layers are the loss's own options, those of the pair of model and
         loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml`` if it
-        exists, and the preset.
+        exists, and the preset. A preset's defaults of other repositories yield to the
+        packaged file.
 
         Args:
             model: The model's name.
@@ -166,7 +178,7 @@ class Config(BaseModel):
         names = {"model": model, "loss": loss, "data": data}
         own = pair_settings(model, loss)
         file = packaged(data, model, loss)
-        chosen = preset_settings(preset, model, loss, data)
+        chosen = preset_settings(preset, model, loss, data, file)
         found = cls._merged(names, [*own, file, chosen], [*layers])
         check_loader(found.train)
         return found

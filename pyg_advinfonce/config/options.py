@@ -14,7 +14,7 @@ from pyg_advinfonce.registry import LOSSES, MODELS, is_custom
 
 Target = Callable[..., Any]
 
-FROM_TRAIN = ("lr", "l2", "l2_negatives")
+FROM_TRAIN = ("lr", "l2", "l2_options")
 """Arguments of a builder of methods that the section ``[train]`` sets."""
 
 

@@ -1,16 +1,17 @@
 """Encoder and decoder of AutoCF, with its graph transformer layer."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import degree
 
-from pyg_advinfonce.encoders.base import Embeddings, Encoder
+from pyg_advinfonce.encoders.base import Embeddings, Encoder, reset_tables
 from pyg_advinfonce.encoders.propagation import BipartiteConv
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.functional import check_not_negative
+from pyg_advinfonce.functional import check_choice, check_not_negative
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.ops import Adjacency, edge_attention
 from pyg_advinfonce.transforms import JointGraph
@@ -73,6 +74,7 @@ class AutoCF(Encoder):
         dim: Embedding dimension; the authors and the model ``autocf`` use 32.
         num_layers: ``L``, the number of propagation layers.
         num_heads: Number of heads of the transformer, a divisor of ``dim``.
+        init: Xavier's ``normal`` or ``uniform`` distribution of the first tables.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 2`` layers
@@ -85,8 +87,11 @@ class AutoCF(Encoder):
         dim: int = 64,
         num_layers: int = 2,
         num_heads: int = 4,
+        init: Literal["normal", "uniform"] = "normal",
     ) -> None:
         super().__init__()
+        check_choice("normal", "uniform", init=init)
+        self.init = init
         check_not_negative(num_layers=num_layers)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
@@ -97,9 +102,8 @@ class AutoCF(Encoder):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Reset both tables by Xavier normal initialisation, and the transformer."""
-        nn.init.xavier_normal_(self.user)
-        nn.init.xavier_normal_(self.item)
+        """Reset both tables by Xavier initialisation, and the transformer."""
+        reset_tables(self.init, self.user, self.item)
         self.transformer.reset_parameters()
 
     def forward(

@@ -1,12 +1,13 @@
 """LightGCN (matrix factorisation if it has no layers) and noise for its layers."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.base import Embeddings, Encoder
+from pyg_advinfonce.encoders.base import Embeddings, Encoder, reset_tables
 from pyg_advinfonce.encoders.propagation import (
     BipartiteConv,
     Layers,
@@ -15,7 +16,12 @@ from pyg_advinfonce.encoders.propagation import (
     graph_per_layer,
     node_rows,
 )
-from pyg_advinfonce.functional import check_not_negative, check_positive, unit_rows
+from pyg_advinfonce.functional import (
+    check_choice,
+    check_not_negative,
+    check_positive,
+    unit_rows,
+)
 from pyg_advinfonce.ops import layer_sum
 
 
@@ -71,6 +77,7 @@ class LightGCN(Encoder):
         noise: Length of :class:`~pyg_advinfonce.encoders.UniformNoise` added to every
             layer.
         message_drop: Probability of dropping a message, per layer.
+        init: Xavier's ``normal`` or ``uniform`` distribution of the first tables.
 
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 1`` layers
@@ -88,8 +95,10 @@ class LightGCN(Encoder):
         propagate_layers: int | None = None,
         noise: float = 0.0,
         message_drop: float = 0.0,
+        init: Literal["normal", "uniform"] = "normal",
     ) -> None:
         super().__init__()
+        check_choice("normal", "uniform", init=init)
         check_positive(dim=dim)
         check_not_negative(num_layers=num_layers)
         if not 0 <= message_drop < 1:
@@ -101,14 +110,13 @@ class LightGCN(Encoder):
         depth = max(num_layers, propagate_layers or 0)
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(depth))
         self.noise = UniformNoise(noise) if noise else None
-        self.message_drop = message_drop
+        self.message_drop, self.init = message_drop, init
         self._relations = RelationCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Reset both tables by Xavier normal initialisation."""
-        nn.init.xavier_normal_(self.user)
-        nn.init.xavier_normal_(self.item)
+        """Reset both tables by Xavier initialisation."""
+        reset_tables(self.init, self.user, self.item)
 
     @property
     def num_hops(self) -> int:

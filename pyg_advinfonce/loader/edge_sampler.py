@@ -15,10 +15,10 @@ from pyg_advinfonce.graph import num_nodes, pair_keys, split_edges
 class EdgeSampler:
     r"""Sampler of train edges with uniform negatives that the user has not seen.
 
-    An epoch has one sample per train pair; an incomplete last batch is dropped. With
-    ``user`` sampling, sample ``k`` of the shuffled epoch belongs to user ``k % U``, so
-    users occur equally often regardless of their activity; the positive is uniform over
-    the user's items. With ``interaction`` sampling each train pair occurs once.
+    An epoch has one sample per train pair. With ``user`` sampling, sample ``k`` of the
+    shuffled epoch belongs to user ``k % U``, so users occur equally often regardless of
+    their activity; the positive is uniform over the user's items. With ``interaction``
+    sampling each train pair occurs once.
 
     Negatives are uniform over the items outside the user's train items, with
     replacement and without rejection: with sorted positives :math:`p_0 < p_1 < \ldots`
@@ -32,6 +32,7 @@ class EdgeSampler:
         num_negatives: ``K``, number of negatives per positive; may be 0.
         sampling: ``user`` or ``interaction``.
         exclude_positives: Never draw a user's train item as its negative.
+        drop_last: Drop the last batch if it is not full.
 
     Raises:
         ConfigError: If an option is out of range or the train pairs do not fill one
@@ -46,6 +47,7 @@ class EdgeSampler:
         num_negatives: int = 64,
         sampling: Literal["user", "interaction"] = "user",
         exclude_positives: bool = True,
+        drop_last: bool = True,
     ) -> None:
         if sampling not in ("user", "interaction"):
             raise ConfigError(
@@ -58,7 +60,7 @@ class EdgeSampler:
             )
         self.graph, self.sampling = graph, sampling
         self.batch_size, self.num_negatives = batch_size, num_negatives
-        self.exclude_positives = exclude_positives
+        self.exclude_positives, self.drop_last = exclude_positives, drop_last
         self._index_positives(split_edges(graph, "train"), *num_nodes(graph))
         if len(self) == 0:
             raise ConfigError(
@@ -67,14 +69,15 @@ class EdgeSampler:
             )
 
     def __len__(self) -> int:
-        return self.num_samples // self.batch_size
+        full, rest = divmod(self.num_samples, self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[tuple[HeteroData, EdgeBatch]]:
         for sample in self.samples():
             yield self.graph, self.draw(sample)
 
     def samples(self) -> Sequence[Tensor]:
-        """Return an epoch's shuffled sample indices in full batches ``[B]``."""
+        """Return an epoch's shuffled sample indices in batches ``[B]``."""
         order = torch.randperm(self.num_samples, device=self._item.device)
         return order.split(self.batch_size)[: len(self)]
 

@@ -101,7 +101,7 @@ class NeighborEdgeSampler:
     def _with_batch(self, graph: HeteroData) -> tuple[HeteroData, EdgeBatch]:
         """Build the batch from the local row numbers of its pairs."""
         pairs = graph[INTERACTS].pop("edge_label_index")  # [2, B * (1 + K)]
-        user, item = pairs.view(2, self.edges.batch_size, -1)
+        user, item = pairs.view(2, -1, 1 + self.edges.num_negatives)
         return graph, EdgeBatch(
             user[:, 0],
             item[:, 0],

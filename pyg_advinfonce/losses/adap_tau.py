@@ -17,7 +17,13 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import num_nodes, split_edges, train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    UpdateWatch,
+    batch_scores,
+    num_ranks,
+    sum_over_ranks,
+)
 
 WARM_UP_GAP = 0.7  # as the authors' code assumes for mu_+ - mu
 MAX_EXCESS = 1000.0
@@ -43,6 +49,13 @@ class AdapTau(Criterion):
 
     Defaults are those of AdvInfoNCE's authors (docs/methods.md 2.5, D8).
 
+    A :class:`~pyg_advinfonce.errors.TrainingLoopWarning` tells of a loop that has never
+    called :meth:`on_epoch_start` in ten passes over the train pairs (1000 positives per
+    user if the loss is not built by :meth:`from_graph`). If a process group of several
+    ranks is initialised, every training call sums the batch's losses per user over the
+    ranks, inside ``DistributedDataParallel`` or not: the temperatures are those of one
+    process with all batches. Every rank makes the same calls.
+
     Args:
         num_users: Number of users.
         tau: :math:`1 / w_0` during the warm-up.
@@ -53,6 +66,9 @@ class AdapTau(Criterion):
         beta: Spread of the temperatures; a larger value makes them more equal.
         per_user: Adapt the temperature per user. If False, every user has
             :math:`w_0`.
+        unseen: A user without samples in the previous epoch is left out of
+            :math:`\bar{l}` and has :math:`w_0` (``skip``), or has the loss 0 (``zero``)
+            as in both authors' code.
         positive_in_denominator: Include the positive in the sum. False sums over the
             negatives only, as in the original paper.
 
@@ -74,31 +90,41 @@ class AdapTau(Criterion):
         warm_up: Literal["tau", "gap"] = "tau",
         beta: float = 1.0,
         per_user: bool = True,
+        unseen: Literal["skip", "zero"] = "skip",
         positive_in_denominator: bool = True,
     ) -> None:
         super().__init__()
         check_positive(tau=tau, beta=beta)
         check_not_negative(warm_up_epochs=warm_up_epochs)
         check_choice("tau", "gap", warm_up=warm_up)
+        check_choice("skip", "zero", unseen=unseen)
         self.tau, self.beta = tau, beta
         self.warm_up_epochs, self.warm_up = warm_up_epochs, warm_up
-        self.per_user = per_user
+        self.per_user, self.unseen = per_user, unseen
         self.positive_in_denominator = positive_in_denominator
         self.register_buffer("base", torch.tensor(1 / tau, device="cpu"))
         ones = torch.ones(num_users, device="cpu")
         self.register_buffer("inverse_tau", ones / tau)  # [U]
         self.register_buffer("loss_sum", torch.zeros_like(ones))  # [U]
         self.register_buffer("loss_count", torch.zeros_like(ones))  # [U]
+        problem = (
+            "AdapTau's temperatures are constant: call on_epoch_start(encoder, graph, "
+            "epoch) before each epoch"
+        )
+        self.watch = UpdateWatch(num_users, problem)
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from the graph's number of users."""
-        return cls(num_nodes(graph)[0], **options)
+        found = cls(num_nodes(graph)[0], **options)
+        found.watch.expect(split_edges(graph, "train").size(1))
+        return found
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, log_q=False)
         log_q = 0.0 if batch.neg_log_q is None else batch.neg_log_q
         if self.training:
+            self.watch.count(batch)
             cosine = pos.detach()
             loss = self._contrast(cosine, neg.detach() - log_q, cosine)
             self._remember(batch.user_id, loss)
@@ -115,18 +141,29 @@ class AdapTau(Criterion):
 
     def _remember(self, user: Tensor, loss: Tensor) -> None:
         loss = loss.to(self.loss_sum.dtype)
-        self.loss_sum.index_add_(0, user, loss)
-        self.loss_count.index_add_(0, user, torch.ones_like(loss))
+        if num_ranks() == 1:
+            self.loss_sum.index_add_(0, user, loss)
+            self.loss_count.index_add_(0, user, torch.ones_like(loss))
+            return
+        # Summed in each step: DistributedDataParallel would overwrite what a rank keeps
+        # in buffers of its own by rank 0's.
+        found = torch.stack([loss, torch.ones_like(loss)])  # [2, B]
+        own = loss.new_zeros(2, self.loss_sum.numel()).index_add_(1, user, found)
+        total, count = sum_over_ranks(own)  # [U], [U]
+        self.loss_sum += total
+        self.loss_count += count
 
     @torch.no_grad()
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         """Recompute the temperatures from the embeddings and the previous epoch."""
+        self.watch.stop()
         self.base.fill_(self._base(encoder, graph, epoch))
         self.inverse_tau.copy_(self.base.expand_as(self.inverse_tau))
         seen = self.loss_count > 0
         if self.per_user and bool(seen.any()):
-            loss = self.loss_sum[seen] / self.loss_count[seen]
-            self.inverse_tau[seen] *= temper(loss, self.beta)
+            counted = seen if self.unseen == "skip" else torch.ones_like(seen)
+            loss = self.loss_sum[counted] / self.loss_count[counted].clamp(min=1)
+            self.inverse_tau[counted] *= temper(loss, self.beta)
         self.loss_sum.zero_()
         self.loss_count.zero_()
 

@@ -17,7 +17,7 @@ from pyg_advinfonce.functional import (
     info_nce,
     kl_to_uniform,
 )
-from pyg_advinfonce.losses.base import Criterion, batch_scores
+from pyg_advinfonce.losses.base import Criterion, batch_scores, sum_over_ranks
 from pyg_advinfonce.losses.hardness import Hardness, build_hardness
 from pyg_advinfonce.objective import Phase, Step, adam, every
 
@@ -27,6 +27,8 @@ class KLBound(nn.Module):
 
     The paper's Theorem 3.1 reads AdvInfoNCE as a robust loss over such a ball. Without
     this bound, only the small number of adversarial epochs keeps the hardness in it.
+    If a process group of several ranks is initialised, a batch of any rank counts, so
+    that all ranks agree.
 
     Args:
         limit: Largest allowed divergence from uniform, positive.
@@ -45,7 +47,8 @@ class KLBound(nn.Module):
     def watch(self, delta: Tensor, mask: Tensor | None) -> None:
         """Check a batch's hardness ``[B, K]``, without a host sync on a GPU."""
         kept = delta if mask is None else delta[mask]
-        self.exceeded.logical_or_(kl_to_uniform(kept)[0] > self.limit)
+        is_beyond = kl_to_uniform(kept)[0] > self.limit
+        self.exceeded.logical_or_(sum_over_ranks(is_beyond.long()) > 0)
 
     def warn(self) -> None:
         """Warn once if the limit has been exceeded."""

@@ -1,9 +1,12 @@
 """Base class of criteria, and scores of batches."""
 
+import warnings
+
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import TrainingLoopWarning
 from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows
 from pyg_advinfonce.objective import RankingLoss, Step
 from pyg_advinfonce.ops import edge_scores
@@ -33,6 +36,97 @@ class Criterion(RankingLoss):
         return loss
 
 
+class UpdateWatch:
+    """Warns once if a loss is trained although what it depends on is never updated.
+
+    A loss counts the positives of its training calls. The warning comes after
+    :attr:`PASSES` passes over the train pairs, or :attr:`PER_USER` positives per user
+    if the number of pairs is unknown, unless :meth:`stop` has been called or a given
+    table has changed by then. These numbers exceed the length of any first epoch, so
+    that a loop may also update a loss at the end of epochs. Calls without gradients
+    and compiled calls, which a counter would compile anew, are not counted.
+
+    Args:
+        num_users: Number of users.
+        problem: What is not updated and how to update it.
+        *tables: Parameters that training changes, if the loss has such.
+    """
+
+    PASSES = 10
+    PER_USER = 1000
+
+    def __init__(self, num_users: int, problem: str, *tables: Tensor) -> None:
+        self.left, self.problem = self.PER_USER * num_users, problem
+        self.start = [table.detach().clone() for table in tables]
+
+    def expect(self, num_pairs: int) -> None:
+        """Set the number of train pairs."""
+        self.left = self.PASSES * num_pairs
+
+    def stop(self) -> None:
+        """Stop watching, since the loss has been updated."""
+        self.left, self.start = 0, []
+
+    def count(self, batch: EdgeBatch, *tables: Tensor) -> None:
+        """Count a training call with the current tables."""
+        if torch.compiler.is_compiling() or self.left <= 0:
+            return
+        if not torch.is_grad_enabled():
+            return
+        self.left -= batch.src_index.numel()
+        if self.left > 0:
+            return
+        pairs = zip(self.start, tables, strict=True)
+        # the only comparison, since it waits for the device
+        is_same = all(torch.equal(a.to(b), b) for a, b in pairs)
+        self.stop()
+        if is_same:
+            warnings.warn(
+                f"{self.problem}; see docs/guides/pyg_model.md, 'Losses that need "
+                "more than one call'",
+                TrainingLoopWarning,
+                stacklevel=3,
+            )
+
+
+def num_ranks() -> int:
+    """Return the size of the default process group, 1 without one."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size()
+    return 1
+
+
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """Sum a tensor without gradient over the ranks of the default process group.
+
+    Every rank must call it equally often, as with ``torch.nn.SyncBatchNorm``.
+    """
+    if num_ranks() > 1:
+        values = values.clone()
+        distributed.all_reduce(values)
+    return values
+
+
+def positive_rows(
+    z_user: Tensor, z_item: Tensor, batch: EdgeBatch
+) -> tuple[Tensor, Tensor]:
+    """Return the rows of a batch's users and positives, ``[B, D]`` each.
+
+    Raises:
+        IndexError: If an index is out of range (on a GPU, torch raises its own error).
+    """
+    try:
+        user = z_user.index_select(0, batch.src_index)
+        return user, z_item.index_select(0, batch.dst_pos_index)
+    except IndexError as error:
+        bounds = (batch.src_index.aminmax(), batch.dst_pos_index.aminmax())
+        users, items = (f"{int(low)} to {int(high)}" for low, high in bounds)
+        raise IndexError(
+            f"src_index must hold rows of z_user, 0 to {len(z_user) - 1} (got {users}),"
+            f" and dst_pos_index rows of z_item, 0 to {len(z_item) - 1} (got {items})"
+        ) from error
+
+
 def in_batch_scores(
     z_user: Tensor,
     z_item: Tensor,
@@ -40,35 +134,39 @@ def in_batch_scores(
     *,
     cosine: bool = True,
     tau: float | Tensor = 1.0,
+    mask_hits: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Score positives ``[B]``, and users with all positives of the batch ``[B, B]``.
 
     Scores are divided by tau. Among the negatives, every copy of a user's own positive
-    is masked: its score is too low to affect a log-sum-exp.
+    is masked: its score is too low to affect a log-sum-exp. Without ``mask_hits`` only
+    the row's own edge is masked.
 
     Raises:
         ValueError: If the batch has ``neg_rows``.
     """
     refuse_neg_rows(batch)
-    user = z_user.index_select(0, batch.src_index)  # [B, D]
-    item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
+    user, item = positive_rows(z_user, z_item, batch)
     if cosine:
         user, item = unit_rows(user), unit_rows(item)
     user, item = at_least_float32(user) / tau, at_least_float32(item)
-    return contrast_rows(user, item, batch.dst_pos_index)
+    return contrast_rows(user, item, batch.dst_pos_index, mask_hits=mask_hits)
 
 
-def contrast_rows(user: Tensor, item: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+def contrast_rows(
+    user: Tensor, item: Tensor, index: Tensor, *, mask_hits: bool = True
+) -> tuple[Tensor, Tensor]:
     """Score users against their own items ``[B]`` and all items ``[B, B]``.
 
     Args:
         user: ``[B, D]`` user embeddings.
         item: ``[B, D]`` embeddings of their items.
-        index: ``[B]`` ids of the items; equal ids are masked in the ``[B, B]`` scores.
+        index: ``[B]`` ids of the items.
+        mask_hits: Mask equal ids in the ``[B, B]`` scores, not only the diagonal.
     """
     scores = user @ item.t()  # [B, B]
-    is_same = index == index.unsqueeze(-1)
-    return scores.diagonal(), scores.masked_fill(is_same, MASKED)
+    row = index if mask_hits else torch.arange(len(index), device=index.device)
+    return scores.diagonal(), scores.masked_fill(row == row.unsqueeze(-1), MASKED)
 
 
 def batch_scores(
@@ -103,10 +201,10 @@ def batch_scores(
             "z_user [U, D] and z_item [I, D] must agree in D "
             f"(got {tuple(z_user.shape)} and {tuple(z_item.shape)})"
         )
-    user = z_user.index_select(0, batch.src_index)  # [B, D]
-    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
     item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
-    pos = (user * item.index_select(0, batch.dst_pos_index)).sum(-1)
+    user, own = positive_rows(z_user, item, batch)
+    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
+    pos = (user * own).sum(-1)
     return pos, negative_scores(user, item, batch, cosine=cosine, log_q=log_q)
 
 

@@ -17,7 +17,7 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import degree_rank, train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores
+from pyg_advinfonce.losses.base import Criterion, UpdateWatch, batch_scores
 from pyg_advinfonce.objective import Phase, before_epoch, from_epoch
 
 
@@ -39,6 +39,12 @@ class BC(Criterion):
 
     The margin is capped so that the angle stays below :math:`\pi`, beyond which the
     cosine rises again; the authors' code does not cap it (docs/methods.md D9).
+
+    A :class:`~pyg_advinfonce.errors.TrainingLoopWarning` tells of tables that have not
+    changed in ten passes over the train pairs (1000 positives per user if the loss is
+    not built by :meth:`from_graph`), unless they are frozen or ``freeze_epoch`` is 0.
+    With several ranks, ``DistributedDataParallel`` averages the gradients of the tables
+    as those of any parameter; the loss has no other state.
 
     Args:
         user_rank: ``[U]`` row of each user in the users' popularity table.
@@ -83,14 +89,24 @@ class BC(Criterion):
         self.register_buffer("item_rank", item_rank, persistent=False)
         self.user = _table(user_rank, dim)
         self.item = _table(item_rank, dim)
+        problem = (
+            "BC's popularity tables are not trained and its margins are random: train "
+            "in the phases of Method.compose(encoder, loss)"
+        )
+        number = user_rank.numel()
+        self.watch = UpdateWatch(number, problem, self.user, self.item)
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from the degrees of the train edges."""
         user, item = train_degrees(graph)
-        return cls(degree_rank(user), degree_rank(item), **options)
+        found = cls(degree_rank(user), degree_rank(item), **options)
+        found.watch.expect(int(user.sum()))
+        return found
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
+        if self.training and self.freeze_epoch and self.user.requires_grad:
+            self.watch.count(batch, self.user, self.item)
         pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
         pos = angular_margin(pos * self.tau, self.margin(batch), capped=self.capped)
         main = info_nce(pos / self.tau, neg)

@@ -21,9 +21,9 @@ class DCL(Criterion):
         g = \max\Bigl(\frac{\frac{1}{K} \sum_j e^{s_j} - t^+ e^{s_i}}{1 - t^+},
         e^{-1/\tau}\Bigr), \quad s = c / \tau
 
-    The paper only states that the loss is debiased; the formula is that of
-    `"Debiased Contrastive Learning" <https://arxiv.org/abs/2007.00224>`_ with one
-    positive (docs/methods.md 3.5, [R]).
+    No public code was found, and the abstract only states that the loss is debiased;
+    the formula is that of `"Debiased Contrastive Learning"
+    <https://arxiv.org/abs/2007.00224>`_ with one positive (docs/methods.md 3.5, [R]).
 
     Args:
         tau: Temperature.

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import align, check_not_negative, uniform
-from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
+from pyg_advinfonce.losses.base import Criterion, positive_rows, refuse_neg_rows
 
 
 class DirectAU(Criterion):
@@ -37,8 +37,7 @@ class DirectAU(Criterion):
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
-        user = z_user.index_select(0, batch.src_index)  # [B, D]
-        item = z_item.index_select(0, batch.dst_pos_index)  # [B, D]
+        user, item = positive_rows(z_user, z_item, batch)
         loss = align(user, item)
         if user.size(0) < 2:
             return loss

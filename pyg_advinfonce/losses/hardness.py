@@ -29,6 +29,10 @@ from pyg_advinfonce.registry import unknown
 class Hardness(nn.Module):
     r"""Base class of hardness modules. A subclass implements :meth:`logits`.
 
+    No hardness of the library has state besides its parameters, whose gradients
+    ``DistributedDataParallel`` averages over the ranks; random hardness is drawn per
+    rank.
+
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
         - **output:** ``[B, K]`` hardness, zero where the batch masks a negative

@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import check_positive, debiased_mass, unit_rows
-from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
+from pyg_advinfonce.losses.base import Criterion, positive_rows, refuse_neg_rows
 
 
 class HDCCF(Criterion):
@@ -24,9 +24,9 @@ class HDCCF(Criterion):
 
     The negatives ``(v, j)`` are the other pairs of the batch, whose items and users
     occur by frequency if train pairs are sampled (``train.sampling = "interaction"``);
-    items equal to ``i`` and users equal to ``u`` are left out. The authors' text and
-    code were not available: the equations are a reading of their abstract
-    (docs/methods.md 2.10).
+    items equal to ``i`` and users equal to ``u`` are left out. No public code was
+    found, and only the abstract (Yang et al., IJCAI 2022) was available: the equations
+    are a reading of it (docs/methods.md 2.10).
 
     Args:
         tau: Temperature.
@@ -57,8 +57,7 @@ class HDCCF(Criterion):
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
-        user = unit_rows(z_user.index_select(0, batch.src_index))  # [B, D]
-        item = unit_rows(z_item.index_select(0, batch.dst_pos_index))  # [B, D]
+        user, item = map(unit_rows, positive_rows(z_user, z_item, batch))  # [B, D]
         scores = user @ item.t() / self.tau  # [B, B]
         pos = scores.diagonal()
         of_items, of_users = [scores], [scores.t()]

@@ -21,7 +21,9 @@ class InfoNCE(Criterion):
         tau: Temperature.
         negative_weight: ``w``, weight of the negatives.
         negatives: ``sampled`` contrasts with the batch's negatives, ``in_batch`` with
-            the other positives of the batch (equal items are left out).
+            the other positives of the batch.
+        mask_hits: Leave a row's own positive out of its ``in_batch`` negatives where
+            other rows have it too. InvCF's authors keep it (docs/methods.md 2.2).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -32,14 +34,19 @@ class InfoNCE(Criterion):
         tau: float = 0.2,
         negative_weight: float = 1.0,
         negatives: Literal["sampled", "in_batch"] = "sampled",
+        *,
+        mask_hits: bool = True,
     ) -> None:
         super().__init__()
         check_choice("sampled", "in_batch", negatives=negatives)
         check_positive(negative_weight=negative_weight, tau=tau)
         self.tau, self.negative_weight = tau, negative_weight
-        self.negatives = negatives
+        self.negatives, self.mask_hits = negatives, mask_hits
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
-        pos, neg = scores(z_user, z_item, batch, tau=self.tau)
+        z = z_user, z_item, batch
+        if self.negatives == "in_batch":
+            pos, neg = in_batch_scores(*z, tau=self.tau, mask_hits=self.mask_hits)
+        else:
+            pos, neg = batch_scores(*z, tau=self.tau)
         return info_nce(pos, neg, negative_weight=self.negative_weight)

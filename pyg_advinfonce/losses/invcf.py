@@ -19,7 +19,12 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import ITEM, USER, degree_rank, train_degrees
-from pyg_advinfonce.losses.base import contrast_rows, negative_scores, refuse_neg_rows
+from pyg_advinfonce.losses.base import (
+    UpdateWatch,
+    contrast_rows,
+    negative_scores,
+    refuse_neg_rows,
+)
 from pyg_advinfonce.objective import RankingTerm, Step
 
 Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
@@ -42,9 +47,14 @@ class InvCF(RankingTerm):
     and items. Only ``m`` ranks items.
 
     The distance correlation of ``m`` and ``z`` is added; the authors' code subtracts a
-    different distance correlation (docs/methods.md 2.13, D12). Sampled negatives are
-    always ``[z; m]`` with their own popularity, also where the popularity of users and
-    positives is exchanged.
+    different distance correlation (docs/methods.md 2.13, D12). Sampled negatives have
+    their own popularity, also where that of users and positives is exchanged.
+
+    A :class:`~pyg_advinfonce.errors.TrainingLoopWarning` tells of popularity tables
+    that have not changed in ten passes over the train pairs (1000 positives per user if
+    the loss is not built by :meth:`from_graph`), unless they are frozen. With several
+    ranks, ``DistributedDataParallel`` averages the gradients of the tables as those of
+    any parameter; the loss has no other state.
 
     Args:
         user_rank: ``[U]`` rank of each user's degree, see
@@ -58,8 +68,14 @@ class InvCF(RankingTerm):
         l2: Weight of the L2 penalty of every InfoNCE but the first: half the squared
             layer-0 norms of its rows, times its lambda. The model adds the penalty of
             the first InfoNCE.
+        l2_reduction: ``mean`` divides that penalty by the batch size; ``sum`` does not,
+            as the authors' code with negatives of the batch.
         negatives: ``in_batch`` contrasts with the other positives of the batch,
             ``sampled`` with the batch's negatives.
+        mask_hits: Leave a row's own positive out of its ``in_batch`` negatives where
+            other rows have it too. The authors keep it.
+        reverse_negatives: Join the halves of sampled negatives as ``[m; z]``, a slip of
+            the authors' code: they are compared with users ``[z; m]``.
         cosine: Rank by cosine; the authors' code ranks by inner product.
 
     Shapes:
@@ -80,25 +96,39 @@ class InvCF(RankingTerm):
         lam2: float = 0.0,
         lam3: float = 1e-4,
         l2: float = 1e-5,
+        l2_reduction: Literal["mean", "sum"] = "mean",
         negatives: Literal["in_batch", "sampled"] = "in_batch",
+        mask_hits: bool = True,
+        reverse_negatives: bool = False,
         cosine: bool = True,
     ) -> None:
         super().__init__()
         check_positive(dim=dim, tau=tau)
         check_not_negative(lam1=lam1, lam2=lam2, lam3=lam3, l2=l2)
         check_choice("in_batch", "sampled", negatives=negatives)
+        check_choice("mean", "sum", l2_reduction=l2_reduction)
+        self.l2_reduction, self.mask_hits = l2_reduction, mask_hits
+        self.reverse_negatives = reverse_negatives
         self.tau, self.cosine, self.negatives = tau, cosine, negatives
         self.lam1, self.lam2, self.lam3, self.l2 = lam1, lam2, lam3, l2
         self.register_buffer("user_rank", user_rank, persistent=False)
         self.register_buffer("item_rank", item_rank, persistent=False)
         self.user, self.item = _table(user_rank, dim), _table(item_rank, dim)
         self.reset_parameters()
+        problem = (
+            "InvCF's popularity tables are not trained: give them to an optimiser, as "
+            "the phases of Method.compose(encoder, loss) do"
+        )
+        number = user_rank.numel()
+        self.watch = UpdateWatch(number, problem, self.user, self.item)
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from the degrees of the train edges."""
         user, item = train_degrees(graph)
-        return cls(degree_rank(user), degree_rank(item), **options)
+        found = cls(degree_rank(user), degree_rank(item), **options)
+        found.watch.expect(int(user.sum()))
+        return found
 
     def reset_parameters(self) -> None:
         """Draw both popularity tables from Xavier's normal distribution."""
@@ -111,6 +141,8 @@ class InvCF(RankingTerm):
         loss = self._contrast(_rows(m, batch), m.item, batch)
         if not (self.lam1 or self.lam2 or self.lam3):
             return loss
+        if self.training and self.user.requires_grad:
+            self.watch.count(batch, self.user, self.item)
         z = self.popularity(step)
         if self.lam1:
             own = self._contrast(_rows(z, batch), z.item, batch)
@@ -133,7 +165,8 @@ class InvCF(RankingTerm):
         """Return the InfoNCE of users with their items, on cosines."""
         user, item = unit_rows(rows[0]) / self.tau, unit_rows(rows[1])  # [B, D]
         if self.negatives == "in_batch":
-            return info_nce(*contrast_rows(user, item, batch.dst_pos_index))
+            index, mask_hits = batch.dst_pos_index, self.mask_hits
+            return info_nce(*contrast_rows(user, item, index, mask_hits=mask_hits))
         neg = negative_scores(user, unit_rows(table), batch)
         return info_nce((user * item).sum(-1), neg)
 
@@ -144,8 +177,8 @@ class InvCF(RankingTerm):
         """
         number, device = batch.src_index.numel(), batch.src_index.device
         order = torch.randperm(number, device=device)
-        sampled = self.negatives == "sampled"
-        table = torch.cat([z.item, m.item], -1) if sampled else m.item
+        halves = (m.item, z.item) if self.reverse_negatives else (z.item, m.item)
+        table = torch.cat(halves, -1) if self.negatives == "sampled" else m.item
         pref, own = _rows(m, batch), _rows(z, batch)
         exchanged = own[0][order], own[1][order]
         return self._contrast(_join(own, pref), table, batch) + self._contrast(
@@ -159,7 +192,8 @@ class InvCF(RankingTerm):
         pop_item = squares(self.item, self.item_rank[batch.pos_id])
         joined = 2 * self.lam3  # two joined terms
         total = (self.lam1 + joined) * (pop_user + pop_item) + joined * pref
-        return total / (2 * batch.src_index.numel())
+        mean = self.l2_reduction == "mean"
+        return total / (2 * (batch.src_index.numel() if mean else 1))
 
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:

@@ -11,7 +11,12 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import check_choice, check_not_negative, check_positive
 from pyg_advinfonce.graph import split_edges, train_degrees
-from pyg_advinfonce.losses.base import Criterion, batch_scores, in_batch_scores
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    batch_scores,
+    in_batch_scores,
+    sum_over_ranks,
+)
 
 POPULAR = 0.2  # fraction of items that count as popular
 
@@ -32,6 +37,10 @@ class SDRO(Criterion):
     gradient. Users are grouped by the fraction of popular items among their train
     items; popular items are the 20 % with the most train pairs.
 
+    If a process group of several ranks is initialised, the weights and streaming losses
+    are those of all ranks' rows together, summed in every training call; the loss of a
+    rank is that of its own rows.
+
     Args:
         popular_ratio: ``[U]`` fraction of popular items per user.
         tau: Temperature.
@@ -45,6 +54,8 @@ class SDRO(Criterion):
             (docs/methods.md D13).
         negatives: ``sampled`` contrasts with the batch's negatives, ``in_batch`` with
             the other positives of the batch.
+        mask_hits: Leave a row's own positive out of its ``in_batch`` negatives where
+            other rows have it too. InvCF's authors keep it (docs/methods.md 2.2).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -64,6 +75,7 @@ class SDRO(Criterion):
         eta: float = 0.001,
         scale_by_batch: bool = False,
         negatives: Literal["sampled", "in_batch"] = "sampled",
+        mask_hits: bool = True,
     ) -> None:
         super().__init__()
         if list(thresholds) != sorted(set(thresholds)):
@@ -74,7 +86,8 @@ class SDRO(Criterion):
         check_choice("sampled", "in_batch", negatives=negatives)
         check_positive(tau=tau)
         self.tau, self.group_lr, self.eta = tau, group_lr, eta
-        self.scale_by_batch, self.negatives = scale_by_batch, negatives
+        self.scale_by_batch = scale_by_batch
+        self.negatives, self.mask_hits = negatives, mask_hits
         bounds = popular_ratio.new_tensor(thresholds)
         group = torch.bucketize(popular_ratio, bounds, right=True)  # [U]
         start = torch.zeros(len(thresholds) + 1, device="cpu")  # [G]
@@ -88,14 +101,18 @@ class SDRO(Criterion):
         return cls(popular_ratio(graph), **options)
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
-        scores = in_batch_scores if self.negatives == "in_batch" else batch_scores
-        pos, neg = scores(z_user, z_item, batch, tau=self.tau)
+        z = z_user, z_item, batch
+        if self.negatives == "in_batch":
+            pos, neg = in_batch_scores(*z, tau=self.tau, mask_hits=self.mask_hits)
+        else:
+            pos, neg = batch_scores(*z, tau=self.tau)
         losses = softplus(neg.logsumexp(-1) - pos)  # [B]
-        found, is_present = self._by_group(losses, self.group[batch.user_id])
+        total, count = self._by_group(losses, self.group[batch.user_id])
         if self.training:
-            self._remember(found, is_present)
+            self._remember(total, count)
         scale = losses.numel() if self.scale_by_batch else 1
-        return scale * (self.log_weight.exp() * found).sum()
+        mean = total / count.clamp(min=1)
+        return scale * (self.log_weight.exp() * mean).sum()
 
     def diagnostics(
         self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
@@ -105,17 +122,17 @@ class SDRO(Criterion):
         return {f"group_weight_{g}": weight for g, weight in enumerate(weights)}
 
     def _by_group(self, losses: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean loss per group and whether it has rows, ``[G]`` each."""
+        """Return the sum of losses and the number of rows per group, ``[G]`` each."""
         zeros = losses.new_zeros(self.group_loss.numel())
         count = zeros.index_add(0, group, torch.ones_like(losses))
-        mean = zeros.index_add(0, group, losses) / count.clamp(min=1)
-        return mean, count > 0
+        return zeros.index_add(0, group, losses), count
 
     @torch.no_grad()
-    def _remember(self, found: Tensor, is_present: Tensor) -> None:
-        found = found.to(self.group_loss.dtype)
+    def _remember(self, total: Tensor, count: Tensor) -> None:
+        total, count = sum_over_ranks(torch.stack([total, count])).unbind()
+        found = (total / count.clamp(min=1)).to(self.group_loss.dtype)
         moved = self.group_loss.lerp(found, self.group_lr)
-        self.group_loss = moved.where(is_present, self.group_loss)
+        self.group_loss = moved.where(count > 0, self.group_loss)
         logits = self.log_weight + self.eta * self.group_loss
         self.log_weight = logits.log_softmax(0)
 

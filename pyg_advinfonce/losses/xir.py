@@ -10,6 +10,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import (
     MASKED,
+    at_least_float32,
     check_choice,
     check_counts,
     check_not_negative,
@@ -18,7 +19,12 @@ from pyg_advinfonce.functional import (
     unit_rows,
 )
 from pyg_advinfonce.graph import train_degrees
-from pyg_advinfonce.losses.base import Criterion, refuse_neg_rows
+from pyg_advinfonce.losses.base import (
+    Criterion,
+    positive_rows,
+    refuse_neg_rows,
+    sum_over_ranks,
+)
 
 # Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -45,10 +51,14 @@ class XIR(Criterion):
     BIR, which is :math:`\ell(R_u)` with as many draws as the batch has items.
 
     ``q`` is the frequency of an item in batches if train pairs are sampled
-    (``train.sampling = "interaction"``). Scores are cosines over tau, whereas the
-    authors use inner products (docs/methods.md 2.11). Items without train pairs get the
+    (``train.sampling = "interaction"``). Items without train pairs get the
     smallest ``q`` of all items, and are not in the first cache. If ``z_item`` holds a
     sample of the items, cached items outside it are not drawn.
+
+    If a process group of several ranks is initialised, the draws of all ranks are
+    counted together in every training call, and each rank draws its cache from them;
+    inside ``DistributedDataParallel`` all ranks then take rank 0's cache. The batch's
+    negatives are those of the rank.
 
     Args:
         count: ``[I]`` number of train pairs per item.
@@ -62,6 +72,8 @@ class XIR(Criterion):
             ``occurrence``, the number of times that an item has been drawn
             (docs/methods.md 2.11).
         mask_hits: Never draw a user's own positive as its negative.
+        cosine: Score by cosine. The authors score by inner product, at ``tau`` 1
+            (docs/methods.md 2.11).
 
     Shapes:
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
@@ -82,6 +94,7 @@ class XIR(Criterion):
         popularity: Literal["count", "log", "power"] = "count",
         cache_q: Literal["popularity", "occurrence"] = "popularity",
         mask_hits: bool = False,
+        cosine: bool = True,
     ) -> None:
         super().__init__()
         if not 0 <= lam <= 1:
@@ -95,6 +108,7 @@ class XIR(Criterion):
         check_positive(tau=tau)
         self.tau, self.lam, self.cache_q = tau, lam, cache_q
         self.cache_size, self.mask_hits = cache_size, mask_hits
+        self.cosine = cosine
         weight = POPULARITY[popularity](check_counts("count", count).double())
         log_q = _log_frequency(weight)  # [I]
         self.register_buffer("log_q", log_q, persistent=False)
@@ -109,8 +123,9 @@ class XIR(Criterion):
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
-        user = unit_rows(z_user.index_select(0, batch.src_index)) / self.tau  # [B, D]
-        scores = user @ unit_rows(z_item.index_select(0, batch.dst_pos_index)).t()
+        user, item = positive_rows(z_user, z_item, batch)
+        user = self._scaled(user) / self.tau  # [B, D]
+        scores = user @ self._scaled(item).t()
         pos, own = scores.diagonal(), batch.pos_id  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
@@ -150,8 +165,11 @@ class XIR(Criterion):
             row_of[batch.dst_n_id] = torch.arange(z_item.size(0), device=row.device)
             is_absent = row_of[row] < 0
             row = row_of[row].clamp(min=0)
-        scores = user @ unit_rows(z_item.index_select(0, row)).t()
+        scores = user @ self._scaled(z_item.index_select(0, row)).t()
         return scores if is_absent is None else scores.masked_fill(is_absent, MASKED)
+
+    def _scaled(self, rows: Tensor) -> Tensor:
+        return unit_rows(rows) if self.cosine else at_least_float32(rows)
 
     def _cache_log_q(self) -> Tensor:
         if self.cache_q == "popularity":
@@ -162,7 +180,7 @@ class XIR(Criterion):
     def _remember(self, drawn: Tensor) -> None:
         """Count the drawn items, and draw the next cache from them."""
         count = torch.zeros_like(self.occurrence)
-        count.index_add_(0, drawn, torch.ones_like(drawn))
+        count = sum_over_ranks(count.index_add_(0, drawn, torch.ones_like(drawn)))
         self.occurrence = self.occurrence + count
         weight = self.occurrence.where(count > 0, 0).log()  # [I]
         self.cache = draw_columns(weight.unsqueeze(0), self.cache_size).view(-1)

@@ -1,5 +1,6 @@
 """Builder of AutoCF."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ def build_autocf(
     *,
     lr: float = 1e-3,
     l2: float = 1e-7,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build AutoCF.
@@ -27,7 +28,7 @@ def build_autocf(
         loss: Ranking loss.
         lr: Learning rate.
         l2: Weight of the sum of all squared parameters of the encoder.
-        l2_negatives: No effect: the penalty already includes all rows.
+        l2_options: No effect: the penalty already includes all rows.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.AutoCF`.
     """
     return Method.compose(

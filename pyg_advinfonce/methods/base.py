@@ -70,7 +70,7 @@ class Method(nn.Module):
         terms: Mapping[str, tuple[float, Term]] | None = None,
         lr: float = 1e-3,
         l2: float = 1e-5,
-        l2_negatives: bool = False,
+        l2_options: Mapping[str, Any] | None = None,
         perturb: bool = True,
     ) -> Self:
         """Build a method from an encoder, a loss and further terms.
@@ -86,8 +86,9 @@ class Method(nn.Module):
             terms: Further terms as ``{name: (weight, term)}``. A term named ``l2``
                 replaces the L2 penalty below.
             lr: Learning rate of the main phase.
-            l2: Weight of the L2 penalty on the batch's layer-0 rows.
-            l2_negatives: Include the negatives' rows in the L2 penalty.
+            l2: Weight of the L2 penalty on the batch's rows.
+            l2_options: Further arguments of that penalty, an
+                :class:`~pyg_advinfonce.terms.EmbeddingL2`.
             perturb: Apply the loss to the perturbed embeddings; False runs a separate
                 pass without noise for the loss.
         """
@@ -95,7 +96,8 @@ class Method(nn.Module):
         if loss is None:
             frozen = encoder.requires_grad_(False)
             return cls(frozen, Objective({}), (), cosine=False)
-        terms = {"l2": (l2, EmbeddingL2(l2_negatives)), **(terms or {})}
+        penalty = EmbeddingL2(**(l2_options or {}), perturb=perturb)
+        terms = {"l2": (l2, penalty), **(terms or {})}
         parts = {name: term for name, (_, term) in terms.items()}
         objective = Objective(
             {"rec": Supervised(loss, perturb=perturb), **parts},

@@ -1,5 +1,6 @@
 """Builders of LightGCN and matrix factorisation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ def build_lightgcn(
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
     """Build LightGCN.
@@ -27,7 +28,7 @@ def build_lightgcn(
         loss: Ranking loss.
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Include the negatives' rows in the L2 penalty.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.LightGCN`.
     """
     return Method.compose(
@@ -35,7 +36,7 @@ def build_lightgcn(
         loss,
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
     )
 
 

@@ -1,5 +1,6 @@
 """Builder of NCL."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ def build_ncl(
     *,
     lr: float = 1e-3,
     l2: float = 1e-4,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     tau: float = 0.1,
     layer: int = 2,
     neighbor_weight: float = 1e-7,
@@ -38,7 +39,7 @@ def build_ncl(
         loss: Ranking loss.
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Include the negatives' rows in the L2 penalty.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`.
         tau: Temperature of both contrasts.
         layer: Number of the layer that is contrasted with layer 0. An even layer
             aggregates nodes of the same type.
@@ -64,5 +65,5 @@ def build_ncl(
         },
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
     )

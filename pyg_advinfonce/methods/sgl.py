@@ -1,5 +1,6 @@
 """Builder of SGL."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
@@ -21,12 +22,13 @@ def build_sgl(
     *,
     lr: float = 1e-3,
     l2: float = 1e-4,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     augmentation: Augmentation = "edge",
     drop: float = 0.1,
     weight: float = 0.1,
     tau: float = 0.2,
     candidates: Literal["all", "batch"] = "all",
+    anchors: Literal["nodes", "edges"] = "nodes",
     num_layers: int = 3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
@@ -37,13 +39,15 @@ def build_sgl(
         loss: Ranking loss.
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Include the negatives' rows in the L2 penalty.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`.
         augmentation: Dropped parts of a view: ``edge`` drops edges, ``node`` drops
             nodes, and ``walk`` drops different edges in each layer.
         drop: Fraction that a view drops.
         weight: Weight of the contrast.
         tau: Temperature of the contrast.
         candidates: Contrast with ``all`` nodes or those of the ``batch``.
+        anchors: Contrast each of the batch's ``nodes`` once, or the ends of its
+            ``edges``, where nodes repeat.
         num_layers: Number of layers of the encoder.
         **encoder: Other arguments of
             :class:`~pyg_advinfonce.encoders.LightGCN`.
@@ -54,10 +58,10 @@ def build_sgl(
     return Method.compose(
         light_gcn,
         loss,
-        terms={"views": (weight, ViewContrast(draw, tau, candidates))},
+        terms={"views": (weight, ViewContrast(draw, tau, candidates, anchors))},
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
     )
 
 

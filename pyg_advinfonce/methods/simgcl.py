@@ -1,5 +1,6 @@
 """Builder of SimGCL."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ def build_simgcl(
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     weight: float = 0.5,
     tau: float = 0.2,
     candidates: Literal["all", "batch"] = "batch",
@@ -32,7 +33,7 @@ def build_simgcl(
         loss: Ranking loss, applied to a third pass without noise.
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Include the negatives' rows in the L2 penalty.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`.
         weight: Weight of the contrast.
         tau: Temperature of the contrast.
         candidates: Contrast with ``all`` nodes or those of the ``batch``.
@@ -47,6 +48,6 @@ def build_simgcl(
         terms={"passes": (weight, PassContrast(tau, candidates))},
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
         perturb=False,
     )

@@ -1,5 +1,6 @@
 """Builder of UltraGCN."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
@@ -18,7 +19,7 @@ def build_ultragcn(
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     item_weight: float = 5e-4,
     num_neighbors: int = 10,
     item_graph: Literal["code", "paper"] = "code",
@@ -39,7 +40,8 @@ def build_ultragcn(
         loss: Ranking loss.
         lr: Learning rate.
         l2: Weight of the L2 penalty.
-        l2_negatives: Include the negatives' rows in an L2 penalty on the batch's rows.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`, which is
+            the penalty with other losses than BCE.
         item_weight: Weight of the item graph.
         num_neighbors: Number of neighbours per item in the item graph.
         item_graph: Formula of the item graph's weights: that of the authors' ``code``
@@ -69,5 +71,5 @@ def build_ultragcn(
         terms=terms,
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
     )

@@ -1,5 +1,6 @@
 """Builder of the variational graph auto-encoder."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ def build_vgae(
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     beta_kl: float = 1e-3,
     **encoder: Any,  # noqa: ANN401
 ) -> Method:
@@ -28,7 +29,7 @@ def build_vgae(
         loss: Ranking loss, in place of the reconstruction of edges.
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Include the negatives' rows in the L2 penalty.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`.
         beta_kl: Weight of the KL divergence from the prior.
         **encoder: Arguments of :class:`~pyg_advinfonce.encoders.VGAE`.
     """
@@ -38,5 +39,5 @@ def build_vgae(
         terms={"kl": (beta_kl, KLPrior())},
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
     )

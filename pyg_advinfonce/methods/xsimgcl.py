@@ -1,5 +1,6 @@
 """Builder of XSimGCL."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from torch_geometric.data import HeteroData
@@ -17,7 +18,7 @@ def build_xsimgcl(
     *,
     lr: float = 1e-3,
     l2: float = 1e-5,
-    l2_negatives: bool = False,
+    l2_options: Mapping[str, Any] | None = None,
     layer: int = 1,
     weight: float = 0.2,
     tau: float = 0.15,
@@ -33,7 +34,7 @@ def build_xsimgcl(
         loss: Ranking loss, applied to the same noisy pass.
         lr: Learning rate.
         l2: Weight of the L2 penalty on the batch's layer-0 rows.
-        l2_negatives: Include the negatives' rows in the L2 penalty.
+        l2_options: Arguments of :class:`~pyg_advinfonce.terms.EmbeddingL2`.
         layer: Layer that is contrasted with the sum of layers.
         weight: Weight of the contrast.
         tau: Temperature of the contrast.
@@ -62,5 +63,5 @@ def build_xsimgcl(
         terms={"layers": (weight, LayerContrast(layer, tau, candidates))},
         lr=lr,
         l2=l2,
-        l2_negatives=l2_negatives,
+        l2_options=l2_options,
     )

@@ -20,10 +20,17 @@ from pyg_advinfonce.serving.tables import Array, EmbeddingTables
 
 @dataclass(frozen=True)
 class Format:
-    """Writer of a file format, and the optional package that it needs."""
+    """Writer of a file format.
+
+    Attributes:
+        write: The writer.
+        package: The optional package that it needs.
+        has_names: Whether the file can hold ids that are strings.
+    """
 
     write: Callable[[EmbeddingTables, Path], None]
     package: str | None = None
+    has_names: bool = True
 
 
 def export(
@@ -35,6 +42,9 @@ def export(
     notes: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a trained method's embeddings and metadata to a file; return the path.
+
+    A ``faiss`` index cannot hold item ids that are strings: a JSON list of them, by row
+    number, is written beside it, as ``index.faiss.ids.json`` for ``index.faiss``.
 
     Args:
         method: The trained method.
@@ -56,6 +66,10 @@ def export(
     tables = EmbeddingTables.of(method, graph, notes or {})
     with output_file(path) as partial:
         form.write(tables, partial)
+        if not form.has_names and tables.item_id.dtype == object:
+            with output_file(path.with_name(f"{path.name}.ids.json")) as ids:
+                # JSON, since an id may have line breaks
+                ids.write_text(json.dumps(tables.item_id.tolist()), encoding="utf-8")
     return path
 
 
@@ -147,7 +161,8 @@ def write_faiss(tables: EmbeddingTables, path: Path) -> None:
     """Write an exact inner-product index of the items that may be listed.
 
     Queries are user embeddings, unit rows for a cosine model. Results are item ids if
-    these are integers, else row numbers of items.
+    these are integers, else row numbers of items, which :func:`export` writes a list
+    of ids for.
 
     Raises:
         MissingExtraError: If faiss is not installed.
@@ -164,6 +179,6 @@ FORMATS: Mapping[str, Format] = {
     "safetensors": Format(write_safetensors),
     "npz": Format(write_npz),
     "parquet": Format(write_parquet, "pyarrow"),
-    "faiss": Format(write_faiss, "faiss"),
+    "faiss": Format(write_faiss, "faiss", has_names=False),
     "onnx": Format(write_onnx, "onnx"),
 }

@@ -20,21 +20,27 @@ class Contrast(Term):
         \mathrm{NCE}(V, V') = \frac{1}{|T|} \sum_{t \in T} \Bigl[\log \sum_{k \in C}
         e^{c(V_t, V'_k)/\tau} - c(V_t, V'_t)/\tau\Bigr]
 
-    over the distinct nodes ``T`` of a batch; the terms of users and of items are added.
+    over the nodes ``T`` of a batch; the terms of users and of items are added.
 
     Args:
         tau: Temperature.
         candidates: ``C``: ``all`` users (items), or those of the ``batch``
             (docs/methods.md D11).
+        anchors: ``T``: each of the batch's ``nodes`` once, or the ends of its
+            ``edges``, where nodes repeat (docs/methods.md 3.1).
     """
 
     def __init__(
-        self, tau: float = 0.2, candidates: Literal["all", "batch"] = "batch"
+        self,
+        tau: float = 0.2,
+        candidates: Literal["all", "batch"] = "batch",
+        anchors: Literal["nodes", "edges"] = "nodes",
     ) -> None:
         super().__init__()
         check_choice("all", "batch", candidates=candidates)
+        check_choice("nodes", "edges", anchors=anchors)
         check_positive(tau=tau)
-        self.tau, self.candidates = tau, candidates
+        self.tau, self.candidates, self.anchors = tau, candidates, anchors
         self.needs_whole_graph = candidates == "all"
 
     def contrast(
@@ -48,8 +54,10 @@ class Contrast(Term):
             users: ``[B]`` row numbers of users; may repeat.
             items: ``[B]`` row numbers of items; may repeat.
         """
+        if self.anchors == "nodes":
+            users, items = users.unique(), items.unique()
         pairs = zip(first, second, (users, items), strict=True)
-        user, item = (self._nce(x, y, index.unique()) for x, y, index in pairs)
+        user, item = (self._nce(x, y, index) for x, y, index in pairs)
         return user + item
 
     def _nce(self, anchor: Tensor, candidate: Tensor, index: Tensor) -> Tensor:
@@ -181,15 +189,15 @@ class ViewContrast(Contrast):
         \mathrm{NCE}(Z(\mathcal{G}'), Z(\mathcal{G}''))
 
     of :class:`~pyg_advinfonce.terms.Contrast`, with the embeddings of all
-    users ``[U, D]`` and items ``[I, D]`` on each view. The authors' code sums over the
-    nodes of a batch, including repeated ones; this is the mean over distinct nodes
-    (docs/methods.md 3.1).
+    users ``[U, D]`` and items ``[I, D]`` on each view. The authors' anchors are the
+    ends of ``edges`` (docs/methods.md 3.1).
 
     Args:
         draw: Returns a new view of the graph with edge weights, e.g.
             ``Compose([EdgeDrop(0.1), BipartiteNorm()])``.
         tau: Temperature.
         candidates: As in :class:`~pyg_advinfonce.terms.Contrast`.
+        anchors: As in :class:`~pyg_advinfonce.terms.Contrast`.
 
     Shapes:
         - **output:** a scalar
@@ -200,8 +208,9 @@ class ViewContrast(Contrast):
         draw: Callable[[HeteroData], View],
         tau: float = 0.2,
         candidates: Literal["all", "batch"] = "all",
+        anchors: Literal["nodes", "edges"] = "nodes",
     ) -> None:
-        super().__init__(tau, candidates)
+        super().__init__(tau, candidates, anchors)
         self.draw, self.needs_whole_graph = draw, True
         self.views: tuple[View, ...] = ()
 

@@ -1,39 +1,76 @@
 """Penalties: L2 of a batch, L2 of all parameters, KL to the prior."""
 
+from collections.abc import Sequence
+from functools import reduce
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from pyg_advinfonce.functional import squares
+from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.functional import EPS, check_choice, squares
 from pyg_advinfonce.objective import Step, Term
 
 
 class EmbeddingL2(Term):
-    r"""Half the squared norms of the batch's layer-0 rows, per positive pair.
+    r"""L2 penalty of the batch's rows, by default of layer 0 and per positive pair.
 
     .. math::
         \frac{1}{2 B} \sum_b \Bigl(|e_u|^2 + |e_i|^2 + \sum_j |e_j|^2\Bigr)
 
-    A row counts once per occurrence in the batch; masked negatives do not count.
+    A row counts once per occurrence in the batch; masked negatives do not count. The
+    options are those of other authors' code (docs/methods.md 0.5).
 
     Args:
         negatives: Whether negatives are included.
+        norm: ``squared`` is half the squared norms. ``plain`` is the norm of all rows
+            of users, plus that of positives and that of negatives.
+        reduction: ``mean`` divides by the batch size, ``sum`` does not.
+        rows: Rows of layer 0 (``ego``), of all ``layers``, or of the ``final``
+            embeddings.
+        perturb: ``False`` uses the clean embeddings.
     """
 
-    def __init__(self, negatives: bool = False) -> None:
+    def __init__(
+        self,
+        negatives: bool = False,
+        *,
+        norm: Literal["squared", "plain"] = "squared",
+        reduction: Literal["mean", "sum"] = "mean",
+        rows: Literal["ego", "layers", "final"] = "ego",
+        perturb: bool = True,
+    ) -> None:
         super().__init__()
-        self.negatives = negatives
+        check_choice("squared", "plain", norm=norm)
+        check_choice("mean", "sum", reduction=reduction)
+        check_choice("ego", "layers", "final", rows=rows)
+        self.negatives, self.norm = negatives, norm
+        self.reduction, self.rows, self.perturb = reduction, rows, perturb
 
     def forward(self, step: Step) -> Tensor:
-        user, item = step.embeddings.layers[0]
-        batch = step.batch
-        penalty = squares(user, batch.src_index) + squares(item, batch.dst_pos_index)
+        parts = [self._squares(*pair, step.batch) for pair in self._tables(step)]
+        roles = [reduce(torch.add, role) for role in zip(*parts, strict=True)]
+        if self.norm == "plain":  # the gradient at 0 is 0
+            roles = [2 * role.clamp(min=EPS**2).sqrt() for role in roles]
+        number = step.batch.src_index.numel() if self.reduction == "mean" else 1
+        return reduce(torch.add, roles) / (2 * number)
+
+    def _tables(self, step: Step) -> Sequence[tuple[Tensor, Tensor]]:
+        if self.rows == "ego":  # perturbed or not
+            return step.embeddings.layers[:1]
+        z = step.embeddings if self.perturb else step.clean
+        return z.layers if self.rows == "layers" else [(z.user, z.item)]
+
+    def _squares(self, user: Tensor, item: Tensor, batch: EdgeBatch) -> list[Tensor]:
+        """Sum the squared norms of users, of positives and of negatives if counted."""
+        found = [squares(user, batch.src_index), squares(item, batch.dst_pos_index)]
         if self.negatives:
             norms = item.square().sum(-1)  # [I]
             norms = norms[batch.dst_neg_index]  # [B, K]
             if batch.neg_mask is not None:
                 norms = norms.masked_fill(~batch.neg_mask, 0.0)
-            penalty = penalty + norms.sum()
-        return penalty / (2 * batch.src_index.numel())
+            found.append(norms.sum())
+        return found
 
 
 class KLPrior(Term):

@@ -467,6 +467,17 @@ def test_code_that_is_no_model_or_loss(advnce, code, write, folder, words, said)
     assert not folder.joinpath("runs").exists()
 
 
+@pytest.mark.parametrize("verb", ["train", "tune"])
+def test_a_model_without_a_forward_takes_no_named_loss(
+    advnce, code, write, folder, verb
+):
+    write(MINE, "mine")
+    found = advnce(verb, "mine:Popular", "--loss", "adv")  # also the default loss
+    assert found.code == 2, found.out
+    assert "no forward and cannot be trained: use --loss none (got adv)" in found.line
+    assert not folder.joinpath("runs").exists()
+
+
 @pytest.mark.pyg_lib
 def test_the_neighbour_loader(advnce, code):
     words = ["--loader", "neighbor", "--num-neighbors", "3,2", *SMALL, "--quiet"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pyg_advinfonce.build import build_method, make_trainer
-from pyg_advinfonce.config import PRESETS, Config
+from pyg_advinfonce.config import PRESETS, Config, packaged, setting_values
 from pyg_advinfonce.config.config import SECTIONS
 from pyg_advinfonce.config.presets import Choice, preset
 from pyg_advinfonce.errors import UnknownNameError
@@ -58,7 +58,19 @@ def loss_row(decision, preset, loss, key, value, *, model="lightgcn", **more):
     return Row(decision, preset, model, loss, {"loss": {key: value}}, **more)
 
 
-# All of docs/methods.md 9 that a preset chooses.
+def train_row(decision, model, loss, **train):
+    return Row(decision, "faithful", model, loss, {"train": train})
+
+
+KEPT = {"drop_last": False}
+PLAIN = {"l2_norm": "plain"}
+SELFREC = {**PLAIN, "l2_negatives": False, "l2_reduction": "sum", "l2_rows": "final"}
+IN_BATCH = {"loss": {"negatives": "in_batch"}}
+UNIFORM = {"model": {"init": "uniform"}}
+SUM = {"l2_reduction": "sum"}
+
+# All that a preset chooses, but what yields to packaged settings: the page's table of
+# defaults has that.
 ROWS = (
     *(
         Row("D1", "faithful", "lightgcn", loss, {"train": {"l2_negatives": True}})
@@ -72,6 +84,13 @@ ROWS = (
     loss_row("D3", "faithful", "adv", "schedule", "algorithm1"),
     loss_row("D3", "faithful", "adv-mlp", "schedule", "algorithm1"),
     loss_row("D3", "faithful", "adv-reverse", "schedule", "algorithm1"),
+    *(
+        train_row("D4", model, loss, sampling="interaction")
+        for model, loss in (
+            *((model, "bpr") for model in ("sgl", "ncl", "simgcl", "xsimgcl")),
+            *(("mf", loss) for loss in ("adap-tau", "directau")),
+        )
+    ),
     Row(
         *("D5", "faithful", "lightgcn", "adv-mlp"),
         {"hardness": {"input": "final", "activation": "none"}},
@@ -94,12 +113,52 @@ ROWS = (
         for model in ("sgl", "ncl")
     ),
     loss_row("D13", "faithful", "sdro", "scale_by_batch", True),
+    *(
+        Row("0.2", "faithful", model, loss, UNIFORM)
+        for model, loss in (
+            *((model, "bpr") for model in ("sgl", "ncl", "simgcl", "xsimgcl")),
+            *(("autocf", "autocf"), ("lightgcn", "adap-tau")),
+        )
+    ),
+    *(
+        train_row("0.3", model, loss, **KEPT)
+        for model, loss in (
+            *((model, "bpr") for model in ("sgl", "simgcl", "xsimgcl")),
+            *(("autocf", "autocf"), ("ultragcn", "bce"), ("mf", "xir"), ("mf", "bir")),
+        )
+    ),
+    train_row("0.3", "mf", "adap-tau", **KEPT, exclude_positives=False),
+    train_row("0.5", "ncl", "bpr", **PLAIN),
+    train_row("0.5", "simgcl", "bpr", **SELFREC),
+    train_row("0.5", "xsimgcl", "bpr", **SELFREC),
+    train_row("0.5", "lightgcn", "adap-tau", l2_rows="layers"),
+    Row(
+        *("0.5", "faithful", "lightgcn", "invcf", {"train": SUM, "loss": SUM}),
+        also={"loss": {"lam1": 1.0, "l2": 1.0}},
+    ),
     Row(
         *("1.3", "faithful", "ultragcn", "bce"),
-        {"model": {"item_graph": "paper"}},
+        {"model": {"item_graph": "paper"}, "train": {"num_negatives": 800}},
     ),
-    loss_row("2.5", "faithful", "adap-tau", "warm_up", "gap"),
-    loss_row("2.11", "faithful", "xir", "cache_q", "occurrence"),
+    loss_row("2.2", "faithful", "infonce", "mask_hits", False, also=IN_BATCH),
+    loss_row("2.2", "faithful", "sdro", "mask_hits", False, also=IN_BATCH),
+    loss_row("2.2", "faithful", "invcf", "mask_hits", False),
+    loss_row("2.5", "repro", "adap-tau", "unseen", "zero"),
+    Row(
+        *("2.5", "faithful", "lightgcn", "adap-tau"),
+        {"loss": {"warm_up": "gap", "unseen": "zero"}},
+    ),
+    Row(
+        *("2.11", "faithful", "lightgcn", "xir"),
+        {"loss": {"cosine": False, "tau": 1.0, "cache_q": "occurrence"}},
+    ),
+    Row(
+        *("2.11", "faithful", "lightgcn", "bir"),
+        {"loss": {"cosine": False, "tau": 1.0}},
+    ),
+    loss_row("2.13", "faithful", "invcf", "cosine", False),
+    train_row("2.14", "mf", "directau", l2=1e-6),
+    Row("3.1", "faithful", "sgl", "bpr", {"model": {"anchors": "edges"}}),
 )
 
 
@@ -112,62 +171,69 @@ def small(model):
 
 
 def resolve(model, loss, *layers, preset="default"):
-    train = {"train": {"batch_size": 6}}
+    train = {"train": {"batch_size": 7}}  # of 24 pairs: three batches and a rest
     layers = [train, small(model), *layers]
     return Config.resolve(model, loss, "none", preset=preset, layers=layers)
 
 
 def behaviour(config, epoch=0):
-    """Return what a run does: its patience, its phases, their epochs and losses."""
+    """Return what a run does: its batches, its phases, their epochs and losses."""
     graph = cases.toy_graph()
     method = build_method(config, graph)
-    found = [make_trainer(config, method, graph, ()).stopping.patience]
+    trainer = make_trainer(config, method, graph, ())
+    torch.manual_seed(3)
+    batches = [
+        [index.tolist() for index in (b.src_index, b.dst_pos_index, b.dst_neg_index)]
+        for _, b in trainer.sampler
+    ]
+    found = [trainer.stopping.patience, method.cosine, batches]
+    step = cases.toy_batch(seed=2)  # with a user and an item that repeat
     for phase in method.phases:
-        torch.manual_seed(3)
-        phase.objective.on_epoch_start(method.encoder, graph, epoch)
-        method.train()
-        parts = phase.objective(
-            Step(method.encoder, graph, cases.toy_batch(), epoch, 0)
-        )
-        losses = {name: part.item() for name, part in parts.items()}
-        found.append((phase.name, [e for e in range(40) if phase.active(e)], losses))
+        found.append((phase.name, [e for e in range(40) if phase.active(e)]))
+        for number in (epoch, epoch + 1):  # some losses remember the epoch before
+            torch.manual_seed(3)
+            phase.objective.on_epoch_start(method.encoder, graph, number)
+            method.train()
+            parts = phase.objective(Step(method.encoder, graph, step, number, 0))
+            found.append({name: part.item() for name, part in parts.items()})
     return found
 
 
 def concern(row):
-    """Return the preset's choices in the row's decision for the row's run."""
-    return [
-        choice
-        for choice in PRESETS[row.preset]
-        if choice.decision == row.decision
-        and choice.concerns(row.model, row.loss, "none")
-    ]
+    """Return what the preset chooses in the row's decision for the row's run."""
+    found = {}
+    for choice in PRESETS[row.preset]:
+        is_asked = choice.decision == row.decision and not choice.fallback
+        if is_asked and choice.concerns(row.model, row.loss, "none"):
+            for section, keys in choice.sections.items():
+                found[section] = {**found.get(section, {}), **keys}
+    return found
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_the_presets_choose_what_the_decisions_say(row):
-    assert [choice.sections for choice in concern(row)] == [row.chosen]
+    assert concern(row) == row.chosen
 
 
-def test_every_choice_has_a_row_for_each_of_its_losses():
-    rows = {(row.preset, row.decision, row.loss) for row in ROWS}
-    rows |= {(row.preset, row.decision, None) for row in ROWS}
+def test_every_choice_has_a_row_for_each_of_its_losses_and_models():
+    rows = {(row.preset, row.decision, row.model, row.loss) for row in ROWS}
+    rows |= {(*row[:2], None, row[3]) for row in rows}
+    rows |= {(*row[:3], None) for row in rows}
     for name, choices in PRESETS.items():
         for choice in choices:
-            for loss in choice.losses or (None,):
-                assert (name, choice.decision, loss) in rows
+            for loss in () if choice.fallback else choice.losses or (None,):
+                for model in choice.models or (None,):
+                    assert (name, choice.decision, model, loss) in rows
 
 
 @every_row
 def test_a_preset_resolves_to_what_it_chooses(row):
     default, chosen = row.resolve(), row.resolve(preset=row.preset)
+    built = setting_values(default)
     for section, keys in row.chosen.items():
-        before, after = (
-            dict(found)
-            for found in (getattr(default, section), getattr(chosen, section))
-        )
+        after = dict(getattr(chosen, section))
         assert {key: after[key] for key in keys} == dict(keys)
-        assert all(before.get(key) != value for key, value in keys.items())
+        assert all(built[f"{section}.{key}"] != value for key, value in keys.items())
 
 
 @every_row
@@ -197,8 +263,9 @@ def test_the_default_preset_changes_nothing(model, loss, data):
 
 def test_a_preset_leaves_alone_what_it_does_not_concern():
     assert preset("faithful", "mf", "bpr", "coat") == {}
-    assert preset("repro", "mf", "adv", "tencent") == {}
-    assert preset("repro", "mf", "adv", "coat") == {"train": {"patience": 10}}
+    patience = {"train": {"patience": 10}}
+    assert preset("repro", "ultragcn", "adv", "tencent") == {}
+    assert preset("repro", "simgcl", "adv", "coat") == patience
     assert preset("faithful", "mf", "rand", "coat") == {"train": {"l2_negatives": True}}
 
 
@@ -219,6 +286,34 @@ def test_choices_in_one_section_are_put_together():
     assert preset("faithful", "mf", "adap-tau", "coat")["loss"].items() >= (
         adap_tau.items()
     )
+
+
+OFFICIAL = {
+    "train": {"batch_size": 2048, "lr": 5e-4, "num_negatives": 128},
+    "loss": {"tau": 0.1, "adversary_lr": 5e-5, "adversary_epochs": 7},
+}
+
+
+def test_other_repositories_defaults_yield_to_packaged_settings():
+    chosen = Config.resolve("mf", "adv", "none", preset="repro")
+    for section, keys in OFFICIAL.items():
+        assert dict(getattr(chosen, section)).items() >= keys.items()
+    assert packaged("coat", "mf", "adv")
+    default = Config.resolve("mf", "adv", "coat")
+    on_coat = Config.resolve("mf", "adv", "coat", preset="repro")
+    assert on_coat.loss == default.loss
+    changed = on_coat.train.model_copy(update={"patience": default.train.patience})
+    assert changed == default.train
+    # One by one: this file has no tau.
+    assert "tau" not in packaged("tencent", "mf", "bpr").get("loss", {})
+    partly = Config.resolve("mf", "bpr", "tencent", preset="repro").train
+    assert (partly.batch_size, partly.lr, partly.num_negatives) == (2048, 1e-3, 1)
+
+
+def test_what_is_set_wins_over_other_repositories_defaults():
+    own = {"train": {"batch_size": 12}, "loss": {"tau": 0.3}}
+    config = Config.resolve("mf", "adv", "none", preset="repro", layers=[own])
+    assert (config.train.batch_size, config.loss.options["tau"]) == (12, 0.3)
 
 
 def test_a_preset_lies_between_the_packaged_file_and_the_layers():
@@ -269,7 +364,10 @@ def table(title):
     lines = [line for line in text.split("\n## ")[0].splitlines() if line[:2] == "| "]
     rows = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines]
     assert {len(row) for row in rows} == {len(rows[0])}
-    return {row[0]: row[1:] for row in rows[1:]}
+    found = {}
+    for name, *cells in rows[1:]:  # several rows may belong to one section
+        found[name] = [*found.get(name, []), *cells]
+    return found
 
 
 def test_the_page_has_every_decision():
@@ -284,7 +382,8 @@ def test_the_page_names_the_options_and_the_preset(row):
     for section, keys in row.chosen.items():
         for key, value in keys.items():
             shown = str(value).lower() if isinstance(value, bool) else str(value)
-            assert f"`{section}.{key}={shown}` ({row.preset}" in text
+            named = re.escape(f"`{section}.{key}={shown}`")
+            assert re.search(rf"{named} \([^)]*\b{row.preset}\b", text), key
 
 
 def test_every_option_on_the_page_exists():
@@ -295,4 +394,6 @@ def test_every_option_on_the_page_exists():
     for target in targets:
         known |= set(inspect.signature(target).parameters)
     known |= set(Config.model_fields["train"].annotation.model_fields) | {"normalized"}
+    encoders = [entry.load_encoder() for entry in MODELS.values()]
+    known |= {key for kind in encoders for key in inspect.signature(kind).parameters}
     assert {key for _, key in found} <= known

@@ -129,6 +129,8 @@ def test_recommendations(run_page):
     assert "visitor" in printed
     assert Path("lists.csv").read_text().startswith("user,rank,item,score")
     assert np.load("mine.npz")
+    assert sorted(found["ids"]) == sorted(items)
+    assert list(found["names"]) == ["ann", "bob", "cem"]
     assert Path("mine.safetensors").stat().st_size > 0
 
 

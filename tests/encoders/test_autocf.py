@@ -54,6 +54,14 @@ def test_a_user_item_graph_serves_both_parts(graph):
     torch.testing.assert_close(joint((again.user, again.item)), expected)
 
 
+def test_tables_may_start_by_xaviers_uniform_rule():
+    torch.manual_seed(0)
+    encoder = AutoCF(500, 2000, 64, init="uniform")
+    for table in (encoder.user, encoder.item):
+        bound = (6 / (len(table) + 64)) ** 0.5
+        assert table.abs().max().item() == pytest.approx(bound, rel=1e-3)
+
+
 @pytest.mark.parametrize("num_layers", [0, 1, 2])
 def test_two_graphs_and_all_gradients(num_layers):
     encoder, masked, rebuilt = (

@@ -320,6 +320,17 @@ def test_a_copy_and_a_state_dict_hold_the_tables_alone(graph):
     assert torch.equal(joint(other(graph)), expected)
 
 
+def test_tables_may_start_by_xaviers_uniform_rule():
+    torch.manual_seed(0)
+    encoder = LightGCN(500, 2000, 64, init="uniform")
+    for table in (encoder.user, encoder.item):
+        bound = (6 / (len(table) + 64)) ** 0.5
+        assert table.abs().max().item() == pytest.approx(bound, rel=1e-3)
+        assert table.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+    with pytest.raises(ValueError, match="init must be 'normal' or 'uniform'"):
+        LightGCN(5, 5, init="zero")
+
+
 def test_tables_start_by_xaviers_normal_rule_each_on_its_own():
     torch.manual_seed(0)
     encoder = LightGCN(2000, 500, dim=64)

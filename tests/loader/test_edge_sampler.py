@@ -39,6 +39,19 @@ def test_positives_are_known_and_negatives_are_not(graph, sampling):
         assert set(row) <= set(range(NUM_ITEMS))
 
 
+def test_an_incomplete_last_batch_may_be_kept(graph):
+    keys = {"batch_size": 7, "sampling": "interaction"}
+    full = EdgeSampler(graph, **keys)
+    kept = EdgeSampler(graph, drop_last=False, **keys)
+    assert (len(full), len(kept)) == (3, 4)
+    sizes = [len(batch.src_index) for _, batch in kept]
+    assert sizes == [7, 7, 7, len(TRAIN) - 21]
+    user, pos, _ = (part.tolist() for part in drawn(kept))
+    assert sorted(zip(user, pos, strict=True)) == sorted(TRAIN)
+    assert len(EdgeSampler(graph, batch_size=100, drop_last=False)) == 1
+    assert len(EdgeSampler(graph, batch_size=8, drop_last=False)) == 3  # 24 / 8
+
+
 @given(st.data())
 @settings(deadline=None, max_examples=60)
 def test_on_any_graph_every_unseen_item_is_drawn_and_no_other(data):

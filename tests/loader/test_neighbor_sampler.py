@@ -55,6 +55,13 @@ def test_sampled_edges_are_edges_of_the_graph(graph):
         assert set(zip(*map(torch.Tensor.tolist, pairs), strict=True)) <= known
 
 
+def test_an_incomplete_last_batch_may_be_kept(graph):
+    sampler = sampler_of(graph, batch_size=7, drop_last=False)
+    shapes = [tuple(batch.dst_neg_index.shape) for _, batch in epoch_of(sampler)]
+    assert shapes == [(7, 3), (7, 3), (7, 3), (3, 3)]
+    assert len(sampler) == 4
+
+
 @pytest.mark.parametrize("num_negatives", [0, 1])
 def test_few_negatives_keep_their_shape(graph, num_negatives):
     for _, batch in epoch_of(sampler_of(graph, num_negatives=num_negatives)):

@@ -50,7 +50,9 @@ def test_a_larger_loss_gives_a_higher_temperature():
 def test_with_one_temperature_it_is_info_nce(tau, size, num_negatives, seed):
     tables, batch = toy_tables(seed=seed), toy_batch(size, num_negatives, seed)
     found = find("adap-tau").build(tau=tau).double()(*tables, batch)
-    torch.testing.assert_close(found, InfoNCE(tau=tau)(*tables, batch))
+    # 1 / tau was rounded to single precision before .double()
+    expected = InfoNCE(tau=tau)(*tables, batch)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 class Tables(torch.nn.Module):
@@ -94,6 +96,25 @@ def test_an_epoch_s_losses_become_the_next_epoch_s_temperatures():
     assert criterion.loss_count.sum() == 0
     epoch(criterion, encoder, 2)  # nothing was remembered
     assert criterion.inverse_tau.tolist() == pytest.approx([5.0] * cases.NUM_USERS)
+
+
+def test_users_without_samples_may_count_as_loss_0():
+    """What the mean over no samples is in the authors' code (docs/methods.md 2.5)."""
+    tables, batch = Tables(*toy_tables()), toy_batch(6, 4)
+    found = {}
+    for unseen in ("skip", "zero"):
+        criterion = epoch(find("adap-tau").build(unseen=unseen).double(), tables, 0)
+        criterion(tables.user, tables.item, batch)
+        means = criterion.loss_sum / criterion.loss_count.clamp(min=1)
+        found[unseen] = epoch(criterion, tables, 1).inverse_tau
+    expected = reference.adap_tau_scale(means.tolist(), 1.0)
+    assert found["zero"].tolist() == pytest.approx([5 * w for w in expected])
+    absent = criterion.loss_count.new_ones(cases.NUM_USERS).bool()
+    absent[batch.src_index] = False
+    assert absent.any()
+    assert (found["skip"][absent] == 5).all()
+    # A loss of 0 is below the mean: their temperature falls.
+    assert (found["zero"][absent] > 5).all()
 
 
 def test_users_temperatures_scale_the_mass_and_the_base_pulls():
@@ -203,6 +224,7 @@ def test_users_who_have_seen_more_than_half_have_the_given_temperature():
         ({"beta": 0}, "beta must be positive"),
         ({"warm_up_epochs": -1}, "warm_up_epochs must not be negative"),
         ({"warm_up": "x"}, "warm_up must be 'tau' or 'gap'"),
+        ({"unseen": "x"}, "unseen must be 'skip' or 'zero'"),
         ({"tau": 0}, "tau must be positive"),
     ],
 )

@@ -1,13 +1,22 @@
 """The rows that are scored in place of the negatives'."""
 
+import copy
+import pickle
+import warnings
 from dataclasses import replace
 
 import pytest
 import torch
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.losses import batch_scores
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.errors import TrainingLoopWarning
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.losses import BC, AdapTau, InvCF, batch_scores
+from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Step
+from pyg_advinfonce.training import Trainer
 from tests import cases
 from tests.cases import CASES, CRITERIA, DIM, NUM_ITEMS, toy_batch
 
@@ -132,3 +141,136 @@ def test_a_batch_of_rows_is_one_of_ids_too():
     assert isinstance(masked, EdgeBatch)
     assert masked.neg_rows is given.neg_rows
     assert not masked.neg_mask[0, 0]
+
+
+WATCHED = ["adap-tau", "bc"]
+
+
+def step(criterion, tables, *, times=1):
+    """Do a plain loop's part with the loss: 24 positives per step, as many as pairs."""
+    for _ in range(times):
+        criterion(*tables, toy_batch(24)).backward()
+
+
+def plain(name):
+    """Return a loss built from the toy graph and tables."""
+    return cases.find(name).build(), cases.toy_tables(torch.float32)
+
+
+@pytest.mark.parametrize("name", WATCHED)
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_loop_that_never_updates_a_loss_is_told_once(name, copied):
+    criterion, tables = plain(name)
+    step(criterion, tables, times=9)
+    criterion = copied(criterion)
+    with pytest.warns(TrainingLoopWarning, match=r"see docs/guides/pyg_model\.md"):
+        step(criterion, tables)
+    step(criterion, tables, times=20)
+
+
+def test_tables_of_the_encoder_s_losses_are_watched_too(graph):
+    criterion = InvCF.from_graph(graph, dim=DIM)
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, dim=DIM)
+
+    def losses(times):
+        for epoch in range(times):
+            criterion(Step(encoder, graph, toy_batch(24), epoch, 0)).backward()
+
+    losses(9)
+    with pytest.warns(TrainingLoopWarning, match="InvCF's popularity tables"):
+        losses(1)
+
+
+def test_without_a_graph_many_positives_per_user_are_told():
+    criterion, tables = AdapTau(cases.NUM_USERS), cases.toy_tables(torch.float32)
+    wide = toy_batch(24).src_index.repeat(125)  # 3000 positives
+    batch = EdgeBatch(wide, wide, wide.view(-1, 1))
+    for _ in range(2):
+        criterion(*tables, batch)
+    with pytest.warns(TrainingLoopWarning):
+        criterion(*tables, batch)
+
+
+def test_tables_of_a_loss_are_where_it_is_watched():
+    """A move to another type is no training."""
+    criterion, tables = plain("bc")
+    step(criterion, tables, times=9)
+    with pytest.warns(TrainingLoopWarning, match="BC's popularity tables"):
+        step(criterion.double(), tables)
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_calls_without_training_are_not_counted(name):
+    criterion, tables = plain(name)
+    with torch.no_grad():
+        for _ in range(20):
+            criterion(*tables, toy_batch(24))
+    step(criterion.eval(), tables, times=20)
+
+
+def test_a_call_of_the_hook_is_enough():
+    criterion, tables = plain("adap-tau")
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, dim=DIM)
+    step(criterion, tables, times=9)  # e.g. a loop that calls it after each epoch
+    criterion.on_epoch_start(encoder, cases.toy_graph(), 1)
+    step(criterion, tables, times=20)
+
+
+@pytest.mark.parametrize("how", ["trained", "loaded", "frozen", "never"])
+def test_tables_that_change_or_are_not_to_change(how):
+    criterion, tables = plain("bc")
+    if how == "never":
+        criterion.freeze_epoch = 0
+    elif how == "frozen":
+        criterion.requires_grad_(False)
+    elif how == "trained":
+        optimizer = torch.optim.Adam(criterion.parameters())
+        step(criterion, tables)
+        optimizer.step()
+    else:
+        state = {k: v + 1 for k, v in criterion.state_dict().items()}
+        criterion.load_state_dict(state)
+    step(criterion, tables, times=20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (AdapTau, {}),
+        (BC, {"dim": DIM}),
+        (BC, {"dim": DIM, "freeze_epoch": 0}),
+        (BC, {"dim": DIM, "freeze_epoch": 14}),
+        (InvCF, {"dim": DIM}),
+    ],
+)
+def test_the_trainer_is_told_nothing(graph, kind, options):
+    encoder = LightGCN(cases.NUM_USERS, cases.NUM_ITEMS, dim=DIM)
+    method = Method.compose(encoder, kind.from_graph(graph, **options))
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives=2)
+    trainer = Trainer(method, graph, sampler, Evaluator(graph), epochs=16)
+    trainer.fit()  # a warning would be an error
+    assert len(trainer.history) == 16
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # by dynamo
+@pytest.mark.parametrize("name", WATCHED)
+def test_a_watched_loss_is_not_compiled_anew(name):
+    torch.compiler.reset()
+    criterion, tables = plain(name)
+    compiled_parts = []
+
+    def backend(module, inputs):
+        compiled_parts.append(module)
+        return module.forward
+
+    compiled = torch.compile(criterion, backend=backend)
+    compiled(*tables, toy_batch(24))
+    number = len(compiled_parts)
+    assert number > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingLoopWarning)  # parts may run eagerly
+        for _ in range(20):
+            compiled(*tables, toy_batch(24))
+    assert len(compiled_parts) == number

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -134,6 +136,15 @@ def test_in_batch_an_equal_item_is_no_negative():
     loss.backward()
     assert loss.item() == 0
     assert not z_user.grad.any()
+
+
+def test_in_batch_an_equal_item_is_a_negative_if_hits_are_kept():
+    criterion = InfoNCE(negatives="in_batch", mask_hits=False)
+    twice = EdgeBatch(
+        torch.tensor([0, 1]), torch.tensor([4, 4]), torch.empty(2, 0).long()
+    )
+    # Both scores of a row are equal, whatever the tables are.
+    assert criterion(*toy_tables(), twice).item() == pytest.approx(math.log(2))
 
 
 def test_unknown_negatives():

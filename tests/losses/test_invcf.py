@@ -192,6 +192,7 @@ def test_what_it_tells_of_itself():
         ({"lam3": float("inf")}, "lam3 must not be negative"),
         ({"l2": -1.0}, "l2 must not be negative"),
         ({"negatives": "hard"}, r"'in_batch' or 'sampled' \(got 'hard'\)"),
+        ({"l2_reduction": "max"}, r"l2_reduction must be 'mean' or 'sum'"),
     ],
 )
 def test_impossible_options(wrong, message):

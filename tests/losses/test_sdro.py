@@ -15,9 +15,9 @@ RATIO = torch.tensor([0.0, 0.7, 0.9, 0.6, 0.8]).double()
 def losses_of(criterion, losses, groups):
     """Take a step whose per-row losses and groups are given; return the objective."""
     found = torch.tensor(losses).double()
-    mean, is_present = criterion._by_group(found, torch.tensor(groups))
-    criterion._remember(mean, is_present)
-    return (criterion.log_weight.exp() * mean).sum()
+    total, count = criterion._by_group(found, torch.tensor(groups))
+    criterion._remember(total, count)
+    return (criterion.log_weight.exp() * total / count.clamp(min=1)).sum()
 
 
 def test_g7():

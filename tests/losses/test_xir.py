@@ -39,6 +39,24 @@ def test_sharp_scores_draw_the_hard_items():
     assert loss.item() == pytest.approx(100, rel=0.02)
 
 
+def test_inner_products_are_those_of_longer_embeddings():
+    """Embeddings of length 1 have one score; longer ones have higher inner products."""
+    tables, batch = [z.detach() for z in toy_tables()], toy_batch(6)
+    single = [z / z.norm(dim=1, keepdim=True) for z in tables]
+
+    def loss(z, tau, cosine):
+        torch.manual_seed(0)
+        criterion = find("xir").build(tau=tau, cosine=cosine, cache_size=8)
+        return criterion.eval()(*z, batch).item()
+
+    assert loss(single, 0.5, False) == pytest.approx(loss(tables, 0.5, True))
+    assert loss([z * 2 for z in single], 2.0, False) == pytest.approx(
+        loss(tables, 0.5, True)
+    )
+    assert loss(tables, 0.5, False) != pytest.approx(loss(tables, 0.5, True))
+    assert not find("xir").build(cosine=False).cosine  # nor does it rank by cosine
+
+
 def test_equal_scores_draw_in_inverse_proportion_to_q():
     user, item = torch.ones(4, 2), torch.ones(4, 2)
     index = torch.arange(4)

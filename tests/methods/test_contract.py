@@ -34,8 +34,9 @@ def _double_precision():
 
 
 @every_case
-def test_one_step_is_that_of_the_naive_formula(case, batch):
-    graph = cases.toy_graph()
+@pytest.mark.parametrize("seed", [0, 2])  # a user repeats; a user and an item do
+def test_one_step_is_that_of_the_naive_formula(case, seed):
+    graph, batch = cases.toy_graph(), cases.toy_batch(seed=seed)
     method = case.build(graph)
     main = next(phase for phase in method.phases if phase.name == "main")
     torch.manual_seed(5)

@@ -145,7 +145,7 @@ def test_mf_refuses_layers(graph):
 
 def test_light_gcn_takes_its_options(graph):
     criterion = find("infonce").build()
-    penalty = {"l2": 0.25, "l2_negatives": True}
+    penalty = {"l2": 0.25, "l2_options": {"negatives": True}}
     method = lightgcn.build_lightgcn(
         graph, criterion, lr=0.5, **penalty, dim=3, num_layers=1, alpha=[0.5, 0.5]
     )
@@ -171,7 +171,8 @@ def composed(**options):
 
 def test_terms_are_composed_in_order():
     more = {"svd": (0.5, TableL2()), "none": (0.0, TableL2()), "kl": (2.0, TableL2())}
-    method = composed(terms=more, l2=0.25, l2_negatives=True, perturb=False)
+    options = {"l2": 0.25, "l2_options": {"negatives": True}, "perturb": False}
+    method = composed(terms=more, **options)
     terms = dict(method.objective.terms.items())
     assert list(terms) == ["rec", "l2", "svd", "kl"]
     weights = [method.objective.weights[name] for name in terms]

@@ -95,12 +95,12 @@ def test_a_new_training_leaves_nothing_of_the_old_one(dataset, tmp_path):
 
 def test_a_custom_loss_goes_on_with_itself_alone(dataset, tmp_path):
     def begin(**options):
-        config = Config.resolve("mf", "bpr", "toy", layers=[TOY | {"loss": {}}])
+        config = Config.resolve("mf", data="toy", layers=[TOY | {"loss": {}}])
         return train(config, dataset, out=tmp_path, **options)
 
     with pytest.raises(KeyboardInterrupt):
         begin(loss=InfoNCE(), callbacks=[Stop(2)])
-    with pytest.raises(CheckpointError, match=r"loss.name .*:InfoNCE -> bpr"):
+    with pytest.raises(CheckpointError, match=r"loss.name .*:InfoNCE -> adv"):
         begin(resume=True)
     assert len(begin(loss=InfoNCE(), resume=True).history) == 6
 

@@ -31,7 +31,10 @@ def case(request, graph, named_graph, make, tmp_path):
     def write(to):
         path = tmp_path / f"made.{to}"
         assert export(method, whole, path, notes={"data": "toy"}) == path
-        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+        beside = (
+            [f"{path.name}.ids.json"] if to == "faiss" and whole is named_graph else []
+        )
+        assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, *beside]
         return path
 
     return request.param, method, whole, write
@@ -128,6 +131,20 @@ def test_faiss_answers_with_ids_that_are_integers(graph, make, tmp_path):
     path = export(make(graph), graph, tmp_path / "items", to="faiss")
     found = faiss.read_index(str(path)).search(np.ones((1, 4), np.float32), 12)[1]
     assert sorted(found[0].tolist()) == [i * 10**12 for i in range(12)]
+
+
+def test_faiss_rows_are_joined_with_ids_that_are_strings(graph, make, tmp_path):
+    faiss = pytest.importorskip("faiss", reason="needs faiss-cpu, the extra [ann]")
+    names = [f"tea\n{row}" if row % 2 else f"\u00e9,{row}" for row in range(12)]
+    graph["item"].raw_id = names
+    method = make(graph)
+    path = export(method, graph, tmp_path / "items.faiss")
+    ids = json.loads((tmp_path / "items.faiss.ids.json").read_text(encoding="utf-8"))
+    z_user = method.embed(graph)[0].numpy()
+    row = faiss.read_index(str(path)).search(z_user, 12)[1]
+    for user in range(9):
+        expected, _ = naive_order(method, graph, user)
+        assert [ids[r] for r in row[user] if r >= 0] == [names[i] for i in expected]
 
 
 @pytest.fixture

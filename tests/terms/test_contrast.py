@@ -50,6 +50,29 @@ def started(term, step, seed=0):
     return term
 
 
+def test_ends_of_edges_weigh_a_node_by_its_edges(graph):
+    """Of a repeated node, every occurrence is an anchor."""
+    user, item = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 3, 4, 1])
+    negatives = torch.empty(4, 0).long()
+    batch = EdgeBatch(user, item, negatives)
+    step = step_of(graph, batch)
+    by_edge, by_node = (
+        started(ViewContrast(dropping(0.5), 0.3, "all", anchors), step)
+        for anchors in ("edges", "nodes")
+    )
+    single = [
+        by_node(step_of(graph, EdgeBatch(user[[b]], item[[b]], negatives[[b]])))
+        for b in range(4)
+    ]
+    torch.testing.assert_close(by_edge(step), torch.stack(single).mean())
+    assert not torch.isclose(by_edge(step), by_node(step), rtol=1e-3)
+
+
+def test_unknown_anchors():
+    with pytest.raises(ValueError, match="anchors must be 'nodes' or 'edges'"):
+        PassContrast(anchors="pairs")
+
+
 @candidates
 @pytest.mark.parametrize("walk", [False, True])
 def test_views_that_lack_nothing_are_equal(graph, candidates, walk):

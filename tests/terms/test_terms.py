@@ -120,6 +120,51 @@ def test_l2_is_the_naive_formula_on_layer_0(graph, negatives):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("rows", ["ego", "layers", "final"])
+def test_l2_plain_norms_are_of_the_first_degree(graph, rows):
+    """Twice the tables are twice the plain norms, and four times the squared ones."""
+    found = []
+    for norm in ("plain", "squared"):
+        for reduction in ("mean", "sum"):
+            step = step_of(graph)
+            penalty = EmbeddingL2(True, norm=norm, reduction=reduction, rows=rows)
+            before = penalty(step).item()
+            with torch.no_grad():
+                for table in (step.encoder.user, step.encoder.item):
+                    table.mul_(2)
+            step = Step(step.encoder, graph, step.batch, 0, 0)
+            found.append((before, penalty(step).item() / before))
+    assert [ratio for _, ratio in found] == pytest.approx([2, 2, 4, 4])
+    number = len(step.batch.src_index)
+    for mean, total in (found[:2], found[2:]):
+        assert total[0] == pytest.approx(number * mean[0])
+
+
+def test_l2_without_layers_is_the_same_for_all_rows(graph):
+    found = []
+    for rows in ("ego", "layers", "final"):
+        torch.manual_seed(0)
+        encoder = LightGCN(NUM_USERS, NUM_ITEMS, DIM, num_layers=0)
+        step = Step(encoder, graph, toy_batch(), 0, 0)
+        found.append(EmbeddingL2(True, rows=rows)(step).item())
+    assert found == [found[0]] * 3
+
+
+def test_l2_plain_norms_have_a_gradient_at_zero(graph):
+    step = step_of(graph)
+    with torch.no_grad():
+        step.encoder.user.zero_()
+    penalty = EmbeddingL2(norm="plain")(step)
+    grad = torch.autograd.grad(penalty, step.encoder.user)[0]
+    assert not grad.to_dense().any()
+
+
+@pytest.mark.parametrize("key", ["norm", "reduction", "rows"])
+def test_l2_unknown_options(key):
+    with pytest.raises(ValueError, match=f"{key} must be "):
+        EmbeddingL2(**{key: "other"})
+
+
 def test_l2_without_negatives_to_count(graph):
     step = step_of(graph, toy_batch(5, 0))
     expected = EmbeddingL2(negatives=False)(step)
