@@ -134,7 +134,7 @@ def test_the_loss_within_is_told_of_epochs_start(graph):
 
 
 def history_of(loss, configure, dataset, model="lightgcn"):
-    config = configure(model, "bpr", train={"epochs": 6, "num_negatives": 8})
+    config = configure(model, None, train={"epochs": 6, "num_negatives": 8})
     return train(config, dataset, loss=loss, device="cpu").history
 
 
@@ -163,6 +163,6 @@ def test_its_adversary_has_turns_and_goes_on_to_the_bit(configure, goes_on):
     build = cases.find("adv").build
     make = lambda: {"loss": MixGCF(build(**turns), candidates=2)}  # noqa: E731
     before = build().hardness.item.detach().clone()
-    result = goes_on(configure("lightgcn", "bpr"), make)
+    result = goes_on(configure("lightgcn", None), make)
     assert [r.phases for r in result.history] == [["adversary", "main"], ["main"]] * 2
     assert not torch.equal(result.method.loss.loss.hardness.item, before)
