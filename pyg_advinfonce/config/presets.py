@@ -170,7 +170,12 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
             {"model": {"init": "uniform"}},
             models=("sgl", "ncl", *_SELFREC, "autocf"),
         ),
-        Choice("0.2", {"model": {"init": "uniform"}}, losses=("adap-tau",)),
+        Choice(
+            "0.2",
+            {"model": {"init": "uniform"}},
+            losses=("adap-tau",),
+            models=("mf", "lightgcn"),
+        ),
         Choice(
             "0.3",
             {"train": {"drop_last": False}},

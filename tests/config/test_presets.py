@@ -117,7 +117,7 @@ ROWS = (
         Row("0.2", "faithful", model, loss, UNIFORM)
         for model, loss in (
             *((model, "bpr") for model in ("sgl", "ncl", "simgcl", "xsimgcl")),
-            *(("autocf", "autocf"), ("lightgcn", "adap-tau")),
+            *(("autocf", "autocf"), ("mf", "adap-tau"), ("lightgcn", "adap-tau")),
         )
     ),
     *(
@@ -267,6 +267,12 @@ def test_a_preset_leaves_alone_what_it_does_not_concern():
     assert preset("repro", "ultragcn", "adv", "tencent") == {}
     assert preset("repro", "simgcl", "adv", "coat") == patience
     assert preset("faithful", "mf", "rand", "coat") == {"train": {"l2_negatives": True}}
+
+
+@pytest.mark.parametrize("loss", [loss for loss, e in LOSSES.items() if e.general])
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_no_argument_of_a_custom_model(name, loss):
+    assert "model" not in preset(name, "my_module:build", loss, "coat")
 
 
 def test_a_preset_is_a_fresh_layer_of_sections():
