@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,14 +32,17 @@ def prepare_process() -> None:
     os.environ["MPLBACKEND"] = "agg"  # nothing is shown; an unknown name would fail
 
 
-class _Messages(io.FileIO):
+class _Messages(io.TextIOWrapper):
     """Standard error that drops what it cannot write: messages never end a training."""
 
-    def write(self, data: Any, /) -> int:  # noqa: ANN401
-        try:
-            return super().write(data) or 0
-        except OSError:
-            return memoryview(data).nbytes
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 def _open_streams() -> None:
@@ -48,9 +52,8 @@ def _open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     found = sys.__stderr__
     if found is not None and sys.stderr is found:  # not replaced, e.g. by a test
-        buffer = io.BufferedWriter(_Messages(found.fileno(), "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(
-            buffer, found.encoding, found.errors, line_buffering=True
+        sys.stderr = _Messages(
+            found.buffer, found.encoding, found.errors, line_buffering=True
         )
 
 
