@@ -114,3 +114,9 @@ def test_a_variable_of_threads_that_can_be_used(advnce, monkeypatch, text):
     monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert advnce("ls", "metrics").err == ""
     assert os.environ["OMP_NUM_THREADS"] == text
+
+
+def test_a_screen_is_never_used(advnce, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    assert advnce("ls", "metrics").err == ""
+    assert os.environ["MPLBACKEND"] == "agg"
