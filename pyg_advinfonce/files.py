@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from pyg_advinfonce.errors import ConfigError, DataError
+from pyg_advinfonce.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +107,13 @@ def regular_file(path: Path, max_bytes: int | None = None) -> None:
 
 
 @contextmanager
-def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(
+    file: Path,
+    busy: Callable[[], None] | None = None,
+    *,
+    waiting: str = "waiting for another process",
+    progress: Progress = Progress(),
+) -> Iterator[None]:
     """Hold an exclusive lock between processes.
 
     The operating system releases it when the process ends for any reason. On a file
@@ -115,6 +123,8 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
     Args:
         file: The lock file, in an existing folder.
         busy: Called before waiting if another process holds the lock; it may raise.
+        waiting: What is waited for, for ``progress``.
+        progress: Receives a line before and after waiting.
 
     Raises:
         ConfigError: If the file cannot be written.
@@ -126,7 +136,10 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
         except Timeout:
             if busy is not None:
                 busy()
+            progress.say(f"{waiting} (it holds {file}; Ctrl-C ends the wait)")
+            started = time.monotonic()
             lock.acquire()
+            progress.say(f"waited {time.monotonic() - started:.0f} s for {file}")
         except NotImplementedError:
             pass
         except OSError as error:
