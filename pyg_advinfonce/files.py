@@ -1,6 +1,7 @@
 """File access: atomic writes, locks, and content safe for JSON and spreadsheets."""
 
 import errno
+import io
 import math
 import os
 import stat
@@ -8,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,12 @@ from pyg_advinfonce.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MAX_BYTES = 64 * 2**30
+"""Largest size of a file that is read in parts, after decompression."""
+
+MAX_LINE = 16 * 2**20
+"""Largest size of a line in such a file."""
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
@@ -104,6 +111,43 @@ def regular_file(path: Path, max_bytes: int | None = None) -> None:
         raise DataError(
             f"{path}: expected at most {max_bytes:,} bytes, got {status.st_size:,}"
         )
+
+
+class LimitedFile(io.RawIOBase):
+    """Bytes of a file that ends; one that a few bytes unpack to need not.
+
+    Args:
+        path: The path for the message.
+        file: The open file, e.g. a decompressed one.
+
+    Raises:
+        DataError: On reading more than ``MAX_BYTES``, or a line of ``MAX_LINE``.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path, self._file, self._size, self._line = path, file, 0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401
+        block = self._file.read(len(buffer))
+        buffer[: len(block)] = block
+        self._size += len(block)
+        end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        self._line = len(block) - end + (0 if end else self._line)
+        if self._size > MAX_BYTES:
+            raise DataError(f"{self._path}: expected at most {MAX_BYTES:,} bytes")
+        if self._line > MAX_LINE:
+            raise DataError(
+                f"{self._path}: expected lines of at most {MAX_LINE:,} bytes, got a "
+                "longer one"
+            )
+        return len(block)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextmanager
