@@ -1,6 +1,5 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
-import os
 import signal
 import sys
 import warnings
@@ -13,6 +12,7 @@ import typer
 
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
+    DataWarning,
     MemoryShortageError,
     NonFiniteLossError,
     is_out_of_memory,
@@ -34,6 +34,7 @@ from . import (
     tune,
 )
 from .options import FAILED, USAGE
+from .process import prepare_process
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -77,9 +78,7 @@ def root(
 def main() -> None:
     """Run the command line; an expected error is one line, exit code 2 or 1."""
     warnings.showwarning = _print_warning
-    # Read when torch is loaded. By default waiting threads spin for milliseconds, which
-    # slows training tenfold when another process uses the cores.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    prepare_process()
     try:
         with sigterm_as_interrupt():
             code = app(prog_name="advnce", standalone_mode=False) or 0
@@ -122,7 +121,7 @@ def _print_error(error: Exception) -> int:
     if usage is not None:
         _say(f"{usage()}{_setting(error)} (see {_command(error)} --help)")
         return USAGE
-    if isinstance(error, AdvInfoNCEError):
+    if isinstance(error, AdvInfoNCEError | DataWarning):  # of -W error
         _say(str(error))
         failed = isinstance(error, NonFiniteLossError | MemoryShortageError)
         return FAILED if failed else USAGE

@@ -14,6 +14,8 @@ import typer
 from pyg_advinfonce.errors import ConfigError, optional_package
 from pyg_advinfonce.registry import DATA_ROOT, TRACKERS, is_custom, unknown
 
+from .process import MAX_THREADS
+
 if TYPE_CHECKING:
     from pyg_advinfonce.training import Tracker
 
@@ -38,6 +40,7 @@ CacheDir: Path | None = typer.Option(
 Threads: int | None = typer.Option(
     None,
     min=1,
+    max=MAX_THREADS,
     help="CPU threads (default: one per core); 1 is best for small data on a busy "
     "machine.",
 )

@@ -1,20 +1,29 @@
 """File access: atomic writes, locks, and content safe for JSON and spreadsheets."""
 
 import errno
+import io
 import math
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from pyg_advinfonce.errors import ConfigError, DataError
+from pyg_advinfonce.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MAX_BYTES = 64 * 2**30
+"""Largest size of a file that is read in parts, after decompression."""
+
+MAX_LINE = 16 * 2**20
+"""Largest size of a line in such a file."""
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
@@ -104,8 +113,51 @@ def regular_file(path: Path, max_bytes: int | None = None) -> None:
         )
 
 
+class LimitedFile(io.RawIOBase):
+    """Bytes of a file that ends; one that a few bytes unpack to need not.
+
+    Args:
+        path: The path for the message.
+        file: The open file, e.g. a decompressed one.
+
+    Raises:
+        DataError: On reading more than ``MAX_BYTES``, or a line of ``MAX_LINE``.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path, self._file, self._size, self._line = path, file, 0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401
+        block = self._file.read(len(buffer))
+        buffer[: len(block)] = block
+        self._size += len(block)
+        end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        self._line = len(block) - end + (0 if end else self._line)
+        if self._size > MAX_BYTES:
+            raise DataError(f"{self._path}: expected at most {MAX_BYTES:,} bytes")
+        if self._line > MAX_LINE:
+            raise DataError(
+                f"{self._path}: expected lines of at most {MAX_LINE:,} bytes, got a "
+                "longer one"
+            )
+        return len(block)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 @contextmanager
-def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(
+    file: Path,
+    busy: Callable[[], None] | None = None,
+    *,
+    waiting: str = "waiting for another process",
+    progress: Progress = Progress(),
+) -> Iterator[None]:
     """Hold an exclusive lock between processes.
 
     The operating system releases it when the process ends for any reason. On a file
@@ -115,6 +167,8 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
     Args:
         file: The lock file, in an existing folder.
         busy: Called before waiting if another process holds the lock; it may raise.
+        waiting: What is waited for, for ``progress``.
+        progress: Receives a line before and after waiting.
 
     Raises:
         ConfigError: If the file cannot be written.
@@ -126,7 +180,10 @@ def locked(file: Path, busy: Callable[[], None] | None = None) -> Iterator[None]
         except Timeout:
             if busy is not None:
                 busy()
+            progress.say(f"{waiting} (it holds {file}; Ctrl-C ends the wait)")
+            started = time.monotonic()
             lock.acquire()
+            progress.say(f"waited {time.monotonic() - started:.0f} s for {file}")
         except NotImplementedError:
             pass
         except OSError as error:

@@ -153,3 +153,37 @@ def dripping(byte: bytes, seconds: float, stop: threading.Event) -> Answer:
             handler.wfile.write(byte)
 
     return answer
+
+
+def dripping_header(seconds: float, stop: threading.Event) -> Answer:
+    """Send a header that never ends, a byte now and then."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
+        while not stop.wait(seconds):
+            handler.wfile.write(b"a")
+
+    return answer
+
+
+def dripping_chunk(seconds: float, stop: threading.Event) -> Answer:
+    """Send a chunk whose first line never ends, a byte now and then."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+        while not stop.wait(seconds):
+            handler.wfile.write(b"a")
+
+    return answer
+
+
+def endless(block: bytes) -> Answer:
+    """Send without end and as fast as possible."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while True:
+            handler.wfile.write(block)
+
+    return answer

@@ -1,16 +1,20 @@
+import signal
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import (
     check_replaceable,
+    locked,
     output_file,
     whole_file,
     without_formulas,
     write_text,
 )
+from pyg_advinfonce.progress import Progress
 
 
 def test_a_file_takes_its_name_at_the_end(tmp_path):
@@ -129,3 +133,45 @@ def test_only_a_marked_file_is_read_before_it_is_replaced(tmp_path, monkeypatch)
     check_replaceable(path)
     with pytest.raises(ConfigError, match="Permission denied"):
         check_replaceable(path, "report", "<mark>")
+
+
+class Told(Progress):
+    """Keeps the lines of a wait; calls a function after each."""
+
+    def __init__(self, then):
+        self.lines, self.then = [], then
+
+    def say(self, text):
+        self.lines.append(text)
+        self.then()
+
+
+def test_a_wait_for_a_lock_is_said_once_with_its_file(tmp_path):
+    file = tmp_path / "a.lock"
+    other = FileLock(file)
+    told = Told(other.release)
+    with other, locked(file, waiting="waiting for the other", progress=told):
+        assert told.lines == [
+            f"waiting for the other (it holds {file}; Ctrl-C ends the wait)",
+            f"waited 0 s for {file}",
+        ]
+
+
+def test_a_free_lock_is_taken_without_a_word(tmp_path):
+    told = Told(None)
+    with locked(tmp_path / "a.lock", progress=told):
+        assert told.lines == []
+
+
+def test_ctrl_c_ends_a_wait_for_a_lock(tmp_path):
+    file = tmp_path / "a.lock"
+    told = Told(lambda: signal.raise_signal(signal.SIGINT))
+    with (
+        FileLock(file),
+        pytest.raises(KeyboardInterrupt),
+        locked(file, progress=told),
+    ):
+        raise AssertionError
+    assert len(told.lines) == 1
+    with locked(file):  # nothing of the wait is left
+        pass

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiment", "graph", "losses", "runs", "serving", "transforms"},
     "version": set(),
     "errors": set(),
-    "files": {"errors"},
+    "files": {"errors", "progress"},
     "machine": {"errors", "version"},
     "registry": {"errors"},
     "progress": set(),

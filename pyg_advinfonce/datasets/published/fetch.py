@@ -94,7 +94,7 @@ def fetch(
     with writing(folder, ADVICE):
         folder.mkdir(parents=True, exist_ok=True)
     waiting = f"{name}: waiting for another process that fetches it"
-    with locked(folder.parent / ".fetch.lock", lambda: progress.say(waiting)):
+    with locked(folder.parent / ".fetch.lock", waiting=waiting, progress=progress):
         for file in _missing(folder, published):
             url, known = f"{base}/{file}", published.needed[file]
             try:

@@ -11,13 +11,14 @@ from pyg_advinfonce.datasets.base import IntArray, SplitPairs, take_ids
 from pyg_advinfonce.datasets.splits import Interactions, seen_beside
 from pyg_advinfonce.datasets.tables import Columns, Condition, DelimitedTable, read_logs
 from pyg_advinfonce.errors import DataError
-from pyg_advinfonce.files import reading
+from pyg_advinfonce.files import reading, regular_file
 
 VALID_FRACTION = 0.3
 
 COAT_FILES = ("train.ascii", "test.ascii")
 _COAT_POSITIVE = 4
 _COAT_MAX_RATING = 5
+_COAT_MAX_BYTES = 64 * 2**20
 
 YAHOO_TRAIN = "ydata-ymusic-rating-study-v1_0-train.txt"
 YAHOO_TEST = "ydata-ymusic-rating-study-v1_0-test.txt"
@@ -111,6 +112,7 @@ def _read_matrix(path: Path) -> IntArray:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
+    regular_file(path, _COAT_MAX_BYTES)
     with reading(path):
         text = path.read_bytes().decode("ascii", errors="replace")
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)

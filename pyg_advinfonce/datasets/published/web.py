@@ -1,14 +1,17 @@
 """HTTP access with verified certificates and no redirect from https to http."""
 
+import io
+import socket
 import ssl
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ipaddress import ip_address
-from typing import cast
+from typing import Any, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import (
     HTTPHandler,
@@ -23,7 +26,8 @@ from pyg_advinfonce.errors import ConfigError, DataWarning, DownloadError
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 CHUNK = 2**16
-MAX_TIMEOUTS = 60  # total time limit of a file, in timeouts
+MAX_TIMEOUTS = 60
+"""Deadline of a file with its redirects and headers, in timeouts."""
 
 
 @dataclass(frozen=True)
@@ -84,30 +88,34 @@ class WebAccess:
             ConfigError: If the URL is not allowed.
             DownloadError: If no content is received; the message says why.
         """
-        content, seconds = bytearray(), MAX_TIMEOUTS * self.timeout
-        until = time.monotonic() + seconds
-        with self._open(url) as response:
+        content = bytearray()
+        deadline = time.monotonic() + MAX_TIMEOUTS * self.timeout
+        with self._open(url, deadline) as response:
             while size := min(limit + 1 - len(content), CHUNK):
                 try:
                     chunk = response.read1(size)
                 except TimeoutError:
-                    message = f"{url}: no data received for {self.timeout:g} s"
-                    raise DownloadError(message) from None
+                    reason = self._late("no data received for", deadline)
+                    raise DownloadError(f"{url}: {reason}") from None
                 except (OSError, HTTPException):  # cut off: the caller checks
                     break
                 if not chunk:
                     break
                 content += chunk
                 received(len(chunk))
-                if time.monotonic() > until:
-                    raise DownloadError(f"{url}: incomplete after {seconds:g} s")
         return bytes(content)
 
-    def _open(self, url: str) -> HTTPResponse:
+    def _late(self, reason: str, deadline: float) -> str:
+        """Return why a read has timed out."""
+        if time.monotonic() < deadline:
+            return f"{reason} {self.timeout:g} s"
+        return f"incomplete after {MAX_TIMEOUTS * self.timeout:g} s"
+
+    def _open(self, url: str, deadline: float) -> HTTPResponse:
         """Follow redirects and return the last response."""
         for _ in range(MAX_REDIRECTS + 1):
             parts = self.check(url)
-            response = self._request(url, parts)
+            response = self._request(url, parts, deadline)
             if response.status == HTTPStatus.OK:
                 return response
             response.close()
@@ -125,7 +133,7 @@ class WebAccess:
             url = target.geturl()
         raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects")
 
-    def _request(self, url: str, parts: SplitResult) -> HTTPResponse:
+    def _request(self, url: str, parts: SplitResult, deadline: float) -> HTTPResponse:
         context = ssl.create_default_context()
         if self._is_insecure(parts):
             message = f"certificate of {parts.hostname} is not verified, only the "
@@ -134,8 +142,8 @@ class WebAccess:
             context.verify_mode = ssl.CERT_NONE
         opener = OpenerDirector()  # the default opens ftp and files, and redirects
         opener.add_handler(ProxyHandler({} if _is_this_machine(parts) else None))
-        opener.add_handler(HTTPHandler())
-        opener.add_handler(HTTPSHandler(context=context))
+        opener.add_handler(_Http(deadline))
+        opener.add_handler(_Https(deadline, context=context))
         request = Request(url, headers={"User-Agent": "pyg-advinfonce"})
         try:
             return cast("HTTPResponse", opener.open(request, timeout=self.timeout))
@@ -145,7 +153,7 @@ class WebAccess:
                 getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
             )
             if isinstance(cause, TimeoutError):
-                reason = f"no answer within {self.timeout:g} s"
+                reason = self._late("no answer within", deadline)
             if isinstance(cause, ssl.SSLCertVerificationError):
                 reason = (
                     f"certificate cannot be verified ({cause.verify_message}); "
@@ -155,6 +163,58 @@ class WebAccess:
 
     def _is_insecure(self, parts: SplitResult) -> bool:
         return self.insecure is not None and parts.hostname == self.insecure.lower()
+
+
+class _Punctual(io.RawIOBase):
+    """Bytes of a socket until a deadline, however slowly they come."""
+
+    def __init__(
+        self, source: io.RawIOBase, link: socket.socket, deadline: float
+    ) -> None:
+        self._source, self._link, self._deadline = source, link, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._link.settimeout(min(left, self._link.gettimeout() or left))
+        return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    """A response whose status line, headers and content end at a deadline."""
+
+    def __init__(self, link: socket.socket, *, deadline: float, method: str) -> None:
+        super().__init__(link, method=method)
+        self.fp = io.BufferedReader(_Punctual(self.fp.detach(), link, deadline))
+
+
+class _Http(HTTPHandler):
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def do_open(self, http_class: Any, req: Request, **options: Any) -> HTTPResponse:  # noqa: ANN401
+        def connect(*args: Any, **kwargs: Any) -> HTTPConnection:  # noqa: ANN401
+            connection: HTTPConnection = http_class(*args, **kwargs)
+            made = partial(_Response, deadline=self._deadline)
+            connection.response_class = made  # type: ignore[assignment]
+            return connection
+
+        return super().do_open(connect, req, **options)
+
+
+class _Https(_Http, HTTPSHandler):
+    def __init__(self, deadline: float, context: ssl.SSLContext) -> None:
+        HTTPSHandler.__init__(self, context=context)
+        self._deadline = deadline
 
 
 def _is_this_machine(parts: SplitResult) -> bool:

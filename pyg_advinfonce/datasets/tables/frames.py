@@ -20,7 +20,7 @@ from pyg_advinfonce.datasets.tables.values import (
     shown,
 )
 from pyg_advinfonce.errors import DataError, optional_package
-from pyg_advinfonce.files import regular_file
+from pyg_advinfonce.files import MAX_BYTES, regular_file
 
 _ROWS_OF_NAMES = 1000
 
@@ -156,7 +156,7 @@ class ParquetTable(FrameTable):
     """
 
     def __init__(self, path: Path, *, drop_incomplete: bool = False) -> None:
-        regular_file(path)
+        regular_file(path, MAX_BYTES)
         self.path = path
         self._arrow = optional_package("pyarrow")
         with self._errors():

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import IO, TextIO, cast
 
 from pyg_advinfonce.errors import ConfigError, DataError, optional_package
-from pyg_advinfonce.files import reading, regular_file
+from pyg_advinfonce.files import MAX_BYTES, LimitedFile, reading, regular_file
 
 UTF_8 = "utf-8-sig"
 """Default encoding of text; a byte order mark is skipped."""
+
+
+BLOCK = 2**18
+"""Bytes that are read at once."""
 
 
 def _open_plain(path: Path) -> IO[bytes]:
@@ -51,14 +55,14 @@ class TextFile:
 
     Raises:
         ConfigError: If the encoding is unknown.
-        DataError: If it is not a regular file.
+        DataError: If it is not a regular file, or too large.
     """
 
     path: Path
     encoding: str | None = None
 
     def __post_init__(self) -> None:
-        regular_file(self.path)
+        regular_file(self.path, MAX_BYTES)
         try:
             "".encode(self.codec)
         except (LookupError, ValueError, UnicodeError):
@@ -72,8 +76,9 @@ class TextFile:
         return self.encoding or UTF_8
 
     def open_binary(self) -> IO[bytes]:
-        """Open the decompressed bytes."""
-        return _OPEN.get(self.path.suffix.lower(), _open_plain)(self.path)
+        """Open the decompressed bytes, of limited size."""
+        file = _OPEN.get(self.path.suffix.lower(), _open_plain)(self.path)
+        return io.BufferedReader(LimitedFile(self.path, file), BLOCK)
 
     def open(self) -> TextIO:
         """Open the text; line ends are kept."""

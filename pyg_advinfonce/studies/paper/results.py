@@ -63,21 +63,25 @@ def make_seed(
     folder: Path,
     config: Config,
     dataset: Dataset,
+    *,
+    progress: Progress = Progress(),
     **options: Any,  # noqa: ANN401
 ) -> FinishedSeed:
-    """Train or resume a run's seed, unless another process has finished it.
+    """Train or resume a run's seed; wait for another process that trains it.
 
     Raises:
         NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
     seed = seed_path(folder, config.train.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / f".{seed.name}.lock"):
+    waiting = f"waiting for another process that trains {seed}"
+    lock = folder / f".{seed.name}.lock"
+    with locked(lock, waiting=waiting, progress=progress):
         try:
-            return train_seed(config, dataset, seed, **options)
+            return train_seed(config, dataset, seed, progress=progress, **options)
         except CheckpointError:  # the seed cannot be resumed
             shutil.rmtree(seed)
-            return train_seed(config, dataset, seed, **options)
+            return train_seed(config, dataset, seed, progress=progress, **options)
 
 
 @dataclass
@@ -189,10 +193,15 @@ def _train(
 ) -> FinishedSeed | None:
     """Train a seed; note a failure in the row, so that other seeds go on."""
     folder = run_folder(request.runs, row.config, dataset.fingerprint)
-    listening = {"progress": progress, "label": f"{row.name}, seed {seed}"}
-    config = row.config_of(seed)
     try:
-        return make_seed(folder, config, dataset, device=request.device, **listening)
+        return make_seed(
+            folder,
+            row.config_of(seed),
+            dataset,
+            progress=progress,
+            label=f"{row.name}, seed {seed}",
+            device=request.device,
+        )
     except NonFiniteLossError as error:
         reason = f"seed {seed}: {error}"
         row.reason = "; ".join(filter(None, [row.reason, reason]))

@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from pyg_advinfonce.config import flatten
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import locked
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import LOCK, STUDY
 from pyg_advinfonce.studies.tuning.space import Params
 
@@ -26,7 +27,11 @@ SECONDS_TO_WAIT = 60.0  # for another process to write
 
 
 def open_study(
-    folder: Path, settings: Mapping[str, Any], default: Params, pruner: BasePruner
+    folder: Path,
+    settings: Mapping[str, Any],
+    default: Params,
+    pruner: BasePruner,
+    progress: Progress = Progress(),
 ) -> Study:
     """Open the study of a folder, or make one whose first trial is the default.
 
@@ -35,12 +40,14 @@ def open_study(
         settings: The settings that a study keeps: JSON-ready values by name.
         default: The parameters of the first trial.
         pruner: Ends unpromising trials.
+        progress: Receives a line if another process has locked the study.
 
     Raises:
         ConfigError: If the folder holds a study of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK):  # only one process opens it at a time
+    waiting = f"waiting for another process that opens the study {folder}"
+    with locked(folder / LOCK, waiting=waiting, progress=progress):
         study = optuna.create_study(
             study_name="study",
             storage=_storage(folder / STUDY),

@@ -50,7 +50,7 @@ def save_study(
 
 def trial_row(trial: FrozenTrial) -> dict[str, Any]:
     """Return an ended trial as a row of ``trials.csv``, with settings in ``params``."""
-    notes, duration = trial.user_attrs, trial.duration
+    notes, duration = trial.user_attrs, trial.duration  # of a clock that may be set
     interrupted = trial.state == TrialState.FAIL and not is_finished(trial)
     return {
         "trial": trial.number,
@@ -59,7 +59,7 @@ def trial_row(trial: FrozenTrial) -> dict[str, Any]:
         "default": is_of_default(trial),
         "best_epoch": notes.get("best_epoch"),
         "epochs": notes.get("epochs"),
-        "seconds": round(duration.total_seconds(), 3) if duration else None,
+        "seconds": max(0.0, round(duration.total_seconds(), 3)) if duration else None,
         "params": notes.get("settings", {}),
         "error": notes.get("error"),
     }

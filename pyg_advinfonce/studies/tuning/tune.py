@@ -110,7 +110,7 @@ def tune(
     warmup = VALIDATIONS_BEFORE_PRUNING * config.train.eval_every
     pruner = pruner or MedianPruner(n_warmup_steps=warmup)
     with storage_errors(folder):
-        study = open_study(folder, settings, task.default, pruner)
+        study = open_study(folder, settings, task.default, pruner, progress)
         try:
             while _num_begun(study) < trials:
                 run_trial(study, task)

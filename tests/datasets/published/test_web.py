@@ -1,12 +1,23 @@
 """TLS, redirects and what addresses are taken, on the loopback interface."""
 
+import threading
+import time
 import warnings
+from functools import partial
 
 import pytest
 
+from pyg_advinfonce.datasets.published import web
 from pyg_advinfonce.datasets.published.web import WebAccess
 from pyg_advinfonce.errors import ConfigError, DataWarning, DownloadError
-from tests.file_server import redirect
+from tests.file_server import (
+    dripping,
+    dripping_chunk,
+    dripping_header,
+    endless,
+    redirect,
+    send,
+)
 
 
 @pytest.fixture
@@ -170,3 +181,33 @@ def test_others_are_asked_through_the_proxy(serve, monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     with pytest.warns(DataWarning):
         assert read("http://example.org/a", "example.org") == b"text"
+
+
+@pytest.mark.parametrize(
+    "drip", [partial(dripping, b"0"), dripping_chunk, dripping_header]
+)
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_nothing_takes_longer_than_the_deadline(
+    serve, trusted, monkeypatch, drip, is_encrypted
+):
+    monkeypatch.setattr(web, "MAX_TIMEOUTS", 2)
+    stop = threading.Event()
+    certificate = trusted if is_encrypted else None
+    server = serve({"/a": drip(0.02, stop)}, certificate=certificate)
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"/a: incomplete after 0\.4 s"):
+        WebAccess(timeout=0.2).read(f"{server.url}/a", 10**6, lambda _: None)
+    stop.set()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        endless(b"0" * 1000),
+        lambda handler: send(handler, b"0" * 1000, length=10**30),
+        lambda handler: send(handler, b"0" * 1000),
+    ],
+)
+def test_no_more_than_a_byte_over_the_limit_is_read(serve, answer):
+    assert read(serve({"/a": answer}).url + "/a") == b"0" * 101

@@ -1,7 +1,11 @@
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from pyg_advinfonce import files
+from pyg_advinfonce.datasets.tables import open_table
 from pyg_advinfonce.datasets.tables.read import IdCodes
 from pyg_advinfonce.errors import DataError
 
@@ -49,3 +53,29 @@ def test_what_is_no_id_is_refused_everywhere(wrong):
 
 def test_the_largest_integer():
     assert rows([2**63 - 1, 0])[0].tolist() == [0, 2**63 - 1]
+
+
+def test_a_small_file_that_unpacks_to_an_endless_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_LINE", 10**6)
+    for name, head in (("t.csv.gz", b"u,i\n1,2\n"), ("t.jsonl.gz", b'{"u": 1}\n')):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(head + bytes(3 * 10**6)))
+        with pytest.raises(DataError, match="lines of at most 1,000,000 bytes"):
+            list(open_table(path).chunks(["u"], [], None))
+
+
+def test_a_small_file_that_unpacks_to_endless_lines(tmp_path, monkeypatch):
+    path = tmp_path / "t.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"u": 1}\n' + b"\n" * 10**7))
+    monkeypatch.setattr(files, "MAX_BYTES", 10**6)
+    with pytest.raises(DataError, match="at most 1,000,000 bytes"):
+        list(open_table(path).chunks(["u"], [], None))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_a_file_that_is_too_large_is_not_opened(tmp_path, name):
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.truncate(10 * 2**40)  # a hole, which needs no space
+    with pytest.raises(DataError, match=r"at most 68,719,476,736 bytes, got 10,995"):
+        open_table(path)

@@ -3,9 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from filelock import FileLock
 
 from pyg_advinfonce import experiment
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.studies.paper import paper_table
 from pyg_advinfonce.studies.paper.results import (
     TableRow,
@@ -161,6 +163,20 @@ def test_what_another_process_has_just_trained_is_taken(tmp_path, dataset, monke
     trained = make_seed(tmp_path, config, dataset, device=CPU)
     monkeypatch.setattr(experiment, "train", None)  # a call would be an error
     assert make_seed(tmp_path, config, dataset, device=CPU) == trained
+
+
+def test_waiting_for_another_process_is_said(tmp_path, dataset):
+    lock, said = FileLock(tmp_path / ".seed-3.lock"), []
+
+    class Release(Progress):
+        def say(self, text):
+            said.append(text)
+            lock.release()
+
+    with lock:
+        make_seed(tmp_path, configure(), dataset, device=CPU, progress=Release())
+    waiting = f"waiting for another process that trains {tmp_path / 'seed-3'} "
+    assert said[0].startswith(f"{waiting}(it holds {lock.lock_file};")
 
 
 def test_an_edited_record_of_other_data_is_not_taken(tmp_path, dataset):

@@ -1,11 +1,12 @@
 import csv
+from datetime import timedelta
 
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
 from pyg_advinfonce.config import NAMED, read_toml
-from pyg_advinfonce.studies.tuning.study_files import save_study
+from pyg_advinfonce.studies.tuning.study_files import save_study, trial_row
 
 FAIL, PRUNED, COMPLETE = TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE
 TRIALS = [
@@ -41,6 +42,12 @@ def test_the_best_complete_trial_comes_first_of_equals_the_earliest(summary):
     assert [row["trial"] for row in summary["top"]] == [1, 6, 5, 0]
     assert summary["best"]["trial"] == 1
     assert summary["default_value"] == 0.25
+
+
+def test_a_clock_that_is_set_back_gives_no_negative_seconds():
+    trial = create_trial(value=0.5)
+    trial.datetime_complete = trial.datetime_start - timedelta(hours=1)
+    assert trial_row(trial)["seconds"] == 0
 
 
 def test_an_interrupted_trial_is_not_counted(summary):

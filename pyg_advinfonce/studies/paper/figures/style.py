@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 import pandas as pd
 
-from pyg_advinfonce.errors import optional_package
-from pyg_advinfonce.files import output_file, without_formulas
+from pyg_advinfonce.errors import ConfigError, optional_package
+from pyg_advinfonce.files import output_file, regular_file, without_formulas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,21 +32,33 @@ NUM_ARROWS, LOOK_BACK = 3, 3
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function so that it draws in the style of this package.
+    """Wrap a function so that it draws in the style of this package alone.
 
     Raises:
         MissingExtraError: If matplotlib is not installed, on each call.
+        ConfigError: If matplotlib cannot be imported.
     """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        optional_package("matplotlib")
-        from matplotlib import style
-
-        with style.context(STYLE):
+        # Over matplotlib's defaults, not the user's: a setting may change the look.
+        with _matplotlib().rc_context(fname=STYLE):
             return function(*args, **kwargs)
 
     return call
+
+
+def _matplotlib() -> Any:  # noqa: ANN401
+    """Import matplotlib, which reads a file of the working directory."""
+    if (own := Path("matplotlibrc")).exists() and not own.is_dir():
+        regular_file(own)
+    try:
+        return optional_package("matplotlib")
+    except (ValueError, OSError) as error:
+        raise ConfigError(
+            f"matplotlib cannot be imported ({error}): check MPLBACKEND, and the file "
+            "matplotlibrc of the working directory or of matplotlib's folder"
+        ) from error
 
 
 def new_figure(

@@ -1,4 +1,5 @@
 import csv
+import os
 import sys
 from itertools import pairwise
 
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pyg_advinfonce.errors import MissingExtraError
+from pyg_advinfonce.errors import ConfigError, DataError, MissingExtraError
 from pyg_advinfonce.studies.paper import Request
 from pyg_advinfonce.studies.paper.figures import (
     INK,
@@ -36,6 +37,52 @@ def test_drawing_leaves_the_users_own_style_alone():
     before = {key: rcParams[key] for key in rcParams if key != "backend"}
     assert styled(lambda: rcParams["axes.spines.top"])() is False
     assert {key: rcParams[key] for key in before} == before
+
+
+HOSTILE = {
+    "font.size": 40,
+    "axes.facecolor": "red",
+    "figure.dpi": 10,
+    "savefig.bbox": "tight",
+    "savefig.dpi": 20,
+    "text.usetex": True,
+    "path.sketch": (10, 10, 10),
+    "svg.fonttype": "none",
+}
+
+
+def test_the_users_settings_do_not_change_a_figure(tmp_path):
+    from matplotlib import rc_context
+
+    @styled
+    def draw(folder):
+        figure, [[axes]] = new_figure(2, 1)
+        axes.plot([0, 1], [1, 0], label="line")
+        axes.legend()
+        return [
+            path.read_bytes()
+            for path in save(figure, pd.DataFrame({"a": [1]}), folder, "f")[:2]
+        ]
+
+    expected = draw(tmp_path / "usual")
+    with rc_context(HOSTILE):
+        assert draw(tmp_path / "hostile") == expected
+
+
+def test_a_matplotlibrc_that_would_never_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("matplotlibrc")
+    with pytest.raises(DataError, match=r"matplotlibrc: .* pipe or device"):
+        styled(lambda: None)()
+
+
+def test_a_matplotlib_that_refuses_its_settings(monkeypatch):
+    def refuse(_):
+        raise ValueError("Key backend: 'nonsense' is not a valid value")
+
+    monkeypatch.setattr(style, "optional_package", refuse)
+    with pytest.raises(ConfigError, match=r"'nonsense' .*: check MPLBACKEND, and the"):
+        styled(lambda: None)()
 
 
 def test_the_colours_of_text_and_grid_are_those_that_a_page_replaces():

@@ -1,0 +1,87 @@
+"""What a process inherits, made safe: streams, warnings, environment variables."""
+
+import io
+import os
+import re
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+from pyg_advinfonce.errors import DataWarning
+
+MAX_THREADS = 1024
+"""More threads exhaust the memory or the system's limit before they help."""
+
+_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def prepare_process() -> None:
+    """Make the command line independent of what it inherits.
+
+    Call it before torch and matplotlib are imported, which read the variables.
+    """
+    _open_streams()
+    _limit_errors()
+    for name in _COUNTS:
+        _check_count(name)
+    # By default waiting threads spin for milliseconds, which slows training tenfold
+    # when another process uses the cores.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown; an unknown name would fail
+
+
+class _Messages(io.TextIOWrapper):
+    """Standard error that drops what it cannot write: messages never end a training."""
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def _open_streams() -> None:
+    """Direct closed streams to the null device, or files would get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    found = sys.__stderr__
+    if found is not None and sys.stderr is found:  # not replaced, e.g. by a test
+        sys.stderr = _Messages(
+            found.buffer, found.encoding, found.errors, line_buffering=True
+        )
+
+
+def _limit_errors() -> None:
+    """Let ``python -W error`` turn warnings about data into errors, and no others.
+
+    The libraries warn when they are imported, which ``-W error`` would turn into a
+    failure of every command.
+    """
+    filters = cast("list[Any]", warnings.filters)
+    errors = [entry for entry in filters if entry[0] == "error"]
+    if not sys.warnoptions or not errors:
+        return
+    filters[:] = [entry for entry in filters if entry[0] != "error"]
+    if any(issubclass(DataWarning, category) for _, _, category, *_ in errors):
+        warnings.simplefilter("error", DataWarning)
+
+
+def _check_count(name: str) -> None:
+    """Remove a number of threads with which torch ends the process or fails."""
+    text = os.environ.get(name, "")
+    counts = [count.strip() for count in text.split(",")]
+    if text and not all(
+        re.fullmatch("[0-9]{1,4}", count) and 1 <= int(count) <= MAX_THREADS
+        for count in counts
+    ):
+        del os.environ[name]
+        warnings.warn(
+            f"{name} is ignored: expected 1 to {MAX_THREADS} (got {text[:40]!r})",
+            stacklevel=1,
+        )
