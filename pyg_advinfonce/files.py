@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from pyg_advinfonce.errors import ConfigError, DataError
+from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +102,27 @@ def regular_file(path: Path, max_bytes: int | None = None) -> None:
         raise DataError(
             f"{path}: expected at most {max_bytes:,} bytes, got {status.st_size:,}"
         )
+
+
+def read_bytes(path: Path, max_bytes: int, error: type[AdvInfoNCEError]) -> bytes:
+    """Read a whole file of moderate size.
+
+    Args:
+        path: The file.
+        max_bytes: Its largest size.
+        error: The class of the error.
+
+    Raises:
+        AdvInfoNCEError: If the file cannot be read or is too large.
+    """
+    try:
+        with path.open("rb") as file:  # some files have no size before they are read
+            content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as found:  # ValueError: a null byte in the path
+        raise error(f"{path}: {getattr(found, 'strerror', None) or found}") from found
+    if len(content) > max_bytes:
+        raise error(f"{path}: expected at most {max_bytes:,} bytes")
+    return content
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
+    Outcome,
     find_seed,
     load_per_user,
     read_run,
@@ -45,6 +46,7 @@ __all__ = [
     "TIMES",
     "TRIALS",
     "FinishedSeed",
+    "Outcome",
     "Result",
     "SeedFolder",
     "check_settings",

@@ -1,7 +1,7 @@
 """A trained seed, returned by training or loaded from its folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -32,6 +32,12 @@ from pyg_advinfonce.training import (
     read_tensors,
     write_tensors,
 )
+
+
+MEASURED = (
+    *("metrics", "best_epoch", "epochs", "device", "seconds_per_epoch", "wall_seconds"),
+)
+"""What a result has from ``metrics.json``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,10 +138,10 @@ def load_run(
             raise CheckpointError(f"{folder} holds no finished run: it has no {name}")
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has only weights
-    record = read_seed(folder).outcome if finished else {}
+    outcome = read_seed(folder).outcome if finished else None
     dataset = config.load_dataset(root, cache_dir)
-    if finished:
-        check_data(folder, record["data"], dataset.fingerprint)
+    if outcome is not None:
+        check_data(folder, outcome.data, dataset.fingerprint)
     graph = prepare(dataset, place)
     given = {"model": model, "loss": loss}
     for section, target in given.items():
@@ -150,7 +156,7 @@ def load_run(
     else:
         method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
-    known = {f.name: record[f.name] for f in fields(Result) if f.name in record}
+    known = {} if outcome is None else {n: getattr(outcome, n) for n in MEASURED}
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)
 
 
@@ -177,12 +183,13 @@ def _load_embeddings(folder: Path, graph: HeteroData, config: Config) -> Method:
     tensors, about = read_tensors(file)
     num_users, num_items = num_nodes(graph)
     sizes = {"user": num_users, "item": num_items, "messages": num_items}
-    shapes = {name: table.shape for name, table in tensors.items()}
-    width = shapes.get("user", ())[1:]
-    expected = {name: (sizes.get(name), *width) for name in {*shapes, "user", "item"}}
+    kinds = {(name, t.shape, t.dtype) for name, t in tensors.items()}
+    user = tensors.get("user", torch.empty(0))
+    width, names = user.shape[1:], {*tensors, "user", "item"}
     if (
-        shapes != expected
+        kinds != {(name, (sizes.get(name), *width), user.dtype) for name in names}
         or len(width) != 1
+        or not user.is_floating_point()
         or not isinstance(about.get("cosine"), bool)
     ):
         raise CheckpointError(f"{file}: not the embeddings of this run")

@@ -61,7 +61,7 @@ def test_what_comes_back_is_the_last_finished_epoch(path):
     assert not path.exists()
     file.write()
     state, run = read_state(path)
-    assert run == RUN
+    assert run.model_dump() == RUN
     assert isinstance(state, TrainingState)
     assert {k: state.about[k] for k in file.state.about} == file.state.about
     assert_same(TrainingState(state.tensors, {}), TrainingState(file.state.tensors, {}))

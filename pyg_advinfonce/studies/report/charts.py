@@ -216,7 +216,7 @@ def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
 
 
 def _mark_best(axes: "Axes", seed: FinishedSeed, column: str, color: str) -> None:
-    best = seed.history[seed.history["epoch"] == seed.outcome["best_epoch"]]
+    best = seed.history[seed.history["epoch"] == seed.outcome.best_epoch]
     axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
 
 
