@@ -21,7 +21,7 @@ import time
 import tomllib
 import traceback
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +31,8 @@ import numpy as np
 import pandas as pd
 import tomli_w
 import torch
-
 from pyg_advinfonce.cli.main import app
+
 from pyg_advinfonce.config import Config, flatten
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.errors import AdvInfoNCEError

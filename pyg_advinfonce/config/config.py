@@ -269,12 +269,13 @@ class Config(BaseModel):
             cache_dir: As for the same function.
 
         Raises:
+            ConfigError: If a key of ``[data]`` is not an option of the data set.
             DataError: If the data is missing or wrong.
         """
-        from pyg_advinfonce.datasets import load_dataset
+        from pyg_advinfonce.datasets import load_named
 
         name, options = self.data.name, self.data.options
-        return load_dataset(name, root=root, cache_dir=cache_dir, **options)
+        return load_named(name, options, root=root, cache_dir=cache_dir)
 
     def flat(self) -> dict[str, Any]:
         """Return the values that are not None, names included, by ``section.key``."""

@@ -33,7 +33,6 @@ from pyg_advinfonce.training import (
     write_tensors,
 )
 
-
 MEASURED = (
     *("metrics", "best_epoch", "epochs", "device", "seconds_per_epoch", "wall_seconds"),
 )
