@@ -320,6 +320,7 @@ class Kind:
         readers: The readers of the folder, with their weights.
         sealed: Whether a checksum protects the bytes, so that a file that is read is
             the undamaged one.
+        share: How often it is drawn, relative to the others; slow readers are rarer.
     """
 
     folder: str
@@ -327,6 +328,7 @@ class Kind:
     mutate: tuple[Mutate, ...]
     readers: tuple[tuple[Reader, float], ...]
     sealed: bool = False
+    share: int = 3
 
 
 class Corpus:
@@ -407,7 +409,7 @@ class Corpus:
         words = ["tune", "mf", "--loss", "infonce", "--data", self.data]
         for key, value in flatten(STUDY).items():
             words += ["--set", f"{key}={value}"]
-        words += ["--out", folder, "--trials", 3, "--json", "--quiet"]
+        words += ["--out", folder, "--trials", 3, "--json"]
         return run_command(*words, "--cache-dir", self.cache)
 
     def _tables(self, table: pd.DataFrame) -> None:
@@ -532,13 +534,17 @@ class Corpus:
                 "run", (seed + "per_user.npz",), (by_array,), ((compare, 1.0),)
             ),
             "study: study.sqlite3": Kind(
-                "study", ("study.sqlite3",), (by_sql, by_sql), ((self.search, 1.0),)
+                "study",
+                ("study.sqlite3",),
+                (by_sql, by_sql),
+                ((self.search, 1.0),),
+                share=1,
             ),
             "study: summary.json": Kind(
-                "study", ("summary.json",), (by_json,), ((report, 1.0),)
+                "study", ("summary.json",), (by_json,), ((report, 1.0),), share=1
             ),
             "study: trials.csv": Kind(
-                "study", ("trials.csv",), (by_cell,), ((report, 1.0),)
+                "study", ("trials.csv",), (by_cell,), ((report, 1.0),), share=1
             ),
             "study: best.toml": Kind(
                 "study", ("best.toml",), (by_toml,), ((best, 1.0),)
@@ -627,7 +633,8 @@ def run_inputs(
     corpus: Corpus, numbers: range, seed: int, say: Callable[[str], None] = print
 ) -> Outcome:
     """Damage, read and count the inputs of some numbers."""
-    outcome, names = Outcome(), [*corpus.kinds]
+    outcome = Outcome()
+    names = [name for name, kind in corpus.kinds.items() for _ in range(kind.share)]
     undamaged: dict[tuple[str, int], object] = {}
 
     def on_alarm(*_: object) -> None:

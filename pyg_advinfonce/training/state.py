@@ -148,8 +148,8 @@ def _dimensions(value: object) -> int:
 
 
 def _form(value: object) -> object:
-    """Return what a tensor's values do not change, or any other value's type."""
-    return (value.shape, value.dtype) if isinstance(value, Tensor) else type(value)
+    """Return shape and type of a tensor; other values may change theirs, hence None."""
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else None
 
 
 class StateFile(Callback):

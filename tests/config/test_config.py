@@ -572,3 +572,34 @@ def test_a_custom_name_stays_with_its_keys(tmp_path):
     assert config.updated({"model": {"dim": 4}}).model.options == {"dim": 4}
     with pytest.raises(ConfigError, match=r"name the model 'c:build' .expected 'a:b"):
         config.updated({"model": {"name": "c:build"}})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cache_dir": "/tmp/x"}, r"unknown key 'data.cache_dir'.* data.seed"),
+        ({"root": "/"}, r"unknown key 'data.root'.* data.positive_if"),
+        ({"path": "x.csv"}, r"unknown key 'data.path'"),
+        ({"data": 3}, r"unknown key 'data.data'"),
+        ({"seed": "x"}, r"data.seed: input should be a valid integer"),
+        ({"valid_fraction": [0.1]}, r"data.valid_fraction: input should be"),
+    ],
+)
+def test_a_file_passes_no_more_than_options_of_the_data(tmp_path, options, said):
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        (folder / f"{name}.txt").write_text("0 0 1\n")
+    config = Config.resolve("mf", "bpr", str(folder), layers=[{"data": options}])
+    with pytest.raises(ConfigError, match=said):
+        config.load_dataset(cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("data", ["simulated", "coat", "table.csv"])
+def test_the_cache_is_the_callers_for_any_data(tmp_path, data):
+    (tmp_path / "table.csv").write_text("user,item\n0,1\n")
+    data = data.replace("table", str(tmp_path / "table"))
+    layers = [{"data": {"cache_dir": str(tmp_path)}}]
+    config = Config.resolve("mf", "bpr", data, layers=layers)
+    with pytest.raises(ConfigError, match=r"unknown key 'data.cache_dir'"):
+        config.load_dataset(tmp_path)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import optuna
 from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.pruners import BasePruner
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -88,6 +88,8 @@ def open_study(
             study.set_user_attr("settings", dict(settings))
         saved = check_data(str(path), study.user_attrs, _StudyNotes).settings
         _check_same(folder, saved, settings)
+        if study.directions != [StudyDirection.MAXIMIZE]:
+            raise CheckpointError(f"{path} is damaged: it does not maximise one value")
         _check_trials(path, study.get_trials(deepcopy=False))
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             if not is_running(trial):
