@@ -182,12 +182,13 @@ def _load_embeddings(folder: Path, graph: HeteroData, config: Config) -> Method:
     tensors, about = read_tensors(file)
     num_users, num_items = num_nodes(graph)
     sizes = {"user": num_users, "item": num_items, "messages": num_items}
-    kinds = {(name, t.shape, t.dtype) for name, t in tensors.items()}
     user = tensors.get("user", torch.empty(0))
-    width, names = user.shape[1:], {*tensors, "user", "item"}
+    width = user.shape[1:]
+    expected = {n: (sizes.get(n), *width) for n in {*tensors, "user", "item"}}
     if (
-        kinds != {(name, (sizes.get(name), *width), user.dtype) for name in names}
+        {name: table.shape for name, table in tensors.items()} != expected
         or len(width) != 1
+        or {table.dtype for table in tensors.values()} != {user.dtype}
         or not user.is_floating_point()
         or not isinstance(about.get("cosine"), bool)
     ):

@@ -198,6 +198,7 @@ def _best(
     """Return every parameter with its values in the default and the best trial."""
     if summary.best is None:
         return []
+    default: dict[str, str]
     default = next((row["params"] for row in rows if row["default"]), {})
     found = summary.best.params
     return [

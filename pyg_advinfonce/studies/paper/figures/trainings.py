@@ -1,6 +1,7 @@
 """Trainings of the figures and the cache of their tables."""
 
 import json
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
@@ -63,7 +64,7 @@ def cached_table(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(make().to_dict("list")))
-    fields: dict[str, Any] = {name: (list[kind], ...) for name, kind in columns.items()}
+    fields: Any = {n: (types.GenericAlias(list, (t,)), ...) for n, t in columns.items()}
     found = dict(read_json(path, create_model("Table", __base__=FileData, **fields)))
     if len({len(values) for values in found.values()}) > 1:
         raise CheckpointError(f"{path} is damaged: its columns differ in length")
@@ -205,8 +206,8 @@ def curves(
         for seed in seeds:
             key = cache_key(config, dataset, seed=seed, epochs=epochs, shown=columns)
             train_one = partial(make, text, config, seed)
-            types = {"epoch": Count, **dict.fromkeys(columns, Real)}
-            table = cached_table(runs, key, train_one, types)
+            kinds = {"epoch": Count, **dict.fromkeys(columns, Real)}
+            table = cached_table(runs, key, train_one, kinds)
             tables.append(labelled(table, **labels, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
