@@ -331,6 +331,9 @@ def _check_section(name: str, keys: object) -> None:
         raise unknown("section", name, SECTIONS)
     if not isinstance(keys, Mapping):
         raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
+    for key, value in keys.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ConfigError(f"{name}.{key}: expected an integer of 64 bits")
 
 
 def check_loader(train: Train) -> None:

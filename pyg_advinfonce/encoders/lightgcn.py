@@ -15,7 +15,12 @@ from pyg_advinfonce.encoders.propagation import (
     graph_per_layer,
     node_rows,
 )
-from pyg_advinfonce.functional import check_not_negative, check_positive, unit_rows
+from pyg_advinfonce.functional import (
+    check_not_negative,
+    check_num_layers,
+    check_positive,
+    unit_rows,
+)
 from pyg_advinfonce.ops import layer_sum
 
 
@@ -91,7 +96,8 @@ class LightGCN(Encoder):
     ) -> None:
         super().__init__()
         check_positive(dim=dim)
-        check_not_negative(num_layers=num_layers)
+        check_num_layers(num_layers=num_layers)
+        check_num_layers(propagate_layers=propagate_layers or 0)
         if not 0 <= message_drop < 1:
             raise ValueError(f"message_drop must be in [0, 1) (got {message_drop})")
         self.alpha = _layer_weights(num_layers, first_layer, alpha)

@@ -603,3 +603,11 @@ def test_the_cache_is_the_callers_for_any_data(tmp_path, data):
     config = Config.resolve("mf", "bpr", data, layers=layers)
     with pytest.raises(ConfigError, match=r"unknown key 'data.cache_dir'"):
         config.load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("section", ["model", "loss", "data", "hardness", "train"])
+def test_an_integer_has_64_bits_as_in_toml(tmp_path, section):
+    path = tmp_path / "config.toml"
+    path.write_text(f"[{section}]\nkey = 0x{'F' * 6000}\n")
+    with pytest.raises(ConfigError, match=rf"^{section}.key: expected an integer of 64"):
+        Config.resolve("mf", "bpr", layers=[read_toml(path)])
