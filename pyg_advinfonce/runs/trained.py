@@ -10,7 +10,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.encoders import FixedEmbeddings
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, explaining_memory
 from pyg_advinfonce.evaluation import UserMetrics
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.machine import find_device
@@ -126,6 +126,7 @@ def load_run(
             passed and it has no saved embeddings.
         ConfigError: If only one of two custom parts is passed, or a part that the run
             does not have.
+        MemoryShortageError: If the model of the configuration is too large.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
@@ -153,7 +154,8 @@ def load_run(
     if config.custom and all(given[section] is None for section in config.custom):
         method = _load_embeddings(folder, graph, config)
     else:
-        method = build_method(config, graph, model=model, loss=loss)
+        with explaining_memory(f"while loading {folder}: see its {CONFIG}"):
+            method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
     known = {} if outcome is None else {n: getattr(outcome, n) for n in MEASURED}
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)
