@@ -15,6 +15,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
+from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pyg_advinfonce.config import flatten
@@ -170,6 +171,12 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     connect = partial(
         sqlite3.connect, path, timeout=SECONDS_TO_WAIT, check_same_thread=False
     )
+    engine = create_engine("sqlite://", creator=connect)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    engine.dispose()
+    if found != "ok":
+        raise CheckpointError(f"{path} is damaged: {' '.join(str(found).split())}")
     # A folder in the address would have to be quoted.
     try:
         return optuna.storages.RDBStorage(

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, read_toml
 from pyg_advinfonce.datasets import load_dataset
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import INTERACTS
@@ -473,3 +473,14 @@ def test_a_study_of_little_data_has_small_batches(dataset, tmp_path):
         summary = tune(config, dataset, folder=tmp_path, trials=1, device="cpu")
     assert summary["trials"]["complete"] == 1
     assert rows(tmp_path)[0]["train.batch_size"] == "4"
+
+
+def test_a_study_that_keeps_no_trial_does_not_go_on_for_ever(study, monkeypatch):
+    tell = optuna.study.Study.tell
+    monkeypatch.setattr(
+        optuna.study.Study,
+        "tell",
+        lambda self, trial, **_: tell(self, trial, state=TrialState.FAIL),
+    )
+    with pytest.raises(CheckpointError, match=r"trial 0 was not kept"):
+        study(trials=2)
