@@ -45,8 +45,8 @@ from tests.custom_models import Hinge, build
 SECONDS = 20.0
 """The deadline of one input."""
 
-MEMORY = 16 * 2**30
-"""The address space of the process, so that no input takes the machine's memory."""
+MEMORY = 8 * 2**30
+"""What the process may take besides, so that no input takes the machine's memory."""
 
 SETTINGS = {
     "model": {"dim": 4, "num_layers": 1},
@@ -410,7 +410,7 @@ class Corpus:
         for key, value in flatten(STUDY).items():
             words += ["--set", f"{key}={value}"]
         words += ["--out", folder, "--trials", 3, "--json"]
-        return run_command(*words, "--cache-dir", self.cache)
+        return run_command(*words, "--cache-dir", self.cache, "--device", "cpu")
 
     def _tables(self, table: pd.DataFrame) -> None:
         folder = self.root / "tables"
@@ -429,7 +429,8 @@ class Corpus:
         (folder / "a.dat").write_text("\n".join(lines) + "\n")
 
     def _kinds(self) -> dict[str, Kind]:
-        cache, data = ["--cache-dir", self.cache], ["--data-root", self.root]
+        cache = ["--cache-dir", self.cache, "--device", "cpu"]
+        data = ["--data-root", self.root]
         seed, other = "seed-0/", self.root / "other"
 
         def evaluate(folder: Path) -> str:
@@ -440,7 +441,7 @@ class Corpus:
             return run_command("compare", other, folder, "--json")
 
         def report(folder: Path) -> str:
-            return run_command("report", folder, *cache, *data)
+            return run_command("report", folder, *cache[:2], *data)
 
         def history(folder: Path) -> object:
             return [seed.history for seed in read_run(folder)]
@@ -722,7 +723,10 @@ def limited() -> Iterator[None]:
     """Limit memory and threads, and let no warning through."""
     threads, limits = torch.get_num_threads(), resource.getrlimit(resource.RLIMIT_AS)
     torch.set_num_threads(1)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, limits[1]))
+    with contextlib.suppress(OSError):  # a system without such a file has no limit
+        pages = int(Path("/proc/self/statm").read_text("utf-8").split()[0])
+        most = pages * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -609,7 +609,5 @@ def test_the_cache_is_the_callers_for_any_data(tmp_path, data):
 def test_an_integer_has_64_bits_as_in_toml(tmp_path, section):
     path = tmp_path / "config.toml"
     path.write_text(f"[{section}]\nkey = 0x{'F' * 6000}\n")
-    with pytest.raises(
-        ConfigError, match=rf"^{section}.key: expected an int"
-    ):
+    with pytest.raises(ConfigError, match=rf"^{section}.key: expected an int"):
         Config.resolve("mf", "bpr", layers=[read_toml(path)])
