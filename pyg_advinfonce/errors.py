@@ -117,8 +117,12 @@ def optional_package(name: str) -> Any:  # noqa: ANN401
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether Python, CUDA or torch's CPU allocator ran out of memory."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    words += ("Storage size calculation overflowed",)
+    words = [
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "Storage size calculation overflowed",
+    ]
     return isinstance(error, MemoryError) or any(w in str(error) for w in words)
 
 

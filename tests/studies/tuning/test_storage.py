@@ -134,6 +134,6 @@ def test_a_damaged_page_is_found_before_it_is_used(opened, tmp_path):
         index = "name LIKE 'ix_trials%'"
         file.execute(f"UPDATE sqlite_master SET rootpage = 2 WHERE {index}")
         file.commit()
-    with pytest.raises(CheckpointError, match="is damaged|is not a study") as error:
+    with pytest.raises(CheckpointError, match=r"is damaged|is not a study") as error:
         opened(epochs=2)
     assert "\n" not in str(error.value)
