@@ -681,7 +681,8 @@ def run_inputs(
             tally.inputs += 1
             tally.seconds += time.perf_counter() - started
             if number % 1000 == 999:
-                say(f"{number + 1:,} inputs")
+                failed = sum(map(len, outcome.failures.values()))
+                say(f"{number + 1:,} inputs, {failed} failed")
     finally:
         signal.signal(signal.SIGALRM, before)
     return outcome
