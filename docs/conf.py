@@ -40,7 +40,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(OUTSIDE)})(\..*)?"),
     (
         r"py:class",
-        r"HeteroData|FieldInfo|NoneType|Ge|Axes|Figure|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
+        r"HeteroData|FieldInfo|NoneType|Ge|Le|1e\+100|Axes|Figure|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
     ),
 ]
 

@@ -13,10 +13,8 @@ from pyg_advinfonce.config import (
     FROM_TRAIN,
     Config,
     check_loader,
-    check_options,
     loss_target,
     model_targets,
-    naming,
     set_by_train,
     setting_values,
 )
@@ -31,6 +29,7 @@ from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
 from pyg_advinfonce.registry import NO_LOSS, default_loss, is_custom
+from pyg_advinfonce.schema import check_options, naming
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 

@@ -20,7 +20,8 @@ code 1. The others mean invalid input and exit with code 2.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -120,5 +121,25 @@ def optional_package(name: str) -> Any:  # noqa: ANN401
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether Python, CUDA or torch's CPU allocator ran out of memory."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
+    words = [
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "Storage size calculation overflowed",
+    ]
     return isinstance(error, MemoryError) or any(w in str(error) for w in words)
+
+
+@contextmanager
+def explaining_memory(message: str) -> Iterator[None]:
+    """Raise a :class:`MemoryShortageError` if memory runs out.
+
+    Args:
+        message: What needs the memory, and what to lower.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryShortageError(f"out of memory {message}") from error

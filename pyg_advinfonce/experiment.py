@@ -1,8 +1,8 @@
 """Training and evaluation of a configuration."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.build import CustomLoss, CustomModel, assemble, name_custom
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset, as_dataset
-from pyg_advinfonce.errors import MemoryShortageError, is_out_of_memory
+from pyg_advinfonce.errors import explaining_memory
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.methods import Method
@@ -102,7 +102,7 @@ def train(
     trainer.callbacks = [EpochProgress(progress, label, trainer.epochs), *told]
     started -= sum(record.seconds for record in trainer.history)
     keeping = folder.keeping(trainer) if folder else nullcontext()
-    with _explaining_memory(config), keeping:
+    with explaining_memory(_needing_memory(config)), keeping:
         try:
             best_epoch = trainer.fit()
         finally:
@@ -177,20 +177,14 @@ def train_seed(
     return read_seed(folder)
 
 
-@contextmanager
-def _explaining_memory(config: Config) -> Iterator[None]:
-    """Name the settings to lower if memory runs out."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        size = config.train.batch_size
-        less = f"set train.batch_size to {size // 2} or lower" if size > 1 else "lower"
-        raise MemoryShortageError(
-            f"out of memory while training with train.batch_size {size}: {less} "
-            "train.num_negatives or model.dim"
-        ) from error
+def _needing_memory(config: Config) -> str:
+    """Return the settings to lower if memory runs out."""
+    size = config.train.batch_size
+    less = f"set train.batch_size to {size // 2} or lower" if size > 1 else "lower"
+    return (
+        f"while training with train.batch_size {size}: {less} train.num_negatives or "
+        "model.dim"
+    )
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from pyg_advinfonce.errors import ConfigError, DataError
+from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, DataError
 from pyg_advinfonce.progress import Progress
 
 if TYPE_CHECKING:
@@ -148,6 +148,30 @@ class LimitedFile(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def read_bytes(path: Path, max_bytes: int, error: type[AdvInfoNCEError]) -> bytes:
+    """Read a whole file of moderate size, or the pipe of a shell's ``<(command)``.
+
+    Args:
+        path: The file.
+        max_bytes: Its largest size.
+        error: The class of the error.
+
+    Raises:
+        AdvInfoNCEError: If the file cannot be read, is a named pipe, which may never
+            end, or is too large.
+    """
+    try:
+        if path.is_fifo() and path.parent != Path("/dev/fd"):
+            raise error(f"{path}: expected a readable file, got a named pipe")
+        with path.open("rb") as file:  # some files have no size before they are read
+            content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as found:  # ValueError: a null byte in the path
+        raise error(f"{path}: {getattr(found, 'strerror', None) or found}") from found
+    if len(content) > max_bytes:
+        raise error(f"{path}: expected at most {max_bytes:,} bytes")
+    return content
 
 
 @contextmanager

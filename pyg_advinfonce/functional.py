@@ -281,6 +281,21 @@ def check_not_negative(**values: float) -> None:
             raise ValueError(f"{name} must not be negative (got {value})")
 
 
+MOST_LAYERS = 1000
+
+
+def check_num_layers(**values: int) -> None:
+    """Check numbers of layers, given by name: every layer takes time and memory.
+
+    Raises:
+        ValueError: If a number is negative or above 1000.
+    """
+    check_not_negative(**values)
+    for name, value in values.items():
+        if value > MOST_LAYERS:
+            raise ValueError(f"{name} must be at most {MOST_LAYERS} (got {value})")
+
+
 def check_choice(*choices: str, **values: str) -> None:
     """Check that arguments, given by name, are among the choices.
 

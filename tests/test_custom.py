@@ -696,6 +696,18 @@ def test_embeddings_of_another_shape_are_damaged(evil, tensors, about):
         load_run(evil)
 
 
+@pytest.mark.parametrize(
+    "kinds", [(torch.int64, torch.int64), (torch.float32, torch.float64)]
+)
+def test_embeddings_of_another_type_are_damaged(evil, kinds):
+    user, item = kinds
+    tables = {"user": torch.zeros(290, 4, dtype=user)}
+    tables["item"] = torch.zeros(295, 4, dtype=item)
+    write_tensors(evil / "seed-0" / EMBEDDINGS, tables, {"cosine": True})
+    with pytest.raises(CheckpointError, match=f"{EMBEDDINGS}: not the embeddings"):
+        load_run(evil)
+
+
 def test_a_training_that_failed_says_what_loads_it(evil):
     for name in (EMBEDDINGS, "metrics.json"):
         (evil / "seed-0" / name).unlink()

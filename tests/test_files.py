@@ -1,3 +1,4 @@
+import os
 import signal
 from pathlib import Path
 
@@ -5,11 +6,12 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import (
     check_replaceable,
     locked,
     output_file,
+    read_bytes,
     whole_file,
     without_formulas,
     write_text,
@@ -175,3 +177,20 @@ def test_ctrl_c_ends_a_wait_for_a_lock(tmp_path):
     assert len(told.lines) == 1
     with locked(file):  # nothing of the wait is left
         pass
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "metrics.json"
+    os.mkfifo(pipe)
+    with pytest.raises(CheckpointError, match="expected a readable file, got a named"):
+        read_bytes(pipe, 100, CheckpointError)
+
+
+def test_the_pipe_of_a_shell_is_read(tmp_path):
+    read, write = os.pipe()
+    os.write(write, b"tau = 0.2")
+    os.close(write)
+    try:
+        assert read_bytes(Path(f"/dev/fd/{read}"), 100, ConfigError) == b"tau = 0.2"
+    finally:
+        os.close(read)

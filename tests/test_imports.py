@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "files": {"errors", "progress"},
+    "schema": {"errors", "files"},
     "machine": {"errors", "version"},
     "registry": {"errors"},
     "progress": set(),
@@ -44,22 +45,22 @@ ALLOWED: dict[str, set[str]] = {
     "loader": {"errors", "batch", "graph"},
     "evaluation": {"errors", "graph", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
-    | {"encoders", "methods", "evaluation"},
-    "datasets": {"errors", "files", "progress", "registry", "graph"},
-    "config": {"errors", "files", "registry", "graph", "losses", "datasets"},
+    | {"schema", "encoders", "methods", "evaluation"},
+    "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},
+    "config": {"errors", "files", "registry", "schema", "graph", "losses", "datasets"},
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
     | {"encoders", "losses", "methods", "loader", "evaluation", "training"}
-    | {"datasets", "config"},
+    | {"datasets", "config", "schema"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation", "scorer"},
     "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
     | {"encoders", "objective"}
-    | {"evaluation", "training", "datasets", "config", "build", "serving"},
+    | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"},
     "experiment": {"errors", "progress", "graph", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
-    | {"experiment", "progress"},
+    | {"experiment", "progress", "schema"},
     "cli": {"version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
     | {"serving", "runs", "experiment", "studies"},

@@ -1,23 +1,21 @@
 """The configuration of a run: layers, defaults and validation."""
 
-import inspect
 import re
 import tomllib
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from pyg_advinfonce.config.presets import preset as preset_settings
-from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
-from pyg_advinfonce.files import write_text
+from pyg_advinfonce.errors import ConfigError, MissingExtraError
+from pyg_advinfonce.files import read_bytes, write_text
 from pyg_advinfonce.registry import (
     check_pair,
     custom_name,
@@ -26,14 +24,13 @@ from pyg_advinfonce.registry import (
     pair_settings,
     unknown,
 )
+from pyg_advinfonce.schema import validate
 
 if TYPE_CHECKING:
     from pyg_advinfonce.datasets import Dataset
 
 
 Sections = dict[str, dict[str, Any]]
-
-Model = TypeVar("Model", bound=BaseModel)
 
 NAMED = ("model", "loss", "data")
 """The sections with a ``name``; their other keys are arguments of what it names."""
@@ -308,10 +305,11 @@ class Config(BaseModel):
             cache_dir: As for the same function.
 
         Raises:
+            ConfigError: If a key of ``[data]`` is not an option of the data set.
             DataError: If the data is missing or wrong.
             ConfigError: If it was in memory.
         """
-        from pyg_advinfonce.datasets import load_dataset
+        from pyg_advinfonce.datasets import load_named
 
         if self.data.name == IN_MEMORY:
             raise ConfigError(
@@ -319,7 +317,7 @@ class Config(BaseModel):
                 "leads to: pass it in Python, load_run(folder, data=...)"
             )
         name, options = self.data.name, self.data.options
-        return load_dataset(name, root=root, cache_dir=cache_dir, **options)
+        return load_named(name, options, root=root, cache_dir=cache_dir)
 
     def flat(self) -> dict[str, Any]:
         """Return the values that are not None, names included, by ``section.key``."""
@@ -375,6 +373,9 @@ def _check_section(name: str, keys: object) -> None:
         raise unknown("section", name, SECTIONS)
     if not isinstance(keys, Mapping):
         raise ConfigError(f"[{name}] must be a section of keys (got {keys!r:.80})")
+    for key, value in keys.items():
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ConfigError(f"{name}.{key}: expected an integer of 64 bits")
 
 
 def check_loader(train: Train) -> None:
@@ -434,13 +435,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If the file is missing, too large or malformed.
     """
-    try:
-        with path.open("rb") as file:  # some files have no size before they are read
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: expected at most {MAX_BYTES:,} bytes")
+    content = read_bytes(path, MAX_BYTES, ConfigError)
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
@@ -497,97 +492,3 @@ def unflatten(settings: Mapping[str, Any]) -> Sections:
 def settings_text(settings: Mapping[str, object]) -> str:
     """Return settings in one line of assignments ``section.key=value``."""
     return " ".join(f"{name}={value}" for name, value in settings.items())
-
-
-def check_options(
-    section: str,
-    targets: Sequence[Callable[..., Any]],
-    options: Mapping[str, Any],
-    *,
-    given: Collection[str] = (),
-) -> dict[str, Any]:
-    """Check a section against the keyword arguments of what it configures.
-
-    Args:
-        section: The section's name, for the message.
-        targets: Classes or functions. If several have the same argument, the
-            annotation in the last of them counts.
-        options: The section's keys without its name.
-        given: Arguments that are not keys of the section, since other code sets them.
-
-    Returns:
-        The options, converted to the annotated types.
-
-    Raises:
-        ConfigError: If a key is unknown or a value has the wrong type.
-    """
-    fields: dict[str, Any] = {}
-    for target in targets:
-        function = target.__init__ if inspect.isclass(target) else target
-        hints: Mapping[str, Any] = {}
-        with suppress(Exception):  # annotations may name imports under TYPE_CHECKING
-            hints = inspect.get_annotations(function, eval_str=True)
-        fields |= {
-            name: (hints.get(name, Any), None)
-            for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.default is not parameter.empty
-            and name not in given
-            and not name.startswith("_")
-        }
-    settings = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-    model = create_model(section, __config__=settings, **fields)
-    found = validate(section, model, dict(options))
-    return {name: getattr(found, name) for name in options}
-
-
-@contextmanager
-def naming(section: str, *targets: Callable[..., Any]) -> Iterator[None]:
-    """Turn a constructor's error about ``tau`` into an error about ``loss.tau``.
-
-    Args:
-        section: The section that configures it, e.g. ``loss``.
-        *targets: The constructor, and others that it calls.
-
-    Raises:
-        ConfigError: If the constructor raises a ``ValueError`` of its own.
-    """
-    try:
-        yield
-    except AdvInfoNCEError:
-        raise
-    except ValueError as error:
-        message = str(error)
-        known = [
-            key for target in targets for key in inspect.signature(target).parameters
-        ]
-        joint = "." if message.split(" ")[0] in known else ": "
-        raise ConfigError(f"{section}{joint}{message}") from error
-
-
-def validate(section: str, model: type[Model], values: dict[str, Any]) -> Model:
-    """Validate a section's values.
-
-    Raises:
-        ConfigError: If a key is unknown or a value invalid; the message names the key.
-    """
-    for key in values:
-        if key not in model.model_fields:
-            raise _unknown_key(section, key, model.model_fields)
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise ConfigError(f"{section}.{_first_line(error)}") from error
-
-
-def _unknown_key(section: str, key: str, known: Iterable[str]) -> ConfigError:
-    names = list(known)
-    close = get_close_matches(key, names, n=1, cutoff=0.5)
-    hint = f", did you mean '{section}.{close[0]}'?" if close else ";"
-    keys = ", ".join(names) or "no keys in this run"
-    return ConfigError(f"unknown key '{section}.{key}'{hint} [{section}] has {keys}")
-
-
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg'].lower()} (got {first['input']!r:.80})"

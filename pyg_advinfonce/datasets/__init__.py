@@ -4,7 +4,7 @@ from pyg_advinfonce.datasets.coat import Coat
 from pyg_advinfonce.datasets.folder import Dataset, InteractionDataset
 from pyg_advinfonce.datasets.graph_dataset import as_dataset
 from pyg_advinfonce.datasets.kuairec import KuaiRec
-from pyg_advinfonce.datasets.load import load_dataset
+from pyg_advinfonce.datasets.load import load_dataset, load_named
 from pyg_advinfonce.datasets.make_split import make_split, save_simulated
 from pyg_advinfonce.datasets.profile import Profile, SplitProfile, profile
 from pyg_advinfonce.datasets.table import TableDataset
@@ -23,6 +23,7 @@ __all__ = [
     "Yahoo",
     "as_dataset",
     "load_dataset",
+    "load_named",
     "make_split",
     "profile",
     "save_simulated",

@@ -15,6 +15,7 @@ from pyg_advinfonce.datasets.simulated import Simulated
 from pyg_advinfonce.datasets.table import TableDataset, split_tables
 from pyg_advinfonce.errors import DataWarning
 from pyg_advinfonce.registry import DATASETS, data_root, resolve, unknown
+from pyg_advinfonce.schema import check_options
 
 _SIMULATED = "simulated"
 
@@ -48,27 +49,55 @@ def load_dataset(
         DatasetNotFoundError: If files are missing.
         DataError: If a file is malformed.
     """
+    options = {"valid_fraction": valid_fraction, **options}
     if isinstance(data, pd.DataFrame):
-        given = {"path": data, "valid_fraction": valid_fraction}
-        return _make(TableDataset, given, options)
-    name, colon, size = data.partition(":")
-    if name == _SIMULATED:
-        if valid_fraction is not None:
+        return _make(TableDataset, {"path": data}, options)
+    return load_named(data, options, root=root, cache_dir=cache_dir)
+
+
+def load_named(
+    name: str,
+    options: Mapping[str, object],
+    *,
+    root: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+) -> InteractionDataset | Simulated | TableDataset:
+    """Load what a section ``[data]`` names.
+
+    Args:
+        name: As for :func:`load_dataset`.
+        options: The section's other keys.
+        root: As for :func:`load_dataset`.
+        cache_dir: As for :func:`load_dataset`.
+
+    Raises:
+        ConfigError: If a key is unknown, has the wrong type, or is one that only a
+            caller may set, such as ``cache_dir``. The other errors are those of
+            :func:`load_dataset`.
+    """
+    kind, colon, size = name.partition(":")
+    if kind == _SIMULATED:
+        known = dict(options)
+        if known.pop("valid_fraction", None) is not None:
             message = "simulated data has a valid split: valid_fraction is ignored"
             warnings.warn(message, DataWarning, stacklevel=2)
-        return _make(Simulated, {"size": size} if colon else {}, options)
+        return _make(Simulated, {"size": size} if colon else {}, known)
     root, cache = data_root(root), None if cache_dir is None else Path(cache_dir)
-    files = {"cache_dir": cache, "valid_fraction": valid_fraction}
-    if data in DATASETS:
-        named: type[InteractionDataset] = resolve("dataset", data)
-        return _make(named, {"root": root, **files}, options)
-    if is_table(data):
-        return _make(TableDataset, {"path": Path(data), **files}, options)
-    folder = find_folder(data, root)
+    given: dict[str, object] = {"cache_dir": cache}
+    if name in DATASETS:
+        named: type[InteractionDataset] = resolve("dataset", name)
+        return _make(named, {"root": root, **given}, options)
+    if is_table(name):
+        return _make(TableDataset, {"path": Path(name), **given}, options)
+    folder = find_folder(name, root)
     if holds_tables(folder):
-        return _make(TableDataset, {"path": folder, **files}, options)
-    generic = {"root": folder.parent, "name": folder.name, **files}
-    return _make(InteractionDataset, generic, options)
+        return _make(TableDataset, {"path": folder, **given}, options)
+    place = {"root": folder.parent, "name": folder.name}
+    return _make(InteractionDataset, place | given, options)
+
+
+FIXED = ("root", "name", "path", "size", "cache_dir")
+"""Arguments of data sets that no option sets."""
 
 
 def holds_tables(folder: Path) -> bool:
@@ -83,9 +112,8 @@ def _make(
     options: Mapping[str, object],
 ) -> T:
     """Construct a data set; options may not repeat the given arguments."""
-    fixed = {"root", "name", "path", "size", "cache_dir", "valid_fraction"}
-    valid = sorted(inspect.signature(dataset).parameters.keys() - fixed)
+    valid = sorted(inspect.signature(dataset).parameters.keys() - set(FIXED))
     wrong = sorted(options.keys() - set(valid))
     if wrong:
         raise unknown("key", f"data.{wrong[0]}", [f"data.{name}" for name in valid])
-    return dataset(**given, **options)
+    return dataset(**given, **check_options("data", [dataset], options, given=FIXED))

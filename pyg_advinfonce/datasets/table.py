@@ -282,15 +282,15 @@ class TableDataset(ProcessedDataset):
         self.in_memory = not isinstance(path, Path)
         self.label = path.name if isinstance(path, Path) else "DataFrame"
         self.table_options = TableOptions(
-            user_col=_text_or_none(user_col),
-            item_col=_text_or_none(item_col),
-            rating_col=_text_or_none(rating_col),
-            time_col=_text_or_none(time_col),
-            positive_if=_text_or_none(positive_if),
-            format=_text_or_none(format),
+            user_col=user_col,
+            item_col=item_col,
+            rating_col=rating_col,
+            time_col=time_col,
+            positive_if=positive_if,
+            format=format,
             columns=columns,
-            separator=_text_or_none(separator),
-            encoding=_text_or_none(encoding),
+            separator=separator,
+            encoding=encoding,
             drop_incomplete=drop_incomplete,
             min_user=min_user,
             min_item=min_item,
@@ -299,7 +299,7 @@ class TableDataset(ProcessedDataset):
             split,
             valid_fraction,
             test_fraction,
-            _gammas(gammas),
+            None if gammas is None else tuple(gammas),
             mode,
             num_groups,
             seed,
@@ -325,15 +325,3 @@ def _key(files: Mapping[str, Path], options: Mapping[str, Any]) -> str:
     found = [[name, path.suffix, file_sha256(path)] for name, path in files.items()]
     text = json.dumps([FORMAT_VERSION, found, options], sort_keys=True)
     return sha256(text.encode()).hexdigest()
-
-
-def _text_or_none(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(f"expected a string for a column (got {value!r:.80})")
-    return value
-
-
-def _gammas(value: object) -> tuple[float, ...] | None:
-    if value is None or isinstance(value, list | tuple):
-        return None if value is None else tuple(value)
-    raise ConfigError(f"gammas must be a list like [200, 10, 2] (got {value!r:.80})")

@@ -11,7 +11,7 @@ from torch_geometric.utils import degree
 from pyg_advinfonce.encoders.base import Embeddings, Encoder, reset_tables
 from pyg_advinfonce.encoders.propagation import BipartiteConv
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.functional import check_choice, check_not_negative
+from pyg_advinfonce.functional import check_choice, check_num_layers
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.ops import Adjacency, edge_attention
 from pyg_advinfonce.transforms import JointGraph
@@ -92,7 +92,7 @@ class AutoCF(Encoder):
         super().__init__()
         check_choice("normal", "uniform", init=init)
         self.init = init
-        check_not_negative(num_layers=num_layers)
+        check_num_layers(num_layers=num_layers)
         self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
         self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(num_layers))

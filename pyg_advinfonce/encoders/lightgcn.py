@@ -19,6 +19,7 @@ from pyg_advinfonce.encoders.propagation import (
 from pyg_advinfonce.functional import (
     check_choice,
     check_not_negative,
+    check_num_layers,
     check_positive,
     unit_rows,
 )
@@ -100,7 +101,8 @@ class LightGCN(Encoder):
         super().__init__()
         check_choice("normal", "uniform", init=init)
         check_positive(dim=dim)
-        check_not_negative(num_layers=num_layers)
+        check_num_layers(num_layers=num_layers)
+        check_num_layers(propagate_layers=propagate_layers or 0)
         if not 0 <= message_drop < 1:
             raise ValueError(f"message_drop must be in [0, 1) (got {message_drop})")
         self.alpha = _layer_weights(num_layers, first_layer, alpha)

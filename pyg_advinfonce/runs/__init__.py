@@ -3,6 +3,7 @@
 from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
+    Outcome,
     check_data,
     find_seed,
     load_per_user,
@@ -46,6 +47,7 @@ __all__ = [
     "TIMES",
     "TRIALS",
     "FinishedSeed",
+    "Outcome",
     "Result",
     "SeedFolder",
     "check_data",

@@ -1,22 +1,19 @@
 """Reading finished seeds: settings, metrics, history, metrics per user."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from struct import error as StructError  # noqa: N812
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as ZlibError  # noqa: N812
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.files import whole_file
+from pyg_advinfonce.files import read_bytes, whole_file
 from pyg_advinfonce.registry import unknown
 from pyg_advinfonce.runs.folder import (
     CONFIG,
@@ -25,21 +22,55 @@ from pyg_advinfonce.runs.folder import (
     PER_USER,
     seed_folders,
 )
+from pyg_advinfonce.schema import (
+    MAX_BYTES,
+    Count,
+    FileData,
+    Number,
+    parse_json,
+    read_json,
+)
 
 SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
-OUTCOME = (
-    *("metrics", "best_epoch", "epochs", *TIMES, "peak_rss_mb", "device"),
-    *("versions", "data"),
-)
-"""The keys of ``metrics.json``."""
 
 Values = NDArray[Any]
-# Errors of zipfile and numpy on a damaged file or a file of another kind.
-DAMAGE = (
-    *(OSError, ValueError, TypeError, EOFError, RuntimeError),
-    *(BadZipFile, ZlibError, StructError),
-)
+
+
+class Outcome(FileData):
+    """The content of ``metrics.json``.
+
+    Attributes:
+        metrics: The metrics of every split at the best epoch; None if not finite.
+        best_epoch: That epoch, counted from 0; -1 without a validation.
+        epochs: The number of trained epochs.
+        seconds_per_epoch: Mean training time per epoch, without evaluation and without
+            the first epoch.
+        wall_seconds: The time of the whole run, without loading the data.
+        peak_rss_mb: The peak memory of the process.
+        device: The device of the training.
+        versions: The versions of the library and its dependencies.
+        data: The fingerprint of the data.
+    """
+
+    metrics: dict[str, Number | None]
+    best_epoch: int = Field(ge=-1)
+    epochs: Count
+    seconds_per_epoch: Number | None
+    wall_seconds: Number
+    peak_rss_mb: Number
+    device: str
+    versions: dict[str, str]
+    data: str
+
+
+class Epoch(FileData):
+    """One line of ``history.jsonl``: the epoch, and values by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number | None]
+
+    epoch: Count
 
 
 @dataclass(frozen=True)
@@ -54,7 +85,7 @@ class FinishedSeed:
 
     folder: Path
     config: Config
-    outcome: dict[str, Any]
+    outcome: Outcome
 
     @property
     def seed(self) -> int:
@@ -68,13 +99,13 @@ class FinishedSeed:
             ConfigError: If the seed was trained on all splits itself.
         """
         self.config.check_held_out()
-        epochs = self.outcome["best_epoch"] + 1
+        epochs = self.outcome.best_epoch + 1
         return self.config.updated({"train": {"refit": True, "epochs": epochs}})
 
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the data."""
-        return str(self.outcome["data"])
+        return self.outcome.data
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -84,14 +115,17 @@ class FinishedSeed:
             CheckpointError: If the file is missing or damaged.
         """
         file = self.folder / HISTORY
-        try:
-            rows = [_object(line) for line in file.read_text("utf-8").splitlines()]
-            found = pd.DataFrame(rows, columns=None if rows else ["epoch"])
-            return found.astype(float)
-        except OSError as error:
-            raise CheckpointError(f"{file}: {error.strerror}") from error
-        except (ValueError, TypeError, RecursionError) as error:
-            raise CheckpointError(f"{file} is damaged: {error}") from error
+        lines = read_bytes(file, MAX_BYTES, CheckpointError).splitlines()
+        rows = []
+        for number, line in enumerate(lines):
+            row = parse_json(f"{file}:{number + 1}", line, Epoch)
+            if row.epoch != number:
+                raise CheckpointError(
+                    f"{file}:{number + 1} is damaged: expected epoch {number} "
+                    f"(got {row.epoch})"
+                )
+            rows.append(row.model_dump())
+        return pd.DataFrame(rows, columns=None if rows else ["epoch"]).astype(float)
 
     def value(self, metric: str) -> float | None:
         """Return a metric or a time of ``TIMES``; None if it is missing or not finite.
@@ -99,18 +133,11 @@ class FinishedSeed:
         Raises:
             UnknownNameError: If the run does not have the metric.
         """
-        values: dict[str, float | None] = {n: self.outcome.get(n) for n in TIMES}
-        values |= self.outcome["metrics"]
+        values = {name: getattr(self.outcome, name) for name in TIMES}
+        values |= self.outcome.metrics
         if metric not in values:
-            raise unknown("metric", metric, self.outcome["metrics"])
+            raise unknown("metric", metric, self.outcome.metrics)
         return values[metric]
-
-
-def _object(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise TypeError("expected a JSON object")
-    return found
 
 
 def read_seed(folder: Path) -> FinishedSeed:
@@ -120,19 +147,9 @@ def read_seed(folder: Path) -> FinishedSeed:
         CheckpointError: If the seed is not finished, or a file is damaged.
     """
     file = folder / METRICS
-    try:
-        outcome = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = f"{folder} holds no finished run: it has no {file.name}"
-        raise CheckpointError(reason) from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} is damaged: {error}") from error
-    if not isinstance(outcome, dict):
-        raise CheckpointError(f"{file} is damaged: expected a JSON object")
-    for key in OUTCOME:
-        if key not in outcome:
-            raise CheckpointError(f"{file} is damaged: it has no '{key}'")
-    return FinishedSeed(folder, Config.load(folder / CONFIG), outcome)
+    if not file.is_file():
+        raise CheckpointError(f"{folder} holds no finished run: it has no {METRICS}")
+    return FinishedSeed(folder, Config.load(folder / CONFIG), read_json(file, Outcome))
 
 
 def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
@@ -213,12 +230,16 @@ def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:
         CheckpointError: If the file is missing or damaged, or has no such metric.
     """
     file = folder / PER_USER
+    if not file.is_file():
+        raise CheckpointError(f"{folder} has no {PER_USER}")
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return arrays[f"{metric.split('/')[0]}/user"], arrays[metric]
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} has no {PER_USER}") from error
+            users, values = arrays[f"{metric.split('/')[0]}/user"], arrays[metric]
     except KeyError as error:
         raise CheckpointError(f"{file} has no {metric}") from error
-    except DAMAGE as error:
+    except Exception as error:  # zipfile and numpy fail on damaged files in any way
         raise CheckpointError(f"{file} is damaged: {error}") from error
+    kinds = users.dtype.kind, values.dtype.kind
+    if users.ndim != 1 or users.shape != values.shape or kinds != ("i", "f"):
+        raise CheckpointError(f"{file} is damaged: {metric} is not one number per user")
+    return users, values

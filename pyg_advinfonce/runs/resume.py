@@ -39,12 +39,12 @@ def load_state(
         UserWarning: If the kind of device changed, which changes the random numbers.
     """
     state, run = read_state(path)
-    check_settings(run["settings"], config, force=force)
+    check_settings(run.settings, config, force=force)
     _check_epochs(state, config)
-    check_data(path, run["data"], fingerprint)
-    if run["device"].split(":")[0] != device.split(":")[0]:
+    check_data(path, run.data, fingerprint)
+    if run.device.split(":")[0] != device.split(":")[0]:
         warnings.warn(
-            f"training began on {run['device']} and is resumed on {device}: the result "
+            f"training began on {run.device} and is resumed on {device}: the result "
             "is valid, but differs from an uninterrupted run",
             stacklevel=2,
         )

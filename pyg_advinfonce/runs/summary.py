@@ -27,7 +27,7 @@ def run_summary(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
     pass and excludes evaluation and each seed's first epoch.
     """
     config, records = seeds[0].config, [seed.outcome for seed in seeds]
-    seconds = [s for r in records if (s := r["seconds_per_epoch"]) is not None]
+    seconds = [s for r in records if (s := r.seconds_per_epoch) is not None]
     return {
         "model": config.model.name,
         "loss": config.loss.name,
@@ -35,14 +35,14 @@ def run_summary(seeds: Sequence[FinishedSeed], run_dir: Path) -> dict[str, Any]:
         "seeds": [seed.seed for seed in seeds],
         "metrics": {
             name: mean_and_std([seed.value(name) for seed in seeds])
-            for name in records[0]["metrics"]
+            for name in records[0].metrics
         },
-        "best_epoch": [r["best_epoch"] for r in records],
-        "epochs": [r["epochs"] for r in records],
+        "best_epoch": [r.best_epoch for r in records],
+        "epochs": [r.epochs for r in records],
         "seconds_per_epoch": statistics.fmean(seconds) if seconds else None,
-        "wall_seconds": sum(r["wall_seconds"] for r in records),
-        "peak_rss_mb": max(r["peak_rss_mb"] for r in records),
-        "device": records[0]["device"],
+        "wall_seconds": sum(r.wall_seconds for r in records),
+        "peak_rss_mb": max(r.peak_rss_mb for r in records),
+        "device": records[0].device,
         "config": config.model_dump(mode="json", exclude_none=True),
         "run_dir": str(run_dir),
     }

@@ -1,7 +1,7 @@
 """A trained seed, returned by training or loaded from its folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.encoders import FixedEmbeddings
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, explaining_memory
 from pyg_advinfonce.evaluation import UserMetrics
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.machine import find_device
@@ -33,6 +33,11 @@ from pyg_advinfonce.training import (
     read_tensors,
     write_tensors,
 )
+
+MEASURED = (
+    *("metrics", "best_epoch", "epochs", "device", "seconds_per_epoch", "wall_seconds"),
+)
+"""What a result has from ``metrics.json``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,6 +132,7 @@ def load_run(
             or its custom model is not passed and it has no saved embeddings.
         ConfigError: If only one of two custom parts is passed, or a part that the run
             does not have.
+        MemoryShortageError: If the model of the configuration is too large.
     """
     seeds = seed_folders(Path(folder))
     if len(seeds) > 1:
@@ -138,11 +144,11 @@ def load_run(
             raise CheckpointError(f"{folder} holds no finished run: it has no {name}")
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has only weights
-    record = read_seed(folder).outcome if finished else {}
+    outcome = read_seed(folder).outcome if finished else None
     named = config.load_dataset(root, cache_dir) if data is None else data
     dataset = as_dataset(named)
-    if finished:
-        check_data(folder, record["data"], dataset.fingerprint)
+    if outcome is not None:
+        check_data(folder, outcome.data, dataset.fingerprint)
     graph = prepare(dataset, place, refit=config.train.refit)
     given = {"model": model, "loss": loss}
     for section, target in given.items():
@@ -155,9 +161,10 @@ def load_run(
     if config.custom and all(given[section] is None for section in config.custom):
         method = _load_embeddings(folder, graph, config)
     else:
-        method = build_method(config, graph, model=model, loss=loss)
+        with explaining_memory(f"while loading {folder}: see its {CONFIG}"):
+            method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
-    known = {f.name: record[f.name] for f in fields(Result) if f.name in record}
+    known = {} if outcome is None else {n: getattr(outcome, n) for n in MEASURED}
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)
 
 
@@ -184,12 +191,14 @@ def _load_embeddings(folder: Path, graph: HeteroData, config: Config) -> Method:
     tensors, about = read_tensors(file)
     num_users, num_items = num_nodes(graph)
     sizes = {"user": num_users, "item": num_items, "messages": num_items}
-    shapes = {name: table.shape for name, table in tensors.items()}
-    width = shapes.get("user", ())[1:]
-    expected = {name: (sizes.get(name), *width) for name in {*shapes, "user", "item"}}
+    user = tensors.get("user", torch.empty(0))
+    width = user.shape[1:]
+    expected = {n: (sizes.get(n), *width) for n in {*tensors, "user", "item"}}
     if (
-        shapes != expected
+        {name: table.shape for name, table in tensors.items()} != expected
         or len(width) != 1
+        or {table.dtype for table in tensors.values()} != {user.dtype}
+        or not user.is_floating_point()
         or not isinstance(about.get("cosine"), bool)
     ):
         raise CheckpointError(f"{file}: not the embeddings of this run")

@@ -8,7 +8,6 @@ from pyg_advinfonce.studies.compare import (
 )
 from pyg_advinfonce.studies.display import (
     MAIN_METRICS,
-    as_number,
     best_command,
     format_p,
     main_metrics,
@@ -21,7 +20,6 @@ from pyg_advinfonce.studies.display import (
 __all__ = [
     "MAIN_METRICS",
     "Comparison",
-    "as_number",
     "best_command",
     "compare",
     "compare_runs",

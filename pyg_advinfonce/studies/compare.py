@@ -151,7 +151,7 @@ def compare_runs(
         run[0].config.check_held_out()
     _check_same_data(runs)
     _warn_of_seeds(runs)
-    names = list(metrics) or main_metrics(runs[0][0].outcome["metrics"])
+    names = list(metrics) or main_metrics(runs[0][0].outcome.metrics)
     compared = iter(
         holm_corrected([compare(runs[0], run, n) for n in names for run in runs[1:]])
     )

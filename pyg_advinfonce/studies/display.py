@@ -59,16 +59,8 @@ def ranked_trials(rows: Iterable[Row]) -> list[Row]:
     """
     return sorted(
         rows,
-        key=lambda row: (row["state"] != "complete", -(as_number(row["value"]) or 0)),
+        key=lambda row: (row["state"] != "complete", -(row["value"] or 0)),
     )
-
-
-def as_number(value: Any) -> float | None:  # noqa: ANN401
-    """Return a number or a number's text as a float; None for anything else."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def best_command(summary: Mapping[str, Any], file: Path) -> list[str]:

@@ -80,8 +80,22 @@ def load_weights(module: nn.Module, path: Path) -> None:
         CheckpointError: If the file is missing, damaged or from another module.
     """
     tensors, _ = read_tensors(path)
+    load_tensors(module, tensors, f"{path}: weights of another model")
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], reason: str) -> None:
+    """Load a module's state; names, shapes and types must be the module's.
+
+    Raises:
+        CheckpointError: If they are not; its message begins with ``reason``.
+    """
+    for name, own in module.state_dict().items():
+        if name in tensors and tensors[name].dtype != own.dtype:
+            raise CheckpointError(
+                f"{reason}: {name} must be {own.dtype} (got {tensors[name].dtype})"
+            )
     try:
-        module.load_state_dict(tensors)
+        module.load_state_dict(dict(tensors))
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: weights of another model: {reason}") from error
+        said = " ".join(str(error).split())
+        raise CheckpointError(f"{reason}: {said}") from error

@@ -3,15 +3,23 @@
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from pydantic import ConfigDict, Field, JsonValue
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.training.checkpoint import read_tensors, write_tensors
+from pyg_advinfonce.schema import Count, FileData, Number, Real, check_data
+from pyg_advinfonce.training.checkpoint import (
+    load_tensors,
+    read_tensors,
+    write_tensors,
+)
 from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 FORMAT_VERSION = 2
@@ -59,16 +67,22 @@ class TrainingState:
         Raises:
             CheckpointError: If the trainer has other settings.
         """
+        reason = "state of another run"
+        load_tensors(trainer.method, self._part("method"), reason)
+        best = self._part("best")
+        own = {name: _form(t) for name, t in trainer.method.state_dict().items()}
+        if best and {name: _form(t) for name, t in best.items()} != own:
+            raise CheckpointError(f"{reason}: the best weights are of another model")
         try:
-            trainer.method.load_state_dict(self._part("method"))
             known = zip(trainer.phases, self.about["optimizers"], strict=True)
             for place, ((_, optimizer), plain) in enumerate(known):
-                _remember(optimizer, {**self._part(f"phase/{place}"), **plain})
-            trainer.stopping.load_state(self.about["stopping"], self._part("best"))
+                memory = {**self._part(f"phase/{place}"), **plain}
+                _remember(optimizer, memory)
+            trainer.stopping.load_state(self.about["stopping"], best)
             trainer.history = [Record(**record) for record in self.about["history"]]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise CheckpointError(f"state of another run: {reason}") from error
+            said = " ".join(str(error).split())
+            raise CheckpointError(f"{reason}: {said}") from error
 
     def _part(self, name: str) -> dict[str, Tensor]:
         prefix = f"{name}/"
@@ -87,11 +101,55 @@ def _memory(optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
 
 
 def _remember(optimizer: Optimizer, memory: Mapping[str, Any]) -> None:
+    """Load an optimiser's state values.
+
+    Raises:
+        ValueError: If the optimiser does not have such values.
+    """
     state: dict[int, dict[str, Any]] = {}
     for name, value in memory.items():
-        place, key = name.split("/")
+        place, _, key = name.partition("/")
         state.setdefault(int(place), {})[key] = value
+    expected = _forms_after_a_step(optimizer) if state else {}
+    for index, found in state.items():
+        forms = {name: _form(value) for name, value in found.items()}
+        if expected is not None and forms != expected.get(index):
+            raise ValueError(f"the optimiser's state {index} is of another one")
+        counts = [v for v in found.values() if isinstance(v, Tensor) and not v.dim()]
+        if not all(0 <= float(count) < torch.inf for count in counts):
+            raise ValueError("an optimiser has a wrong number of steps")
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def _forms_after_a_step(optimizer: Optimizer) -> dict[int, dict[str, object]] | None:
+    """Return the form of all values that an optimiser keeps, without computing any.
+
+    None if the optimiser looks at its values, as Adafactor does.
+    """
+    owned = [p for group in optimizer.param_groups for p in group["params"]]
+    twins = [nn.Parameter(torch.empty_like(p, device="meta")) for p in owned]
+    twin = deepcopy(optimizer, {id(p): t for p, t in zip(owned, twins, strict=True)})
+    for group in twin.param_groups:
+        group["fused"] = False  # a kernel for real devices only
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    for values in twin.state.values():  # some optimisers begin with a state
+        values |= {n: v.to("meta") for n, v in values.items() if _dimensions(v)}
+    try:
+        twin.step()
+    except RuntimeError:
+        return None
+    kept = twin.state_dict()["state"]
+    return {i: {n: _form(v) for n, v in values.items()} for i, values in kept.items()}
+
+
+def _dimensions(value: object) -> int:
+    return value.dim() if isinstance(value, Tensor) else 0
+
+
+def _form(value: object) -> object:
+    """Return shape and type of a tensor; other values may change theirs, hence None."""
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else None
 
 
 class StateFile(Callback):
@@ -141,7 +199,51 @@ class StateFile(Callback):
         return time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
 
 
-def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
+class RunIdentity(FileData):
+    """What a training state belongs to.
+
+    Attributes:
+        settings: :meth:`~pyg_advinfonce.config.Config.flat` of the training.
+        data: The fingerprint of the data.
+        device: The device of the training.
+    """
+
+    settings: dict[str, JsonValue]
+    data: str
+    device: str
+
+
+class _Stopping(FileData):
+    """:meth:`~pyg_advinfonce.training.EarlyStopping.state`."""
+
+    best_score: Real
+    best_epoch: int = Field(ge=-1)
+    num_bad: Count
+
+
+class _Record(FileData):
+    """A :class:`~pyg_advinfonce.training.Record`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epoch: Count
+    losses: dict[str, Real]
+    metrics: dict[str, Real]
+    diagnostics: dict[str, Real]
+    seconds: Number
+    phases: list[str]
+
+
+class _StateData(FileData):
+    """The metadata of a training state's file."""
+
+    run: RunIdentity
+    stopping: _Stopping
+    history: list[_Record] = Field(min_length=1)
+    optimizers: list[dict[str, JsonValue]]
+
+
+def read_state(path: Path) -> tuple[TrainingState, RunIdentity]:
     """Read a training state and the identity of its run.
 
     Raises:
@@ -154,4 +256,8 @@ def read_state(path: Path) -> tuple[TrainingState, dict[str, Any]]:
             f"{path}: expected a training state of format {FORMAT_VERSION} "
             f"(got {version}): resume with the version of pyg_advinfonce that wrote it"
         )
-    return TrainingState(tensors, about), about["run"]
+    found = check_data(str(path), about, _StateData)
+    epochs = [record.epoch for record in found.history]
+    if epochs != list(range(len(epochs))) or found.stopping.best_epoch >= len(epochs):
+        raise CheckpointError(f"{path} is damaged: its epochs do not count from 0")
+    return TrainingState(tensors, about), found.run

@@ -72,7 +72,7 @@ def test_a_table_by_the_options_of_split(advnce, folder):
     assert described["data"] == "own.dat"
     made = json.loads(advnce("data", "split", *words, "--out", "out", "--json").out)
     counts = {name: split["pairs"] for name, split in described["splits"].items()}
-    sizes = {"users": described["users"], "items": described["items"]}
+    sizes = {name: described[name] for name in ("users", "items", "seen")}
     assert sizes | counts == made["counts"]
     assert described == profile(
         "own.dat",

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 import pyg_advinfonce
 from pyg_advinfonce.config import (
     Config,
-    check_options,
     flatten,
-    naming,
     packaged,
     parse_assignment,
     read_toml,
@@ -26,7 +24,7 @@ from pyg_advinfonce.config.config import (
     SECTIONS,
     small_batch_size,
 )
-from pyg_advinfonce.errors import ConfigError, GraphError, UnknownNameError
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS
 
@@ -419,61 +417,6 @@ def test_an_assignment_s_section_is_known():
         parse_assignment("lss.tau=1")
 
 
-def target(required: int, width: int = 1, rate: float = 0.5, *, name: str = "x"):
-    if width < 1:
-        raise ValueError(f"width must be positive (got {width})")
-
-
-def test_options_are_keyword_arguments():
-    options = {"width": 3, "rate": 1, "name": "y"}
-    assert check_options("part", [target], options) == options
-    assert check_options("part", [target], {}) == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"widht": 3}, "unknown key 'part.widht', did you mean 'part.width'"),
-        (
-            {"required": 3},
-            r"unknown key 'part.required'; \[part\] has width, rate, name",
-        ),
-        ({"width": 1.5}, r"part.width: .*\(got 1.5\)"),
-        ({"width": "3"}, "part.width: "),
-        ({"width": None}, "part.width: "),
-        ({"rate": "fast"}, "part.rate: "),
-        ({"name": 3}, "part.name: "),
-    ],
-)
-def test_options_are_checked_by_name_and_type(options, said):
-    with pytest.raises(ConfigError, match=said):
-        check_options("part", [target], options)
-
-
-def test_what_is_given_elsewhere_is_no_option():
-    with pytest.raises(ConfigError, match=r"'part.width'; \[part\] has rate, name"):
-        check_options("part", [target], {"width": 3}, given=["width"])
-
-
-def test_a_constructor_s_complaint_names_the_key():
-    with pytest.raises(ConfigError, match=r"^part\.width must be positive \(got 0\)$"):  # noqa: SIM117
-        with naming("part", target):
-            target(1, width=0)
-
-
-def test_other_complaints_name_the_section():
-    with (
-        pytest.raises(ConfigError, match=r"^part: all is wrong$"),
-        naming("part", target),
-    ):
-        raise ValueError("all is wrong")
-
-
-def test_our_own_errors_pass():
-    with pytest.raises(GraphError, match=r"^width$"), naming("part", target):
-        raise GraphError("width")
-
-
 def test_an_updated_configuration_keeps_the_rest():
     layer = {"train": {"lr": 0.5, "epochs": 3}, "loss": {"tau": 0.1}}
     config = Config.resolve("mf", "infonce", "toy", layers=[layer])
@@ -631,31 +574,40 @@ def test_a_custom_name_stays_with_its_keys(tmp_path):
         config.updated({"model": {"name": "c:build"}})
 
 
-def test_keys_of_custom_code_have_the_types_that_it_says():
-    class Own:
-        pass
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cache_dir": "/tmp/x"}, r"unknown key 'data.cache_dir'.* data.seed"),
+        ({"root": "/"}, r"unknown key 'data.root'.* data.positive_if"),
+        ({"path": "x.csv"}, r"unknown key 'data.path'"),
+        ({"data": 3}, r"unknown key 'data.data'"),
+        ({"seed": "x"}, r"data.seed: input should be a valid integer"),
+        ({"valid_fraction": [0.1]}, r"data.valid_fraction: input should be"),
+    ],
+)
+def test_a_file_passes_no_more_than_options_of_the_data(tmp_path, options, said):
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        (folder / f"{name}.txt").write_text("0 0 1\n")
+    config = Config.resolve("mf", "bpr", str(folder), layers=[{"data": options}])
+    with pytest.raises(ConfigError, match=said):
+        config.load_dataset(cache_dir=tmp_path)
 
-    def build(graph, dim: int = 3, own: Own | None = None, *, free=None, _hidden=1):
-        pass
 
-    assert check_options("model", [build], {"dim": 4, "free": [1]}) == {
-        "dim": 4,
-        "free": [1],
-    }
-    for options, said in [
-        ({"dim": "4"}, r"^model.dim: input should be a valid integer"),
-        ({"own": 3}, r"^model.own: "),
-        ({"_hidden": 3}, r"^unknown key 'model._hidden'"),
-        ({"graph": 3}, r"^unknown key 'model.graph'"),
-    ]:
-        with pytest.raises(ConfigError, match=said):
-            check_options("model", [build], options)
+@pytest.mark.parametrize("data", ["simulated", "coat", "table.csv"])
+def test_the_cache_is_the_callers_for_any_data(tmp_path, data):
+    (tmp_path / "table.csv").write_text("user,item\n0,1\n")
+    data = data.replace("table", str(tmp_path / "table"))
+    layers = [{"data": {"cache_dir": str(tmp_path)}}]
+    config = Config.resolve("mf", "bpr", data, layers=layers)
+    with pytest.raises(ConfigError, match=r"unknown key 'data.cache_dir'"):
+        config.load_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("hint", ["Missing", "torch.Missing", "int[", "3 | 'x'"])
-def test_a_hint_that_only_a_type_checker_reads_is_no_bound(hint):
-    def build(graph, dim=3):
-        pass
-
-    build.__annotations__["dim"] = hint
-    assert check_options("model", [build], {"dim": "4"}) == {"dim": "4"}
+@pytest.mark.parametrize("section", ["model", "loss", "data", "hardness", "train"])
+def test_an_integer_has_64_bits_as_in_toml(tmp_path, section):
+    path = tmp_path / "config.toml"
+    path.write_text(f"[{section}]\nkey = 0x{'F' * 6000}\n")
+    with pytest.raises(ConfigError, match=rf"^{section}.key: expected an int"):
+        Config.resolve("mf", "bpr", layers=[read_toml(path)])

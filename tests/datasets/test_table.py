@@ -318,8 +318,8 @@ def test_a_damaged_cache_is_rebuilt(path, tmp_path):
         ({"split": "tiem"}, "unknown split 'tiem', did you mean 'time'"),
         ({"user_cl": "a"}, r"'data\.user_cl', did you mean 'data\.user_col'"),
         ({"path": "b.csv"}, r"unknown key 'data\.path'"),
-        ({"user_col": 3}, r"expected a string for a column \(got 3\)"),
-        ({"gammas": 3}, r"gammas must be a list like \[200, 10, 2\]"),
+        ({"user_col": 3}, r"data\.user_col: input should be a valid string \(got 3\)"),
+        ({"gammas": 3}, r"data\.gammas: input should be an instance of sequence"),
         ({"positive_if": "time"}, "positive_if must be a column"),
     ],
 )

@@ -155,6 +155,7 @@ def test_a_part_of_the_graph_is_refused(graph):
         ({"num_heads": 4}, r"num_heads must divide dim 6 \(got 4\)"),
         ({"num_heads": 0}, r"num_heads must divide dim 6 \(got 0\)"),
         ({"num_layers": -1}, r"num_layers must not be negative \(got -1\)"),
+        ({"num_layers": 1001}, r"num_layers must be at most 1000 \(got 1001\)"),
     ],
 )
 def test_impossible_arguments(options, message):

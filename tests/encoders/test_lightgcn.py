@@ -344,6 +344,7 @@ def test_tables_start_by_xaviers_normal_rule_each_on_its_own():
     [
         ({"dim": 0}, r"dim must be positive \(got 0\)"),
         ({"num_layers": -1}, r"num_layers must not be negative \(got -1\)"),
+        ({"num_layers": 1001}, r"num_layers must be at most 1000 \(got 1001\)"),
         ({"alpha": (1.0, 2.0)}, r"alpha needs 3 weights, one per layer \(got 2\)"),
     ],
 )

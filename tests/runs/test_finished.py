@@ -64,6 +64,57 @@ def test_a_record_without_one_of_its_keys(write, key):
         read_seed(file.parent)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("metrics", [1], "metrics: input should be"),
+        ("metrics", {"test/recall@20": "0.5"}, "metrics.test/recall@20: input"),
+        ("metrics", {"test/recall@20": float("nan")}, "metrics.test/recall@20: input"),
+        ("best_epoch", "x", "best_epoch: input"),
+        ("best_epoch", -2, "best_epoch: input"),
+        ("epochs", 10**30, "epochs: input"),
+        ("seconds_per_epoch", True, "seconds_per_epoch: input"),
+        ("wall_seconds", 1e300, "wall_seconds: input"),
+        ("versions", None, "versions: input"),
+        ("device", {}, "device: input"),
+        ("data", 3, "data: input"),
+    ],
+)
+def test_a_record_with_a_wrong_value(write, key, value, said):
+    run = write(**{key: value})
+    with pytest.raises(CheckpointError, match=rf"metrics\.json is damaged: {said}"):
+        read_run(run)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (['{"epoch": 0}', '{"epoch": 0}'], r":2 is damaged: expected epoch 1 .got 0"),
+        (['{"epoch": 0}', '{"epoch": 2}'], r":2 is damaged: expected epoch 1 .got 2"),
+        (['{"epoch": 0, "x": "1"}'], ":1 is damaged: x: input should be"),
+        (['{"epoch": 0, "x": NaN}'], ":1 is damaged: x: input should be"),
+        (['{"x": 1}'], ":1 is damaged: it has no 'epoch'"),
+        (['{"epoch": 0}', ""], ":2 is damaged: Invalid JSON"),
+    ],
+)
+def test_a_damaged_history_names_the_line(write, lines, said):
+    (seed,) = read_run(write())
+    text = "".join(f"{line}\n" for line in lines)
+    seed.folder.joinpath("history.jsonl").write_text(text)
+    with pytest.raises(CheckpointError, match=rf"history\.jsonl{said}"):
+        assert seed.history is None
+
+
+def test_a_history_is_a_table(write):
+    (seed,) = read_run(write())
+    lines = '{"epoch": 0, "x": null}\n{"epoch": 1, "x": 2, "y": 1e-3}\n'
+    seed.folder.joinpath("history.jsonl").write_text(lines)
+    found = seed.history
+    assert found.to_dict("list")["epoch"] == [0.0, 1.0]
+    assert found["x"].isna().tolist() == [True, False]
+    assert found["y"].iloc[1] == 1e-3
+
+
 def test_a_seed_is_found_by_settings_and_data(write):
     folder = write() / "seed-0"
     config, data = Config.load(folder / "config.toml"), OUTCOME["data"]
@@ -128,7 +179,7 @@ def test_damage(tmp_path, damage):
     file = tmp_path / PER_USER
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(CheckpointError, match=r"is damaged|has no"):
-        load_per_user(tmp_path, "test/user")
+        load_per_user(tmp_path, "test/recall@20")
 
 
 def test_any_flipped_byte_is_noticed_or_means_nothing(tmp_path):
@@ -142,6 +193,24 @@ def test_any_flipped_byte_is_noticed_or_means_nothing(tmp_path):
         with suppress(CheckpointError):
             user, value = load_per_user(tmp_path, "test/recall@20")
             assert (user.tolist(), value.tolist()) == ([2, 5, 9], [0.5, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("test/user", np.array(["a", "b", "c"])),
+        ("test/user", np.array([2.0, 5.0, 9.0])),
+        ("test/user", np.array([[2, 5, 9]])),
+        ("test/recall@20", np.array([0.5, 0.0])),
+        ("test/recall@20", np.array(0.5)),
+        ("test/recall@20", np.array([1, 2, 3])),
+        ("test/recall@20", np.array([1j, 2, 3])),
+    ],
+)
+def test_values_of_another_form(tmp_path, name, values):
+    save_per_user(VALUES | {name: values}, tmp_path)
+    with pytest.raises(CheckpointError, match="recall@20 is not one number per user"):
+        load_per_user(tmp_path, "test/recall@20")
 
 
 def test_objects_are_never_loaded(tmp_path):

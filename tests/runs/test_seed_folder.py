@@ -66,8 +66,8 @@ def test_the_epoch_that_was_cut_off_is_forgotten(dataset, tmp_path):
     interrupted(dataset, tmp_path, after=3)  # while epoch 3 is finished off
     state, run = read_state(tmp_path / STATE)
     assert len(state.about["history"]) == 3
-    assert run["data"] == "toy"
-    assert run["settings"] == configure().flat()
+    assert run.data == "toy"
+    assert run.settings == configure().flat()
 
 
 def test_without_a_state_it_begins(dataset, tmp_path):

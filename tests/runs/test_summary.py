@@ -7,19 +7,27 @@ from pyg_advinfonce.cli._train import parse_seeds
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.machine import peak_rss_mb
-from pyg_advinfonce.runs import FinishedSeed, mean_and_std, run_summary, seed_text
+from pyg_advinfonce.runs import (
+    FinishedSeed,
+    Outcome,
+    mean_and_std,
+    run_summary,
+    seed_text,
+)
 
 
 def result(recall, *, epochs=3, seconds=0.5, peak=100.0):
-    return {
-        "metrics": without_nan({"test/recall@20": recall}),
-        "best_epoch": epochs - 1,
-        "epochs": epochs,
-        "seconds_per_epoch": seconds,
-        "wall_seconds": 2.0,
-        "peak_rss_mb": peak,
-        "device": "cpu",
-    }
+    return Outcome(
+        metrics=without_nan({"test/recall@20": recall}),
+        best_epoch=epochs - 1,
+        epochs=epochs,
+        seconds_per_epoch=seconds,
+        wall_seconds=2.0,
+        peak_rss_mb=peak,
+        device="cpu",
+        versions={},
+        data="coat: sha256 abc",
+    )
 
 
 def summary(*records):

@@ -8,10 +8,10 @@ def test_trials_are_ranked_and_the_lost_ones_last():
         {"trial": str(n), "state": state, "value": value}
         for n, (state, value) in enumerate(
             [
-                ("failed", ""),
-                ("complete", "0.1"),
-                ("pruned", "0.9"),
-                ("complete", "0.2"),
+                ("failed", None),
+                ("complete", 0.1),
+                ("pruned", 0.9),
+                ("complete", 0.2),
             ]
         )
     ]

@@ -166,3 +166,10 @@ def test_words_are_part_of_what_is_checked(file):
     file.write_bytes(damaged)
     with pytest.raises(CheckpointError, match="damaged"):
         read_tensors(file)
+
+
+def test_weights_of_another_type_are_refused(tmp_path):
+    module = nn.Linear(2, 3)
+    save_weights(nn.Linear(2, 3).double(), tmp_path / "w")
+    with pytest.raises(CheckpointError, match=r"weight must be torch.float32 \(got"):
+        load_weights(module, tmp_path / "w")

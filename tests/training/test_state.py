@@ -61,7 +61,7 @@ def test_what_comes_back_is_the_last_finished_epoch(path):
     assert not path.exists()
     file.write()
     state, run = read_state(path)
-    assert run == RUN
+    assert run.model_dump() == RUN
     assert isinstance(state, TrainingState)
     assert {k: state.about[k] for k in file.state.about} == file.state.about
     assert_same(TrainingState(state.tensors, {}), TrainingState(file.state.tensors, {}))
@@ -337,3 +337,49 @@ def test_a_state_without_a_part_is_refused(missing):
     about = {k: v for k, v in state.about.items() if k != missing}
     with pytest.raises(CheckpointError, match=missing):
         TrainingState(state.tensors, about).restore(make("mf", find("bpr")))
+
+
+USER, MOMENT = "method/encoder.user", "phase/0/0/exp_avg"
+FORGED = {
+    "type of a weight": lambda t, a: t.update({USER: t[USER].double()}),
+    "shape of a weight": lambda t, a: t.update({USER: torch.zeros(1)}),
+    "best weight": lambda t, a: t.update({"best/encoder.user": torch.zeros(1)}),
+    "missing best weight": lambda t, a: t.pop("best/encoder.user"),
+    "moment": lambda t, a: t.update({MOMENT: torch.zeros(1)}),
+    "type of a moment": lambda t, a: t.update({MOMENT: t[MOMENT].int()}),
+    "missing moment": lambda t, a: t.pop(f"{MOMENT}_sq"),
+    "negative step": lambda t, a: t.update({"phase/0/0/step": torch.tensor(-1.0)}),
+    "missing parameter": lambda t, a: t.update({"phase/0/99/step": torch.tensor(1.0)}),
+    "strange name": lambda t, a: t.update({"phase/0/x": torch.tensor(1.0)}),
+    "settings": lambda t, a: a.update(run=a["run"] | {"settings": [1]}),
+    "device": lambda t, a: a.update(run=a["run"] | {"device": None}),
+    "run": lambda t, a: a.pop("run"),
+    "history": lambda t, a: a.update(history=[]),
+    "record": lambda t, a: a["history"][0].update(losses=[1]),
+    "text": lambda t, a: a["history"][0]["losses"].update(x="1"),
+    "order": lambda t, a: a["history"].reverse(),
+    "score": lambda t, a: a["stopping"].update(best_score="high"),
+    "best epoch": lambda t, a: a["stopping"].update(best_epoch=99),
+    "optimizers": lambda t, a: a.update(optimizers={}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_a_forged_state_is_refused_in_one_line(path, forge):
+    trained(StateFile(path, RUN, every=1), epochs=2)
+    tensors, about = read_tensors(path)
+    forge(tensors, about)
+    write_tensors(path, tensors, about)
+    with pytest.raises(CheckpointError) as error:
+        read_state(path)[0].restore(make("mf", find("adv"), epochs=3))
+    assert "\n" not in str(error.value)
+
+
+def test_an_optimiser_that_reads_its_values_goes_on(path):
+    keys = {"optimizer": torch.optim.ASGD}
+    trainer = make("mf", find("bpr"), callbacks=[states := States()], **keys)
+    trainer.fit()
+    again = make("mf", find("bpr"), **keys)
+    states.kept[0].restore(again)
+    again.fit()
+    assert torch.equal(again.method.encoder.user, trainer.method.encoder.user)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict, Field, JsonValue
 
 from pyg_advinfonce.datasets.base import (
     ITEM_IDS,
@@ -22,6 +23,7 @@ from pyg_advinfonce.datasets.base import (
 )
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import writing
+from pyg_advinfonce.schema import Count, FileData, read_json
 
 FORMAT_VERSION = 1
 
@@ -111,19 +113,38 @@ def make_split_folder(
         return SplitFolder(path, _write(path, spec, splits, overwrite), is_new=True)
 
 
+class Manifest(FileData):
+    """The content of ``split.json``.
+
+    Attributes:
+        fingerprint: The fingerprint of the specification.
+        source: The sha256 of each source file, by its role.
+        options: All options that determine the splits.
+        counts: The numbers of users, items and pairs.
+        rows: The number of rows of the source by outcome.
+        duplicates_merged: The number of merged pairs by split or table.
+        files: The sha256 of each split file.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    fingerprint: str
+    source: dict[str, str]
+    options: dict[str, JsonValue]
+    counts: dict[str, Count]
+    rows: dict[str, Count]
+    duplicates_merged: dict[str, Count]
+    files: dict[Annotated[str, Field(pattern=r"^\w[\w.-]*$")], str]
+
+
 def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        found = dict(
-            manifest, source=dict(manifest["source"]), files=dict(manifest["files"])
-        )
-        found["options"], _ = dict(manifest["options"]), manifest["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
+    file = path / MANIFEST
+    if not file.is_file():
         raise ConfigError(
             f"{path} exists but is not a split folder, since it has no {MANIFEST}: "
             "choose another --out"
-        ) from None
-    return found
+        )
+    return read_json(file, Manifest, ConfigError).model_dump()
 
 
 def _is_whole(path: Path, manifest: Mapping[str, Any]) -> bool:

@@ -127,7 +127,7 @@ def make_reproduction(
 
 
 def _head(rows: Sequence[TableRow], request: Request) -> list[tuple[str, str]]:
-    devices = dict.fromkeys(s.outcome.get("device", "") for x in rows for s in x.seeds)
+    devices = dict.fromkeys(s.outcome.device for x in rows for s in x.seeds)
     changed = [settings_text(flatten(layer)) for layer in request.layers]
     found = {
         "seeds": _seeds(rows, request),

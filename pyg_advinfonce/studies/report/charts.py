@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from markupsafe import Markup, escape
 
-from pyg_advinfonce.errors import AdvInfoNCEError
+from pyg_advinfonce.errors import AdvInfoNCEError, explaining_memory
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.runs import FinishedSeed, load_run
 from pyg_advinfonce.studies.paper.figures import (
@@ -216,7 +216,7 @@ def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
 
 
 def _mark_best(axes: "Axes", seed: FinishedSeed, column: str, color: str) -> None:
-    best = seed.history[seed.history["epoch"] == seed.outcome["best_epoch"]]
+    best = seed.history[seed.history["epoch"] == seed.outcome.best_epoch]
     axes.plot(best["epoch"], best[column], marker="o", markersize=6, color=color)
 
 
@@ -288,8 +288,10 @@ def _probabilities(
     number = config.train.seed
     seed_everything(number, 0, 0, stream=3)
     size, negatives = config.train.batch_size, config.train.num_negatives
-    _, batch = next(iter(EdgeSampler(graph, batch_size=size, num_negatives=negatives)))
-    delta = batch_hardness(method, method.encode(graph), batch)
+    sampler = EdgeSampler(graph, batch_size=size, num_negatives=negatives)
+    with explaining_memory(f"with train.num_negatives {negatives}"):
+        _, batch = next(iter(sampler))
+        delta = batch_hardness(method, method.encode(graph), batch)
     return probability_table(
         probability_by_popularity(delta, batch, graph), "best", number
     )

@@ -1,5 +1,6 @@
 """Variables of the pages of a run and of a study."""
 
+import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pyg_advinfonce.config import Config, paper_numbers, settings
 from pyg_advinfonce.runs import BEST, FinishedSeed, mean_and_std, mean_and_std_text
 from pyg_advinfonce.studies import (
-    as_number,
     best_command,
     main_metrics,
     ranked_trials,
@@ -31,7 +31,7 @@ from pyg_advinfonce.studies.report.charts import (
     inline_svg,
     run_figures,
 )
-from pyg_advinfonce.studies.report.read import Row, Study
+from pyg_advinfonce.studies.report.read import Row, Study, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def run_page(
     seeds: Sequence[FinishedSeed], *, root: Path | None, cache_dir: Path | None
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
-    config, saved = seeds[0].config, seeds[0].outcome
+    config = seeds[0].config
     config.check_held_out()
     metrics = _metrics(seeds)
     paper = paper_numbers(config)
@@ -54,7 +54,7 @@ def run_page(
     return {
         "title": f"{config.pair} on {config.data.name}",
         "config": config,
-        "fingerprint": saved["data"],
+        "fingerprint": seeds[0].fingerprint,
         "seeds": [seed.seed for seed in seeds],
         "tiles": _run_tiles(seeds, metrics, paper),
         "metrics": _table(metrics, paper),
@@ -72,9 +72,9 @@ def run_page(
 
 
 def _metrics(seeds: Sequence[FinishedSeed]) -> dict[str, dict[str, Any]]:
-    names = list(seeds[0].outcome["metrics"])
+    names = list(seeds[0].outcome.metrics)
     values = {
-        name: [seed.outcome["metrics"].get(name) for seed in seeds] for name in names
+        name: [seed.outcome.metrics.get(name) for seed in seeds] for name in names
     }
     return {name: mean_and_std(found) for name, found in values.items()}
 
@@ -87,10 +87,10 @@ def _run_tiles(
     for name in main_metrics(metrics)[:2]:
         known = f"paper {paper[name]:.4f}" if name in paper else ""
         tiles.append((name, mean_and_std_text(metrics[name]), known))
-    epochs = ", ".join(f"{s.outcome['best_epoch']}" for s in seeds)
+    epochs = ", ".join(f"{s.outcome.best_epoch}" for s in seeds)
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
     tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
-    seconds = sum(seed.outcome.get("wall_seconds") or 0.0 for seed in seeds)
+    seconds = sum(seed.outcome.wall_seconds for seed in seeds)
     tiles.append(("time", f"{seconds:.1f} s", "all seeds, loading the data excluded"))
     return tiles
 
@@ -118,12 +118,12 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_seed(seeds: Sequence[FinishedSeed]) -> dict[str, Any]:
-    names = list(seeds[0].outcome["metrics"])
+    names = list(seeds[0].outcome.metrics)
     rows = []
     for seed in seeds:
-        found = [seed.outcome["metrics"].get(name) for name in names]
+        found = [seed.outcome.metrics.get(name) for name in names]
         cells = ["nan" if value is None else f"{value:.4f}" for value in found]
-        rows.append((seed.seed, seed.outcome["best_epoch"], cells))
+        rows.append((seed.seed, seed.outcome.best_epoch, cells))
     return {"columns": names, "rows": rows}
 
 
@@ -141,107 +141,107 @@ def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     saved = [seed.outcome for seed in seeds]
-    speeds = [s["seconds_per_epoch"] for s in saved if s.get("seconds_per_epoch")]
-    peaks = [s["peak_rss_mb"] for s in saved if s.get("peak_rss_mb")]
-    rows = [("device", ", ".join(dict.fromkeys(str(s["device"]) for s in saved)))]
-    rows += [(name, str(v)) for name, v in (saved[0].get("versions") or {}).items()]
+    speeds = [s.seconds_per_epoch for s in saved if s.seconds_per_epoch is not None]
+    rows = [("device", ", ".join(dict.fromkeys(s.device for s in saved)))]
+    rows += saved[0].versions.items()
     if speeds:
         rows.append(("training per epoch", f"{sum(speeds) / len(speeds):.4f} s"))
-    if peaks:
-        rows.append(("peak memory", f"{max(peaks):.0f} MB"))
-    return [*rows, ("data", str(saved[0]["data"]))]
+    rows.append(("peak memory", f"{max(s.peak_rss_mb for s in saved):.0f} MB"))
+    return [*rows, ("data", saved[0].data)]
 
 
 def study_page(study: Study, folder: Path) -> dict[str, Any]:
     """Return the variables of ``study.html.jinja``."""
     summary, rows = study.summary, study.trials
-    keys = [key for key in (rows[0] if rows else {}) if "." in key]
+    keys = list(rows[0]["params"] if rows else {})
     return {
-        "title": f"{summary['model']} + {summary['loss']} on {summary['data']}",
+        "title": f"{summary.model} + {summary.loss} on {summary.data}",
         "summary": summary,
-        "fingerprint": summary.get("fingerprint", ""),
+        "fingerprint": summary.fingerprint,
         "tiles": _study_tiles(summary, rows),
         "best": _best(summary, rows, keys),
         "command": _command(summary, folder),
-        "progress": [_progress(rows, summary["monitor"])] if _complete(rows) else [],
-        "parameters": list(_parameters(rows, keys, summary["monitor"])),
+        "progress": [_progress(rows, summary.monitor)] if _complete(rows) else [],
+        "parameters": list(_parameters(rows, keys, summary.monitor)),
         "keys": keys,
         "trials": [_trial(row, keys) for row in ranked_trials(rows)],
         "environment": [
-            ("trial, at most", f"{summary.get('epochs', '-')} epochs"),
-            ("seed", str(summary.get("seed", "-"))),
-            *((name, str(v)) for name, v in summary.get("versions", {}).items()),
-            ("data", str(summary.get("fingerprint", "-"))),
+            ("trial, at most", f"{summary.epochs} epochs"),
+            ("seed", str(summary.seed)),
+            *summary.versions.items(),
+            ("data", summary.fingerprint),
         ],
     }
 
 
-def _value(row: Row) -> float:
-    return as_number(row["value"]) or 0.0
-
-
 def _complete(rows: Sequence[Row]) -> list[Row]:
-    return [
-        r
-        for r in rows
-        if r["state"] == "complete" and as_number(r["value"]) is not None
-    ]
+    return [r for r in rows if r["state"] == "complete" and r["value"] is not None]
 
 
-def _study_tiles(
-    summary: dict[str, Any], rows: Sequence[Row]
-) -> list[tuple[str, str, str]]:
-    best, default = summary["best"], summary.get("default_value")
+def _study_tiles(summary: Summary, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    best, default = summary.best, summary.default_value
     states = [row["state"] for row in rows]
     others = (s for s in dict.fromkeys(states) if s != "complete")
     counts = ", ".join(f"{states.count(state)} {state}" for state in others)
     tiles = [("trials", f"{states.count('complete')} complete", counts)]
-    if best:
-        found = f"trial {best['trial']}, epoch {best['best_epoch']}"
-        tiles.insert(0, (f"best {summary['monitor']}", f"{best['value']:.4f}", found))
+    if best is not None:
+        found = f"trial {best.trial}, epoch {best.best_epoch}"
+        tiles.insert(0, (f"best {summary.monitor}", f"{best.value:.4f}", found))
     if default is not None:
         tiles.insert(1, ("default", f"{default:.4f}", "the initial settings"))
-    minutes = f"{(summary.get('seconds') or 0.0) / 60:.1f} min"
+    minutes = f"{summary.seconds / 60:.1f} min"
     return [*tiles, ("time", minutes, "training of all trials")]
 
 
 def _best(
-    summary: dict[str, Any], rows: Sequence[Row], keys: Sequence[str]
+    summary: Summary, rows: Sequence[Row], keys: Sequence[str]
 ) -> list[tuple[str, str, str]]:
     """Return every parameter with its values in the default and the best trial."""
-    if not summary["best"]:
+    if summary.best is None:
         return []
-    default = next((row for row in rows if row.get("default") == "True"), {})
-    found = summary["best"]["params"]
+    default: dict[str, str]
+    default = next((row["params"] for row in rows if row["default"]), {})
+    found = summary.best.params
     return [
         (key, _short(default.get(key, "")), _short(str(found.get(key, ""))))
         for key in keys
     ]
 
 
+def _as_number(text: str) -> float | None:
+    """Return a finite number's text as a float; None for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def _short(text: str) -> str:
     """Return a number in a few digits, other text unchanged."""
-    value = as_number(text)
+    value = _as_number(text)
     is_whole = text.lstrip("-").isdigit()
     return text if value is None or is_whole else setting_text(value)
 
 
-def _command(summary: dict[str, Any], folder: Path) -> str:
-    if not summary["best"]:
+def _command(summary: Summary, folder: Path) -> str:
+    if summary.best is None:
         return ""
-    return shlex.join(["advnce", *map(str, best_command(summary, folder / BEST))])
+    words = best_command(summary.model_dump(), folder / BEST)
+    return shlex.join(["advnce", *words])
 
 
 def _trial(row: Row, keys: Sequence[str]) -> dict[str, Any]:
+    texts = {name: "" if row[name] is None else row[name] for name in row}
     return {
         "number": row["trial"],
-        "is_default": row.get("default") == "True",
+        "is_default": row["default"],
         "state": row["state"],
-        "value": _short(row["value"]),
-        "best_epoch": row.get("best_epoch", ""),
-        "seconds": _short(row.get("seconds", "")),
-        "params": [_short(row.get(key, "")) for key in keys],
-        "error": row.get("error", ""),
+        "value": setting_text(texts["value"]),
+        "best_epoch": texts["best_epoch"],
+        "seconds": setting_text(texts["seconds"]),
+        "params": [_short(row["params"].get(key, "")) for key in keys],
+        "error": texts["error"],
     }
 
 
@@ -250,12 +250,12 @@ def _progress(rows: Sequence[Row], monitor: str) -> Chart:
     """Draw every trial's value and the best so far."""
     figure, [[axes]] = new_figure(4.8, 3.0)
     complete = _complete(rows)
-    numbers = [int(row["trial"]) for row in complete]
-    values = [_value(row) for row in complete]
+    numbers = [row["trial"] for row in complete]
+    values = [row["value"] for row in complete]
     best = [max(values[: i + 1]) for i in range(len(values))]
     axes.step(numbers, best, where="post", color=ORANGE, label="best so far")
     axes.plot(numbers, values, "o", color=BLUE, markersize=5, label="complete trial")
-    others = [int(row["trial"]) for row in rows if row["state"] != "complete"]
+    others = [row["trial"] for row in rows if row["state"] != "complete"]
     low = min(values)
     axes.plot(others, [low] * len(others), "x", color=GREY, label="not completed")
     axes.set_xlabel("trial")
@@ -271,8 +271,8 @@ def _parameters(
 ) -> Iterator[Chart]:
     """Plot the value of the complete trials against each parameter that varies."""
     for place, key in enumerate(keys):
-        known = [row for row in _complete(rows) if row[key] != ""]
-        if len({row[key] for row in known}) > 1:
+        known = [row for row in _complete(rows) if row["params"][key] != ""]
+        if len({row["params"][key] for row in known}) > 1:
             svg = inline_svg(_scatter(known, key), f"parameter-{place}", key)
             yield Chart(key, "", svg)
 
@@ -280,8 +280,8 @@ def _parameters(
 @styled
 def _scatter(rows: Sequence[Row], key: str) -> "Figure":
     figure, [[axes]] = new_figure(3.7, 2.4)
-    places = _place(axes, [row[key] for row in rows])
-    values = [_value(row) for row in rows]
+    places = _place(axes, [row["params"][key] for row in rows])
+    values = [row["value"] for row in rows]
     axes.plot(places, values, "o", color=BLUE, alpha=0.6, markersize=5)
     best = values.index(max(values))
     axes.plot(places[best], values[best], "o", color=ORANGE, markersize=8)
@@ -299,9 +299,9 @@ def _scatter(rows: Sequence[Row], key: str) -> "Figure":
 
 def _place(axes: "Axes", texts: Sequence[str]) -> list[float]:
     """Return positions on the horizontal axis; a few values are placed evenly."""
-    numbers = [found for text in texts if (found := as_number(text)) is not None]
+    numbers = [found for text in texts if (found := _as_number(text)) is not None]
     if len(numbers) < len(texts) or len(set(texts)) <= MOST_NAMES:
-        names = sorted(set(texts), key=lambda text: (as_number(text) or 0.0, text))
+        names = sorted(set(texts), key=lambda text: (_as_number(text) or 0.0, text))
         axes.set_xticks(range(len(names)), map(_short, names), fontsize=8)
         return [float(names.index(text)) for text in texts]
     if min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE_RANGE:

@@ -2,24 +2,74 @@
 
 import csv
 import io
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.files import read_bytes
 from pyg_advinfonce.runs import STUDY, SUMMARY, TRIALS
+from pyg_advinfonce.schema import (
+    MAX_BYTES,
+    Count,
+    FileData,
+    Number,
+    check_data,
+    read_json,
+)
 
-Row = dict[str, str]
-T = TypeVar("T")
+
+class Best(FileData):
+    """The best trial of a study."""
+
+    trial: Count
+    value: Number
+    best_epoch: Count
+    params: dict[str, bool | int | Number | str]
+
+
+class Summary(FileData):
+    """The content of a study's ``summary.json`` that a report shows."""
+
+    model: str
+    loss: str
+    data: str
+    fingerprint: str
+    monitor: str
+    epochs: Count
+    seed: Count
+    best: Best | None
+    default_value: Number | None
+    seconds: Number
+    versions: dict[str, str]
+
+
+class Trial(FileData):
+    """One line of ``trials.csv``; its settings are texts by name."""
+
+    model_config = ConfigDict(strict=False)
+
+    trial: Count
+    state: Literal["complete", "pruned", "failed", "interrupted"]
+    value: Number | None
+    default: bool
+    best_epoch: Count | None
+    epochs: Count | None
+    seconds: Number | None
+    error: str | None
+    params: dict[str, str] = Field(repr=False)
+
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study of ``advnce tune``: ``summary.json``, and ``trials.csv`` as texts."""
+    """A study of ``advnce tune``: ``summary.json``, and the rows of ``trials.csv``."""
 
-    summary: dict[str, Any]
+    summary: Summary
     trials: list[Row]
 
 
@@ -37,34 +87,18 @@ def read_study(folder: Path) -> Study:
     about, table = folder / SUMMARY, folder / TRIALS
     if not about.is_file():
         raise CheckpointError(f"{folder} has no {SUMMARY}: no trial has ended yet")
-    summary, rows = _parsed(about, _object), _parsed(table, _rows)
-    _need(about, summary, "model", "loss", "data", "monitor", "best")
-    _need(table, (rows or [{}])[0], "trial", "state", "value")
-    return Study(summary, rows)
+    return Study(read_json(about, Summary), _trials(table))
 
 
-def _parsed(path: Path, parse: Callable[[str], T]) -> T:
-    """Parse a file, and name it in the error if that fails."""
+def _trials(path: Path) -> list[Row]:
     try:
-        return parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError, RecursionError, csv.Error) as error:
+        text = read_bytes(path, MAX_BYTES, CheckpointError).decode()
+        lines = [*csv.DictReader(io.StringIO(text), restval="")]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-
-
-def _object(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise TypeError("expected a JSON object")
-    return found
-
-
-def _rows(text: str) -> list[Row]:
-    return list(csv.DictReader(io.StringIO(text), restkey="", restval=""))
-
-
-def _need(path: Path, found: dict[str, Any], *names: str) -> None:
-    for name in names:
-        if name not in found:
-            raise CheckpointError(f"{path} is damaged: it has no '{name}'")
+    rows = []
+    for number, line in enumerate(lines, 2):
+        cells: Row = {name: text or None for name, text in line.items() if name}
+        cells["params"] = {name: line[name] for name in cells if "." in name}
+        rows.append(check_data(f"{path}:{number}", cells, Trial).model_dump())
+    return rows

@@ -2,28 +2,63 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from errno import EIO
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import optuna
 from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.pruners import BasePruner
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import Field
+from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pyg_advinfonce.config import flatten
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.errors import AdvInfoNCEError, CheckpointError, ConfigError
 from pyg_advinfonce.files import locked
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import LOCK, STUDY
+from pyg_advinfonce.schema import Count, FileData, Number, check_data
 from pyg_advinfonce.studies.tuning.space import Params
 
 SECONDS_TO_WAIT = 60.0  # for another process to write
+DAMAGED = ("no such table", "no such column", "malformed database schema")
+"""How messages of SQLite begin on a database of other tables."""
+
+
+class _StudyNotes(FileData):
+    """The user attributes of a study."""
+
+    settings: dict[str, Any]
+
+
+class _TrialNotes(FileData):
+    """The number, value and user attributes of a trial."""
+
+    number: Count
+    value: Number | None
+    default: bool = False
+    process: int | None = Field(default=None, ge=1, lt=2**31)
+    epochs: Count | None = None
+    best_epoch: int | None = Field(default=None, ge=-1)
+    settings: dict[
+        Annotated[str, Field(pattern=r"^\w+\.\w+$")], bool | int | Number | str
+    ] = Field(default_factory=dict)
+    error: str | None = None
+
+
+class _CompleteNotes(_TrialNotes):
+    """Those of a complete trial."""
+
+    value: Number
+    epochs: Count
+    best_epoch: int = Field(ge=-1)
+    settings: dict[str, bool | int | Number | str]
 
 
 def open_study(
@@ -46,11 +81,15 @@ def open_study(
         ConfigError: If the folder holds a study of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / STUDY
     waiting = f"waiting for another process that opens the study {folder}"
-    with locked(folder / LOCK, waiting=waiting, progress=progress):
+    with (
+        locked(folder / LOCK, waiting=waiting, progress=progress),
+        _reading(path),
+    ):
         study = optuna.create_study(
             study_name="study",
-            storage=_storage(folder / STUDY),
+            storage=_storage(path),
             pruner=pruner,
             direction="maximize",
             load_if_exists=True,
@@ -58,11 +97,41 @@ def open_study(
         if not study.user_attrs:
             enqueue(study, default, is_default=True)
             study.set_user_attr("settings", dict(settings))
-        _check_same(folder, settings_of(study), settings)
+        saved = check_data(str(path), study.user_attrs, _StudyNotes).settings
+        _check_same(folder, saved, settings)
+        if study.directions != [StudyDirection.MAXIMIZE]:
+            raise CheckpointError(f"{path} is damaged: it does not maximise one value")
+        _check_trials(path, study.get_trials(deepcopy=False))
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             if not is_running(trial):
                 requeue(study, trial, default)
     return study
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn any error of Optuna on a damaged database into one that names its file."""
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError, AdvInfoNCEError, OSError):
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is damaged: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_trials(path: Path, trials: Sequence[FrozenTrial]) -> None:
+    """Check what the trials of a study hold.
+
+    Raises:
+        CheckpointError: If a trial lacks a value or has one of another type.
+    """
+    for number, trial in enumerate(trials):
+        schema = _CompleteNotes if trial.state == TrialState.COMPLETE else _TrialNotes
+        notes = trial.user_attrs | {"number": trial.number, "value": trial.value}
+        if check_data(f"{path}, trial {number}", notes, schema).number != number:
+            raise CheckpointError(f"{path} is damaged: it has no trial {number}")
 
 
 def settings_of(study: Study) -> dict[str, Any]:
@@ -112,6 +181,12 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     connect = partial(
         sqlite3.connect, path, timeout=SECONDS_TO_WAIT, check_same_thread=False
     )
+    engine = create_engine("sqlite://", creator=connect)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+    engine.dispose()
+    if found != "ok":
+        raise CheckpointError(f"{path} is damaged: {' '.join(str(found).split())}")
     # A folder in the address would have to be quoted.
     try:
         return optuna.storages.RDBStorage(
@@ -150,6 +225,6 @@ def storage_errors(folder: Path) -> Iterator[None]:
         said = str(getattr(cause, "orig", cause)).partition("\n")[0]
         if "locked" in said:
             said = "locked by another process; run the command again to continue"
-        if isinstance(cause, OperationalError):
+        if isinstance(cause, OperationalError) and not said.startswith(DAMAGED):
             raise OSError(EIO, said, str(path)) from error
         raise CheckpointError(f"{path} is not a study: {said}") from error

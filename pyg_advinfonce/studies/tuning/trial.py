@@ -18,13 +18,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, setting_values, unflatten
 from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.runs import STUDY
 from pyg_advinfonce.studies.tuning.space import (
     Params,
     Space,
     suggest,
 )
-from pyg_advinfonce.studies.tuning.storage import is_of_default, requeue
+from pyg_advinfonce.studies.tuning.storage import is_finished, is_of_default, requeue
 from pyg_advinfonce.studies.tuning.study_files import trial_row, trial_text
 from pyg_advinfonce.training import Callback, EpochProgress, Record, Trainer
 
@@ -65,6 +67,7 @@ def run_trial(study: Study, task: Task) -> None:
     """Run a study's next trial; an error marks the trial as failed.
 
     Raises:
+        CheckpointError: If the study does not keep the trial.
         OutOfTimeError: If the time limit has passed; the trial is queued again.
         KeyboardInterrupt: If the trial is interrupted; it is queued again.
     """
@@ -83,7 +86,10 @@ def run_trial(study: Study, task: Task) -> None:
     _free_memory()
     _note(trial, judge)
     study.tell(trial, **outcome)
-    task.progress.say(trial_text(trial_row(frozen(study, trial))))
+    stored = frozen(study, trial)
+    if not is_finished(stored):  # the next trial would not be stored either
+        raise CheckpointError(f"{STUDY} is damaged: trial {trial.number} was not kept")
+    task.progress.say(trial_text(trial_row(stored)))
 
 
 def _note(trial: Trial, judge: "_Judge") -> None:

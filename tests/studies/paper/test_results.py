@@ -127,7 +127,7 @@ def test_half_a_seed_is_finished(tmp_path, dataset, name):
     file.write_text(file.read_text()[:20])
     assert stored_seed(tmp_path, config, "toy") is None
     again = make_seed(tmp_path, config, dataset, device=CPU)
-    assert again.outcome["metrics"] == whole.outcome["metrics"]
+    assert again.outcome.metrics == whole.outcome.metrics
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path, dataset):
@@ -154,7 +154,7 @@ def test_a_damaged_state_is_trained_anew(tmp_path, dataset):
     seed.joinpath("state.safetensors").write_bytes(b"half")
     seed.joinpath("stale").touch()
     again = make_seed(tmp_path, config, dataset, device=CPU)
-    assert again.outcome["metrics"] == whole.outcome["metrics"]
+    assert again.outcome.metrics == whole.outcome.metrics
     assert not seed.joinpath("stale").exists()
 
 

@@ -35,8 +35,8 @@ def test_a_history_without_an_epoch(run):
         ("metrics.json", "[]", "is damaged: expected a JSON object"),
         ("metrics.json", "{}", "is damaged: it has no 'metrics'"),
         ("metrics.json", "[" * 9999, "metrics.json is damaged"),
-        ("history.jsonl", '{"epoch": 0', "history.jsonl is damaged"),
-        ("history.jsonl", '{"epoch": "<b>"}', "history.jsonl is damaged"),
+        ("history.jsonl", '{"epoch": 0', "history.jsonl:1 is damaged"),
+        ("history.jsonl", '{"epoch": "<b>"}', "history.jsonl:1 is damaged"),
         ("history.jsonl", "3\n", "expected a JSON object"),
     ],
 )
@@ -77,7 +77,7 @@ def test_runs_that_lie_deeper_are_named(run, tmp_path):
 def test_a_study_is_its_summary_and_its_trials(study):
     assert is_study(study)
     found = read_study(study)
-    assert found.summary["model"] == "mf"
+    assert found.summary.model == "mf"
     assert [row["state"] for row in found.trials] == ["complete", "complete", "failed"]
 
 
@@ -88,9 +88,31 @@ def test_a_study_that_has_only_begun(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("summary.json", "{}"), ("trials.csv", "a,b\n1,2\n")]
+    ("name", "place", "text"),
+    [("summary.json", "", "{}"), ("trials.csv", ":2", "a,b\n1,2\n")],
 )
-def test_a_damaged_study_is_named(study, name, text):
+def test_a_damaged_study_is_named(study, name, place, text):
     study.joinpath(name).write_text(text, "utf-8")
-    with pytest.raises(CheckpointError, match=f"{name} is damaged: it has no"):
+    with pytest.raises(CheckpointError, match=f"{name}{place} is damaged: it has no"):
+        read_study(study)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("summary.json", '"trial": 1', '"trial": [1]', "best.trial: input should be"),
+        ("summary.json", '"value": 0.4', '"value": NaN', "best.value: input should be"),
+        ("summary.json", '"torch": "', '"torch": 2, "x": "', "versions.torch: "),
+        ("summary.json", '"epochs": 500', '"epochs": 1e99', "epochs: "),
+        ("trials.csv", "1,complete", "x,complete", "trial: input should be a valid"),
+        ("trials.csv", "0.4", "inf", "value: input should be a finite number"),
+        ("trials.csv", "failed", "lost", "state: input should be"),
+    ],
+)
+def test_a_wrong_value_is_named(study, name, old, new, said):
+    file = study / name
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(CheckpointError, match=rf"{name}\S* is damaged: {said}"):
         read_study(study)

@@ -77,7 +77,7 @@ def test_a_studys_strange_names_are_text(tmp_path, write_study, name):
     rows = [
         f"0,complete,0.3,True,4,9,1,{cell},",
         "1,complete,0.4,False,4,9,1,x,",
-        f"2,{cell},,False,,,1,y,{cell}",
+        f"2,failed,,False,,,1,y,{cell}",
     ]
     key = '"loss.' + name.replace('"', '""') + '"'
     study = write_study(rows, key=key, data=name, fingerprint=name)

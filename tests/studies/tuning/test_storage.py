@@ -98,3 +98,40 @@ def test_an_interrupted_trial_has_not_finished(state, notes, finished):
     assert is_finished(create_trial(state=state, value=value, user_attrs=notes)) is (
         finished
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE study_user_attributes SET value_json = '3'", "settings: input should"),
+        ("UPDATE study_user_attributes SET value_json = '['", "is damaged: JSONDecode"),
+        ("UPDATE study_directions SET direction = 'MINIMIZE'", "does not maximise"),
+        ("DELETE FROM study_directions", "does not maximise|is damaged"),
+        ("ALTER TABLE trials RENAME COLUMN state TO x", "is not a study: no such col"),
+        (
+            "UPDATE trial_user_attributes SET value_json = '3'",
+            "trial 0 is damaged: def",
+        ),
+        ("UPDATE trials SET number = 7", "is damaged: it has no trial 0"),
+        ("UPDATE trials SET datetime_start = 3", "is damaged: TypeError"),
+        ("UPDATE trials SET state = 'COMPLETE'", "trial 0 is damaged: value: input"),
+    ],
+)
+def test_a_changed_database_is_refused_in_one_line(opened, tmp_path, change, said):
+    opened(epochs=2)
+    with closing(sqlite3.connect(tmp_path / STUDY)) as file:
+        file.execute(change)
+        file.commit()
+    with pytest.raises(CheckpointError, match=said) as error:
+        opened(epochs=2)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_page_is_found_before_it_is_used(opened, tmp_path):
+    opened(epochs=2)
+    with (tmp_path / STUDY).open("r+b") as file:
+        file.seek(36)  # the number of free pages, which no query reads
+        file.write(bytes([0, 0, 0, 7]))
+    with pytest.raises(CheckpointError, match=r"sqlite3 is damaged: .*") as error:
+        opened(epochs=2)
+    assert "\n" not in str(error.value)

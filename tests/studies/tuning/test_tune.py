@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, read_toml
 from pyg_advinfonce.datasets import load_dataset
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.graph import INTERACTS
@@ -482,3 +482,14 @@ def test_a_graph_in_memory(configure, graph, tmp_path):
     assert summary["fingerprint"].startswith("graph: ")
     alone = train(configure(), graph, device="cpu")
     assert summary["default_value"] == alone.metrics["valid/recall@20"]
+
+
+def test_a_study_that_keeps_no_trial_does_not_go_on_for_ever(study, monkeypatch):
+    tell = optuna.study.Study.tell
+    monkeypatch.setattr(
+        optuna.study.Study,
+        "tell",
+        lambda self, trial, **_: tell(self, trial, state=TrialState.FAIL),
+    )
+    with pytest.raises(CheckpointError, match=r"trial 0 was not kept"):
+        study(trials=2)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 from torch import Tensor
@@ -15,6 +15,7 @@ from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import train_degrees
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.schema import Count, Number
 from pyg_advinfonce.studies.paper.figures.style import (
     GREY,
     ORANGE,
@@ -83,6 +84,12 @@ MOMENTS = {
     "after": ("after its\nlast epoch", ORANGE),
     "best": ("at the best\nvalidation", ORANGE),
 }
+COLUMNS = {
+    "seed": Count,
+    "moment": Literal["before", "after", "best"],
+    "rank": Count,
+    "probability": Number,
+}
 
 
 def hardness_by_popularity(
@@ -132,7 +139,8 @@ def hardness_by_popularity(
         for seed in seeds
     }
     tables = [
-        cached_table(runs, key, partial(make, seed)) for seed, key in keys.items()
+        cached_table(runs, key, partial(make, seed), COLUMNS)
+        for seed, key in keys.items()
     ]
     return pd.concat(tables, ignore_index=True)
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -19,6 +20,7 @@ from pyg_advinfonce.graph import ITEM, USER, num_nodes, test_splits
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import Result
+from pyg_advinfonce.schema import Count, Number
 from pyg_advinfonce.studies.paper.figures.style import (
     BLUE,
     GREY,
@@ -101,10 +103,24 @@ def refinement(
     epochs = epochs or num_epochs(config, *schedules(dataset, config))
     key = cache_key(config, dataset, seed=seeds[0], epochs=epochs, shown="refinement")
     make = partial(_refinement, dataset, config, seeds[0], epochs, device, progress)
-    table = cached_table(runs, key, make)
+    table = cached_table(runs, key, make, _columns(dataset.graph))
     for node, column in ((USER, "user"), (ITEM, "item")):
         table[column] = [_name(dataset.graph, node, row) for row in table[column]]
     return table
+
+
+def _columns(graph: HeteroData) -> dict[str, Any]:
+    """Return the type of each column."""
+    num_users, num_items = num_nodes(graph)
+    return {
+        "user": Annotated[int, Field(ge=0, lt=num_users)],
+        "item": Annotated[int, Field(ge=0, lt=num_items)],
+        "kind": str,
+        "loss": Literal["infonce", "adv"],
+        "score": Number,
+        "rank": Count,
+        "delta": Number,
+    }
 
 
 def _refinement(

@@ -1,6 +1,7 @@
 """Trainings of the figures and the cache of their tables."""
 
 import json
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
@@ -9,17 +10,20 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from pydantic import create_model
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import build_loss, prepare
 from pyg_advinfonce.config import Config, Sections, setting_values
 from pyg_advinfonce.datasets import Dataset
+from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.graph import is_among, pair_keys, split_edges, test_splits
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import Result
+from pyg_advinfonce.schema import Count, FileData, Real, read_json
 from pyg_advinfonce.training import Callback, Record
 
 EVALUATIONS_AFTER = 20
@@ -40,6 +44,7 @@ def cached_table(
     folder: Path | None,
     key: Sequence[object],
     make: Callable[[], pd.DataFrame],
+    columns: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Return a cached table, or make and cache it.
 
@@ -47,6 +52,10 @@ def cached_table(
         folder: The folder of the cache; None caches nothing.
         key: JSON-ready values that determine the table.
         make: The function that makes the table; its index is not cached.
+        columns: The type of the values of each column.
+
+    Raises:
+        CheckpointError: If the cached table is damaged.
     """
     if folder is None:
         return make()
@@ -55,7 +64,11 @@ def cached_table(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(make().to_dict("list")))
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+    fields: Any = {n: (types.GenericAlias(list, (t,)), ...) for n, t in columns.items()}
+    found = dict(read_json(path, create_model("Table", __base__=FileData, **fields)))
+    if len({len(values) for values in found.values()}) > 1:
+        raise CheckpointError(f"{path} is damaged: its columns differ in length")
+    return pd.DataFrame(found)
 
 
 class Variation(NamedTuple):
@@ -192,7 +205,9 @@ def curves(
     for text, config, labels in variations:
         for seed in seeds:
             key = cache_key(config, dataset, seed=seed, epochs=epochs, shown=columns)
-            table = cached_table(runs, key, partial(make, text, config, seed))
+            train_one = partial(make, text, config, seed)
+            kinds = {"epoch": Count, **dict.fromkeys(columns, Real)}
+            table = cached_table(runs, key, train_one, kinds)
             tables.append(labelled(table, **labels, seed=seed))
     return pd.concat(tables, ignore_index=True)
 

@@ -1,3 +1,4 @@
+import json
 from functools import wraps
 
 import pandas as pd
@@ -6,7 +7,9 @@ from pandas.testing import assert_frame_equal
 
 from pyg_advinfonce import build as build_method
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.graph import INTERACTS
+from pyg_advinfonce.schema import Count, Number, Real
 from pyg_advinfonce.studies.paper.figures import trainings as runs
 from pyg_advinfonce.studies.paper.figures.trainings import (
     cached_table,
@@ -17,6 +20,7 @@ from pyg_advinfonce.studies.paper.figures.trainings import (
 TABLE = pd.DataFrame(
     {"user": ["007", "NA"], "epoch": [0, 1], "x": [0.1 + 0.2, 1 / 3], "y": [None, 1e-9]}
 )
+TYPES = {"user": str, "epoch": Count, "x": Number, "y": Real | None}
 
 
 @pytest.fixture
@@ -33,25 +37,42 @@ def make():
 
 def test_a_table_is_made_once_and_found_as_it_was(tmp_path, make):
     for _ in range(2):
-        found = cached_table(tmp_path / "new", ["a", 1], make)
+        found = cached_table(tmp_path / "new", ["a", 1], make, TYPES)
         assert_frame_equal(found, TABLE, check_exact=True)
     assert make.calls == 1
 
 
 def test_another_key_is_another_table(tmp_path, make):
     for key in (["a", 1], ["a", 2], ["b", 1], [{"x": 1, "y": 2}], [{"y": 2, "x": 1}]):
-        cached_table(tmp_path, key, make)
+        cached_table(tmp_path, key, make, TYPES)
     assert make.calls == 4
 
 
 def test_without_a_folder_nothing_is_kept(make):
-    assert cached_table(None, [], make) is cached_table(None, [], make)
+    assert cached_table(None, [], make, TYPES) is cached_table(None, [], make, TYPES)
     assert make.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("epoch", ["x"], "epoch.0: input should be a valid integer"),
+        ("epoch", [], "its columns differ in length"),
+        (None, None, "expected a JSON object"),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path, make, column, value, said):
+    cached_table(tmp_path, [], make, TYPES)
+    [file] = tmp_path.iterdir()
+    content = json.loads(file.read_text()) | {column: value} if column else [3]
+    file.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=f"{file} is damaged: {said}"):
+        cached_table(tmp_path, [], make, TYPES)
 
 
 def test_what_fails_leaves_nothing(tmp_path, make):
     with pytest.raises(ZeroDivisionError):
-        cached_table(tmp_path, [], lambda: 1 / 0)
+        cached_table(tmp_path, [], lambda: 1 / 0, TYPES)
     assert list(tmp_path.iterdir()) == []
 
 
