@@ -67,7 +67,7 @@ def parse_json(
         raise error(f"{name} is damaged: {first_problem(found)}") from None
 
 
-def check_data(
+def check_values(
     name: str,
     values: object,
     schema: type[Model],

@@ -17,8 +17,8 @@ from pyg_advinfonce.schema import (
     FileData,
     Number,
     Real,
-    check_data,
     check_options,
+    check_values,
     naming,
     parse_json,
     read_json,
@@ -104,7 +104,7 @@ def test_a_real_may_be_infinite():
 )
 def test_whatever_is_read_keeps_the_promises_of_the_schema(values):
     with suppress(CheckpointError):
-        found = check_data("x", values, Sample)
+        found = check_values("x", values, Sample)
         assert abs(found.number) <= MOST
         assert type(found.count) is int
         assert found.count >= 0

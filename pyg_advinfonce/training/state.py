@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.schema import Count, FileData, Number, Real, check_data
+from pyg_advinfonce.schema import Count, FileData, Number, Real, check_values
 from pyg_advinfonce.training.checkpoint import (
     load_tensors,
     read_tensors,
@@ -256,7 +256,7 @@ def read_state(path: Path) -> tuple[TrainingState, RunIdentity]:
             f"{path}: expected a training state of format {FORMAT_VERSION} "
             f"(got {version}): resume with the version of pyg_advinfonce that wrote it"
         )
-    found = check_data(str(path), about, _StateData)
+    found = check_values(str(path), about, _StateData)
     epochs = [record.epoch for record in found.history]
     if epochs != list(range(len(epochs))) or found.stopping.best_epoch >= len(epochs):
         raise CheckpointError(f"{path} is damaged: its epochs do not count from 0")

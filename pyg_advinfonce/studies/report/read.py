@@ -16,7 +16,7 @@ from pyg_advinfonce.schema import (
     Count,
     FileData,
     Number,
-    check_data,
+    check_values,
     read_json,
 )
 
@@ -100,5 +100,5 @@ def _trials(path: Path) -> list[Row]:
     for number, line in enumerate(lines, 2):
         cells: Row = {name: text or None for name, text in line.items() if name}
         cells["params"] = {name: line[name] for name in cells if "." in name}
-        rows.append(check_data(f"{path}:{number}", cells, Trial).model_dump())
+        rows.append(check_values(f"{path}:{number}", cells, Trial).model_dump())
     return rows

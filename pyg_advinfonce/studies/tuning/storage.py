@@ -23,7 +23,7 @@ from pyg_advinfonce.errors import AdvInfoNCEError, CheckpointError, ConfigError
 from pyg_advinfonce.files import locked
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import LOCK, STUDY
-from pyg_advinfonce.schema import Count, FileData, Number, check_data
+from pyg_advinfonce.schema import Count, FileData, Number, check_values
 from pyg_advinfonce.studies.tuning.space import Params
 
 SECONDS_TO_WAIT = 60.0  # for another process to write
@@ -97,7 +97,7 @@ def open_study(
         if not study.user_attrs:
             enqueue(study, default, is_default=True)
             study.set_user_attr("settings", dict(settings))
-        saved = check_data(str(path), study.user_attrs, _StudyNotes).settings
+        saved = check_values(str(path), study.user_attrs, _StudyNotes).settings
         _check_same(folder, saved, settings)
         if study.directions != [StudyDirection.MAXIMIZE]:
             raise CheckpointError(f"{path} is damaged: it does not maximise one value")
@@ -130,7 +130,7 @@ def _check_trials(path: Path, trials: Sequence[FrozenTrial]) -> None:
     for number, trial in enumerate(trials):
         schema = _CompleteNotes if trial.state == TrialState.COMPLETE else _TrialNotes
         notes = trial.user_attrs | {"number": trial.number, "value": trial.value}
-        if check_data(f"{path}, trial {number}", notes, schema).number != number:
+        if check_values(f"{path}, trial {number}", notes, schema).number != number:
             raise CheckpointError(f"{path} is damaged: it has no trial {number}")
 
 
