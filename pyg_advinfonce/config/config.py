@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
 
 from pyg_advinfonce.config.presets import preset as preset_settings
 from pyg_advinfonce.errors import AdvInfoNCEError, ConfigError, MissingExtraError
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.registry import (
+    all_negatives_settings,
     check_pair,
     custom_name,
     default_loss,
@@ -47,6 +56,16 @@ MAX_SEED = 2**63 - 1
 NEIGHBOR_SAMPLERS = ("pyg_lib", "torch_sparse")
 
 
+def _number_or_all(value: object) -> object:
+    """Check a number of negatives; pydantic has one error for each type of a union."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if is_number or value == "all":
+        return value
+    raise PydanticCustomError(
+        "number_or_all", "input should be an integer of at least 0, or 'all'"
+    )
+
+
 class Train(BaseModel):
     """The section ``[train]``.
 
@@ -54,7 +73,8 @@ class Train(BaseModel):
         epochs: The maximum number of epochs.
         batch_size: The number of train pairs per batch.
         num_negatives: The number of negatives per positive, for losses with sampled
-            negatives.
+            negatives; ``all`` sums over all items that the user has not seen
+            (docs/methods.md 0.3).
         lr: Adam's learning rate.
         l2: The weight of the L2 penalty on the embeddings.
         l2_negatives: Whether the L2 penalty includes a batch's negatives
@@ -84,7 +104,7 @@ class Train(BaseModel):
 
     epochs: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=1024, ge=1)
-    num_negatives: int = Field(default=64, ge=0)
+    num_negatives: Annotated[int | Literal["all"], BeforeValidator(_number_or_all)] = 64
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
     l2_negatives: bool = False
@@ -156,7 +176,8 @@ class Config(BaseModel):
         The first layers are the loss's own options, those of the pair of model and
         loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml`` if it
         exists, and the preset. A preset's defaults of other repositories yield to the
-        packaged file.
+        packaged file. With ``train.num_negatives = "all"`` one more layer follows: the
+        negatives have weight 1, and the L2 penalty leaves them out.
 
         Args:
             model: The model's name.
@@ -176,7 +197,11 @@ class Config(BaseModel):
         own = pair_settings(model, loss)
         file = packaged(data, model, loss)
         chosen = preset_settings(preset, model, loss, data, file)
-        found = cls._merged(names, [*own, file, chosen], [*layers])
+        defaults, given = [*own, file, chosen], [*layers]
+        found = cls._merged(names, defaults, given)
+        if found.train.num_negatives == "all":
+            defaults.append(all_negatives_settings(loss))
+            found = cls._merged(names, defaults, given)
         check_loader(found.train)
         return found
 
