@@ -234,13 +234,18 @@ class Config(BaseModel):
     def updated(self, sections: Sections) -> Self:
         """Return a copy with changed keys.
 
+        A change to ``train.num_negatives = "all"`` also sets what :meth:`resolve` does.
+
         Raises:
             ConfigError: If a section, key or value is wrong.
         """
         names = {section: getattr(self, section).name for section in NAMED}
-        own = self.model_dump(exclude_none=True)
+        defaults: list[Mapping[str, Any]] = [self.model_dump(exclude_none=True)]
+        is_new = self.train.num_negatives != "all"
+        if is_new and sections.get("train", {}).get("num_negatives") == "all":
+            defaults.append(all_negatives_settings(self.loss.name))
         chosen = self.train.model_fields_set
-        return self._merged(names, [own], [sections], chosen=chosen)
+        return self._merged(names, defaults, [sections], chosen=chosen)
 
     def with_custom(
         self, *, model: object | None = None, loss: object | None = None
