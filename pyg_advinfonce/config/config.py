@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 import tomli_w
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     create_model,
+    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -54,16 +54,6 @@ MAX_BYTES = 1_000_000
 MAX_SEED = 2**63 - 1
 
 NEIGHBOR_SAMPLERS = ("pyg_lib", "torch_sparse")
-
-
-def _number_or_all(value: object) -> object:
-    """Check a number of negatives; pydantic has one error for each type of a union."""
-    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if is_number or value == "all":
-        return value
-    raise PydanticCustomError(
-        "number_or_all", "input should be an integer of at least 0, or 'all'"
-    )
 
 
 class Train(BaseModel):
@@ -104,7 +94,7 @@ class Train(BaseModel):
 
     epochs: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=1024, ge=1)
-    num_negatives: Annotated[int | Literal["all"], BeforeValidator(_number_or_all)] = 64
+    num_negatives: int | Literal["all"] = 64
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
     l2_negatives: bool = False
@@ -121,6 +111,17 @@ class Train(BaseModel):
     num_workers: int = Field(default=0, ge=0)
     refit: bool = False
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
+
+    @field_validator("num_negatives", mode="before")
+    @classmethod
+    def _is_number_or_all(cls, value: object) -> object:
+        """Check before pydantic, which has one error for each type of a union."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if is_whole or value == "all":
+            return value
+        raise PydanticCustomError(
+            "number_or_all", "input should be an integer of at least 0, or 'all'"
+        )
 
 
 class NamedSection(BaseModel):
