@@ -341,10 +341,18 @@ class EdgeBatch:
 
         Args:
             num_items: ``I``, number of rows of ``z_item``.
+
+        Raises:
+            ValueError: If the edges of ``seen`` are not in ascending order.
         """
         size = max(1, MOST_SCORES // max(num_items, 1))
         if self.seen is None or self.src_index.numel() <= size:
             return [self]
+        if bool((self.seen[0].diff() < 0).any()):
+            raise ValueError(
+                "seen must list the edges in ascending order: sort its columns, "
+                "seen[:, seen[0].argsort()]"
+            )
         users, items = self.src_index.split(size), self.dst_pos_index.split(size)
         count = torch.bincount(self.seen[0] // size, minlength=len(users))
         edge, row = (side.split(count.tolist()) for side in self.seen)

@@ -398,6 +398,13 @@ def test_parts_are_the_edges_in_order(monkeypatch, most):
     assert torch.cat(masks).equal(batch.dense(4).neg_mask)
 
 
+def test_seen_items_in_another_order_are_not_divided(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", 4)
+    batch = replace(all_batch(), seen=pairs((0, 0), (1, 1), (0, 2)))
+    with pytest.raises(ValueError, match="ascending order: sort its columns"):
+        batch.split(4)
+
+
 def test_sampled_negatives_have_one_part_which_stays_as_it_is(monkeypatch):
     monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", 1)
     batch = cases.toy_batch()

@@ -56,8 +56,9 @@ class EdgeSampler:
             raise ConfigError(
                 f"train.sampling must be 'user' or 'interaction' (got '{sampling}')"
             )
-        is_number = isinstance(num_negatives, int) and num_negatives >= 0
-        if batch_size < 1 or not (is_number or num_negatives == "all"):
+        is_text = isinstance(num_negatives, str)
+        is_wrong = num_negatives != "all" if is_text else int(num_negatives) < 0
+        if batch_size < 1 or is_wrong:
             raise ConfigError(
                 "train.batch_size must be positive and train.num_negatives must not be "
                 f"negative (got {batch_size}, {num_negatives!r}): pass a number, or "
