@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,10 @@ from pyg_advinfonce.graph import is_among, pair_keys
 
 LEAST_LOG_Q = math.log(1e-20)
 """Lower bound of ``neg_log_q``; importance weights above it fit in float32."""
+
+MOST_SCORES = 2**20
+"""Scores per part of :meth:`EdgeBatch.split`; a loss and its gradient hold up to 16
+matrices of this size, 64 MB in single precision."""
 
 _INDICES = ("src_index", "dst_pos_index", "dst_neg_index", "src_n_id", "dst_n_id")
 
@@ -46,6 +50,10 @@ class EdgeBatch:
         ego: ``([U, D], [I, D])`` layer-0 embeddings of users and items, in the order of
             ``z_user`` and ``z_item`` (default: these two); used by
             :class:`~pyg_advinfonce.losses.MLPHardness` only.
+        seen: ``[2, M]`` pairs of an edge of the batch, ascending, and a row of
+            ``z_item``. If given, all other rows of ``z_item`` are the edge's negatives,
+            and ``dst_neg_index`` is ``[B, 0]``
+            (:meth:`~pyg_advinfonce.losses.Criterion.over_all_negatives`).
 
     Raises:
         ValueError: If a shape or data type is another one; values are not checked.
@@ -60,6 +68,10 @@ class EdgeBatch:
     neg_log_q: Tensor | None = None
     neg_rows: Tensor | None = None
     ego: tuple[Tensor, Tensor] | None = None
+    seen: Tensor | None = None
+
+    is_dense: ClassVar[bool] = False
+    """Whether every row of ``dst_neg_index`` is all rows of ``z_item`` in order."""
 
     def __post_init__(self) -> None:
         size = self.src_index.numel()
@@ -77,6 +89,7 @@ class EdgeBatch:
             )
         self._check_indices()
         self._check_negatives()
+        self._check_seen()
         for side in self.ego or ():
             if side.dim() != 2:
                 raise ValueError(
@@ -95,7 +108,7 @@ class EdgeBatch:
                     f"{name} must be [N], one global id per row "
                     f"(got {tuple(n_id.shape)})"
                 )
-        for name in _INDICES:
+        for name in (*_INDICES, "seen"):
             index = getattr(self, name)
             if index is not None and index.dtype not in (torch.int64, torch.int32):
                 raise ValueError(
@@ -128,8 +141,26 @@ class EdgeBatch:
                 f"(got {shape})"
             )
 
+    def _check_seen(self) -> None:
+        if self.seen is None:
+            return
+        if self.seen.dim() != 2 or self.seen.size(0) != 2:
+            raise ValueError(
+                "seen must be [2, M], pairs of an edge and a row of z_item "
+                f"(got {tuple(self.seen.shape)})"
+            )
+        given = ("neg_mask", "neg_log_q", "neg_rows", "dst_n_id")
+        wrong = [name for name in given if getattr(self, name) is not None]
+        if wrong or self.dst_neg_index.size(1) > 0:
+            raise ValueError(
+                "with seen the negatives are all other items: dst_neg_index must be "
+                f"[{self.src_index.numel()}, 0] and {', '.join(given)} None (got "
+                f"{tuple(self.dst_neg_index.shape)} and {', '.join(wrong) or 'none'})"
+            )
+
     def __repr__(self) -> str:
-        options = ("src_n_id", "dst_n_id", "neg_mask", "neg_log_q", "neg_rows", "ego")
+        always = ("src_index", "dst_pos_index", "dst_neg_index")
+        options = [name for name in _names() if name not in always]
         given = [name for name in options if getattr(self, name) is not None]
         shape = f"B={self.src_index.numel()}, K={self.dst_neg_index.size(1)}"
         return f"EdgeBatch({', '.join([shape, *given])})"
@@ -270,8 +301,13 @@ class EdgeBatch:
         """Mask the negatives that are among the global user-item ``pairs [2, E]``.
 
         Raises:
-            ValueError: If the pairs are not ``[2, E]``.
+            ValueError: If the pairs are not ``[2, E]``, or the batch has ``seen``.
         """
+        if self.seen is not None:
+            raise ValueError(
+                "mask_pairs needs sampled negatives (got a batch with seen): add the "
+                "pairs to seen"
+            )
         if pairs.dim() != 2 or pairs.size(0) != 2:
             raise ValueError(f"pairs must be [2, E] (got {tuple(pairs.shape)})")
         if pairs.size(1) == 0 or self.dst_neg_index.numel() == 0:
@@ -282,6 +318,81 @@ class EdgeBatch:
         return replace(
             self, neg_mask=keep if self.neg_mask is None else keep & self.neg_mask
         )
+
+    def sum_of_negatives(self, values: Tensor, index: Tensor) -> Tensor:
+        """Sum one value per item over the unmasked negatives of all edges.
+
+        Args:
+            values: ``[I]`` value of each item.
+            index: ``[B, K]`` the negatives' positions in ``values``.
+        """
+        if self.seen is not None:
+            every = values.sum() * self.src_index.numel()
+            return every - values[self.seen[1]].sum()
+        found = values[index]  # [B, K]
+        if self.neg_mask is not None:
+            found = found.masked_fill(~self.neg_mask, 0.0)
+        return found.sum()
+
+    def split(self, num_items: int) -> "list[EdgeBatch]":
+        """Split a batch with ``seen`` into parts of at most ``MOST_SCORES`` scores.
+
+        A part has at least one edge. A batch without ``seen`` is its only part.
+
+        Args:
+            num_items: ``I``, number of rows of ``z_item``.
+
+        Raises:
+            ValueError: If the edges of ``seen`` are not in ascending order.
+        """
+        size = max(1, MOST_SCORES // max(num_items, 1))
+        if self.seen is None or self.src_index.numel() <= size:
+            return [self]
+        if bool((self.seen[0].diff() < 0).any()):
+            raise ValueError(
+                "seen must list the edges in ascending order: sort its columns, "
+                "seen[:, seen[0].argsort()]"
+            )
+        users, items = self.src_index.split(size), self.dst_pos_index.split(size)
+        count = torch.bincount(self.seen[0] // size, minlength=len(users))
+        edge, row = (side.split(count.tolist()) for side in self.seen)
+        return [
+            replace(
+                self,
+                src_index=users[k],
+                dst_pos_index=items[k],
+                dst_neg_index=self.dst_neg_index[: len(users[k])],
+                seen=torch.stack([edge[k] - k * size, row[k]]),
+            )
+            for k in range(len(users))
+        ]
+
+    def dense(self, num_items: int) -> "EdgeBatch":
+        """Return a batch with ``seen`` with all items as negatives, masked by ``seen``.
+
+        Its ``dst_neg_index`` takes no memory, its ``neg_mask`` one byte per score: see
+        :meth:`split`. A batch without ``seen`` is returned as it is.
+
+        Args:
+            num_items: ``I``, number of rows of ``z_item``.
+        """
+        if self.seen is None:
+            return self
+        size, device = self.src_index.numel(), self.src_index.device
+        mask = None
+        if self.seen.size(1) > 0:
+            mask = torch.ones(size, num_items, dtype=torch.bool, device=device)
+            mask[self.seen[0], self.seen[1]] = False
+        every = torch.arange(num_items, device=device)
+        kept = {name: getattr(self, name) for name in _names()}
+        kept |= {"dst_neg_index": every.expand(size, -1), "neg_mask": mask}
+        return _DenseBatch(**kept | {"seen": None})
+
+
+class _DenseBatch(EdgeBatch):
+    """A batch whose scores are a matrix product."""
+
+    is_dense = True
 
 
 def _names() -> list[str]:

@@ -28,7 +28,13 @@ from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
-from pyg_advinfonce.registry import NO_LOSS, default_loss, is_custom
+from pyg_advinfonce.registry import (
+    LOSSES,
+    NO_LOSS,
+    default_loss,
+    is_custom,
+    resolve,
+)
 from pyg_advinfonce.schema import check_options, naming
 from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
@@ -405,6 +411,8 @@ def make_trainer(
             f"loss '{config.loss.name}' needs negatives: train.num_negatives must be "
             "at least 1 (got 0)"
         )
+    if config.train.num_negatives == "all":
+        _check_takes_all(config, method)
     _warn_if_idle(method, config.train.epochs)
     if config.train.num_negatives == 1:
         _warn_of_single_negatives(method)
@@ -433,12 +441,25 @@ def _check_memory(
     kind = loss or loss_target(config)
     default = getattr(kind, "negatives", "none")
     is_sampled = values.get("loss.negatives", default) == "sampled"
+    number = config.train.num_negatives if is_sampled else 0
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
         dim=_width(values),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
-        num_negatives=config.train.num_negatives if is_sampled else 0,
+        # all negatives are scored in small parts
+        num_negatives=number if isinstance(number, int) else 0,
     ).check(device)
+
+
+def _check_takes_all(config: Config, method: Method) -> None:
+    loss = method.loss
+    if loss is not None and loss.takes_all_negatives and loss.negatives == "sampled":
+        return
+    known = [name for name in LOSSES if resolve("loss", name).takes_all_negatives]
+    raise ConfigError(
+        f"loss '{config.loss.name}' does not accept train.num_negatives 'all': set a "
+        f"number, or choose from {', '.join(known)} with sampled negatives"
+    )
 
 
 def _warn_if_idle(method: Method, epochs: int) -> None:

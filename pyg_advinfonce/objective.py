@@ -96,11 +96,15 @@ class RankingLoss(nn.Module):
         negatives: Negatives that the loss needs: ``sampled`` by the sampler, the other
             positives of the batch (``in_batch``), or ``none``.
         needs_whole_graph: Whether the loss needs the whole graph, not a sample of it.
+        takes_all_negatives: Whether the loss accepts all of a user's other items as
+            negatives, in parts of a batch: it is a mean over edges that do not affect
+            each other.
     """
 
     cosine: bool = True
     negatives: Literal["sampled", "in_batch", "none"] = "sampled"
     needs_whole_graph: bool = False
+    takes_all_negatives: bool = False
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401

@@ -30,6 +30,7 @@ class Entry:
         losses: The losses that a model accepts, the default first; for each loss, the
             settings of the pair by section.
         general: Whether matrix factorisation and LightGCN accept this loss.
+        with_all: A loss's settings, by section, for ``train.num_negatives = "all"``.
     """
 
     target: str
@@ -38,6 +39,7 @@ class Entry:
     encoder: str = ""
     losses: Mapping[str, Options] = field(default_factory=dict)
     general: bool = True
+    with_all: Options = field(default_factory=dict)
 
     def load(self) -> Any:  # noqa: ANN401
         """Import the module and return what the entry names."""
@@ -56,15 +58,24 @@ def _load(target: str) -> Any:  # noqa: ANN401
 # With these losses the L2 penalty includes the negatives.
 _L2_NEGATIVES = {"l2_negatives": True}
 
+# A larger weight stands in for negatives that are not sampled.
+_WEIGHT_1: Options = {"loss": {"negative_weight": 1.0}}
+
 LOSSES: Mapping[str, Entry] = {
     "bpr": Entry(
         "losses:BPR",
         "Bayesian personalised ranking, one negative",
         {"train": {"num_negatives": 1, **_L2_NEGATIVES}},
     ),
-    "infonce": Entry("losses:InfoNCE", "Sampled softmax on cosine scores"),
+    "infonce": Entry(
+        "losses:InfoNCE", "Sampled softmax on cosine scores", with_all=_WEIGHT_1
+    ),
     "ccl": Entry(
-        "losses:CCL", "Cosine contrastive loss of SimpleX", {"train": _L2_NEGATIVES}
+        "losses:CCL",
+        "Cosine contrastive loss of SimpleX",
+        {"train": _L2_NEGATIVES},
+        # The penalty is a sum over the negatives, of which there are now many more.
+        with_all={"train": {"l2_negatives": False}},
     ),
     "bc": Entry(
         "losses:BC",
@@ -72,21 +83,28 @@ LOSSES: Mapping[str, Entry] = {
         {"train": _L2_NEGATIVES},
     ),
     "adap-tau": Entry("losses:AdapTau", "InfoNCE with one temperature per user"),
-    "adv": Entry("losses:AdvInfoNCE", "AdvInfoNCE, hardness from embeddings"),
+    "adv": Entry(
+        "losses:AdvInfoNCE",
+        "AdvInfoNCE, hardness from embeddings",
+        with_all=_WEIGHT_1,
+    ),
     "adv-mlp": Entry(
         "losses:AdvInfoNCE",
         "AdvInfoNCE, hardness from an MLP over the embeddings",
         {"hardness": {"kind": "mlp"}},
+        with_all=_WEIGHT_1,
     ),
     "rand": Entry(
         "losses:AdvInfoNCE",
         "InfoNCE with random hardness (ablation)",
         {"hardness": {"kind": "random"}},
+        with_all=_WEIGHT_1,
     ),
     "adv-reverse": Entry(
         "losses:AdvInfoNCE",
         "AdvInfoNCE whose hardness lowers the loss (ablation)",
         {"loss": {"reverse": True}},
+        with_all=_WEIGHT_1,
     ),
     "hdccf": Entry(
         "losses:HDCCF",
@@ -397,6 +415,11 @@ def pair_settings(model: str, loss: str) -> tuple[Options, Options]:
     """Return the settings of a loss, and its further settings for this model."""
     own = LOSSES[loss].options if loss in LOSSES else {}
     return own, {} if is_custom(model) else MODELS[model].losses.get(loss, {})
+
+
+def all_negatives_settings(loss: str) -> Options:
+    """Return the settings of a loss for ``train.num_negatives = "all"``."""
+    return LOSSES[loss].with_all if loss in LOSSES else {}
 
 
 def default_loss(model: str) -> str:

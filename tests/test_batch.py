@@ -296,14 +296,28 @@ OTHERS = {
 }
 
 
+def all_batch():
+    """Two edges whose users have seen the items 0, 2 and 1 of four."""
+    index, seen = torch.tensor([3, 5]), pairs((0, 0), (0, 2), (1, 1))
+    negatives = torch.empty(2, 0, dtype=torch.long)
+    return EdgeBatch(index, torch.tensor([2, 1]), negatives, seen=seen)
+
+
 def test_batches_of_equal_tensors_are_equal():
     assert full_batch() == full_batch()
     assert cases.toy_batch() == cases.toy_batch()
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(EdgeBatch)])
+@pytest.mark.parametrize("name", list(OTHERS))
 def test_batches_with_one_other_field_differ(name):
     assert full_batch() != replace(full_batch(), **{name: OTHERS[name]})
+
+
+def test_batches_with_other_seen_items_differ():
+    assert all_batch() == all_batch()
+    assert all_batch() != replace(all_batch(), seen=None)
+    assert all_batch() != replace(all_batch(), seen=pairs((0, 0), (0, 2), (1, 3)))
+    assert set(OTHERS) == {field.name for field in fields(EdgeBatch)} - {"seen"}
 
 
 def test_batches_of_other_types_devices_and_sizes_differ():
@@ -321,13 +335,14 @@ def test_a_batch_has_no_hash_as_its_equality_is_of_values():
 
 def tensors_of(batch):
     values = [getattr(batch, field.name) for field in fields(batch)]
-    return [v for v in [*values[:-1], *(values[-1] or ())] if v is not None]
+    return [v for v in [*values, *(batch.ego or ())] if isinstance(v, torch.Tensor)]
 
 
 def test_a_batch_moves_with_all_its_tensors():
     moved = full_batch().to("meta", non_blocking=True)
     assert [t.device.type for t in tensors_of(moved)] == ["meta"] * 10
     assert full_batch().to(torch.device("cpu")) == full_batch()
+    assert [t.device.type for t in tensors_of(all_batch().to("meta"))] == ["meta"] * 4
     bare = cases.toy_batch().to("meta")
     assert bare.dst_neg_index.is_meta
     assert bare.neg_mask is None
@@ -340,8 +355,93 @@ def test_a_batch_is_pinned_by_the_data_loaders_rule(monkeypatch):
 
 
 def test_a_batch_passes_a_data_loader_with_workers():
-    loader = DataLoader([full_batch()] * 2, batch_size=None, num_workers=1)
-    assert list(loader) == [full_batch()] * 2
+    batches = [full_batch(), all_batch()]
+    loader = DataLoader(batches, batch_size=None, num_workers=1)
+    assert list(loader) == batches
+
+
+def test_all_other_items_are_negatives_in_order():
+    batch = replace(all_batch(), src_n_id=torch.arange(10, 20))
+    dense = batch.dense(4)
+    assert (batch.is_dense, dense.is_dense, dense.seen) == (False, True, None)
+    assert dense.dst_neg_index.tolist() == [[0, 1, 2, 3]] * 2
+    assert dense.neg_mask.tolist() == [
+        [False, True, False, True],
+        [True, False, True, True],
+    ]
+    assert dense.user_id.tolist() == [13, 15]
+    assert dense.num_kept.tolist() == [2, 3]
+    assert batch.whole_graph().seen is batch.seen
+    nothing = replace(all_batch(), seen=torch.empty(2, 0, dtype=torch.long))
+    assert nothing.dense(4).neg_mask is None
+    assert repr(all_batch()) == "EdgeBatch(B=2, K=0, seen)"
+
+
+@pytest.mark.parametrize("most", [0, 4, 8, 12, 100])
+def test_parts_are_the_edges_in_order(monkeypatch, most):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", most)
+    index = torch.tensor([3, 5, 1, 0, 2])
+    seen = pairs((0, 0), (0, 2), (1, 1), (3, 0), (3, 1), (3, 3))
+    negatives = torch.empty(5, 0, dtype=torch.long)
+    batch = EdgeBatch(index, torch.tensor([0, 1, 2, 0, 3]), negatives, seen=seen)
+    parts, size = batch.split(4), max(1, most // 4)
+    sizes = [part.src_index.numel() for part in parts]
+    assert sizes == [min(size, 5 - start) for start in range(0, 5, size)]
+    assert torch.cat([part.src_index for part in parts]).equal(index)
+    assert torch.cat([part.dst_pos_index for part in parts]).equal(batch.dst_pos_index)
+    masks = [
+        torch.ones(len(p.src_index), 4, dtype=torch.bool)
+        if p.seen.numel() == 0
+        else p.dense(4).neg_mask
+        for p in parts
+    ]
+    assert torch.cat(masks).equal(batch.dense(4).neg_mask)
+
+
+def test_seen_items_in_another_order_are_not_divided(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", 4)
+    batch = replace(all_batch(), seen=pairs((0, 0), (1, 1), (0, 2)))
+    with pytest.raises(ValueError, match="ascending order: sort its columns"):
+        batch.split(4)
+
+
+def test_sampled_negatives_have_one_part_which_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", 1)
+    batch = cases.toy_batch()
+    assert batch.split(12) == [batch]
+    assert batch.dense(12) is batch
+
+
+def test_a_sum_over_negatives_leaves_out_seen_and_masked_items():
+    values = torch.tensor([1.0, 10.0, 100.0, 1000.0])
+    batch = all_batch()
+    assert batch.sum_of_negatives(values, batch.neg_id) == 1010 + 1101
+    dense = batch.dense(4)
+    assert dense.sum_of_negatives(values, dense.neg_id) == 1010 + 1101
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seen": torch.zeros(3, dtype=torch.long)}, r"seen must be \[2, M\].*\(3,\)"),
+        ({"seen": torch.zeros(3, 2).long()}, r"seen must be \[2, M\]"),
+        ({"seen": torch.zeros(2, 1)}, r"seen must be int64 or int32 \(got float32"),
+        (
+            {"dst_neg_index": torch.zeros(2, 1).long()},
+            r"dst_neg_index must be \[2, 0\]",
+        ),
+        ({"dst_n_id": torch.arange(4)}, "None .*and dst_n_id"),
+        ({"neg_log_q": torch.zeros(2, 0)}, "None .*and neg_log_q"),
+    ],
+)
+def test_seen_items_of_another_form_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(all_batch(), **changes)
+
+
+def test_pairs_are_not_masked_among_all_negatives():
+    with pytest.raises(ValueError, match="add the pairs to seen"):
+        all_batch().mask_pairs(pairs((3, 1)))
 
 
 @pytest.mark.parametrize("case", cases.CRITERIA, ids=lambda case: case.id)

@@ -44,9 +44,10 @@ from pyg_advinfonce.losses import (
 )
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
+from pyg_advinfonce.objective import Step
 from pyg_advinfonce.registry import LOSSES, MODELS, Entry
 from pyg_advinfonce.runs import Result, load_run
-from pyg_advinfonce.training import Callback, Trainer, load_weights
+from pyg_advinfonce.training import Callback, Trainer, load_weights, train_only
 from tests import cases
 from tests.scorers import SCORERS, Ease, untrained
 
@@ -393,6 +394,87 @@ def test_a_loss_without_negatives_draws_none(graph):
     config = resolve("mf", "infonce", loss={"negatives": "in_batch"})
     trainer = make_trainer(config, build_method(config, graph), graph, ())
     assert trainer.sampler.num_negatives == 0
+
+
+EXACT = ("infonce", "ccl", "adv", "adv-mlp", "rand", "adv-reverse")
+EVERY = {"num_negatives": "all"}
+
+
+@pytest.mark.parametrize("loss", EXACT)
+def test_each_phase_over_all_negatives_moves_its_parameters_alone(
+    loss, graph, monkeypatch
+):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", 24)  # two edges per part
+    config = resolve("lightgcn", loss, train=EVERY)
+    method = build_method(config, graph)
+    trainer = make_trainer(config, method, graph, ())
+    _, batch = next(iter(trainer.sampler))
+    assert batch.seen is not None
+    for phase in method.phases:
+        params = method.params_of(phase)
+        with train_only(method, params):
+            step = Step(method.encoder, graph, batch, 0, 0)
+            torch.stack(list(phase.objective(step).values())).sum().backward()
+        moved = {id(p) for p in method.parameters() if p.grad is not None}
+        assert moved == {id(p) for p in params}
+        assert all(p.grad.any() for p in params)
+        method.zero_grad(set_to_none=True)
+    assert len(method.phases) == 1 + loss.startswith("adv")
+
+
+@pytest.mark.parametrize("loss", EXACT)
+def test_all_negatives_train_in_parts_as_at_once(loss, dataset, monkeypatch):
+    keys = {"adversary_first": 1, "adversary_every": 2}
+    options = {"loss": keys | {"max_kl": 1e-9}} if loss.startswith("adv") else {}
+    config = resolve("mf", loss, train={**EVERY, "epochs": 4}, **options)
+    found = []
+    for most in (2**20, 24):
+        monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", most)
+        with pytest.warns(UserWarning, match="max_kl") if options else nullcontext():
+            found.append(train(config, dataset, device="cpu"))
+    if options:  # the bound has ended the adversary
+        names = [record.phases for record in found[0].history]
+        assert [len(phases) for phases in names] == [1, 2, 1, 1]
+        assert "kl_uniform_p" in found[0].history[1].diagnostics
+    if loss == "rand":  # which draws per part
+        return
+    for name, value in found[0].method.state_dict().items():
+        torch.testing.assert_close(found[1].method.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - set(EXACT)))
+def test_other_losses_refuse_all_negatives(loss, dataset):
+    model = next(name for name, entry in MODELS.items() if loss in entry.losses)
+    said = (
+        rf"^loss '{loss}' does not accept .*'all': .* infonce, ccl, adv, adv-mlp, rand"
+    )
+    with pytest.raises(ConfigError, match=said):
+        assemble(resolve(model, loss, train=EVERY), dataset)
+
+
+def test_negatives_of_the_batch_are_not_all_negatives(dataset):
+    config = resolve("mf", "infonce", train=EVERY, loss={"negatives": "in_batch"})
+    with pytest.raises(ConfigError, match=r"does not accept .*with sampled negatives$"):
+        assemble(config, dataset)
+
+
+def test_a_custom_loss_may_accept_all_negatives(dataset):
+    class Own(BPR):
+        pass
+
+    config = resolve("mf", "adv", train=EVERY)
+    with pytest.raises(ConfigError, match=r"Own' does not accept"):
+        train(config, dataset, loss=Own)
+    Own.takes_all_negatives = True
+    assert train(config, dataset, loss=Own).metrics
+
+
+def test_all_negatives_take_little_memory(dataset, monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.machine.memory_of", lambda _: 50_000.0)
+    number = {"train": {"num_negatives": 10_000}}
+    with pytest.raises(ConfigError, match="training needs at least"):
+        assemble(resolve("mf", "adv", **number), dataset, device="cpu")
+    assemble(resolve("mf", "adv", train=EVERY), dataset, device="cpu")
 
 
 def test_auto_is_a_device_that_is_there():

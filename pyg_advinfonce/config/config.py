@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from pyg_advinfonce.config.presets import preset as preset_settings
 from pyg_advinfonce.errors import ConfigError, MissingExtraError
 from pyg_advinfonce.files import read_bytes, write_text
 from pyg_advinfonce.registry import (
+    all_negatives_settings,
     check_pair,
     custom_name,
     default_loss,
@@ -54,7 +56,8 @@ class Train(BaseModel):
         epochs: The maximum number of epochs.
         batch_size: The number of train pairs per batch.
         num_negatives: The number of negatives per positive, for losses with sampled
-            negatives.
+            negatives; ``all`` sums over all items that the user has not seen
+            (docs/methods.md 0.3).
         lr: Adam's learning rate.
         l2: The weight of the L2 penalty on the embeddings.
         l2_negatives: Whether the L2 penalty includes a batch's negatives
@@ -84,7 +87,7 @@ class Train(BaseModel):
 
     epochs: int = Field(default=2000, ge=1)
     batch_size: int = Field(default=1024, ge=1)
-    num_negatives: int = Field(default=64, ge=0)
+    num_negatives: int | Literal["all"] = 64
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
     l2_negatives: bool = False
@@ -101,6 +104,17 @@ class Train(BaseModel):
     num_workers: int = Field(default=0, ge=0)
     refit: bool = False
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
+
+    @field_validator("num_negatives", mode="before")
+    @classmethod
+    def _is_number_or_all(cls, value: object) -> object:
+        """Check before pydantic, which has one error for each type of a union."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if is_whole or value == "all":
+            return value
+        raise PydanticCustomError(
+            "number_or_all", "input should be an integer of at least 0, or 'all'"
+        )
 
 
 class NamedSection(BaseModel):
@@ -156,7 +170,8 @@ class Config(BaseModel):
         The first layers are the loss's own options, those of the pair of model and
         loss, the packaged file ``config/packaged/<data>/<model>-<loss>.toml`` if it
         exists, and the preset. A preset's defaults of other repositories yield to the
-        packaged file.
+        packaged file. With ``train.num_negatives = "all"`` one more layer follows: the
+        negatives have weight 1, and the L2 penalty leaves them out.
 
         Args:
             model: The model's name.
@@ -176,7 +191,11 @@ class Config(BaseModel):
         own = pair_settings(model, loss)
         file = packaged(data, model, loss)
         chosen = preset_settings(preset, model, loss, data, file)
-        found = cls._merged(names, [*own, file, chosen], [*layers])
+        defaults, given = [*own, file, chosen], [*layers]
+        found = cls._merged(names, defaults, given)
+        if found.train.num_negatives == "all":
+            defaults.append(all_negatives_settings(loss))
+            found = cls._merged(names, defaults, given)
         check_loader(found.train)
         return found
 
@@ -209,13 +228,18 @@ class Config(BaseModel):
     def updated(self, sections: Sections) -> Self:
         """Return a copy with changed keys.
 
+        A change to ``train.num_negatives = "all"`` also sets what :meth:`resolve` does.
+
         Raises:
             ConfigError: If a section, key or value is wrong.
         """
         names = {section: getattr(self, section).name for section in NAMED}
-        own = self.model_dump(exclude_none=True)
+        defaults: list[Mapping[str, Any]] = [self.model_dump(exclude_none=True)]
+        is_new = self.train.num_negatives != "all"
+        if is_new and sections.get("train", {}).get("num_negatives") == "all":
+            defaults.append(all_negatives_settings(self.loss.name))
         chosen = self.train.model_fields_set
-        return self._merged(names, [own], [sections], chosen=chosen)
+        return self._merged(names, defaults, [sections], chosen=chosen)
 
     def with_custom(
         self, *, model: object | None = None, loss: object | None = None

@@ -26,10 +26,13 @@ class EdgeSampler:
     Users who have seen every item have no negative and are left out.
     Without ``exclude_positives`` negatives are uniform over all items.
 
+    With ``num_negatives="all"`` nothing is drawn: batches have ``seen``, the train
+    items of each edge's user, none without ``exclude_positives``.
+
     Args:
         graph: User-item graph; batches are on its device.
         batch_size: ``B``, number of train pairs per batch.
-        num_negatives: ``K``, number of negatives per positive; may be 0.
+        num_negatives: ``K``, number of negatives per positive, may be 0; or ``all``.
         sampling: ``user`` or ``interaction``.
         exclude_positives: Never draw a user's train item as its negative.
         drop_last: Drop the last batch if it is not full.
@@ -44,7 +47,7 @@ class EdgeSampler:
         graph: HeteroData,
         *,
         batch_size: int = 1024,
-        num_negatives: int = 64,
+        num_negatives: int | Literal["all"] = 64,
         sampling: Literal["user", "interaction"] = "user",
         exclude_positives: bool = True,
         drop_last: bool = True,
@@ -53,10 +56,13 @@ class EdgeSampler:
             raise ConfigError(
                 f"train.sampling must be 'user' or 'interaction' (got '{sampling}')"
             )
-        if batch_size < 1 or num_negatives < 0:
+        is_text = isinstance(num_negatives, str)
+        is_wrong = num_negatives != "all" if is_text else int(num_negatives) < 0
+        if batch_size < 1 or is_wrong:
             raise ConfigError(
                 "train.batch_size must be positive and train.num_negatives must not be "
-                f"negative (got {batch_size}, {num_negatives})"
+                f"negative (got {batch_size}, {num_negatives!r}): pass a number, or "
+                "'all'"
             )
         self.graph, self.sampling = graph, sampling
         self.batch_size, self.num_negatives = batch_size, num_negatives
@@ -84,7 +90,10 @@ class EdgeSampler:
     def draw(self, sample: Tensor) -> EdgeBatch:
         """Draw the batch of sample indices ``[B]``, with negatives."""
         user, pos = self._positives(sample)
-        return EdgeBatch(user, pos, self._negatives(user))
+        if self.num_negatives == "all":
+            none = user.new_empty(user.numel(), 0)
+            return EdgeBatch(user, pos, none, seen=self._seen(user))
+        return EdgeBatch(user, pos, self._negatives(user, self.num_negatives))
 
     def _index_positives(self, edges: Tensor, num_users: int, num_items: int) -> None:
         """Store the pairs by user, and the keys from which negatives are computed."""
@@ -92,7 +101,7 @@ class EdgeSampler:
         order = pair_keys(*edges).argsort()
         user, item = edges[:, order]  # [E], sorted by user, then by item
         degree = torch.bincount(user, minlength=num_users)  # [U]
-        excludes = self.num_negatives > 0 and self.exclude_positives
+        excludes = self.num_negatives != 0 and self.exclude_positives
         usable = degree[user] < num_items if excludes else degree[user] > 0
         self._user, self._item = user[usable], item[usable]
         self.num_samples = self._user.numel()
@@ -113,14 +122,25 @@ class EdgeSampler:
         place = _below(self._degree[user])
         return user, self._item[self._start[user] + place]
 
-    def _negatives(self, user: Tensor) -> Tensor:
-        if self.num_negatives == 0:
+    def _seen(self, user: Tensor) -> Tensor:
+        """Return each edge's pairs with its user's train items, ``[2, M]``."""
+        if not self.exclude_positives:
+            return user.new_empty(2, 0)
+        degree = self._degree[user]
+        edge = torch.arange(user.numel(), device=user.device)
+        edge = edge.repeat_interleave(degree)  # [M]
+        first = self._start[user] - (degree.cumsum(0) - degree)  # [B]
+        place = torch.arange(edge.numel(), device=user.device) + first[edge]
+        return torch.stack([edge, self._item[place].long()])
+
+    def _negatives(self, user: Tensor, number: int) -> Tensor:
+        if number == 0:
             return user.new_empty(user.numel(), 0)
         if not self.exclude_positives:
-            shape = user.numel(), self.num_negatives
+            shape = user.numel(), number
             return torch.randint(self._num_items, shape, device=user.device)
         unseen = (self._num_items - self._degree[user]).unsqueeze(-1)  # [B, 1]
-        rank = _below(unseen.expand(-1, self.num_negatives))  # [B, K]
+        rank = _below(unseen.expand(-1, number))  # [B, K]
         asked = (rank + (user * self._width).unsqueeze(-1)).to(self._key_type)
         passed = torch.searchsorted(self._keys, asked, right=True)
         return rank + passed - self._start[user].unsqueeze(-1)

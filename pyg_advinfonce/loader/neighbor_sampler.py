@@ -10,6 +10,7 @@ from torch_geometric.loader import LinkNeighborLoader
 from torch_geometric.sampler import EdgeSamplerInput
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import (
     INTERACTS,
     ITEM,
@@ -45,6 +46,9 @@ class NeighborEdgeSampler:
         num_neighbors: Number of neighbours per node and hop, -1 for all.
         num_workers: Number of worker processes; 0 samples in the main process.
         **edges: Arguments of :class:`~pyg_advinfonce.loader.EdgeSampler`.
+
+    Raises:
+        ConfigError: If ``num_negatives`` is ``all``, or as for that class.
     """  # noqa: D205
 
     def __init__(
@@ -55,6 +59,12 @@ class NeighborEdgeSampler:
         num_workers: int = 0,
         **edges: Any,  # noqa: ANN401
     ) -> None:
+        if edges.get("num_negatives") == "all":
+            raise ConfigError(
+                "train.num_negatives 'all' needs the embeddings of all items (got "
+                "train.loader 'neighbor'): set train.loader to 'full', or "
+                "train.num_negatives to a number"
+            )
         messages = with_edge_index(message_graph(graph))
         self.device = messages[INTERACTS].edge_index.device
         messages[USER].degree, messages[ITEM].degree = train_degrees(messages)
@@ -101,7 +111,8 @@ class NeighborEdgeSampler:
     def _with_batch(self, graph: HeteroData) -> tuple[HeteroData, EdgeBatch]:
         """Build the batch from the local row numbers of its pairs."""
         pairs = graph[INTERACTS].pop("edge_label_index")  # [2, B * (1 + K)]
-        user, item = pairs.view(2, -1, 1 + self.edges.num_negatives)
+        number = 1 + int(self.edges.num_negatives)
+        user, item = pairs.view(2, -1, number)
         return graph, EdgeBatch(
             user[:, 0],
             item[:, 0],

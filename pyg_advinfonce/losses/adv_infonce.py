@@ -44,10 +44,9 @@ class KLBound(nn.Module):
         self.register_buffer("exceeded", torch.tensor(False, device="cpu"))
 
     @torch.no_grad()
-    def watch(self, delta: Tensor, mask: Tensor | None) -> None:
-        """Check a batch's hardness ``[B, K]``, without a host sync on a GPU."""
-        kept = delta if mask is None else delta[mask]
-        is_beyond = kl_to_uniform(kept)[0] > self.limit
+    def watch(self, divergence: Tensor) -> None:
+        """Check a batch's divergence from uniform, without a host sync on a GPU."""
+        is_beyond = divergence > self.limit
         self.exceeded.logical_or_(sum_over_ranks(is_beyond.long()) > 0)
 
     def warn(self) -> None:
@@ -79,7 +78,9 @@ class AdvInfoNCE(Criterion):
     Args:
         hardness: Module that computes the hardness of each negative.
         tau: Temperature.
-        negative_weight: ``w``, weight of the negatives (the paper's ``K``).
+        negative_weight: ``w``, weight of the negatives (the paper's ``K``). It stands
+            in for the negatives that are not sampled: with all negatives it is 1
+            (docs/methods.md 2.6).
         adversary_lr: Learning rate of the adversary.
         adversary_every: Number of epochs from one adversarial epoch to the next.
         adversary_epochs: Number of adversarial epochs.
@@ -103,6 +104,8 @@ class AdvInfoNCE(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]`` embeddings
         - **output:** a scalar
     """  # noqa: D205
+
+    takes_all_negatives = True
 
     def __init__(
         self,
@@ -150,23 +153,42 @@ class AdvInfoNCE(Criterion):
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         pos, neg = batch_scores(z_user, z_item, batch, tau=self.tau)
         delta = self.hardness(z_user, z_item, batch)
-        if self.bound is not None and self.training and delta.requires_grad:
-            self.bound.watch(delta, batch.neg_mask)
+        is_whole = not batch.is_dense  # else over_all_negatives watches all its parts
+        if is_whole and self.bound is not None and self._trains(delta):
+            self.bound.watch(kl_to_uniform(_kept(delta.detach(), batch))[0])
         return info_nce(pos, neg, delta, self.negative_weight)
 
+    def over_all_negatives(
+        self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
+    ) -> Tensor:
+        loss = super().over_all_negatives(z_user, z_item, batch)
+        if self.bound is not None and self._trains(*self.hardness.parameters()):
+            found = self.diagnostics(z_user, z_item, batch)
+            self.bound.watch(found["kl_uniform_p"])
+        return loss
+
+    def _trains(self, *tensors: Tensor) -> bool:
+        is_active = self.training and torch.is_grad_enabled()
+        return is_active and any(tensor.requires_grad for tensor in tensors)
+
+    @torch.no_grad()
     def diagnostics(
         self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
     ) -> dict[str, Tensor]:
         """Return both KL divergences from uniform, and the range of the hardness."""
-        delta = self.hardness(z_user, z_item, batch)
-        if batch.neg_mask is not None:
-            delta = delta[batch.neg_mask]
-        forward, backward = kl_to_uniform(delta)
+        found, counts = [], []
+        for sparse in batch.split(z_item.size(0)):
+            part = sparse.dense(z_item.size(0))
+            delta = _kept(self.hardness(z_user, z_item, part), part)
+            found.append((*kl_to_uniform(delta), delta.min(), delta.max()))
+            counts.append(delta.numel())
+        forward, backward, low, high = map(torch.stack, zip(*found, strict=True))
+        share = forward.new_tensor(counts) / sum(counts)  # of a part
         return {
-            "kl_uniform_p": forward,
-            "kl_p_uniform": backward,
-            "delta_min": delta.min(),
-            "delta_max": delta.max(),
+            "kl_uniform_p": (forward * share).sum(),
+            "kl_p_uniform": (backward * share).sum(),
+            "delta_min": low.min(),
+            "delta_max": high.max(),
         }
 
     def has_turn(self, epoch: int) -> bool:
@@ -200,6 +222,11 @@ class AdvInfoNCE(Criterion):
 
     def _penalty(self, step: Step) -> Tensor:
         return self.hardness.penalty(step.batch)
+
+
+def _kept(delta: Tensor, batch: EdgeBatch) -> Tensor:
+    """Return the hardness of the unmasked negatives."""
+    return delta if batch.neg_mask is None else delta[batch.neg_mask]
 
 
 def _check_l2(weight: float, hardness: Hardness) -> float:

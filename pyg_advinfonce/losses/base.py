@@ -4,6 +4,7 @@ import warnings
 
 import torch
 from torch import Tensor, distributed
+from torch.utils.checkpoint import checkpoint
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import TrainingLoopWarning
@@ -32,8 +33,52 @@ class Criterion(RankingLoss):
     def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
         """Return the loss of a step, averaged over its batch."""
         z = step.embeddings if perturb else step.clean
-        loss: Tensor = self(*z.of_batch(step.batch))
+        of_batch = z.of_batch(step.batch)
+        if step.batch.seen is not None:
+            return self.over_all_negatives(*of_batch)
+        loss: Tensor = self(*of_batch)
         return loss
+
+    def over_all_negatives(
+        self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch
+    ) -> Tensor:
+        """Return the loss of a batch with ``seen``, without a ``[B, I]`` matrix.
+
+        The loss is evaluated on parts of the batch (:meth:`EdgeBatch.split
+        <pyg_advinfonce.batch.EdgeBatch.split>`), again in the backward pass, and
+        averaged over the edges (docs/methods.md 0.3).
+
+        Args:
+            z_user: ``[U, D]`` user embeddings.
+            z_item: ``[I, D]`` item embeddings.
+            batch: The batch.
+
+        Raises:
+            ValueError: If the batch has no ``seen``, or the loss does not accept all
+                negatives.
+        """
+        is_sampled = self.takes_all_negatives and self.negatives == "sampled"
+        if batch.seen is None or not is_sampled:
+            raise ValueError(
+                "all negatives need a batch with seen and a loss with "
+                f"takes_all_negatives (got {batch} and {type(self).__name__}): draw "
+                "batches with EdgeSampler(..., num_negatives='all'), or sample "
+                "negatives for this loss"
+            )
+        num_items, parts = z_item.size(0), batch.split(z_item.size(0))
+
+        def of_part(user: Tensor, item: Tensor, part: EdgeBatch) -> Tensor:
+            # here, so that a part's mask is not kept for the backward pass
+            found: Tensor = self(user, item, part.dense(num_items))
+            return found * (part.src_index.numel() / batch.src_index.numel())
+
+        if len(parts) == 1:
+            return of_part(z_user, z_item, batch)
+        losses = [
+            checkpoint(of_part, z_user, z_item, part, use_reentrant=False)
+            for part in parts
+        ]
+        return torch.stack(losses).sum()
 
 
 class UpdateWatch:
@@ -234,10 +279,11 @@ def negative_scores(
     if batch.dst_neg_index.size(1) == 0:
         raise ValueError(
             "this loss needs at least one negative per positive (got K = 0): "
-            "set train.num_negatives, or amount in the loader's neg_sampling"
+            "set train.num_negatives, or amount in the loader's neg_sampling; for all "
+            "negatives call over_all_negatives"
         )
     if batch.neg_rows is None:
-        neg = edge_scores(user, item, batch.dst_neg_index)
+        neg = scores_by_row(user, item, batch, batch.dst_neg_index)
     else:
         neg = _row_scores(user, batch.neg_rows, cosine=cosine)
     if log_q and batch.neg_log_q is not None:
@@ -245,6 +291,27 @@ def negative_scores(
     if batch.neg_mask is not None:
         neg = neg.masked_fill(~batch.neg_mask, MASKED)
     return neg
+
+
+def scores_by_row(
+    user: Tensor, item: Tensor, batch: EdgeBatch, index: Tensor
+) -> Tensor:
+    """Score users ``[B, D]`` against rows of a table ``[I, D]`` by ``index [B, K]``.
+
+    For all rows in order (:attr:`EdgeBatch.is_dense`) this is a matrix product.
+
+    Raises:
+        IndexError: If an index is out of range.
+    """
+    if not batch.is_dense:
+        return edge_scores(user, item, index)
+    if item.size(0) != index.size(1):
+        raise IndexError(
+            f"all negatives need a row for each of {index.size(1)} items "
+            f"(got {item.size(0)} rows)"
+        )
+    with torch.autocast(user.device.type, enabled=False):  # keeps single precision
+        return user @ item.t()
 
 
 def _row_scores(user: Tensor, rows: Tensor, *, cosine: bool) -> Tensor:

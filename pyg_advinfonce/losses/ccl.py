@@ -25,6 +25,8 @@ class CCL(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
+    takes_all_negatives = True
+
     def __init__(self, weight: float = 50.0, margin: float = 0.4) -> None:
         super().__init__()
         check_positive(weight=weight)

@@ -22,7 +22,7 @@ from pyg_advinfonce.functional import (
     check_positive,
 )
 from pyg_advinfonce.graph import num_nodes
-from pyg_advinfonce.ops import edge_scores
+from pyg_advinfonce.losses.base import scores_by_row
 from pyg_advinfonce.registry import unknown
 
 
@@ -109,7 +109,7 @@ class EmbeddingHardness(Hardness):
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         try:
             psi = self.user.index_select(0, batch.user_id)  # [B, D]
-            return edge_scores(psi, self.item, batch.neg_id)
+            return scores_by_row(psi, self.item, batch, batch.neg_id)
         except IndexError as error:
             size = f"{len(self.user)} users and {len(self.item)} items"
             reason = f"the batch has ids outside the hardness of {size}"
@@ -122,10 +122,9 @@ class EmbeddingHardness(Hardness):
             \frac{1}{2 B} \sum_b \Bigl(|\psi_u|^2 + \sum_j |\phi_j|^2\Bigr)
         """
         users = self.user.index_select(0, batch.user_id).square().sum()
-        norms = self.item.square().sum(-1)[batch.neg_id]  # [B, K]
-        if batch.neg_mask is not None:
-            norms = norms.masked_fill(~batch.neg_mask, 0.0)
-        return (users + norms.sum()) / (2 * batch.src_index.numel())
+        norms = self.item.square().sum(-1)  # [I]
+        negatives = batch.sum_of_negatives(norms, batch.neg_id)
+        return (users + negatives) / (2 * batch.src_index.numel())
 
 
 class MLPHardness(Hardness):
@@ -172,7 +171,7 @@ class MLPHardness(Hardness):
         item = self.activation(self.item(items.detach().to(self.item.weight.dtype)))
         if batch.neg_rows is not None:
             return torch.einsum("bd,bkd->bk", user, item)
-        return edge_scores(user, item, batch.dst_neg_index)
+        return scores_by_row(user, item, batch, batch.dst_neg_index)
 
     def _final(self, rows: Tensor) -> Tensor:
         if self.input == "ego":

@@ -29,6 +29,8 @@ class InfoNCE(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
+    takes_all_negatives = True
+
     def __init__(
         self,
         tau: float = 0.2,

@@ -143,6 +143,7 @@ class SeedFolder:
         """Save an error's batch; return the error with the file's name."""
         file = self.path / BAD_BATCH
         ids = {"user_id": batch.user_id, "pos_id": batch.pos_id, "neg_id": batch.neg_id}
+        ids |= {} if batch.seen is None else {"seen": batch.seen}
         write_tensors(file, ids)
         return NonFiniteLossError(f"{error}; the ids of its batch are in {file}", batch)
 

@@ -66,10 +66,7 @@ class EmbeddingL2(Term):
         found = [squares(user, batch.src_index), squares(item, batch.dst_pos_index)]
         if self.negatives:
             norms = item.square().sum(-1)  # [I]
-            norms = norms[batch.dst_neg_index]  # [B, K]
-            if batch.neg_mask is not None:
-                norms = norms.masked_fill(~batch.neg_mask, 0.0)
-            found.append(norms.sum())
+            found.append(batch.sum_of_negatives(norms, batch.dst_neg_index))
         return found
 
 

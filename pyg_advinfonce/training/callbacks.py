@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import Embeddings
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.functional import align, uniform
 from pyg_advinfonce.methods import Method
@@ -26,7 +27,15 @@ def batch_hardness(method: Method, z: Embeddings, batch: EdgeBatch) -> Tensor:
         z: Embeddings from :meth:`~pyg_advinfonce.methods.Method.encode` of the graph
             that the batch's rows refer to.
         batch: The batch.
+
+    Raises:
+        ConfigError: If the batch has ``seen``, whose rows have no common ``K``.
     """
+    if batch.seen is not None:
+        raise ConfigError(
+            "the hardness of each sampled negative needs sampled negatives: set "
+            "train.num_negatives to a number (got 'all')"
+        )
     loss: Any = method.eval().loss
     delta: Tensor = loss.hardness(*z.of_batch(batch))
     return delta
@@ -78,8 +87,10 @@ class FalseNegatives(Callback):
         counts = torch.zeros(4, dtype=torch.long, device="cpu")
         z = trainer.method.encode(trainer.graph)  # of the whole graph, for all batches
         for _, batch in trainer.sampler:
-            delta = batch_hardness(trainer.method, z, batch.whole_graph())
-            counts += self._count((delta < 0).cpu(), batch)
+            for sparse in batch.whole_graph().split(z.item.size(0)):
+                part = sparse.dense(z.item.size(0))
+                soft = batch_hardness(trainer.method, z, part) < 0
+                counts += self._count(soft.cpu(), part)
         negatives, soft, false, soft_false = counts.tolist()
         record.diagnostics["soft_negatives"] = soft / max(negatives, 1)
         if false:
@@ -91,8 +102,12 @@ class FalseNegatives(Callback):
     def _count(self, soft: Tensor, batch: EdgeBatch) -> Tensor:
         user, item = batch.user_id.cpu().unsqueeze(-1), batch.neg_id.cpu()
         false = self.likes(user.expand_as(item), item)  # [B, K]
-        total = torch.ones_like(soft).sum()
-        return torch.stack([total, soft.sum(), false.sum(), (soft & false).sum()])
+        kept = torch.ones_like(soft)
+        if batch.neg_mask is not None:
+            kept = batch.neg_mask.cpu()
+            soft, false = soft & kept, false & kept
+        counts = [kept.sum(), soft.sum(), false.sum(), (soft & false).sum()]
+        return torch.stack(counts)
 
 
 def is_diagnosed(trainer: Trainer, record: Record) -> bool:

@@ -377,7 +377,8 @@ class FiniteCheck:
         self._steps.append(
             _UncheckedStep(step.epoch, step.index, step.batch, tuple(parts), values)
         )
-        self._num_ids += step.batch.dst_neg_index.numel()
+        held = step.batch.dst_neg_index if step.batch.seen is None else step.batch.seen
+        self._num_ids += held.numel()
         if len(self._steps) >= self.every or self._num_ids >= HELD_IDS:
             self.check()
 

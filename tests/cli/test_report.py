@@ -22,6 +22,14 @@ def test_a_run_becomes_a_page(advnce, run):
     assert "torch-geometric" in text
 
 
+def test_a_run_with_all_negatives_becomes_a_page(advnce, folder):
+    advnce(*TRAIN, *ADVERSARY, "--set", "train.num_negatives=all")
+    assert advnce("report", "run").code == 0
+    text = folder.joinpath("run/report.html").read_text("utf-8")
+    assert "Hardness by popularity" in text
+    assert "needs the run's data" not in text
+
+
 def test_one_seed_becomes_a_page_elsewhere(advnce, run, folder):
     found = advnce("report", "run/seed-1", "--out", "pages/one.html")
     assert found.out == "pages/one.html\n"

@@ -281,6 +281,61 @@ def test_the_packaged_file_wins_over_the_loss(monkeypatch):
     assert resolved("coat", "mf", "bpr").train.num_negatives == 9
 
 
+EXACT = {"train": {"num_negatives": "all"}}
+WEIGHTED = ("infonce", "adv", "adv-mlp", "rand", "adv-reverse")
+
+
+@pytest.mark.parametrize("data", ["coat", "none"])
+@pytest.mark.parametrize("loss", WEIGHTED)
+def test_with_all_negatives_they_have_weight_1(data, loss):
+    config = resolved(data, "lightgcn", loss, EXACT)
+    assert config.train.num_negatives == "all"
+    assert config.loss.options["negative_weight"] == 1.0
+    sampled = resolved(data, "lightgcn", loss)
+    assert sampled.train.num_negatives == 64
+    assert sampled.loss.options.get("negative_weight") != 1.0 or loss == "infonce"
+    assert sampled.updated(EXACT).loss.options == config.loss.options
+    assert config.updated({"train": {"lr": 0.5}}).loss.options == config.loss.options
+
+
+def test_a_chosen_weight_of_all_negatives_stays():
+    weight = {"loss": {"negative_weight": 7.0}}
+    for layers in ([EXACT, weight], [weight, EXACT], [EXACT | weight]):
+        config = resolved("coat", "mf", "adv", *layers)
+        assert config.loss.options["negative_weight"] == 7.0
+    config = resolved("coat", "mf", "adv").updated(EXACT | weight)
+    assert config.loss.options["negative_weight"] == 7.0
+    kept = resolved("coat", "mf", "adv", EXACT, weight).updated(EXACT)
+    assert kept.loss.options["negative_weight"] == 7.0
+
+
+def test_the_penalty_leaves_out_all_negatives_unless_it_is_set():
+    assert resolved("coat", "mf", "ccl").train.l2_negatives
+    assert not resolved("coat", "mf", "ccl", EXACT).train.l2_negatives
+    chosen = {"train": {"num_negatives": "all", "l2_negatives": True}}
+    assert resolved("coat", "mf", "ccl", chosen).train.l2_negatives
+
+
+def test_a_number_in_a_later_layer_undoes_all_negatives():
+    number = {"train": {"num_negatives": 64}}
+    assert resolved("coat", "mf", "adv", EXACT, number) == resolved("coat", "mf", "adv")
+
+
+def test_all_negatives_are_saved_and_read(tmp_path):
+    config = resolved("coat", "mf", "adv", EXACT)
+    config.save(tmp_path / "config.toml")
+    assert Config.load(tmp_path / "config.toml") == config
+    assert config.flat()["train.num_negatives"] == "all"
+    assert parse_assignment("train.num_negatives=all") == EXACT
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "every", True, "64", None])
+def test_an_impossible_number_of_negatives(value):
+    said = r"^train\.num_negatives: .* integer of at least 0, or 'all' \(got "
+    with pytest.raises(ConfigError, match=said):
+        resolved("coat", "mf", "adv", {"train": {"num_negatives": value}})
+
+
 def test_a_layer_changes_its_own_keys_only():
     before = resolved("coat", "mf", "adv")
     after = resolved(

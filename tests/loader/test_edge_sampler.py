@@ -82,7 +82,7 @@ def test_ranks_select_the_unseen_items_in_order(monkeypatch):
     ranks = (torch.arange(6) + 0.5) / 6  # times the limit: ranks 0 to 5
     monkeypatch.setattr(torch, "rand", lambda shape, **_: ranks.expand(shape).double())
     user = torch.tensor([1])
-    assert sampler._negatives(user).tolist() == [[1, 2, 5, 6, 7, 8]]
+    assert sampler._negatives(user, 6).tolist() == [[1, 2, 5, 6, 7, 8]]
 
 
 def test_negatives_are_uniform_for_each_user():
@@ -221,6 +221,49 @@ def test_edges_may_be_32_bit(num_users):
         assert torch.equal(a.long(), b)
 
 
+@pytest.mark.parametrize("sampling", MODES)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_all_negatives_are_the_other_items_than_the_train_items(graph, sampling, dtype):
+    known = cases.train_pairs(graph)
+    for edge_type in (INTERACTS, REV_INTERACTS):
+        graph[edge_type].edge_index = graph[edge_type].edge_index.to(dtype)
+    keys = {"batch_size": 7, "sampling": sampling}
+    sampler = EdgeSampler(graph, num_negatives="all", **keys)
+    torch.manual_seed(4)
+    for _, batch in sampler:
+        assert batch.dst_neg_index.shape == (7, 0)
+        edges = batch.seen[0].tolist()
+        assert edges == sorted(edges)
+        found = [set() for _ in range(7)]
+        for edge, item in batch.seen.t().tolist():
+            found[edge].add(item)
+        assert found == [known[user] for user in batch.user_id.tolist()]
+        assert len(edges) == sum(map(len, found))  # none twice
+
+
+@pytest.mark.parametrize("sampling", MODES)
+def test_the_positives_do_not_depend_on_the_negatives(graph, sampling):
+    keys = {"batch_size": 24, "sampling": sampling}
+    sampled = drawn(EdgeSampler(graph, num_negatives=3, **keys))
+    exact = drawn(EdgeSampler(graph, num_negatives="all", **keys))
+    assert torch.equal(sampled[0], exact[0])
+    assert torch.equal(sampled[1], exact[1])
+
+
+def test_all_negatives_may_include_the_train_items(graph):
+    sampler = EdgeSampler(
+        graph, batch_size=7, num_negatives="all", exclude_positives=False
+    )
+    for _, batch in sampler:
+        assert batch.seen.shape == (2, 0)
+
+
+def test_users_without_a_negative_have_no_edge_among_all_negatives():
+    graph = graph_of([(0, 0), (0, 1), (1, 0)], 2, 2)
+    sampler = EdgeSampler(graph, batch_size=1, num_negatives="all")
+    assert {int(batch.src_index) for _, batch in sampler} == {1}
+
+
 def test_edges_may_come_in_any_order_and_layout(graph):
     expected = drawn(EdgeSampler(graph, batch_size=24))
     order = torch.randperm(len(TRAIN), generator=torch.Generator().manual_seed(3))
@@ -245,6 +288,7 @@ def test_a_seed_decides_and_epochs_differ(graph, sampling):
         ({"sampling": "edge"}, r"'user' or 'interaction' \(got 'edge'\)"),
         ({"batch_size": 0}, r"batch_size must be positive.* \(got 0, 64\)"),
         ({"num_negatives": -1}, r"num_negatives must not be negative \(got 1024, -1\)"),
+        ({"num_negatives": "every"}, r"\(got 1024, 'every'\): pass a number, or 'all'"),
     ],
 )
 def test_impossible_options(graph, options, message):

@@ -254,6 +254,12 @@ def test_contrast_with_all_nodes_needs_the_whole_graph():
         assemble(config, Toy)
 
 
+def test_all_negatives_need_the_whole_graph():
+    config = config_of().updated({"train": {"num_negatives": "all"}})
+    with pytest.raises(ConfigError, match=r"'all' needs the embeddings of all items"):
+        assemble(config, Toy)
+
+
 @pytest.mark.parametrize("num_neighbors", [[2], [2, 1, 1]])
 def test_a_number_is_wanted_for_each_layer(num_neighbors):
     with pytest.raises(ConfigError, match=r"must have 2 numbers, one per.*\(got \["):

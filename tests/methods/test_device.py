@@ -79,6 +79,21 @@ def test_every_tensor_of_a_sampler_is_made_on_a_named_device(
             batch.mask_pairs(graph["user", "interacts", "item"].edge_index)
 
 
+@pytest.mark.parametrize("most", [24, 2**20])
+@pytest.mark.parametrize("exclude_positives", [True, False])
+@pytest.mark.parametrize("loss", ["adv", "adv-mlp", "rand", "ccl"])
+def test_every_tensor_over_all_negatives_is_made_on_a_named_device(
+    graph, loss, exclude_positives, most, monkeypatch
+):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", most)
+    criterion, tables = find(loss).build(), cases.toy_tables(torch.float32)
+    options = {"num_negatives": "all", "exclude_positives": exclude_positives}
+    with DeviceIsNamed():
+        for _, batch in EdgeSampler(graph, batch_size=6, **options):
+            criterion.over_all_negatives(*tables, batch).backward()
+            criterion.diagnostics(*tables, batch)
+
+
 def test_every_tensor_of_the_normalisation_is_made_on_a_named_device(graph):
     with DeviceIsNamed():
         cases.BipartiteNorm()(graph)

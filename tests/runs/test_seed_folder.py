@@ -50,11 +50,15 @@ def history(folder):
     return [{**json.loads(line), "seconds": None} for line in lines]
 
 
-def test_an_interrupted_training_goes_on_as_if_it_had_not_been(dataset, tmp_path):
-    whole = train(configure(), dataset, out=tmp_path / "whole")
-    interrupted(dataset, tmp_path / "again")
+@pytest.mark.parametrize("number", [3, "all"])
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
+    dataset, tmp_path, number
+):
+    config = configure(train={"num_negatives": number})
+    whole = train(config, dataset, out=tmp_path / "whole")
+    interrupted(dataset, tmp_path / "again", config=config)
     assert not (tmp_path / "again" / "metrics.json").exists()
-    again = train(configure(), dataset, out=tmp_path / "again", resume=True)
+    again = train(config, dataset, out=tmp_path / "again", resume=True)
     assert (again.metrics, again.best_epoch) == (whole.metrics, whole.best_epoch)
     for name, value in whole.method.state_dict().items():
         assert torch.equal(again.method.state_dict()[name], value)
@@ -186,6 +190,25 @@ def test_a_loss_that_is_no_number_leaves_state_and_batch(
     assert all(t.isfinite().all() for t in best.values())
     for name, weight in best.items():
         assert torch.equal(weight, state.tensors[f"best/{name}"])
+
+
+def test_a_bad_batch_of_all_negatives_is_kept_with_the_seen_items(
+    dataset, tmp_path, monkeypatch
+):
+    layers = [TOY | {"loss": {}}, {"train": {"num_negatives": "all"}}]
+    config = Config.resolve("mf", "infonce", "toy", layers=layers)
+    batches, whole = [], InfoNCE.over_all_negatives
+
+    def failing(self, z_user, z_item, batch):
+        batches.append(batch)
+        return whole(self, z_user, z_item, batch) * torch.inf
+
+    monkeypatch.setattr(InfoNCE, "over_all_negatives", failing)
+    with pytest.raises(NonFiniteLossError, match="epoch 0, step 0: rec = inf"):
+        train(config, dataset, out=tmp_path)
+    ids, _ = read_tensors(tmp_path / BAD_BATCH)
+    assert ids.keys() == {"user_id", "pos_id", "neg_id", "seen"}
+    assert torch.equal(ids["seen"], batches[0].seen)
 
 
 def test_the_state_is_written_when_memory_runs_out(dataset, tmp_path):

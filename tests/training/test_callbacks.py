@@ -22,7 +22,7 @@ from pyg_advinfonce.training import (
     Trainer,
 )
 from pyg_advinfonce.training.callbacks import is_diagnosed
-from tests.cases import find, toy_batch
+from tests.cases import find, toy_batch, train_pairs
 from tests.scorers import Popularity, untrained
 
 
@@ -141,6 +141,35 @@ def test_false_negatives_are_counted_over_all_batches(graph):
                     soft_false.append(delta[b, k].item() < 0)
     everywhere, among_false = sum(soft) / 90, sum(soft_false) / len(soft_false)
     assert 0 < len(soft_false) < 90
+    assert record.diagnostics == pytest.approx(
+        {
+            "soft_negatives": everywhere,
+            "soft_false_negatives": among_false,
+            "false_negatives_identified": among_false - everywhere,
+        }
+    )
+
+
+@pytest.mark.parametrize("most", [1, 24, 2**20])
+def test_false_negatives_among_all_negatives(graph, monkeypatch, most):
+    monkeypatch.setattr("pyg_advinfonce.batch.MOST_SCORES", most)
+    torch.manual_seed(0)
+    sampler = EdgeSampler(graph, batch_size=6, num_negatives="all")
+    batches = [batch for _, batch in sampler]
+    trainer, record = trainer_of(find("adv"), graph, *batches), validated()
+    FalseNegatives(likes).on_epoch_end(trainer, record)
+    known, hardness = train_pairs(graph), trainer.method.loss.hardness
+    soft, soft_false = [], []
+    for batch in batches:
+        for user in batch.src_index.tolist():
+            items = [j for j in range(12) if j not in known[user]]
+            logits = hardness.user[user] @ hardness.item[items].t()
+            below = (logits.log_softmax(-1) + math.log(len(items)) < 0).tolist()
+            pairs = zip(items, below, strict=True)
+            soft += below
+            soft_false += [b for j, b in pairs if (user + j) % 2 == 0]
+    everywhere = sum(soft) / len(soft)
+    among_false = sum(soft_false) / len(soft_false)
     assert record.diagnostics == pytest.approx(
         {
             "soft_negatives": everywhere,

@@ -589,6 +589,17 @@ def test_few_large_batches_are_held_at_once(monkeypatch):
     assert mode.reads == 4
 
 
+def test_seen_items_count_as_what_is_held(monkeypatch):
+    monkeypatch.setattr("pyg_advinfonce.training.trainer.HELD_IDS", 40)
+    batch = replace(cases.toy_batch(5, 0), seen=torch.zeros(2, 10, dtype=torch.long))
+    with Unread() as mode, checked(50) as check:
+        for index in range(7):
+            step, parts = one_step(index)
+            step.batch = batch
+            check.add(step, parts)
+    assert mode.reads == 4
+
+
 def checked(every):
     weight = torch.nn.Parameter(torch.ones(2))
     weight.grad = torch.ones(2)

@@ -288,6 +288,8 @@ def _probabilities(
     number = config.train.seed
     seed_everything(number, 0, 0, stream=3)
     size, negatives = config.train.batch_size, config.train.num_negatives
+    if negatives == "all":  # the chart's rows have one number of negatives
+        negatives = 64
     sampler = EdgeSampler(graph, batch_size=size, num_negatives=negatives)
     with explaining_memory(f"with train.num_negatives {negatives}"):
         _, batch = next(iter(sampler))

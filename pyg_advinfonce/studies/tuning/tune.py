@@ -136,14 +136,14 @@ def _space(
     device: torch.device,
     custom: Mapping[str, Any],
 ) -> Space:
-    """Return the space without unused negatives and without too large batches.
+    """Return the space without unused or all negatives and without too large batches.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.
     """
     space = search_space(config, fixed, custom)
     method = assemble(config, dataset, device=device, **custom).method
-    if method.negatives != "sampled":
+    if method.negatives != "sampled" or config.train.num_negatives == "all":
         space.pop("train.num_negatives", None)
     batches = space.get("train.batch_size")
     if isinstance(batches, CategoricalDistribution):

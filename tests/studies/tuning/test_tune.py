@@ -385,6 +385,12 @@ def test_a_loss_without_sampled_negatives_does_not_search_their_number(
     assert "train.num_negatives" not in stored(tmp_path / "study")[1].params
 
 
+def test_all_negatives_stay_all(study, configure, tmp_path):
+    summary = study(configure(train={"num_negatives": "all"}), trials=2)
+    assert "train.num_negatives" not in stored(tmp_path / "study")[1].params
+    assert summary["trials"]["finished"] == 2
+
+
 def test_no_batch_is_larger_than_the_data(study, tmp_path):
     study(trials=3)
     sizes = [int(row["train.batch_size"]) for row in rows(tmp_path / "study")]
