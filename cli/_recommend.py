@@ -95,6 +95,11 @@ def split_ids(text: str) -> list[str]:
 def _kind(kind: str | None, out: Path | None) -> str:
     """Return the format after a check that it suits the output."""
     found = kind or (out.suffix.removeprefix(".") if out else "table")
+    if not found:
+        raise ConfigError(
+            f"{out} has no suffix to choose a format by: set --format "
+            f"{', '.join(WRITERS)}"
+        )
     if found not in ("table", *WRITERS):
         raise unknown("format", found, ("table", *WRITERS))
     if found == "table" and out is not None:

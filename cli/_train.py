@@ -216,7 +216,8 @@ class SeedLoop:
             return
         typer.echo(metrics_table(summary, self.dataset.fingerprint))
         config = seeds[0].config
-        words = ["recommend", self.folder, "--users", "all"]
+        run = self.folder if len(seeds) == 1 else seeds[0].folder
+        words = ["recommend", run, "--users", "all"]
         if not config.train.refit:
             words = ["report", self.folder]
         command = self._next(*words, of=config)
@@ -349,6 +350,11 @@ def refit(
     _check_named(configs[0], names, "--refit", run)
     dataset = configs[0].load_dataset(data_root, cache_dir)
     check_data(run, seeds[0].fingerprint, dataset.fingerprint)
+    if out is not None and out.resolve() == run.resolve():
+        raise ConfigError(
+            f"{run} would be replaced by its refit, without the metrics that it has: "
+            "choose another --out"
+        )
     name = f"{run.resolve().name}-refit"
     folder = create_run_folder(out, name, overwrite=overwrite)
     make_loop(folder, dataset).run(configs)

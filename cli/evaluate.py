@@ -52,7 +52,7 @@ def evaluate(
         trained = load_run(
             folder, root=data_root, cache_dir=cache_dir, device=device, **custom
         )
-        trained.config.check_held_out()
+        trained.config.check_held_out(folder)
         graph = trained.graph
         if not found and k != DEFAULT and max(k) > num_nodes(graph)[1]:
             warnings.warn(

@@ -52,6 +52,7 @@ def recommend(
     loss: str | None = CustomLoss,
 ) -> None:
     """List the best items of users by a trained run's weights."""
+    from pyg_advinfonce.errors import ConfigError
     from pyg_advinfonce.graph import SEEN_KINDS
     from pyg_advinfonce.registry import unknown
     from pyg_advinfonce.runs import load_run
@@ -62,6 +63,8 @@ def recommend(
     use_threads(threads)
     if seen not in SEEN_KINDS:
         raise unknown("kind of seen items", seen, SEEN_KINDS)
+    if include_seen and seen == "train":
+        raise ConfigError("--include-seen cannot be combined with --seen train")
     request = ListRequest.of(
         users=users,
         items=items,

@@ -74,6 +74,13 @@ class EdgeBatch:
     """Whether every row of ``dst_neg_index`` is all rows of ``z_item`` in order."""
 
     def __post_init__(self) -> None:
+        for name in ("src_index", "dst_pos_index", "dst_neg_index"):
+            value = getattr(self, name)
+            if not isinstance(value, Tensor):
+                raise ValueError(
+                    f"{name} must be a tensor (got {type(value).__name__}): use "
+                    "torch.tensor"
+                )
         size = self.src_index.numel()
         shapes = tuple(self.src_index.shape), tuple(self.dst_pos_index.shape)
         if shapes != ((size,), (size,)):

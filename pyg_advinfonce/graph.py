@@ -31,6 +31,7 @@ REV_INTERACTS = (ITEM, "rev_interacts", USER)
 InputIds = Tensor | Sequence[str]
 EdgeType = tuple[str, str, str]
 SEEN = (USER, "seen", ITEM)
+_RESERVED = ("train", "seen", INTERACTS[1], REV_INTERACTS[1])
 
 SEEN_KINDS = ("all", "train", "none")
 """Which pairs :func:`seen_pairs` returns."""
@@ -72,6 +73,8 @@ def build_graph(
     graph[INTERACTS].edge_index = edge_index
     graph[REV_INTERACTS].edge_index = edge_index.flip(0)
     for name, pairs in (splits or {}).items():
+        if name in _RESERVED:
+            raise GraphError(f"a split cannot be named '{name}': choose another name")
         graph[split_type(name)].edge_label_index = coalesce(pairs.long())
     if seen is not None and seen.numel():
         graph[SEEN].edge_label_index = coalesce(seen.long())
@@ -101,19 +104,29 @@ def relation_edges(
         GraphError: If the graph lacks the relation.
     """
     if edge_type not in graph.edge_types:
-        raise _missing(edge_type)
+        raise _missing(graph, edge_type)
     edges = graph[edge_type]
     if "edge_index" in edges:
         index = edges.edge_index
         index = index.as_tensor() if isinstance(index, EdgeIndex) else index
         return index.long(), edges.get("edge_weight")
     if "adj_t" not in edges:
-        raise _missing(edge_type)
+        raise _missing(graph, edge_type)
     index, weight = to_edge_index(edges.adj_t)
     return index.flip(0), weight if _is_weighted(edges.adj_t, index, weight) else None
 
 
-def _missing(edge_type: EdgeType) -> GraphError:
+def _missing(graph: HeteroData, edge_type: EdgeType) -> GraphError:
+    others = [
+        t
+        for t in graph.edge_types
+        if t[::2] == edge_type[::2] and "edge_label_index" not in graph[t]
+    ]
+    if others and edge_type == INTERACTS:
+        return GraphError(
+            f"the graph has no edges {edge_type} (got {others}): give the relation of "
+            "train edges this name"
+        )
     return GraphError(
         f"the graph has no edges {edge_type}, but messages need both directions: "
         "apply torch_geometric.transforms.ToUndirected()"
@@ -165,7 +178,13 @@ def split_names(graph: HeteroData) -> list[str]:
 
 
 def _label_types(graph: HeteroData) -> list[EdgeType]:
-    return [t for t in graph.edge_types if "edge_label_index" in graph[t]]
+    return [
+        edge_type
+        for edge_type in graph.edge_types
+        if edge_type[::2] == (USER, ITEM)
+        and edge_type != INTERACTS
+        and "edge_label_index" in graph[edge_type]
+    ]
 
 
 def test_splits(graph: HeteroData) -> list[str]:
@@ -293,6 +312,7 @@ def check_graph(graph: HeteroData) -> None:
         if number > MAX_ROWS:
             raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
         _check_ids(node_type, graph[node_type].get("raw_id"), number)
+    _check_labels(graph)
     for name in ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
     if SEEN in graph.edge_types:
@@ -316,9 +336,39 @@ def _check_ids(node_type: str, ids: Any, number: int) -> None:  # noqa: ANN401
             f"raw_id of node type '{node_type}' must be an int64 tensor or strings, "
             f"one per {node_type}, {number} (got {found})"
         )
+    distinct = ids.unique().numel() if isinstance(ids, Tensor) else len(set(ids))
+    if distinct < number:
+        raise GraphError(
+            f"raw_id of node type '{node_type}' must be distinct, {number} (got "
+            f"{distinct} distinct ones)"
+        )
+
+
+def _check_labels(graph: HeteroData) -> None:
+    """Refuse labelled edges that are no pairs, as made by ``RandomLinkSplit``."""
+    for edge_type in (INTERACTS, REV_INTERACTS):
+        if edge_type in graph.edge_types and "edge_label_index" in graph[edge_type]:
+            raise GraphError(
+                f"{edge_type} must not have edge_label_index, as RandomLinkSplit makes "
+                f"it: delete it, and store held-out pairs in {split_type('valid')} and "
+                f"{split_type('test')}"
+            )
+    if SEEN in graph.edge_types and "edge_label_index" not in graph[SEEN]:
+        raise GraphError(f"{SEEN} must hold its pairs as edge_label_index")
+    for edge_type in _label_types(graph):
+        label = graph[edge_type].get("edge_label")
+        if label is not None and not bool(torch.as_tensor(label).all()):
+            raise GraphError(
+                f"split '{edge_type[1]}' holds sampled negatives (edge_label is 0): "
+                "keep edge_label_index[:, edge_label > 0]"
+            )
 
 
 def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:
+    if not isinstance(pairs, Tensor):
+        raise GraphError(
+            f"split '{name}' must be a tensor [2, E] (got {type(pairs).__name__})"
+        )
     if pairs.dim() != 2 or pairs.size(0) != 2:
         raise GraphError(
             f"split '{name}' must have shape [2, E] (got {tuple(pairs.shape)})"

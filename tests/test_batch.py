@@ -466,3 +466,8 @@ def test_a_relabelled_local_batch_gives_the_same_loss(case):
     found = criterion(x_user[users], x_item[items], local)
     torch.testing.assert_close(found, expected)
     assert local.user_id.tolist() == batch.user_id.tolist()
+
+
+def test_lists_are_refused():
+    with pytest.raises(ValueError, match=r"src_index must be a tensor \(got list\)"):
+        EdgeBatch([0, 1], [1, 2], [[0, 3], [4, 5]])

@@ -411,3 +411,60 @@ def test_seen_pairs_are_no_split():
     assert set(message_graph(graph).edge_types) == {INTERACTS, REV_INTERACTS}
     with pytest.raises(GraphError, match="split 'seen' has user index 3"):
         build_graph(train, num_users=3, num_items=3, seen=seen + 1)
+
+
+def split_by_pyg():
+    graph = small(splits={"valid": pairs((0, 1))})
+    graph[INTERACTS].edge_label_index = pairs((0, 0), (1, 2))
+    return graph
+
+
+def negatives_in_a_split():
+    graph = small(splits={"valid": pairs((0, 1), (1, 0))})
+    graph[split_type("valid")].edge_label = torch.tensor([1.0, 0.0])
+    return graph
+
+
+def a_split_in_a_list():
+    graph = small()
+    graph[split_type("valid")].edge_label_index = [1]
+    return graph
+
+
+def seen_edges_of_another_kind():
+    graph = small()
+    graph["user", "seen", "item"].edge_index = pairs((0, 1))
+    return graph
+
+
+def another_relation():
+    graph = HeteroData()
+    graph[USER].num_nodes, graph[ITEM].num_nodes = 2, 3
+    graph[USER, "rates", ITEM].edge_index = pairs((0, 1))
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (split_by_pyg, "must not have edge_label_index, as RandomLinkSplit makes it"),
+        (negatives_in_a_split, "split 'valid' holds sampled negatives"),
+        (a_split_in_a_list, r"split 'valid' must be a tensor \[2, E\] \(got list"),
+        (seen_edges_of_another_kind, "must hold its pairs as edge_label_index"),
+        (another_relation, r"'rates'.*give the relation of train edges this name"),
+        (lambda: small(item_ids=["a", "b", "a"]), "must be distinct, 3 .got 2 dis"),
+        (lambda: small(user_ids=torch.zeros(2).long()), "must be distinct, 2 .got 1"),
+        (lambda: small(splits={"train": pairs((0, 1))}), "cannot be named 'train'"),
+        (lambda: small(splits={"seen": pairs((0, 1))}), "cannot be named 'seen'"),
+    ],
+)
+def test_edges_that_would_be_misread_are_refused(make, said):
+    with pytest.raises(GraphError, match=said):
+        check_graph(make())
+
+
+def test_labels_of_other_relations_are_no_splits():
+    graph = small(splits={"valid": pairs((0, 1))})
+    graph["item", "like", "user"].edge_label_index = pairs((0, 1))
+    check_graph(graph)
+    assert split_names(graph) == ["valid"]

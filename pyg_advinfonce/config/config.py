@@ -297,15 +297,18 @@ class Config(BaseModel):
         )
         return named.updated({"train": {"batch_size": size}})
 
-    def check_held_out(self) -> None:
-        """Refuse a run that was trained on the pairs of all splits.
+    def check_held_out(self, what: object) -> None:
+        """Refuse what is trained on the pairs of all splits.
+
+        Args:
+            what: The run's folder, or its name, for the message.
 
         Raises:
             ConfigError: If ``train.refit`` is set.
         """
         if self.train.refit:
             raise ConfigError(
-                f"{self.title} is trained on the pairs of all splits (train.refit), so "
+                f"{what} is trained on the pairs of all splits (train.refit), so "
                 "nothing is held out to validate or evaluate it on"
             )
 

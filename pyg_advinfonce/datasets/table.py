@@ -11,6 +11,8 @@ import pandas as pd
 
 from pyg_advinfonce.datasets.base import (
     FORMAT_VERSION,
+    NOT_CANDIDATE,
+    SEEN,
     IntArray,
     Processed,
     ProcessedDataset,
@@ -40,7 +42,7 @@ from pyg_advinfonce.datasets.tables import (
     read_logs,
     warn_of_ratings,
 )
-from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
+from pyg_advinfonce.errors import ConfigError, DataError, DatasetNotFoundError
 
 _KINDS = ("train", "valid", "test")
 
@@ -126,6 +128,8 @@ def read_split_tables(
     for name in ("time_col", "min_user", "min_item"):
         if getattr(table, name) != getattr(TableOptions(), name):
             raise ConfigError(f"{name} has no effect on given splits: remove it")
+    for folder in {path.parent for path in files.values()}:
+        _refuse_row_numbers(folder)
     logs = _read(files, table, needs_time=False)
     merged = {name: Interactions.of(log) for name, log in logs.tables.items()}
     splits = {name: log.pairs for name, log in merged.items()}
@@ -139,6 +143,20 @@ def read_split_tables(
         compact_ids(splits, logs.user_ids, logs.item_ids, duplicates, logs.known),
         rows=_rows(logs, duplicates, splits, {}),
     )
+
+
+def _refuse_row_numbers(folder: Path) -> None:
+    """Refuse files of row numbers, which tables do not have.
+
+    Raises:
+        DataError: If such a file exists.
+    """
+    for name in (SEEN, NOT_CANDIDATE):
+        if (folder / name).exists():
+            raise DataError(
+                f"{folder / name} holds row numbers, which tables and triples do not "
+                "have: remove it; rows that --positive-if refuses are seen"
+            )
 
 
 def split_tables(folder: Path) -> dict[str, Path]:

@@ -98,7 +98,11 @@ class FinishedSeed:
         Raises:
             ConfigError: If the seed was trained on all splits itself.
         """
-        self.config.check_held_out()
+        if self.config.train.refit:
+            raise ConfigError(
+                f"{self.folder} is trained on the pairs of all splits already: use it, "
+                "or refit the run that it was made from"
+            )
         epochs = self.outcome.best_epoch + 1
         return self.config.updated({"train": {"refit": True, "epochs": epochs}})
 
@@ -207,7 +211,8 @@ def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
 
 def _runs_below(folder: Path) -> str:
     """Return a hint with the first few runs in subfolders."""
-    found = {file.parent.parent for file in folder.rglob(f"seed-*/{METRICS}")}
+    files = folder.rglob(f"seed-*/{METRICS}")
+    found = {file.parent.parent for file in files} - {folder}
     names = [str(run) for run in sorted(found)[:SHOWN]]
     more = ["..."] * (len(found) > SHOWN)
     return f"; choose one of {', '.join(names + more)}" if found else ""

@@ -148,7 +148,7 @@ def compare_runs(
         raise ConfigError(f"compare expects at least two runs (got {len(folders)})")
     runs = [read_run(folder) for folder in folders]
     for run in runs:
-        run[0].config.check_held_out()
+        run[0].config.check_held_out(run[0].folder)
     _check_same_data(runs)
     _warn_of_seeds(runs)
     names = list(metrics) or main_metrics(runs[0][0].outcome.metrics)

@@ -106,7 +106,9 @@ def test_says_what_it_is(advnce, run):
     epochs = [load_run(run / f"seed-{seed}").best_epoch + 1 for seed in (0, 1)]
     counts = ", ".join(map(str, epochs))
     assert f"refit       on the pairs of all splits, {counts} epochs, not " in found.out
-    assert lines[-1] == "next        advnce recommend runs/run-refit --users all"
+    words = ["advnce", "recommend", "runs/run-refit/seed-0", "--users", "all"]
+    assert lines[-1].split() == ["next", *words]
+    assert advnce(*words[1:], "-k", 1).code == 0
     assert "recall" not in found.out
 
 
@@ -131,7 +133,7 @@ def test_has_nothing_to_evaluate(advnce, run, command):
         return
     words = {"train": ["train", "--refit", "all"], "compare": ["compare", "run", "all"]}
     found = advnce(*words.get(command, [command, "all"]))
-    assert "all splits (train.refit), so nothing is held out" in found.line
+    assert "is trained on the pairs of all splits" in found.line
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,7 @@ def test_has_nothing_to_evaluate(advnce, run, command):
         (["--preset", "repro"], "--preset cannot be combined with --refit"),
         (["--resume", "run"], "--refit cannot be combined with --resume"),
         (["--force"], "--force cannot be combined with --refit"),
+        (["--out", "run", "--overwrite"], "run would be replaced by its refit"),
         (["--data", "other.csv"], "the run has other settings (data.name"),
     ],
 )

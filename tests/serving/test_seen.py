@@ -1,5 +1,7 @@
 """No list holds an item that the data knows of its user, whatever the data's form."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -223,3 +225,19 @@ def test_owners_files(tmp_path, form):
     known = {(str(u), str(i)) for m in rated for u, i in np.argwhere(m > 0).tolist()}
     users, items = (set(map(str, graph[t].raw_id.tolist())) for t in ("user", "item"))
     assert listed(graph) == {(u, i) for u in users for i in items} - known
+
+
+@pytest.mark.parametrize("name", ["seen.txt", "not_candidate.txt"])
+@pytest.mark.parametrize("how", ["load", "split"])
+def test_row_numbers_beside_triples_are_refused(tmp_path, name, how):
+    text = "\n".join(f"{u} {i} 5" for u in range(4) for i in range(u, u + 5))
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.txt").write_text(text, encoding="utf-8")
+    (tmp_path / name).write_text("0 1", encoding="utf-8")
+    options = TableOptions(format="triples")
+    read = {
+        "load": partial(load_dataset, format="triples", valid_fraction=0.1),
+        "split": partial(make_split, out=tmp_path / "out", table=options),
+    }
+    with pytest.raises(DataError, match=f"{name} holds row numbers"):
+        read[how](str(tmp_path))

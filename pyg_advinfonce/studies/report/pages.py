@@ -47,7 +47,7 @@ def run_page(
 ) -> dict[str, Any]:
     """Return the variables of ``run.html.jinja``."""
     config = seeds[0].config
-    config.check_held_out()
+    config.check_held_out(seeds[0].folder)
     metrics = _metrics(seeds)
     paper = paper_numbers(config)
     figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)

@@ -92,7 +92,7 @@ def tune(
             )
     dataset = as_dataset(dataset)
     config = name_custom(config, model, loss).fitted_to(dataset)
-    config.check_held_out()
+    config.check_held_out("a configuration")
     place = find_device(device)
     space = _space(config, dataset, fixed, place, custom)
     folder = folder() if callable(folder) else folder
