@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from pyg_advinfonce.datasets import KuaiRec, profile
-from pyg_advinfonce.datasets.published import PublishedFile
+from pyg_advinfonce.datasets import profile
+from pyg_advinfonce.datasets.published import CATALOGUE, PublishedFile
 from tests.file_server import cut
 
 
@@ -228,13 +228,13 @@ def upstream(real_data, serve, monkeypatch):
     partial = real_data / "kuairec_partial"
     items = (partial / "not_candidate.txt").read_text().split()
     train = "".join(f"{u} {items[u]} {items[u + 1]}\n" for u in range(USERS)).encode()
-    known = KuaiRec.published
+    known = CATALOGUE["kuairec"]
     made = replace(
         known,
         num_pairs={**known.num_pairs, "train": 2 * USERS},
         files={**known.files, "train.txt": replace(PublishedFile.of(train), size=None)},
     )
-    monkeypatch.setattr(KuaiRec, "published", made)
+    monkeypatch.setitem(CATALOGUE, "kuairec", made)
     contents = {
         "train.txt": train,
         "valid.txt": (partial / "valid.txt").read_bytes(),
