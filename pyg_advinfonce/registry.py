@@ -295,6 +295,12 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "studies.paper:reproduce_table",
         "LightGCN + AdvInfoNCE by number of negatives: Tencent",
     ),
+    "yelp2018": Entry(
+        "studies.paper:reproduce_table",
+        "LightGCN and contrastive methods: Yelp2018, of SELFRec",
+    ),
+    "gowalla": Entry("studies.paper:reproduce_table", "LightGCN: Gowalla"),
+    "amazon-book": Entry("studies.paper:reproduce_table", "LightGCN: Amazon-Book"),
     "fig4": Entry(
         "studies.paper.figures:reproduce_figure",
         "Hardness by popularity, and the strategies: KuaiRec",
@@ -312,7 +318,7 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "Scores and ranks of single negatives: Tencent",
     ),
 }
-"""The paper's tables and figures by name."""
+"""The paper's tables and figures, and tables of benchmarks, by name."""
 
 
 _ROW = Entry("studies.paper:reproduce_table", "One row of the tables")

@@ -63,7 +63,7 @@ def make_split(
         source: Path of a table; path of a folder with one table per split
             (``train.csv``, ``test.csv`` and optionally ``valid.csv``, or RecBole's
             ``name.train.inter`` and so on); or, with ``raw``, a name of
-            :data:`~pyg_advinfonce.datasets.published.SOURCES`, e.g. ``coat``.
+            ``pyg_advinfonce.datasets.published.SOURCES``, e.g. ``coat``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
         table: Format of the table.

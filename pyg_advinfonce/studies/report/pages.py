@@ -112,7 +112,7 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
         known = [paper.get(f"{split}/{column}") for column in columns]
         if any(value is not None for value in known):
             cells = ["" if value is None else f"{value:.4f}" for value in known]
-            rows.append((f"{split}, paper", True, cells))
+            rows.append((f"{split}, {paper.get('by', 'paper')}", True, cells))
     table = f"Table {paper['table']}" if "table" in paper else ""
     return {"columns": columns, "rows": rows, "source": table}
 
