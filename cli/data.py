@@ -107,10 +107,11 @@ def list_sets(data_root: Path = SourceRoot) -> None:
 
 def _stock_text(stock: "Stock") -> str:
     unsized = f" without {', '.join(stock.unsized)}" if stock.unsized else ""
-    whole = f"{stock.num_files} files, {stock.num_bytes:,} bytes{unsized}"
+    files = "1 file" if stock.num_files == 1 else f"{stock.num_files} files"
+    whole = f"{files}, {stock.num_bytes:,} bytes{unsized}"
     if stock.folder is None:
         return f"not downloaded ({whole})"
-    there = f"{len(stock.present)} of {stock.num_files} files in {stock.folder}"
+    there = f"{len(stock.present)} of {files} in {stock.folder}"
     return f"{there}, {sum(stock.present.values()):,} bytes"
 
 

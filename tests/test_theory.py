@@ -340,7 +340,7 @@ def least_items(tau):
 )
 def test_t12_the_condition_on_the_paper_s_data(data, least, holds):
     tau = Config.resolve("lightgcn", "adv", data).loss.options["tau"]
-    num_items = DATASETS[data].load().published.num_items
+    num_items = CATALOGUE[data].num_items
     needed = math.ceil(least_items(tau))
     assert needed == (least if least < 1e6 else pytest.approx(least, rel=0.01))
     assert (num_items >= needed) is holds

@@ -33,7 +33,7 @@ _SELFREC = _on_github(
     "Coder-Yu/SELFRec", "5b0229423cb1c727e85a704d63e460368c8b9dde", "dataset"
 )
 _GROUPLENS = Upstream(
-    "https://files.grouplens.org/datasets", "https://files.grouplens.org/datasets"
+    "https://files.grouplens.org/datasets", "https://grouplens.org/datasets"
 )
 
 _AMAZON = Licence(

@@ -123,7 +123,9 @@ def _missing(folder: Path, published: Published) -> list[str]:
 
 def _manual_advice(folder: Path, published: Published) -> str:
     names = [
-        f"{name} ({source})" if (source := published.needed[name].source) else name
+        f"{name} (there {source})"
+        if (source := published.needed[name].source)
+        else name
         for name in _missing(folder, published)
     ]
     source = f"{published.upstream.files}/{published.folder}/<file>"
