@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.published import CATALOGUE
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.functional import info_nce, kl_to_uniform
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.losses import AdvInfoNCE, EmbeddingHardness, InfoNCE
-from pyg_advinfonce.registry import DATASETS
 
 TINY = 1e-9
 

@@ -544,3 +544,35 @@ def test_what_needs_a_test_split_says_so(advnce, folder, split_folder):
         2,
         True,
     )
+
+
+@pytest.mark.filterwarnings("ignore:train.batch_size is")
+def test_a_benchmark_from_its_server_to_metrics(advnce, folder, serve, monkeypatch):
+    texts = {
+        "train.txt": b"".join(b"%d 0 1 2 %d \n" % (u, 3 + u % 3) for u in range(9)),
+        "test.txt": b"".join(b"%d %d\n" % (u, 6 + u % 2) for u in range(8)) + b"8 \n",
+    }
+    small = replace(
+        CATALOGUE["gowalla"],
+        files={name: PublishedFile.of(text) for name, text in texts.items()},
+        **{"num_users": 9, "num_items": 8, "num_pairs": {"train": 36, "test": 8}},
+    )
+    monkeypatch.setitem(CATALOGUE, "gowalla", small)
+    known = {"by": "published (test-selected)", "test/recall@20": 0.183}
+    monkeypatch.setattr("pyg_advinfonce.cli._train.paper_numbers", lambda _: known)
+    server = serve({f"/gowalla/{name}": text for name, text in texts.items()})
+    words = ["data", "fetch", "gowalla", "--mirror", server.url]
+    assert "--accept-terms gowalla" in advnce(*words).err
+    found = advnce(*words, "--accept-terms", "gowalla")
+    assert (found.code, found.out) == (0, "data/gowalla/raw\n"), found.err
+    assert advnce("data", "verify", "gowalla").code == 0
+    assert "36" in advnce("data", "describe", "gowalla").out
+    words = ["--loss", "bpr", "--data", "gowalla", "--epochs", "1"]
+    found = advnce("train", "lightgcn", *words)
+    assert found.code == 0, found.err
+    assert "9 users, 8 items, train 32, valid 4, test 8" in found.out
+    assert "test, published (test-selected)" in found.out
+    assert " 0.1830\n" in found.out
+    (folder / "data/gowalla/raw/test.txt").write_bytes(texts["test.txt"] + b"0 1\n")
+    assert advnce("data", "verify", "gowalla").code != 0
+    assert "restore the published file" in advnce("train", "lightgcn", *words).err

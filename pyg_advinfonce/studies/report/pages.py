@@ -85,7 +85,8 @@ def _run_tiles(
     """Return title, value and remark of the tiles at the top."""
     tiles = []
     for name in main_metrics(metrics)[:2]:
-        known = f"paper {paper[name]:.4f}" if name in paper else ""
+        by = paper.get("by", "paper")
+        known = f"{by} {paper[name]:.4f}" if name in paper else ""
         tiles.append((name, mean_and_std_text(metrics[name]), known))
     epochs = ", ".join(f"{s.outcome.best_epoch}" for s in seeds)
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
