@@ -37,4 +37,4 @@ def ls(
             typer.echo(f"{title}:")
         for name, row in TABLES[title].items():
             text = row if isinstance(row, str) else row.help
-            typer.echo(f"  {name:<13}{text}")
+            typer.echo(f"  {name:<14}{text}")
