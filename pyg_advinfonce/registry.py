@@ -250,7 +250,7 @@ DATASETS: Mapping[str, Entry] = {
     },
     "simulated": Entry(
         "datasets.simulated:Simulated",
-        "Missing not at random; simulated:coat, :yahoo, :kuairec, :tencent",
+        "Missing not at random; also simulated:yahoo, :kuairec, :tencent",
     ),
 }
 """The data sets by name."""
