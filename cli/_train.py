@@ -427,7 +427,7 @@ def metrics_table(summary: Mapping[str, Any], fingerprint: str) -> str:
         known = {c: paper[f"{split}/{c}"] for c in columns if f"{split}/{c}" in paper}
         if known:
             cells = [f"{known[c]:.4f}" if c in known else "" for c in columns]
-            rows.append([f"{split}, paper", *cells])
+            rows.append([f"{split}, {paper.get('by', 'paper')}", *cells])
     return "\n".join(
         [*_head(summary, fingerprint), "", *fitted(rows), "", _foot(summary)]
     )

@@ -101,16 +101,17 @@ def list_sets(data_root: Path = SourceRoot) -> None:
     from .console import wrapped
 
     for stock in inventory(data_root):
-        typer.echo(f"{stock.name:<9}{_stock_text(stock)}")
-        typer.echo(" " * 9 + wrapped(str(stock.licence), indent=9))
+        typer.echo(f"{stock.name:<14}{_stock_text(stock)}")
+        typer.echo(" " * 14 + wrapped(str(stock.licence), indent=14))
 
 
 def _stock_text(stock: "Stock") -> str:
     unsized = f" without {', '.join(stock.unsized)}" if stock.unsized else ""
-    whole = f"{stock.num_files} files, {stock.num_bytes:,} bytes{unsized}"
+    files = "1 file" if stock.num_files == 1 else f"{stock.num_files} files"
+    whole = f"{files}, {stock.num_bytes:,} bytes{unsized}"
     if stock.folder is None:
         return f"not downloaded ({whole})"
-    there = f"{len(stock.present)} of {stock.num_files} files in {stock.folder}"
+    there = f"{len(stock.present)} of {files} in {stock.folder}"
     return f"{there}, {sum(stock.present.values()):,} bytes"
 
 
@@ -194,11 +195,12 @@ def split(
     source: str = typer.Argument(
         help="A table (.csv, .tsv, .jsonl, .parquet, .inter, .dat, .data, .txt; text "
         "also as .gz, .bz2, .xz, .zst), a folder of tables train, valid and test (also "
-        "RecBole's, x.train.inter), or coat, yahoo or kuairec with --raw."
+        "RecBole's, x.train.inter), or coat, yahoo, kuairec, ml-100k, ml-1m or ml-20m "
+        "with --raw."
     ),
     out: Path = typer.Option(help="The folder of split files to write."),
     raw: Path | None = typer.Option(
-        None, help="The owners' files of coat, yahoo or kuairec: a folder or archive."
+        None, help="The owners' files of that data set: a folder or archive."
     ),
     *,
     table: dict[str, Any],

@@ -35,6 +35,7 @@ def ls(
     for title in TABLES if table is None else [table]:
         if table is None:
             typer.echo(f"{title}:")
+        width = max(13, *(len(name) + 1 for name in TABLES[title]))
         for name, row in TABLES[title].items():
             text = row if isinstance(row, str) else row.help
-            typer.echo(f"  {name:<13}{text}")
+            typer.echo(f"  {name:<{width}}{text}")

@@ -249,13 +249,26 @@ MODELS: Mapping[str, Entry] = {
 """The models by name."""
 
 DATASETS: Mapping[str, Entry] = {
-    "coat": Entry("datasets:Coat", "290 users, 295 coats; unbiased test"),
-    "yahoo": Entry("datasets:Yahoo", "Yahoo!R3: 14,382 users, 1,000 songs"),
-    "kuairec": Entry("datasets:KuaiRec", "7,176 users, 10,728 videos"),
-    "tencent": Entry("datasets:Tencent", "95,709 users, 41,602 videos"),
+    **{
+        name: Entry("datasets:PublishedDataset", text)
+        for name, text in {
+            "coat": "290 users, 295 coats; unbiased test",
+            "yahoo": "Yahoo!R3: 14,382 users, 1,000 songs",
+            "kuairec": "7,176 users, 10,728 videos",
+            "tencent": "95,709 users, 41,602 videos",
+            "gowalla": "29,858 users, 40,981 places; LightGCN's split",
+            "yelp2018": "31,668 users, 38,048 businesses; LightGCN's split",
+            "amazon-book": "52,643 users, 91,599 books; LightGCN's split",
+            "lastfm": "1,892 users, 4,489 artists; LightGCN's split",
+            "amazon-beauty": "22,363 users, 12,101 products; SELFRec's split",
+            "ml-100k": "MovieLens: 943 users, 1,682 films; ratings from 4 on",
+            "ml-1m": "MovieLens: 6,034 users, 3,533 films; ratings from 4 on",
+            "ml-20m": "MovieLens: 136,677 users, 20,720 films; ratings from 4 on",
+        }.items()
+    },
     "simulated": Entry(
         "datasets.simulated:Simulated",
-        "Missing not at random; simulated:coat, :yahoo, :kuairec, :tencent",
+        "Missing not at random; also simulated:yahoo, :kuairec, :tencent",
     ),
 }
 """The data sets by name."""
@@ -300,6 +313,12 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "studies.paper:reproduce_table",
         "LightGCN + AdvInfoNCE by number of negatives: Tencent",
     ),
+    "yelp2018": Entry(
+        "studies.paper:reproduce_table",
+        "LightGCN and contrastive methods: Yelp2018, of SELFRec",
+    ),
+    "gowalla": Entry("studies.paper:reproduce_table", "LightGCN: Gowalla"),
+    "amazon-book": Entry("studies.paper:reproduce_table", "LightGCN: Amazon-Book"),
     "fig4": Entry(
         "studies.paper.figures:reproduce_figure",
         "Hardness by popularity, and the strategies: KuaiRec",
@@ -317,7 +336,7 @@ REPRODUCTIONS: Mapping[str, Entry] = {
         "Scores and ranks of single negatives: Tencent",
     ),
 }
-"""The paper's tables and figures by name."""
+"""The paper's tables and figures, and tables of benchmarks, by name."""
 
 
 _ROW = Entry("studies.paper:reproduce_table", "One row of the tables")

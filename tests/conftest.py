@@ -37,16 +37,16 @@ SPLITS["test_ood.txt"] = b"0 3\n2 0\n"
 @pytest.fixture
 def splits(monkeypatch):
     """The files by name of a small set that takes the place of KuaiRec, if free."""
-    from pyg_advinfonce.datasets import KuaiRec
+    from pyg_advinfonce.datasets.published import CATALOGUE
 
     made = replace(
-        KuaiRec.published,
+        CATALOGUE["kuairec"],
         num_users=3,
         num_items=4,
         num_pairs={"train": 5, "valid": 2, "test": 2},
         files={name: PublishedFile.of(text) for name, text in SPLITS.items()},
     )
-    monkeypatch.setattr(KuaiRec, "published", made)
+    monkeypatch.setitem(CATALOGUE, "kuairec", made)
     return dict(SPLITS)
 
 

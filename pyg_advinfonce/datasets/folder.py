@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from torch_geometric.data import HeteroData, InMemoryDataset
@@ -24,8 +24,15 @@ from pyg_advinfonce.datasets.base import (
     parse_files,
     process,
 )
-from pyg_advinfonce.datasets.published import Published, RawFolder
+from pyg_advinfonce.datasets.published import (
+    SOURCES,
+    Published,
+    RawFolder,
+    known_set,
+    raw_files,
+)
 from pyg_advinfonce.datasets.splits import (
+    compact_ids,
     seen_beside,
     split_off_valid,
     without_cold_users,
@@ -81,7 +88,7 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         UnknownNameError: If the format is unknown.
     """
 
-    published: ClassVar[Published | None] = None
+    published: Published | None = None
 
     def __init__(
         self,
@@ -106,13 +113,17 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             raise ConfigError(f"expected a folder name without slashes, got '{name}'")
         super().__init__(str(root))
         self.name = self.label = name
-        self.valid_fraction, self.seed = valid_fraction, seed
         self.cache_dir = cache_dir
         folder = RawFolder(Path(root), name, self.published)
-        files = folder.read(needs_valid=valid_fraction is None)
-        self.folder = files["train.txt"].path.parent
-        if "valid.txt" in files and valid_fraction is not None:
-            self._warn(f"{files['valid.txt'].path} exists: valid_fraction is ignored")
+        self.valid_fraction, self.seed = valid_fraction, seed
+        if valid_fraction is None and self.published is not None:
+            self.valid_fraction = self.published.valid_fraction
+        files = folder.read(needs_valid=self.valid_fraction is None)
+        first = next(iter(files.values()))  # train.txt, or an archive
+        self.folder = first.path.parent
+        given = "valid.txt" if "valid.txt" in files else folder.archive
+        if given in files and valid_fraction is not None:
+            self._warn(f"{files[given].path} exists: valid_fraction is ignored")
         if self.published is not None:
             self.published.check_files(files)
         self.processed = load_or_build(
@@ -135,12 +146,17 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
 
     def _build(self, files: Mapping[str, RawFile]) -> Processed:
         known = self.published
+        if known is not None and known.archive is not None:
+            source = SOURCES[known.name]
+            with raw_files(files[known.archive].path, source.files) as paths:
+                return process(source.build(paths, self.seed))
         if self.format == TRIPLES:
             return process(self._triples(files))
+        has_rows = known is not None and not known.own_ids
         raw = parse_files(
             files,
-            num_users=known.num_users if known else None,
-            num_items=known.num_items if known else None,
+            num_users=known.num_users if known and has_rows else None,
+            num_items=known.num_items if known and has_rows else None,
             format=self.format,
         )
         pairs = dict(raw.pairs)
@@ -152,6 +168,9 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             pairs = {"train": train, "valid": valid, **tests}
         splits = without_cold_users(pairs)
         every = np.concatenate([raw.seen, *pairs.values()], axis=1)
+        if known is not None and known.own_ids:
+            ids = np.arange(raw.num_users), np.arange(raw.num_items)
+            return process(compact_ids(splits, *ids, raw.duplicates, every))
         return process(replace(raw, pairs=splits, seen=seen_beside(splits, every)))
 
     def _triples(self, files: Mapping[str, RawFile]) -> SplitPairs:
@@ -163,11 +182,10 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
         )
 
     def _check_summary(self) -> None:
-        summary = self.processed.summary
         known_overlaps: Mapping[str, int] = {}
         if self.published is not None:
             known_overlaps = self.published.overlaps
-            self.published.check_counts(summary["pairs"], self.name)
+            self.published.check_counts(self.processed.summary)
         self.warn_of_overlaps(known_overlaps)
 
     def _warn(self, message: str) -> None:
@@ -175,22 +193,39 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
 
 
 class PublishedDataset(InteractionDataset):
-    """A published data set: its name, files and counts are known."""
+    """A published data set, whose files, counts and licence are known.
 
-    published: ClassVar[Published]
+    Args:
+        root: Folder that holds ``<name>/raw``, ``<name>`` or the folder's published
+            name.
+        name: Name of the data set, e.g. ``gowalla``; ``advnce data list`` has all.
+        cache_dir: Folder of the cached graphs (default: the user's cache folder).
+        valid_fraction: Share of the train pairs that becomes ``valid`` if none is
+            published (default: 0.1).
+        seed: Seed of that split, or of the split of an archive of ratings.
+
+    Raises:
+        UnknownNameError: If the name is unknown.
+        ConfigError: If the data set has no published files. The other errors are those
+            of :class:`InteractionDataset`.
+    """
 
     def __init__(
         self,
         root: Path,
         *,
+        name: str,
         cache_dir: Path | None = None,
         valid_fraction: float | None = None,
         seed: int = 0,
     ) -> None:
+        self.published = known_set(name)
         super().__init__(
             root,
-            name=self.published.name,
+            name=name,
             cache_dir=cache_dir,
             valid_fraction=valid_fraction,
             seed=seed,
+            format=self.published.format,
+            positive_if=self.published.positive_if,
         )

@@ -86,7 +86,7 @@ def load_named(
     given: dict[str, object] = {"cache_dir": cache}
     if name in DATASETS:
         named: type[InteractionDataset] = resolve("dataset", name)
-        return _make(named, {"root": root, **given}, options)
+        return _make(named, {"root": root, "name": name, **given}, options)
     if is_table(name):
         return _make(TableDataset, {"path": Path(name), **given}, options)
     folder = find_folder(name, root)

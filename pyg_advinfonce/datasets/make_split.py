@@ -62,8 +62,8 @@ def make_split(
     Args:
         source: Path of a table; path of a folder with one table per split
             (``train.csv``, ``test.csv`` and optionally ``valid.csv``, or RecBole's
-            ``name.train.inter`` and so on); or ``coat``, ``yahoo`` or ``kuairec`` with
-            ``raw``.
+            ``name.train.inter`` and so on); or, with ``raw``, a name of
+            ``pyg_advinfonce.datasets.published.SOURCES``, e.g. ``coat``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
         table: Format of the table.
@@ -104,7 +104,7 @@ def _from_raw(
         raise unknown("source with --raw", name, SOURCES)
     seed = split.seed or 0
     if table != TableOptions() or split != SplitOptions(seed=split.seed):
-        raise ConfigError(f"{name} is split as published: its only option is seed")
+        raise ConfigError(f"{name} has a split of its own: its only option is seed")
     source = SOURCES[name]
     with raw_files(raw, source.files) as files:
         hashes = {name: file_sha256(path) for name, path in files.items()}

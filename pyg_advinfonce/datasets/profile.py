@@ -126,9 +126,12 @@ def profile(
     is_tables = known is None and whole.is_dir() and holds_tables(whole)
     folder = whole if is_tables else place.find()
     form = options.get("format") or "auto"
-    if is_tables or form not in FORMATS or options.keys() - {"format"}:
+    is_converted = known is not None and known.is_converted
+    others = options.keys() - {"format"}
+    if is_tables or is_converted or form not in FORMATS or others:
         found = load_dataset(data, root=root, **options).processed
-        return _profile(found, place.name, folder=str(folder), licence=None)
+        licence = None if known is None else str(known.licence)
+        return _profile(found, place.name, folder=str(folder), licence=licence)
     files = read_files(folder)
     raw = parse_files(
         files,

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from pyg_advinfonce.datasets import KuaiRec, profile
-from pyg_advinfonce.datasets.published import PublishedFile
+from pyg_advinfonce.datasets import profile
+from pyg_advinfonce.datasets.published import CATALOGUE, PublishedFile
 from tests.file_server import cut
 
 
@@ -228,13 +228,13 @@ def upstream(real_data, serve, monkeypatch):
     partial = real_data / "kuairec_partial"
     items = (partial / "not_candidate.txt").read_text().split()
     train = "".join(f"{u} {items[u]} {items[u + 1]}\n" for u in range(USERS)).encode()
-    known = KuaiRec.published
+    known = CATALOGUE["kuairec"]
     made = replace(
         known,
         num_pairs={**known.num_pairs, "train": 2 * USERS},
         files={**known.files, "train.txt": replace(PublishedFile.of(train), size=None)},
     )
-    monkeypatch.setattr(KuaiRec, "published", made)
+    monkeypatch.setitem(CATALOGUE, "kuairec", made)
     contents = {
         "train.txt": train,
         "valid.txt": (partial / "valid.txt").read_bytes(),
@@ -275,8 +275,10 @@ def test_every_published_set_with_its_terms(advnce, folder):
     lines = [line for line in lines if not line.startswith(" ")]
     assert [line.split()[0] for line in lines] == [
         *("coat", "yahoo", "kuairec", "tencent"),
+        *("gowalla", "yelp2018", "amazon-book", "lastfm", "amazon-beauty"),
+        *("ml-100k", "ml-1m", "ml-20m"),
     ]
-    assert lines[0] == "coat     not downloaded (3 files, 12,795 bytes)"
+    assert lines[0] == "coat          not downloaded (3 files, 12,795 bytes)"
     assert "without train.txt" in lines[2]
     assert "may not be redistributed" in " ".join(found.out.split())
 
@@ -286,7 +288,7 @@ def test_what_is_there(advnce, folder):
     raw.mkdir(parents=True)
     (raw / "train.txt").write_text("0 1\n")
     found = advnce("data", "list", "--root", "elsewhere")
-    assert "coat     1 of 3 files in elsewhere/coat/raw, 4 bytes" in found.out
+    assert "coat          1 of 3 files in elsewhere/coat/raw, 4 bytes" in found.out
 
 
 TABLE = "who;what;stars\n" + "".join(
@@ -542,3 +544,35 @@ def test_what_needs_a_test_split_says_so(advnce, folder, split_folder):
         2,
         True,
     )
+
+
+@pytest.mark.filterwarnings("ignore:train.batch_size is")
+def test_a_benchmark_from_its_server_to_metrics(advnce, folder, serve, monkeypatch):
+    texts = {
+        "train.txt": b"".join(b"%d 0 1 2 %d \n" % (u, 3 + u % 3) for u in range(9)),
+        "test.txt": b"".join(b"%d %d\n" % (u, 6 + u % 2) for u in range(8)) + b"8 \n",
+    }
+    small = replace(
+        CATALOGUE["gowalla"],
+        files={name: PublishedFile.of(text) for name, text in texts.items()},
+        **{"num_users": 9, "num_items": 8, "num_pairs": {"train": 36, "test": 8}},
+    )
+    monkeypatch.setitem(CATALOGUE, "gowalla", small)
+    known = {"by": "published (test-selected)", "test/recall@20": 0.183}
+    monkeypatch.setattr("pyg_advinfonce.cli._train.paper_numbers", lambda _: known)
+    server = serve({f"/gowalla/{name}": text for name, text in texts.items()})
+    words = ["data", "fetch", "gowalla", "--mirror", server.url]
+    assert "--accept-terms gowalla" in advnce(*words).err
+    found = advnce(*words, "--accept-terms", "gowalla")
+    assert (found.code, found.out) == (0, "data/gowalla/raw\n"), found.err
+    assert advnce("data", "verify", "gowalla").code == 0
+    assert "36" in advnce("data", "describe", "gowalla").out
+    words = ["--loss", "bpr", "--data", "gowalla", "--epochs", "1"]
+    found = advnce("train", "lightgcn", *words)
+    assert found.code == 0, found.err
+    assert "9 users, 8 items, train 32, valid 4, test 8" in found.out
+    assert "test, published (test-selected)" in found.out
+    assert " 0.1830\n" in found.out
+    (folder / "data/gowalla/raw/test.txt").write_bytes(texts["test.txt"] + b"0 1\n")
+    assert advnce("data", "verify", "gowalla").code != 0
+    assert "restore the published file" in advnce("train", "lightgcn", *words).err

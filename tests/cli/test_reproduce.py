@@ -428,3 +428,13 @@ def test_a_figure_without_its_data(advnce):
     found = advnce("reproduce", "fig6")
     assert found.code == 2
     assert found.line.endswith("or use other data, e.g. --data simulated")
+
+
+@pytest.mark.parametrize("name", ["yelp2018", "gowalla", "yelp2018/sgl-bpr"])
+def test_published_numbers_of_another_protocol_are_marked(advnce, folder, name):
+    found = advnce("reproduce", name, "--check")
+    assert found.code == 1  # there is no data
+    data, note = name.split("/")[0], "the published numbers chose the epoch on test"
+    assert f"`advnce data fetch {data}`" in found.out
+    assert note in found.out
+    assert note not in advnce("reproduce", "table10", "--check").out

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from pyg_advinfonce.datasets import Coat, InteractionDataset, KuaiRec, Yahoo
+from pyg_advinfonce.datasets import InteractionDataset, PublishedDataset
 from pyg_advinfonce.errors import DataWarning
 from pyg_advinfonce.graph import num_nodes, split_edges
 
 
 def test_coat(real_data):
-    summary = Coat(real_data).summary()
+    summary = PublishedDataset(real_data, name="coat").summary()
     assert (summary["users"], summary["items"]) == (290, 295)
     assert summary["pairs"] == {"train": 1363, "valid": 553, "test": 860}
     assert summary["overlaps"] == {
@@ -19,7 +19,7 @@ def test_coat(real_data):
 
 
 def test_yahoo(real_data):
-    dataset = Yahoo(real_data)
+    dataset = PublishedDataset(real_data, name="yahoo")
     summary = dataset.summary()
     assert num_nodes(dataset.graph) == (14_382, 1000)
     assert summary["pairs"] == {"train": 88_684, "valid": 36_393, "test": 4671}
@@ -47,7 +47,7 @@ def test_kuairec_with_a_made_train_file(real_data, tmp_path):
     lines = [f"{u} {' '.join(map(str, row))}" for u, row in enumerate(items)]
     (folder / "train.txt").write_text("\n".join(lines))
     with pytest.warns(DataWarning) as caught:
-        dataset = KuaiRec(tmp_path)
+        dataset = PublishedDataset(tmp_path, name="kuairec")
     messages = " ".join(str(warning.message) for warning in caught)
     assert "git blob id 338bca555c27ba3aa39eafadcb963fc6e60cd67b" in messages
     assert "expected 1,087,278 train pairs" in messages

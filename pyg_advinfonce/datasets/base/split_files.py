@@ -47,6 +47,7 @@ _LISTS = {USER_IDS: "user_list.txt", ITEM_IDS: "item_list.txt"}  # of LightGCN
 _MAX_GAPS = 100_000, 10
 _HEAD_BYTES = 2**16
 _BOM = b"\xef\xbb\xbf"
+_COLON = re.compile(rb"((?:^|[\r\n])[0-9]+):")
 _INT64_DIGITS = 18
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -91,17 +92,21 @@ class SplitPairs:
     seen: IntArray = field(default_factory=lambda: np.zeros((2, 0), dtype=np.int64))
 
 
-def read_files(folder: Path) -> dict[str, RawFile]:
-    """Read the split files of a folder, by file name.
+def read_files(folder: Path, names: Sequence[str] | None = None) -> dict[str, RawFile]:
+    """Read files of a folder, by file name; those that do not exist are left out.
+
+    Args:
+        folder: The folder.
+        names: Names of the files (default: those of all split files).
 
     Raises:
         DataError: If a file cannot be read.
     """
-    names = (
+    splits = (
         *(*SPLIT_OF_FILE, *_gamma_files(folder), SEEN, NOT_CANDIDATE),
         *(USER_IDS, ITEM_IDS, *_LISTS.values()),
     )
-    paths = [folder / name for name in names]
+    paths = [folder / name for name in (splits if names is None else names)]
     return {path.name: _read(path) for path in paths if path.exists()}
 
 
@@ -200,6 +205,12 @@ def _seen(
     return pairs[:, (pairs[0] < users) & (pairs[1] < items)]
 
 
+def _text(content: bytes) -> bytes:
+    """Return a text without its mark, and with SELFRec's ``user:item`` spaced."""
+    content = content.removeprefix(_BOM)
+    return _COLON.sub(rb"\1 ", content) if b":" in content else content
+
+
 def check_lists(file: RawFile) -> None:
     """Reject a file whose lines look like ``user item rating``, optionally with a time.
 
@@ -207,7 +218,7 @@ def check_lists(file: RawFile) -> None:
         DataError: If all lines have the same number of three or four words and users
             repeat over lines or a word is not an integer.
     """
-    content = file.content.removeprefix(_BOM)
+    content = _text(file.content)
     head = content[:_HEAD_BYTES]
     lines = [words for _, words in _lines(head)]
     if len(head) < len(content):
@@ -331,7 +342,7 @@ def parse_pairs(
         DataError: If a word is not an id; the message starts with
             ``path:line:column``.
     """
-    content = content.removeprefix(_BOM)
+    content = _text(content)
     tokens = _tokenize(content)
     if tokens is not None:
         values, first = tokens

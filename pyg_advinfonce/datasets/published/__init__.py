@@ -2,18 +2,23 @@
 
 from pyg_advinfonce.datasets.published.archive import raw_files
 from pyg_advinfonce.datasets.published.catalogue import (
-    Licence,
-    Published,
-    PublishedFile,
+    CATALOGUE,
     known_set,
     recognise,
 )
 from pyg_advinfonce.datasets.published.check import FileCheck, Stock, inventory, verify
+from pyg_advinfonce.datasets.published.entry import (
+    Licence,
+    Published,
+    PublishedFile,
+    Upstream,
+)
 from pyg_advinfonce.datasets.published.fetch import fetch
 from pyg_advinfonce.datasets.published.owners import SOURCES
 from pyg_advinfonce.datasets.published.place import RawFolder
 
 __all__ = [
+    "CATALOGUE",
     "SOURCES",
     "FileCheck",
     "Licence",
@@ -21,6 +26,7 @@ __all__ = [
     "PublishedFile",
     "RawFolder",
     "Stock",
+    "Upstream",
     "fetch",
     "inventory",
     "known_set",

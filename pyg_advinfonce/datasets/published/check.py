@@ -6,14 +6,12 @@ from typing import Literal
 
 from pyg_advinfonce.datasets.base import read_files
 from pyg_advinfonce.datasets.published.catalogue import (
-    Licence,
-    Published,
-    PublishedFile,
+    CATALOGUE,
     known_set,
-    known_sets,
     recognise,
 )
-from pyg_advinfonce.datasets.published.place import RawFolder
+from pyg_advinfonce.datasets.published.entry import Licence, Published, PublishedFile
+from pyg_advinfonce.datasets.published.place import RawFolder, read_place
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.registry import data_root
 
@@ -48,7 +46,7 @@ def inventory(root: Path | None = None) -> list[Stock]:
         root: As for :func:`~pyg_advinfonce.datasets.load_dataset`.
     """
     root = data_root(root)
-    return [_stock(name, known, root) for name, known in known_sets().items()]
+    return [_stock(name, known, root) for name, known in CATALOGUE.items()]
 
 
 def _stock(name: str, published: Published, root: Path) -> Stock:
@@ -115,7 +113,7 @@ def check_folder(folder: Path, published: Published) -> list[FileCheck]:
     An additional split file, which would be read with the others, is reported as
     ``differs``.
     """
-    files = read_files(folder)
+    files = read_place(folder, published)
     needed = [published.path(folder, name).name for name in published.needed]
     names = [*needed, *(name for name in files if name not in needed)]
     return [

@@ -3,13 +3,9 @@
 import re
 from pathlib import Path
 
-from pyg_advinfonce.datasets.published.catalogue import (
-    RAW_UPSTREAM,
-    Published,
-    PublishedFile,
-    known_set,
-)
+from pyg_advinfonce.datasets.published.catalogue import known_set
 from pyg_advinfonce.datasets.published.check import check_folder
+from pyg_advinfonce.datasets.published.entry import Published, PublishedFile
 from pyg_advinfonce.datasets.published.place import RawFolder
 from pyg_advinfonce.datasets.published.web import WebAccess
 from pyg_advinfonce.errors import (
@@ -70,7 +66,8 @@ def fetch(
     """
     published, root = known_set(name), data_root(root)
     access = WebAccess(insecure, timeout)
-    base = f"{(mirror or RAW_UPSTREAM).rstrip('/')}/{published.folder}"
+    upstream = mirror or published.upstream.files
+    base = f"{upstream.rstrip('/')}/{published.folder}"
     access.check(base)
     if accept_terms not in (None, name):
         raise ConfigError(f"expected --accept-terms {name}, got '{accept_terms}'")
@@ -96,7 +93,8 @@ def fetch(
     waiting = f"{name}: waiting for another process that fetches it"
     with locked(folder.parent / ".fetch.lock", waiting=waiting, progress=progress):
         for file in _missing(folder, published):
-            url, known = f"{base}/{file}", published.needed[file]
+            known = published.needed[file]
+            url = f"{base}/{known.source or file}"
             try:
                 content = _download(url, known, access, progress)
             except DownloadError as error:
@@ -124,9 +122,14 @@ def _missing(folder: Path, published: Published) -> list[str]:
 
 
 def _manual_advice(folder: Path, published: Published) -> str:
-    names = " ".join(_missing(folder, published))
-    source = f"{RAW_UPSTREAM}/{published.folder}/<file>"
-    return f"put into {folder} by hand: {names}, from {source}"
+    names = [
+        f"{name} (there {source})"
+        if (source := published.needed[name].source)
+        else name
+        for name in _missing(folder, published)
+    ]
+    source = f"{published.upstream.files}/{published.folder}/<file>"
+    return f"put into {folder} by hand: {' '.join(names)}, from {source}"
 
 
 def _download(

@@ -1,15 +1,30 @@
-"""Splits of Coat, Yahoo!R3 and KuaiRec made from their owners' files."""
+"""Splits of published data sets made from their owners' files."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pyg_advinfonce.datasets.base import IntArray, SplitPairs, take_ids
-from pyg_advinfonce.datasets.splits import Interactions, seen_beside
-from pyg_advinfonce.datasets.tables import Columns, Condition, DelimitedTable, read_logs
+from pyg_advinfonce.datasets.splits import (
+    Interactions,
+    SplitOptions,
+    compact_ids,
+    divide,
+    seen_beside,
+)
+from pyg_advinfonce.datasets.tables import (
+    Columns,
+    Condition,
+    DelimitedTable,
+    TableOptions,
+    find_columns,
+    open_table,
+    read_logs,
+)
 from pyg_advinfonce.errors import DataError
 from pyg_advinfonce.files import reading, regular_file
 
@@ -262,8 +277,48 @@ def _open_matrix(path: Path) -> DelimitedTable:
     return table
 
 
+def build_movielens(
+    files: Mapping[str, Path],
+    seed: int,
+    *,
+    columns: str | None = None,
+    format: str | None = None,
+) -> SplitPairs:
+    """Split ratings of MovieLens at random, 80:10:10.
+
+    Positives are those of the paper on Mult-VAE (Liang et al., WWW 2018): ratings from
+    4 on, of users with at least five of them. The split is this library's; every user
+    keeps a train pair.
+
+    Args:
+        files: Path of the ratings.
+        seed: Seed of the split.
+        columns: Names of the columns of a text without a header.
+        format: ``movielens`` for a text separated by ``::``.
+
+    Raises:
+        DataError: If the file is malformed; the message says where.
+    """
+    options = TableOptions(
+        positive_if="rating >= 4", columns=columns, format=format, min_user=5
+    )
+    ((name, path),) = files.items()
+    table = open_table(path, options)
+    found = find_columns(path, table.names, options, needs_time=False)
+    logs = read_logs({name: (table, found)})
+    log = Interactions.of(logs.tables[name])
+    splits = divide(log.core(options.min_user, 1), SplitOptions(seed=seed))
+    duplicates = {name: log.duplicates}
+    return compact_ids(splits, logs.user_ids, logs.item_ids, duplicates, logs.known)
+
+
 SOURCES: Mapping[str, Source] = {
     "coat": Source(COAT_FILES, build_coat),
     "yahoo": Source(YAHOO_FILES, build_yahoo),
     "kuairec": Source(KUAIREC_FILES, build_kuairec),
+    "ml-100k": Source(
+        ("u.data",), partial(build_movielens, columns="user,item,rating,time")
+    ),
+    "ml-1m": Source(("ratings.dat",), partial(build_movielens, format="movielens")),
+    "ml-20m": Source(("ratings.csv",), build_movielens),
 }

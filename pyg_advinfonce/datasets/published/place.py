@@ -12,7 +12,8 @@ from pyg_advinfonce.datasets.base import (
     read_files,
     split_of_file,
 )
-from pyg_advinfonce.datasets.published.catalogue import Published, known_set
+from pyg_advinfonce.datasets.published.catalogue import known_set
+from pyg_advinfonce.datasets.published.entry import Published
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError
 from pyg_advinfonce.registry import DATASETS
 
@@ -49,13 +50,20 @@ class RawFolder:
     def find(self) -> Path:
         """Return the first place with a train file, else the first with any split.
 
+        An archive counts as a train file where that is what is published.
+
         Raises:
             DatasetNotFoundError: If no place holds a split file.
         """
         place = self.first_place()
         if place is None:
-            raise self._missing("train.txt", *self.places)
+            raise self._missing(self.archive or "train.txt", *self.places)
         return place
+
+    @property
+    def archive(self) -> str | None:
+        """Name of the archive that is published in place of split files, if any."""
+        return None if self.published is None else self.published.archive
 
     @property
     def places(self) -> list[Path]:
@@ -67,7 +75,8 @@ class RawFolder:
 
     def first_place(self) -> Path | None:
         """Return what :meth:`find` returns, or None."""
-        for names in (("train.txt",), tuple(SPLIT_OF_FILE)):
+        splits = (("train.txt",), tuple(SPLIT_OF_FILE))
+        for names in ((self.archive,),) if self.archive else splits:
             for place in self.places:
                 if any((place / name).is_file() for name in names):
                     return place
@@ -77,14 +86,16 @@ class RawFolder:
         """Read the files by name, and check that train and valid exist.
 
         Args:
-            needs_valid: Whether ``valid.txt`` is required.
+            needs_valid: Whether ``valid.txt`` is required of split files.
 
         Raises:
             DatasetNotFoundError: If a file is missing; published data needs a test too.
             ConfigError: If ``valid.txt`` is missing and the data is not published.
         """
         folder = self.find()
-        files = read_files(folder)
+        files = read_place(folder, self.published)
+        if self.archive:
+            return files
         if "train.txt" not in files:
             raise self._missing("train.txt", folder)
         if needs_valid and "valid.txt" not in files:
@@ -105,14 +116,22 @@ class RawFolder:
         looked = ", ".join(dict.fromkeys(str(place) for place in places))
         advice = "put the split files there (one user per line: user item item ...)"
         if self.published is not None:
+            kind = "archive" if self.archive else "split files"
             advice = (
-                f"put the split files there, published at {self.published.url}, e.g. "
+                f"put the {kind} there, published at {self.published.url}, e.g. "
                 f"with `advnce data fetch {self.name}`"
             )
         return DatasetNotFoundError(
             f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "
             "or set another root with --data-root"
         )
+
+
+def read_place(folder: Path, published: Published | None) -> dict[str, RawFile]:
+    """Read the split files of a folder, or the archive that is published."""
+    if published is None or published.archive is None:
+        return read_files(folder)
+    return read_files(folder, names=(published.archive,))
 
 
 def _has_test(names: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Tables of the paper: their rows and published numbers."""
+"""Tables of the paper and of benchmarks: their rows and published numbers."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from pyg_advinfonce.errors import UnknownNameError
 from pyg_advinfonce.registry import REPRODUCTIONS, unknown
 from pyg_advinfonce.runs import TIMES
 
-_ROW_TITLE = "one row of the paper's tables"
+_ROW_TITLE = "one row of the tables"
 
 Numbers = Mapping[str, dict[str, float]]
 
@@ -47,6 +47,7 @@ class PaperTable:
         against: The loss or label of the baseline row.
         columns: The metrics by data set; empty for recall and NDCG of the test splits.
         rows: The rows.
+        note: What to know about the published numbers.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PaperTable:
     against: str
     columns: Mapping[str, tuple[str, ...]]
     rows: tuple[PaperRow, ...]
+    note: str = ""
 
     @property
     def is_of_times(self) -> bool:
@@ -94,8 +96,8 @@ def paper_table(name: str, against: str | None = None) -> PaperTable:
 
 
 def tables() -> dict[str, PaperTable]:
-    """Return all tables of the paper by name."""
-    names = [name for name in REPRODUCTIONS if name.startswith("table")]
+    """Return all tables by name."""
+    names = [name for name in REPRODUCTIONS if not name.startswith("fig")]
     return {name: _read(name) for name in names}
 
 
@@ -109,6 +111,7 @@ def _read(name: str) -> PaperTable:
         content["against"],
         columns,
         tuple(_row(row, columns) for row in content["rows"]),
+        content.get("note", ""),
     )
 
 
@@ -122,21 +125,24 @@ def _row_table(name: str) -> PaperTable:
     """Merge the rows of all tables for one model and loss on one data set."""
     data = name.split("/")[0]
     found: dict[str, PaperRow] = {}
-    for key, row in _metric_rows(data):
+    notes: dict[str, str] = {}
+    for key, row, note in _metric_rows(data):
+        notes[key] = note
         numbers = row.numbers[data] | (found[key].numbers[data] if key in found else {})
         found[key] = replace(row, numbers={data: numbers})
     if name not in found:
         raise _unknown_row(name, found)
     columns = {data: tuple(found[name].numbers[data])}
-    return PaperTable(name, _ROW_TITLE, found[name].label, columns, (found[name],))
+    row, note = found[name], notes[name]
+    return PaperTable(name, _ROW_TITLE, row.label, columns, (row,), note)
 
 
-def _metric_rows(data: str) -> Iterator[tuple[str, PaperRow]]:
+def _metric_rows(data: str) -> Iterator[tuple[str, PaperRow, str]]:
     for table in tables().values():
         if data in table.columns and not table.is_of_times:
             for row in table.rows:
                 if not row.settings:
-                    yield f"{data}/{row.model}-{row.loss}", row
+                    yield f"{data}/{row.model}-{row.loss}", row, table.note
 
 
 def _unknown_row(name: str, rows: Mapping[str, PaperRow]) -> UnknownNameError:

@@ -151,6 +151,10 @@ def _notes(
     table: PaperTable, rows: Sequence[TableRow], measurements: Sequence[Measurement]
 ) -> Iterator[str]:
     yield from _missing(rows)
+    if table.note and any(
+        row.numbers.get(d) for row in table.rows for d in table.columns
+    ):
+        yield table.note
     defaults = [row.name for row in rows if not row.is_packaged]
     if defaults:
         yield f"no packaged settings, the model's defaults: {', '.join(defaults)}"

@@ -85,7 +85,8 @@ def _run_tiles(
     """Return title, value and remark of the tiles at the top."""
     tiles = []
     for name in main_metrics(metrics)[:2]:
-        known = f"paper {paper[name]:.4f}" if name in paper else ""
+        by = paper.get("by", "paper")
+        known = f"{by} {paper[name]:.4f}" if name in paper else ""
         tiles.append((name, mean_and_std_text(metrics[name]), known))
     epochs = ", ".join(f"{s.outcome.best_epoch}" for s in seeds)
     lengths = ", ".join(f"{len(s.history)}" for s in seeds)
@@ -112,7 +113,7 @@ def _table(metrics: dict[str, Any], paper: dict[str, Any]) -> dict[str, Any]:
         known = [paper.get(f"{split}/{column}") for column in columns]
         if any(value is not None for value in known):
             cells = ["" if value is None else f"{value:.4f}" for value in known]
-            rows.append((f"{split}, paper", True, cells))
+            rows.append((f"{split}, {paper.get('by', 'paper')}", True, cells))
     table = f"Table {paper['table']}" if "table" in paper else ""
     return {"columns": columns, "rows": rows, "source": table}
 

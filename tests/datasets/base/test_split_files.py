@@ -191,6 +191,19 @@ def test_any_layout_reads_as_a_naive_parser_reads_it(lines, bom, final_end):
     assert parse_of_pair_text(content) == expected
 
 
+def test_a_colon_after_the_user_is_a_blank():
+    expected = [(1, 5), (1, 6), (2, 7), (3, 8)]
+    for end in ("\n", "\r\n", "\r"):
+        text = end.join(["1:5 6", "2:7", "3: 8", "4:"])
+        assert parse_of_pair_text(text.encode()) == expected
+
+
+@pytest.mark.parametrize("line", ["1 5:6", "1:5:6", "1:5,6", ":5", " 1:5"])
+def test_a_colon_elsewhere_is_not(line):
+    with pytest.raises(DataError, match=r"x\.txt:2:"):
+        parse_pairs(f"0 1\n{line}\n".encode(), Path("x.txt"))
+
+
 def naive_lines(text: str) -> list[tuple[int, int]]:
     kept = [part for part in re.split(r"[\r\n]+", text) if part.strip()]
     return naive("\n".join(kept)) if kept else []

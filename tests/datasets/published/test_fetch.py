@@ -11,8 +11,14 @@ from importlib import import_module
 
 import pytest
 
-from pyg_advinfonce.datasets import KuaiRec, load_dataset
-from pyg_advinfonce.datasets.published import Licence, PublishedFile, fetch, web
+from pyg_advinfonce.datasets import load_dataset
+from pyg_advinfonce.datasets.published import (
+    CATALOGUE,
+    Licence,
+    PublishedFile,
+    fetch,
+    web,
+)
 from pyg_advinfonce.errors import (
     ConfigError,
     DatasetIntegrityError,
@@ -62,11 +68,11 @@ def names(root):
 
 def forget_train(monkeypatch, **known):
     """Make the train file known by its blob alone, or by what is given."""
-    published = KuaiRec.published
+    published = CATALOGUE["kuairec"]
     forgotten = {"sha256": None, "size": None, **known}
     train = replace(published.files["train.txt"], **forgotten)
     files = {**published.files, "train.txt": train}
-    monkeypatch.setattr(KuaiRec, "published", replace(published, files=files))
+    monkeypatch.setitem(CATALOGUE, "kuairec", replace(published, files=files))
 
 
 def test_a_good_server(splits, serve, tmp_path):
@@ -108,9 +114,9 @@ def test_files_of_one_s_own_are_used_where_they_lie(
 def test_a_second_file_of_the_same_content_is_not_fetched(
     splits, serve, tmp_path, monkeypatch
 ):
-    published = KuaiRec.published
+    published = CATALOGUE["kuairec"]
     files = {"test_id.txt": published.files["test_ood.txt"], **published.files}
-    monkeypatch.setattr(KuaiRec, "published", replace(published, files=files))
+    monkeypatch.setitem(CATALOGUE, "kuairec", replace(published, files=files))
     fetch("kuairec", tmp_path, mirror=serve(routes(splits)).url)
     assert names(tmp_path) == set(splits)
 
@@ -272,7 +278,8 @@ def test_a_simulation_has_no_files(tmp_path):
 
 def test_terms_are_accepted_by_name(splits, serve, tmp_path, monkeypatch):
     terms = Licence("not to be passed on", "https://owner.example")
-    monkeypatch.setattr(KuaiRec, "published", replace(KuaiRec.published, licence=terms))
+    known = replace(CATALOGUE["kuairec"], licence=terms)
+    monkeypatch.setitem(CATALOGUE, "kuairec", known)
     server = serve(routes(splits))
     with pytest.raises(ConfigError) as error:
         fetch("kuairec", tmp_path, mirror=server.url)
@@ -303,8 +310,7 @@ from dataclasses import replace
 from pathlib import Path
 from pyg_advinfonce.datasets.published import fetch
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.datasets import KuaiRec
-from pyg_advinfonce.datasets.published import PublishedFile
+from pyg_advinfonce.datasets.published import CATALOGUE, PublishedFile
 
 class Loud(Progress):
     def say(self, text):
@@ -312,7 +318,7 @@ class Loud(Progress):
 
 paths = Path(sys.argv[1]).iterdir()
 files = {path.name: PublishedFile.of(path.read_bytes()) for path in paths}
-KuaiRec.published = replace(KuaiRec.published, files=files)
+CATALOGUE["kuairec"] = replace(CATALOGUE["kuairec"], files=files)
 fetch("kuairec", Path(sys.argv[2]), mirror=sys.argv[3], progress=Loud())
 """
 

@@ -10,11 +10,13 @@ from pyg_advinfonce.datasets.published.owners import (
     YAHOO_TRAIN,
     build_coat,
     build_kuairec,
+    build_movielens,
     build_yahoo,
     split_self_selected,
 )
+from pyg_advinfonce.datasets.splits import SplitOptions
 from pyg_advinfonce.datasets.tables import delimited
-from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -280,3 +282,41 @@ def test_what_is_wrong_is_named(write_kuairec):
         build_kuairec(write_kuairec(BIG, [SMALL[0], view(1, 1, "")]), 0)
     with pytest.raises(DataError, match=r"small_matrix\.csv:1: expected at least two"):
         build_kuairec(write_kuairec(BIG, SMALL[:1]), 0)
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Ratings of five users, of whom three have five positives."""
+    rows = [(u, f, 4 + f % 2) for u in (3, 7, 9) for f in range(10, 20)]
+    rows += [(3, 11, 5), (3, 50, 3), (7, 51, 1)]  # repeated, and not positive
+    rows += [(4, f, 5) for f in range(10, 14)]  # four positives
+    rows += [(5, f, 3) for f in range(10, 18)]
+    path = tmp_path / "raw" / "ml-1m" / "ratings.dat"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"{u}::{f}::{r}::97{u}\n" for u, f, r in rows))
+    return path
+
+
+def test_users_with_five_ratings_from_4_on(films):
+    splits = build_movielens({"ratings.dat": films}, 0, format="movielens")
+    assert splits.user_ids.tolist() == [3, 7, 9]
+    assert splits.item_ids.tolist() == list(range(10, 20))
+    sizes = {name: pairs.shape[1] for name, pairs in splits.pairs.items()}
+    assert sizes == {"train": 24, "valid": 3, "test": 3}
+    assert splits.duplicates == {"ratings.dat": 1}
+    assert set(splits.pairs["train"][0]) == {0, 1, 2}
+
+
+def test_movielens_is_split_by_name_and_seed(films, tmp_path):
+    def made(seed):
+        out = tmp_path / f"out-{seed}"
+        make_split("ml-1m", out, raw=films.parents[1], split=SplitOptions(seed=seed))
+        return (out / "test.txt").read_text()
+
+    assert made(0) != made(1)
+    with pytest.raises(ConfigError, match="its only option is seed"):
+        make_split(
+            *("ml-1m", tmp_path / "x"),
+            raw=films.parents[1],
+            split=SplitOptions("leave-last"),
+        )

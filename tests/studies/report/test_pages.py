@@ -1,6 +1,7 @@
 import pytest
 
 from pyg_advinfonce.runs import read_run
+from pyg_advinfonce.studies.report import pages
 from pyg_advinfonce.studies.report.pages import run_page, study_page
 from pyg_advinfonce.studies.report.read import read_study
 
@@ -23,6 +24,16 @@ def test_the_papers_numbers_are_beside_ours(page):
     assert rows["test, paper"] == ["0.2846", "0.2026"]
     assert page["metrics"]["source"] == "Table 10"
     assert page["tiles"][0] == ("test/recall@20", "0.2500 ± 0.0707", "paper 0.2846")
+
+
+def test_numbers_of_another_protocol_are_marked(run, tmp_path, monkeypatch):
+    known = {"by": "published (test-selected)", "test/ndcg@20": 0.5}
+    monkeypatch.setattr(pages, "paper_numbers", lambda _: known)
+    page = run_page(read_run(run), root=tmp_path, cache_dir=tmp_path)
+    rows = {split: cells for split, _, cells in page["metrics"]["rows"]}
+    assert rows["test, published (test-selected)"] == ["", "0.5000"]
+    tiles = {name: known for name, _, known in page["tiles"]}
+    assert tiles["test/ndcg@20"] == "published (test-selected) 0.5000"
 
 
 def test_other_settings_have_no_numbers_to_compare(run, tmp_path):
