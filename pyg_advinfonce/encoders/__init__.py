@@ -5,10 +5,11 @@ from pyg_advinfonce.encoders.base import (
     CustomEncoder,
     Embeddings,
     Encoder,
+    FittedEncoder,
     FixedEmbeddings,
     as_encoder,
 )
-from pyg_advinfonce.encoders.fitted import EASE, FittedEncoder, ItemKNN, Popularity
+from pyg_advinfonce.encoders.fitted import EASE, ItemKNN, Popularity
 from pyg_advinfonce.encoders.ials import IALS
 from pyg_advinfonce.encoders.lightgcn import LightGCN, UniformNoise
 from pyg_advinfonce.encoders.ultragcn import UltraGCN

@@ -1,7 +1,6 @@
 """Encoders that are computed from the train pairs, without a loss."""
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import torch
 from scipy.sparse import csr_array
@@ -9,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.base import Encoder
+from pyg_advinfonce.encoders.base import FittedEncoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import check_not_negative, check_positive
 from pyg_advinfonce.graph import (
@@ -24,39 +23,6 @@ _FLOAT, _DOUBLE, _ID = 4, 8, 8
 
 _BLOCK = 2**22
 """Numbers per block of a matrix ``[I, I]`` (32 MB in double precision)."""
-
-
-class FittedEncoder(Encoder):
-    """Base class of encoders that are computed from the train pairs, without a loss.
-
-    The constructor takes the graph and allocates the tables; the trainer calls
-    :meth:`fit` once per epoch. Loading a trained run only loads the tables.
-    """
-
-    closed_form: ClassVar[bool] = True
-    """Whether one call of :meth:`fit` computes the result."""
-
-    less_memory: ClassVar[str] = "use data with fewer users and items"
-    """Advice for the message that the memory is too small."""
-
-    @classmethod
-    def bytes_needed(cls, num_users: int, num_items: int, **options: int) -> int:
-        """Return a lower bound of the memory of training, in bytes.
-
-        Args:
-            num_users: Number of users.
-            num_items: Number of items.
-            **options: The settings of the section ``[model]``.
-        """
-        return 0
-
-    def fit(self, graph: HeteroData) -> None:
-        """Compute the tables, or improve them if ``closed_form`` is False.
-
-        Args:
-            graph: User-item graph.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no fit")
 
 
 class Popularity(FittedEncoder):

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.base import Embeddings
-from pyg_advinfonce.encoders.fitted import FittedEncoder
+from pyg_advinfonce.encoders.base import Embeddings, FittedEncoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import check_not_negative, check_positive
 from pyg_advinfonce.graph import num_nodes, pair_keys, pairs_of, split_edges
@@ -102,8 +101,8 @@ class IALS(FittedEncoder):
         start = count.cumsum(0) - count
         fixed = other.double()
         gram = self.unobserved_weight * (fixed.t() @ fixed)  # [D, D]
-        frequency = count + self.unobserved_weight * len(fixed)
-        ridge = self.l2 * frequency.double() ** self.l2_exponent  # [N]
+        frequency = count.double() + self.unobserved_weight * len(fixed)
+        ridge = self.l2 * frequency**self.l2_exponent  # [N]
         for rows, width in _blocks(count, table.size(1)):
             step = torch.arange(width, device=rows.device)
             is_pair = step < count[rows].unsqueeze(1)  # [n, width]
