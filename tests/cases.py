@@ -430,6 +430,14 @@ TRAINED = {m: entry for m, entry in MODELS.items() if NO_LOSS not in entry.losse
 PAIRS = tuple((m, find(loss)) for m, entry in TRAINED.items() for loss in entry.losses)
 
 
+def width(model, dim):
+    """Return the options that give a model this width; none without embeddings."""
+    if model not in MODELS:
+        return {"dim": dim}
+    takes = inspect.signature(MODELS[model].load_encoder()).parameters
+    return {"dim": dim} if "dim" in takes else {}
+
+
 def pair_name(value):
     """Name a member of :data:`PAIRS` in a test's id."""
     return getattr(value, "loss", value)

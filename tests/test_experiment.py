@@ -56,6 +56,7 @@ PACKAGED = [
     for file in sorted(CONFIGS.glob("*/*.toml"))
 ]
 SMALL = {"model": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
+CLOSED_FORMS = ("popularity", "itemknn", "ease")
 COUNTED = ("bpr", "ccl", "bc")  # whose L2 penalty is on the negatives' rows as well
 HARDNESS = {
     "adv": EmbeddingHardness,
@@ -72,7 +73,8 @@ def dataset(graph):
 
 
 def resolve(model, loss, /, **sections):
-    layers = [SMALL, {"train": {"epochs": 2, "eval_every": 1}}, sections]
+    small = SMALL | {"model": cases.width(model, 4)}
+    layers = [small, {"train": {"epochs": 2, "eval_every": 1}}, sections]
     return Config.resolve(model, loss, "none", layers=layers)
 
 
@@ -124,7 +126,7 @@ def test_every_pair_trains_on_the_toy_graph(model, loss, dataset, tmp_path):
     early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
     config = resolve(model, loss, **early)
     found = train(config, dataset, device="cpu", out=tmp_path / "run")
-    assert len(found.history) == 2
+    assert len(found.history) == (1 if model in CLOSED_FORMS else 2)
     assert all(0 <= value <= 1 for value in found.metrics.values())
     assert {name.split("/")[0] for name in found.metrics} == {"valid", "test"}
     assert (found.device, found.best_epoch in (0, 1)) == ("cpu", True)
@@ -173,7 +175,7 @@ def test_every_pair_trains_where_one_node_has_all_pairs(model, loss, data):
 def test_one_user_and_one_item_train_or_say_why_not(model, loss):
     early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
     config = resolve(model, loss, train={"batch_size": 1}, **early)
-    draws = build_method(config, ONE_PAIR.graph).loss.negatives == "sampled"
+    draws = build_method(config, ONE_PAIR.graph).negatives == "sampled"
     if draws and config.train.exclude_positives:
         with pytest.raises(ConfigError, match="exceeds the 0 train pairs"):
             train(config, ONE_PAIR, device="cpu")

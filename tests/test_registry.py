@@ -126,7 +126,7 @@ def test_a_model_without_a_loss_takes_none(model):
     check_pair(model, "none")
     assert default_loss(model) == "none"
     for loss in ("my_module:MyLoss", "bpr"):
-        with pytest.raises(ConfigError, match="does not accept .*: choose from none$"):
+        with pytest.raises(ConfigError, match=r"does not accept .*: choose from none$"):
             check_pair(model, loss)
     with pytest.raises(UnknownNameError, match="unknown loss 'bprr'"):
         check_pair(model, "bprr")

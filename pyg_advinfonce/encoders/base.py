@@ -110,6 +110,10 @@ class FittedEncoder(Encoder):
     less_memory: ClassVar[str] = "use data with fewer users and items"
     """Advice for the message that the memory is too small."""
 
+    @property
+    def num_hops(self) -> int | None:
+        return 0
+
     @classmethod
     def bytes_needed(cls, num_users: int, num_items: int, **options: int) -> int:
         """Return a lower bound of the memory of training, in bytes.

@@ -54,7 +54,7 @@ class IALS(FittedEncoder):
         *,
         dim: int = 64,
         unobserved_weight: float = 0.1,
-        l2: float = 0.003,
+        l2: float = 0.01,
         l2_exponent: float = 1.0,
         std: float = 0.1,
     ) -> None:
