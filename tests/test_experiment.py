@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import pyg_advinfonce
-from pyg_advinfonce import experiment
+from pyg_advinfonce import experiment, machine
 from pyg_advinfonce.build import (
     assemble,
     build_loss,
@@ -32,7 +32,13 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train, train_seed
-from pyg_advinfonce.graph import build_graph, message_graph, num_nodes
+from pyg_advinfonce.graph import (
+    build_graph,
+    merge_splits,
+    message_graph,
+    num_nodes,
+    split_edges,
+)
 from pyg_advinfonce.losses import (
     BPR,
     Criterion,
@@ -750,3 +756,58 @@ def test_an_interrupted_training_on_a_graph_is_resumed(tmp_path, graph):
         train(config, graph, device="cpu", out=tmp_path, callbacks=[Stop()])
     found = train(config, graph, device="cpu", out=tmp_path, resume=True)
     assert found.metrics == expected.metrics
+
+
+BASELINES = ["popularity", "itemknn", "ease", "ials"]
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_baseline_is_loaded_without_a_fit(model, dataset, tmp_path, monkeypatch):
+    found = train(resolve(model, "none"), dataset, device="cpu", out=tmp_path / "run")
+    kind = type(found.method.encoder)
+    monkeypatch.setattr(kind, "fit", lambda *_: pytest.fail("computed again"))
+    loaded = load_run(tmp_path / "run", data=dataset, device="cpu")
+    assert loaded.metrics == found.metrics
+    assert loaded.recommend(k=3).equals(found.recommend(k=3))
+    if found.method.has_embeddings:
+        loaded.export(tmp_path / "tables.npz")
+    else:
+        with pytest.raises(ConfigError, match="ranks by scores: use another"):
+            loaded.export(tmp_path / "tables.npz")
+    assert (tmp_path / "tables.npz").exists() == (model == "ials")
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_baseline_is_trained_on_all_splits(model, dataset):
+    refit = resolve(model, "none", train={"refit": True, "epochs": 2})
+    found = train(refit, dataset, device="cpu")
+    edges = split_edges(merge_splits(dataset.graph), "train")
+    assert split_edges(found.graph, "train").equal(edges)
+    if model == "popularity":
+        degree = torch.bincount(edges[1], minlength=cases.NUM_ITEMS)
+        assert found.method.encoder.count.equal(degree)
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_baseline_takes_no_loss(model, dataset):
+    with pytest.raises(ConfigError, match=r"is computed without a loss .* 'none'$"):
+        train(resolve(model, "none"), dataset, device="cpu", loss=BPR())
+
+
+@pytest.mark.parametrize(
+    ("model", "needed", "advice"),
+    [
+        ("itemknn", 2 * 12 * 12 * 12, "lower model.num_neighbors"),
+        ("ease", 20 * 12**2, "choose the model itemknn or ials"),
+        ("ials", 8 * (9 + 12) * 4, "lower model.dim"),
+    ],
+)
+def test_a_baseline_that_cannot_fit_says_how_much_it_needs(
+    model, needed, advice, dataset, monkeypatch
+):
+    config = resolve(model, "none")
+    monkeypatch.setattr(machine, "memory_of", lambda device: needed)
+    assemble(config, dataset, device="cpu")
+    monkeypatch.setattr(machine, "memory_of", lambda device: needed - 1)
+    with pytest.raises(ConfigError, match=f"^training needs at least .*{advice}"):
+        assemble(config, dataset, device="cpu")
