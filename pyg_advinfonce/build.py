@@ -45,8 +45,9 @@ def name_custom(
 ) -> Config:
     """Return a configuration that names a custom model and loss.
 
-    A model without a forward cannot be trained and gets the loss ``none``, unless the
-    configuration names another loss for it. A method has its own loss.
+    A model without a forward and a :class:`~pyg_advinfonce.encoders.FittedEncoder`
+    get the loss ``none``, unless the configuration names another loss for them, which
+    is an error later. A method has its own loss.
 
     Raises:
         ConfigError: If the model or loss has the wrong type, or the configuration names
@@ -68,7 +69,7 @@ def name_custom(
         if loss is not None and loss is not model.loss:
             raise ConfigError("the model is a method, which has its loss already")
         found = NO_LOSS if model.loss is None else model.loss
-    elif loss is None and _has_no_forward(model) and not _has_chosen_loss(config):
+    elif loss is None and _needs_no_loss(model) and not _has_chosen_loss(config):
         found = NO_LOSS
     if isinstance(found, RankingLoss) or inspect.isclass(found):
         _check_named(config, found)
@@ -91,6 +92,11 @@ def _has_no_forward(model: object) -> bool:
     forward = getattr(model, "forward", None)
     none = (nn.Module.forward, Encoder.forward)
     return getattr(forward, "__func__", forward) in none
+
+
+def _needs_no_loss(model: object) -> bool:
+    kind = model if inspect.isclass(model) else type(model)
+    return issubclass(kind, FittedEncoder) or _has_no_forward(model)
 
 
 def _has_chosen_loss(config: Config) -> bool:
@@ -147,8 +153,8 @@ def build_method(
 
 
 def _check_trainable(config: Config, model: nn.Module) -> None:
-    is_fitted = isinstance(model, FittedEncoder)
-    if is_fitted or _has_no_forward(model):
+    if _needs_no_loss(model):
+        is_fitted = isinstance(model, FittedEncoder)
         why = "is computed without a loss" if is_fitted else "has no forward"
         raise ConfigError(
             f"model '{config.model.name}' {why} and cannot be trained: "

@@ -21,7 +21,7 @@ from pyg_advinfonce.build import (
 )
 from pyg_advinfonce.config import Config, setting_values, settings
 from pyg_advinfonce.datasets import load_dataset
-from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.encoders import Embeddings, FittedEncoder, LightGCN
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     CheckpointError,
@@ -38,6 +38,7 @@ from pyg_advinfonce.graph import (
     message_graph,
     num_nodes,
     split_edges,
+    train_degrees,
 )
 from pyg_advinfonce.losses import (
     BPR,
@@ -811,3 +812,36 @@ def test_a_baseline_that_cannot_fit_says_how_much_it_needs(
     monkeypatch.setattr(machine, "memory_of", lambda device: needed - 1)
     with pytest.raises(ConfigError, match=f"^training needs at least .*{advice}"):
         assemble(config, dataset, device="cpu")
+
+
+class Sums(FittedEncoder):
+    """A user's embedding counts the user's pairs, an item's the epochs."""
+
+    closed_form = False
+
+    def __init__(self, graph):
+        super().__init__()
+        self.register_buffer("user", torch.zeros(num_nodes(graph)[0], 1))
+        self.register_buffer("item", torch.zeros(num_nodes(graph)[1], 1))
+
+    def fit(self, graph):
+        self.user[:, 0] = train_degrees(graph)[0]
+        self.item += 1
+
+    def forward(self, graph, *, perturb=None):
+        return Embeddings(self.user, self.item, ((self.user, self.item),))
+
+
+def test_a_custom_encoder_is_fitted_without_a_loss(dataset, tmp_path):
+    run = tmp_path / "run"
+    config = Config.resolve("mf", layers=[SMALL, {"train": {"epochs": 3}}])
+    found = train(config, dataset, device="cpu", model=Sums, out=run)
+    assert found.config.loss.name == "none"
+    assert found.epochs == 3
+    for model in (Sums, None):
+        method = load_run(run, data=dataset, device="cpu", model=model).method
+        user, item = method.embed(found.graph)
+        assert user[:, 0].equal(train_degrees(dataset.graph)[0].float())
+        assert item.unique().tolist() == [3.0]
+    with pytest.raises(ConfigError, match=r"Sums' is computed without a loss"):
+        train(config, dataset, device="cpu", model=Sums, loss=BPR())
