@@ -23,8 +23,8 @@ class IALS(FittedEncoder):
     .. math::
         \sum_{(u,i) \in E} (z_u^\top z_i - 1)^2
         + \alpha_0 \sum_{u,i} (z_u^\top z_i)^2
-        + \lambda \Big( \sum_u (d_u + \alpha_0 I)^\nu \|z_u\|^2
-        + \sum_i (d_i + \alpha_0 U)^\nu \|z_i\|^2 \Big)
+        + \lambda \Bigl( \sum_u (d_u + \alpha_0 I)^\nu \|z_u\|^2
+        + \sum_i (d_i + \alpha_0 U)^\nu \|z_i\|^2 \Bigr)
 
     An epoch solves for all users, then for all items, exactly and in double precision.
     See docs/methods.md 1.8.
