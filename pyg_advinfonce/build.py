@@ -19,13 +19,13 @@ from pyg_advinfonce.config import (
     setting_values,
 )
 from pyg_advinfonce.datasets import Dataset, as_dataset
-from pyg_advinfonce.encoders import Encoder
+from pyg_advinfonce.encoders import Encoder, FittedEncoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import merge_splits, num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
 from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
-from pyg_advinfonce.machine import MemoryEstimate, find_device
+from pyg_advinfonce.machine import MemoryEstimate, check_memory, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
 from pyg_advinfonce.registry import (
@@ -51,8 +51,9 @@ def name_custom(
 ) -> Config:
     """Return a configuration that names a custom model and loss.
 
-    A model without a forward cannot be trained and gets the loss ``none``, unless the
-    configuration names another loss for it. A method has its own loss.
+    A model without a forward and a :class:`~pyg_advinfonce.encoders.FittedEncoder`
+    get the loss ``none``, unless the configuration names another loss for them, which
+    is an error later. A method has its own loss.
 
     Raises:
         ConfigError: If the model or loss has the wrong type, or the configuration names
@@ -74,7 +75,7 @@ def name_custom(
         if loss is not None and loss is not model.loss:
             raise ConfigError("the model is a method, which has its loss already")
         found = NO_LOSS if model.loss is None else model.loss
-    elif loss is None and _has_no_forward(model) and not _has_chosen_loss(config):
+    elif loss is None and _needs_no_loss(model) and not _has_chosen_loss(config):
         found = NO_LOSS
     if isinstance(found, RankingLoss) or inspect.isclass(found):
         _check_named(config, found)
@@ -97,6 +98,11 @@ def _has_no_forward(model: object) -> bool:
     forward = getattr(model, "forward", None)
     none = (nn.Module.forward, Encoder.forward)
     return getattr(forward, "__func__", forward) in none
+
+
+def _needs_no_loss(model: object) -> bool:
+    kind = model if inspect.isclass(model) else type(model)
+    return issubclass(kind, FittedEncoder) or _has_no_forward(model)
 
 
 def _has_chosen_loss(config: Config) -> bool:
@@ -143,17 +149,23 @@ def build_method(
             f"(got {type(found).__name__})"
         )
     _check_initialised(found)
-    if _has_no_forward(found):
-        if not callable(getattr(found, "scores", None)):
-            raise ConfigError(
-                f"model '{config.model.name}' has neither a forward nor a method scores"
-            )
-        if ranking is not None:
-            raise ConfigError(
-                f"model '{config.model.name}' has no forward and cannot be trained: "
-                f"use the loss '{NO_LOSS}'"
-            )
+    if _has_no_forward(found) and not callable(getattr(found, "scores", None)):
+        raise ConfigError(
+            f"model '{config.model.name}' has neither a forward nor a method scores"
+        )
+    if ranking is not None:
+        _check_trainable(config, found)
     return Method.compose(found, ranking, **_from_train(config))
+
+
+def _check_trainable(config: Config, model: nn.Module) -> None:
+    if _needs_no_loss(model):
+        is_fitted = isinstance(model, FittedEncoder)
+        why = "is computed without a loss" if is_fitted else "has no forward"
+        raise ConfigError(
+            f"model '{config.model.name}' {why} and cannot be trained: "
+            f"use the loss '{NO_LOSS}'"
+        )
 
 
 def _build_model(
@@ -438,6 +450,21 @@ def _check_memory(
     loss: CustomLoss | None,
 ) -> None:
     values = setting_values(config, model=model, loss=loss)
+    targets = model_targets(config, model)
+    if (
+        targets
+        and inspect.isclass(targets[0])
+        and issubclass(targets[0], FittedEncoder)
+    ):
+        # A wrong value is reported when the encoder is built.
+        options = {
+            name.removeprefix("model."): value
+            for name, value in values.items()
+            if name.startswith("model.") and isinstance(value, int) and value > 0
+        }
+        needed = targets[0].bytes_needed(*num_nodes(graph), **options)
+        check_memory(needed, device, targets[0].less_memory)
+        return
     kind = loss or loss_target(config)
     default = getattr(kind, "negatives", "none")
     is_sampled = values.get("loss.negatives", default) == "sampled"

@@ -112,14 +112,30 @@ class MemoryEstimate:
         Raises:
             ConfigError: If the memory is too small.
         """
-        needed, total = self.tables + self.batch, memory_of(device)
-        if needed <= total:
-            return
-        raise ConfigError(
-            f"training needs at least {needed / _GB:.1f} GB, {device} has "
-            f"{total / _GB:.1f} GB: lower model.dim (embeddings and optimiser take "
+        advice = (
+            f"lower model.dim (embeddings and optimiser take "
             f"{self.tables / _GB:.1f} GB), or train.batch_size or train.num_negatives "
             f"(a batch takes {self.batch / _GB:.1f} GB)"
+        )
+        check_memory(self.tables + self.batch, device, advice)
+
+
+def check_memory(needed: int, device: torch.device, advice: str) -> None:
+    """Check that a device has enough memory in total.
+
+    Args:
+        needed: The bytes that training needs at least.
+        device: The device.
+        advice: What to do if it has less.
+
+    Raises:
+        ConfigError: If the memory is too small.
+    """
+    total = memory_of(device)
+    if needed > total:
+        raise ConfigError(
+            f"training needs at least {needed / _GB:.1f} GB, {device} has "
+            f"{total / _GB:.1f} GB: {advice}"
         )
 
 

@@ -61,6 +61,9 @@ _L2_NEGATIVES = {"l2_negatives": True}
 # A larger weight stands in for negatives that are not sampled.
 _WEIGHT_1: Options = {"loss": {"negative_weight": 1.0}}
 
+NO_LOSS = "none"
+"""The loss of a model without parameters to train."""
+
 LOSSES: Mapping[str, Entry] = {
     "bpr": Entry(
         "losses:BPR",
@@ -245,6 +248,30 @@ MODELS: Mapping[str, Entry] = {
             }
         },
     ),
+    "popularity": Entry(
+        "encoders:Popularity",
+        "Number of train pairs, without a loss",
+        encoder="encoders:Popularity",
+        losses={NO_LOSS: {}},
+    ),
+    "itemknn": Entry(
+        "encoders:ItemKNN",
+        "Item neighbourhoods by cosine, without a loss",
+        encoder="encoders:ItemKNN",
+        losses={NO_LOSS: {}},
+    ),
+    "ease": Entry(
+        "encoders:EASE",
+        "EASE (Steck, WWW 2019): linear autoencoder in closed form",
+        encoder="encoders:EASE",
+        losses={NO_LOSS: {}},
+    ),
+    "ials": Entry(
+        "encoders:IALS",
+        "iALS (Hu et al., ICDM 2008): alternating least squares",
+        encoder="encoders:IALS",
+        losses={NO_LOSS: {"train": {"eval_every": 1}}},
+    ),
 }
 """The models by name."""
 
@@ -390,10 +417,6 @@ def find_reproduction(name: str) -> Entry:
     return REPRODUCTIONS[name]
 
 
-NO_LOSS = "none"
-"""The loss of a model without parameters to train."""
-
-
 def is_custom(name: str) -> bool:
     """Whether a name is that of custom code, ``module:attribute``."""
     return ":" in name
@@ -409,7 +432,7 @@ def custom_name(target: object) -> str:
 def check_pair(model: str, loss: str | None) -> None:
     """Check that a model and a loss are known and can be combined.
 
-    A custom model accepts any loss, and any model accepts a custom loss.
+    A custom model accepts any loss, and any model with a loss accepts a custom one.
 
     Raises:
         UnknownNameError: If a table has no such name.
@@ -418,10 +441,10 @@ def check_pair(model: str, loss: str | None) -> None:
     custom = is_custom(model)
     if not custom and model not in MODELS:
         raise unknown("model", model, MODELS)
-    if loss is None or is_custom(loss):
-        return
     known = {**LOSSES, NO_LOSS: None} if custom else MODELS[model].losses
-    if loss not in LOSSES and loss not in known:
+    if loss is None or (is_custom(loss) and (custom or NO_LOSS not in known)):
+        return
+    if loss not in LOSSES and loss not in known and not is_custom(loss):
         raise unknown("loss", loss, known)
     if loss not in known:
         raise ConfigError(

@@ -15,7 +15,7 @@ import torch
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import build_graph, num_nodes, split_edges
 from pyg_advinfonce.losses import Criterion
-from pyg_advinfonce.registry import LOSSES, MODELS
+from pyg_advinfonce.registry import LOSSES, MODELS, NO_LOSS
 from pyg_advinfonce.transforms import BipartiteNorm
 from tests import reference
 
@@ -425,8 +425,17 @@ def find(loss):
     return next(case for case in CASES if case.loss == loss)
 
 
-# Every model with every loss that it takes.
-PAIRS = tuple((m, find(loss)) for m, entry in MODELS.items() for loss in entry.losses)
+# Every model that has a loss, and every such model with every loss that it takes.
+TRAINED = {m: entry for m, entry in MODELS.items() if NO_LOSS not in entry.losses}
+PAIRS = tuple((m, find(loss)) for m, entry in TRAINED.items() for loss in entry.losses)
+
+
+def width(model, dim):
+    """Return the options that give a model this width; none without embeddings."""
+    if model not in MODELS:
+        return {"dim": dim}
+    takes = inspect.signature(MODELS[model].load_encoder()).parameters
+    return {"dim": dim} if "dim" in takes else {}
 
 
 def pair_name(value):

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import pyg_advinfonce
-from pyg_advinfonce import experiment
+from pyg_advinfonce import experiment, machine
 from pyg_advinfonce.build import (
     assemble,
     build_loss,
@@ -21,7 +21,7 @@ from pyg_advinfonce.build import (
 )
 from pyg_advinfonce.config import Config, setting_values, settings
 from pyg_advinfonce.datasets import load_dataset
-from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.encoders import Embeddings, FittedEncoder, LightGCN
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
     CheckpointError,
@@ -32,7 +32,14 @@ from pyg_advinfonce.errors import (
 )
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train, train_seed
-from pyg_advinfonce.graph import build_graph, message_graph, num_nodes
+from pyg_advinfonce.graph import (
+    build_graph,
+    merge_splits,
+    message_graph,
+    num_nodes,
+    split_edges,
+    train_degrees,
+)
 from pyg_advinfonce.losses import (
     BPR,
     Criterion,
@@ -57,6 +64,7 @@ PACKAGED = [
     for file in sorted(CONFIGS.glob("*/*.toml"))
 ]
 SMALL = {"model": {"dim": 4}, "train": {"batch_size": 4, "num_negatives": 3}}
+CLOSED_FORMS = ("popularity", "itemknn", "ease")
 COUNTED = ("bpr", "ccl", "bc")  # whose L2 penalty is on the negatives' rows as well
 HARDNESS = {
     "adv": EmbeddingHardness,
@@ -73,7 +81,8 @@ def dataset(graph):
 
 
 def resolve(model, loss, /, **sections):
-    layers = [SMALL, {"train": {"epochs": 2, "eval_every": 1}}, sections]
+    small = SMALL | {"model": cases.width(model, 4)}
+    layers = [small, {"train": {"epochs": 2, "eval_every": 1}}, sections]
     return Config.resolve(model, loss, "none", layers=layers)
 
 
@@ -125,7 +134,7 @@ def test_every_pair_trains_on_the_toy_graph(model, loss, dataset, tmp_path):
     early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
     config = resolve(model, loss, **early)
     found = train(config, dataset, device="cpu", out=tmp_path / "run")
-    assert len(found.history) == 2
+    assert len(found.history) == (1 if model in CLOSED_FORMS else 2)
     assert all(0 <= value <= 1 for value in found.metrics.values())
     assert {name.split("/")[0] for name in found.metrics} == {"valid", "test"}
     assert (found.device, found.best_epoch in (0, 1)) == ("cpu", True)
@@ -174,7 +183,7 @@ def test_every_pair_trains_where_one_node_has_all_pairs(model, loss, data):
 def test_one_user_and_one_item_train_or_say_why_not(model, loss):
     early = {"loss": {"freeze_epoch": 1}} if loss == "bc" else {}
     config = resolve(model, loss, train={"batch_size": 1}, **early)
-    draws = build_method(config, ONE_PAIR.graph).loss.negatives == "sampled"
+    draws = build_method(config, ONE_PAIR.graph).negatives == "sampled"
     if draws and config.train.exclude_positives:
         with pytest.raises(ConfigError, match="exceeds the 0 train pairs"):
             train(config, ONE_PAIR, device="cpu")
@@ -830,3 +839,91 @@ def test_an_interrupted_training_on_a_graph_is_resumed(tmp_path, graph):
         train(config, graph, device="cpu", out=tmp_path, callbacks=[Stop()])
     found = train(config, graph, device="cpu", out=tmp_path, resume=True)
     assert found.metrics == expected.metrics
+
+
+BASELINES = ["popularity", "itemknn", "ease", "ials"]
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_baseline_is_loaded_without_a_fit(model, dataset, tmp_path, monkeypatch):
+    found = train(resolve(model, "none"), dataset, device="cpu", out=tmp_path / "run")
+    kind = type(found.method.encoder)
+    monkeypatch.setattr(kind, "fit", lambda *_: pytest.fail("computed again"))
+    loaded = load_run(tmp_path / "run", data=dataset, device="cpu")
+    assert loaded.metrics == found.metrics
+    assert loaded.recommend(k=3).equals(found.recommend(k=3))
+    if found.method.has_embeddings:
+        loaded.export(tmp_path / "tables.npz")
+    else:
+        with pytest.raises(ConfigError, match="ranks by scores: use another"):
+            loaded.export(tmp_path / "tables.npz")
+    assert (tmp_path / "tables.npz").exists() == (model == "ials")
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_baseline_is_trained_on_all_splits(model, dataset):
+    refit = resolve(model, "none", train={"refit": True, "epochs": 2})
+    found = train(refit, dataset, device="cpu")
+    edges = split_edges(merge_splits(dataset.graph), "train")
+    assert split_edges(found.graph, "train").equal(edges)
+    if model == "popularity":
+        degree = torch.bincount(edges[1], minlength=cases.NUM_ITEMS)
+        assert found.method.encoder.count.equal(degree)
+
+
+@pytest.mark.parametrize("model", BASELINES)
+def test_a_baseline_takes_no_loss(model, dataset):
+    with pytest.raises(ConfigError, match=r"is computed without a loss .* 'none'$"):
+        train(resolve(model, "none"), dataset, device="cpu", loss=BPR())
+
+
+@pytest.mark.parametrize(
+    ("model", "needed", "advice"),
+    [
+        ("itemknn", 2 * 12 * 12 * 12, "lower model.num_neighbors"),
+        ("ease", 20 * 12**2, "choose the model itemknn or ials"),
+        ("ials", 8 * (9 + 12) * 4, "lower model.dim"),
+    ],
+)
+def test_a_baseline_that_cannot_fit_says_how_much_it_needs(
+    model, needed, advice, dataset, monkeypatch
+):
+    config = resolve(model, "none")
+    monkeypatch.setattr(machine, "memory_of", lambda device: needed)
+    assemble(config, dataset, device="cpu")
+    monkeypatch.setattr(machine, "memory_of", lambda device: needed - 1)
+    with pytest.raises(ConfigError, match=f"^training needs at least .*{advice}"):
+        assemble(config, dataset, device="cpu")
+
+
+class Sums(FittedEncoder):
+    """A user's embedding counts the user's pairs, an item's the epochs."""
+
+    closed_form = False
+
+    def __init__(self, graph):
+        super().__init__()
+        self.register_buffer("user", torch.zeros(num_nodes(graph)[0], 1))
+        self.register_buffer("item", torch.zeros(num_nodes(graph)[1], 1))
+
+    def fit(self, graph):
+        self.user[:, 0] = train_degrees(graph)[0]
+        self.item += 1
+
+    def forward(self, graph, *, perturb=None):
+        return Embeddings(self.user, self.item, ((self.user, self.item),))
+
+
+def test_a_custom_encoder_is_fitted_without_a_loss(dataset, tmp_path):
+    run = tmp_path / "run"
+    config = Config.resolve("mf", layers=[SMALL, {"train": {"epochs": 3}}])
+    found = train(config, dataset, device="cpu", model=Sums, out=run)
+    assert found.config.loss.name == "none"
+    assert found.epochs == 3
+    for model in (Sums, None):
+        method = load_run(run, data=dataset, device="cpu", model=model).method
+        user, item = method.embed(found.graph)
+        assert user[:, 0].equal(train_degrees(dataset.graph)[0].float())
+        assert item.unique().tolist() == [3.0]
+    with pytest.raises(ConfigError, match=r"Sums' is computed without a loss"):
+        train(config, dataset, device="cpu", model=Sums, loss=BPR())

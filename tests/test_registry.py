@@ -17,6 +17,7 @@ from pyg_advinfonce.registry import (
     resolve,
     unknown,
 )
+from tests.cases import TRAINED
 
 TABLES = {"model": MODELS, "loss": LOSSES, "dataset": DATASETS}
 ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]
@@ -112,12 +113,23 @@ def test_a_custom_model_takes_any_loss(loss):
     check_pair("my_module:build", loss)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_any_model_takes_a_custom_loss(model):
+@pytest.mark.parametrize("model", TRAINED)
+def test_any_model_with_a_loss_takes_a_custom_one(model):
     check_pair(model, "my_module:MyLoss")
     assert pair_settings(model, "my_module:MyLoss") == ({}, {})
     with pytest.raises(UnknownNameError, match="unknown loss 'none'"):
         check_pair(model, "none")
+
+
+@pytest.mark.parametrize("model", ["popularity", "itemknn", "ease", "ials"])
+def test_a_model_without_a_loss_takes_none(model):
+    check_pair(model, "none")
+    assert default_loss(model) == "none"
+    for loss in ("my_module:MyLoss", "bpr"):
+        with pytest.raises(ConfigError, match=r"does not accept .*: choose from none$"):
+            check_pair(model, loss)
+    with pytest.raises(UnknownNameError, match="unknown loss 'bprr'"):
+        check_pair(model, "bprr")
 
 
 def test_beside_custom_code_names_are_checked():

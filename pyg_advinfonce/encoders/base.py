@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +95,43 @@ class Encoder(nn.Module):
             perturb: As in :meth:`forward`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not encode other tables")
+
+
+class FittedEncoder(Encoder):
+    """Base class of encoders that are computed from the train pairs, without a loss.
+
+    The constructor takes the graph and allocates the tables; the trainer calls
+    :meth:`fit` once per epoch. Loading a trained run only loads the tables.
+    """
+
+    closed_form: ClassVar[bool] = True
+    """Whether one call of :meth:`fit` computes the result."""
+
+    less_memory: ClassVar[str] = "use data with fewer users and items"
+    """Advice for the message that the memory is too small."""
+
+    @property
+    def num_hops(self) -> int | None:
+        return 0
+
+    @classmethod
+    def bytes_needed(cls, num_users: int, num_items: int, **options: int) -> int:
+        """Return a lower bound of the memory of training, in bytes.
+
+        Args:
+            num_users: Number of users.
+            num_items: Number of items.
+            **options: The settings of the section ``[model]``.
+        """
+        return 0
+
+    def fit(self, graph: HeteroData) -> None:
+        """Compute the tables, or improve them if ``closed_form`` is False.
+
+        Args:
+            graph: User-item graph.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no fit")
 
 
 class FixedEmbeddings(Encoder):

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.encoders import Embeddings
+from pyg_advinfonce.encoders import Embeddings, FittedEncoder
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.files import without_nan
@@ -26,6 +26,9 @@ CHECK_EVERY = 50
 
 HELD_IDS = 1 << 23
 """Maximum number of negatives in unchecked batches (64 MB of ids)."""
+
+FIT = "fit"
+"""Phase of an epoch that fits an encoder without a loss."""
 
 
 @dataclass
@@ -74,7 +77,11 @@ class Trainer:
     (``requires_grad`` is False) at the start of an epoch are not trained in it. The
     random numbers of an epoch depend on the seed, the epoch and the phase only. After
     training, the method has the weights of the best validation, and ``history`` has one
-    record per epoch. A method without phases has a single epoch, its validation.
+    record per epoch.
+
+    A method without phases has a single epoch, its validation. If its encoder is a
+    :class:`~pyg_advinfonce.encoders.FittedEncoder`, every epoch fits it, in the phase
+    ``fit``; an encoder in closed form has a single epoch.
 
     Without a metric to monitor, all epochs are trained, and the last one is the best.
 
@@ -113,8 +120,12 @@ class Trainer:
                 "models are selected on the validation split: monitor must start "
                 f"with 'valid/' (got '{self.monitor}')"
             )
+        self.fitted: FittedEncoder | None = None
         if not self.method.phases:
-            self.epochs = min(self.epochs, 1)  # further epochs would be equal
+            if isinstance(self.method.encoder, FittedEncoder):
+                self.fitted = self.method.encoder
+            if self.fitted is None or self.fitted.closed_form:
+                self.epochs = min(self.epochs, 1)  # further epochs would be equal
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
@@ -138,6 +149,11 @@ class Trainer:
                     seed_everything(self.seed, epoch, index)
                     record.losses |= self._run_phase(phase, optimizer, epoch)
                     record.phases.append(phase.name)
+            if self.fitted is not None:
+                seed_everything(self.seed, epoch, 0)
+                with torch.no_grad():
+                    self.fitted.fit(self.graph)
+                record.phases.append(FIT)
             self._wait()
             record.seconds = time.perf_counter() - started
             self._finish_epoch(record)
@@ -209,7 +225,7 @@ class Trainer:
     def _finish_epoch(self, record: Record) -> None:
         self.history.append(record)
         done = record.epoch + 1
-        trained = any(
+        trained = FIT in record.phases or any(
             phase.params is None and phase.name in record.phases
             for phase, _ in self.phases
         )

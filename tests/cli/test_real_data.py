@@ -48,8 +48,9 @@ def test_coat_trains(advnce, folder, real_data, histories, model, loss):
     records = [json.loads(line) for line in lines]
     losses = tuple(r["main/rec"] for r in records if "main/rec" in r)
     assert all(map(math.isfinite, losses))
-    assert losses not in histories.values()
-    histories[model, loss] = losses
+    told = losses or tuple(values)  # a model without a loss
+    assert told not in histories.values()
+    histories[model, loss] = told
 
 
 def test_the_paper_s_numbers_stand_beside_ours(advnce, real_data):

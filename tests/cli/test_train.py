@@ -622,3 +622,21 @@ def test_flags_are_stronger_than_assignments_and_those_than_the_file(tmp_path):
         None,
     ]
     assert found[-1] == {"data": {"valid_fraction": 0.5}}
+
+
+@pytest.mark.parametrize("model", ["popularity", "itemknn", "ease", "ials"])
+def test_a_baseline_has_every_verb(advnce, folder, model):
+    words = ["--data", "simulated", "--epochs", 3, "--out", "run", "--json"]
+    found = advnce("train", model, *words)
+    assert found.code == 0, found.err
+    summary = json.loads(found.out)
+    assert (summary["model"], summary["loss"]) == (model, "none")
+    assert summary["epochs"] == [3 if model == "ials" else 1]
+    again = json.loads(advnce("train", "--resume", "run", "--json").out)
+    assert again["metrics"] == summary["metrics"]
+    listed = advnce("recommend", "run", "--users", "0", "-k", 2)
+    assert len(listed.out.splitlines()) == 3, listed.err
+    for words in (["evaluate", "run"], ["report", "run"], ["compare", "run", "run"]):
+        assert advnce(*words).code == 0
+    exported = advnce("export", "run", "--out", "run.npz")
+    assert (exported.code == 0) == (model == "ials") == (folder / "run.npz").exists()

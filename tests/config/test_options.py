@@ -49,7 +49,9 @@ def test_to_set_all_of_them_as_they_are_changes_nothing(model, loss):
 def plain_attributes(method):
     """Return the numbers and names that all modules of a method hold."""
     kinds = (bool, int, float, str)
-    modules = {**dict(method.named_modules()), "main": method.phases[-1].objective}
+    modules = dict(method.named_modules())
+    if method.phases:  # a model without a loss has none
+        modules["main"] = method.phases[-1].objective
     return {
         (name, key): value
         for name, module in modules.items()

@@ -1,6 +1,7 @@
 """The table of defaults on the page of decisions is that of ``advnce settings``."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pyg_advinfonce.cli.main import app
 from typer.testing import CliRunner
 
 from pyg_advinfonce.registry import LOSSES, MODELS
+from tests.cases import TRAINED
 
 PAGE = (Path(__file__).parents[2] / "docs/decisions.md").read_text("utf-8")
 PRESETS = ("default", "repro", "faithful")
@@ -16,7 +18,7 @@ METHODS = {
     **{loss: ("lightgcn", loss) for loss, entry in LOSSES.items() if entry.general},
     **{
         model: (model, next(iter(entry.losses)))
-        for model, entry in MODELS.items()
+        for model, entry in TRAINED.items()
         if model not in ("mf", "lightgcn")
     },
 }
@@ -46,7 +48,7 @@ def shown(value):
 
 def settings_of(method, preset):
     """Return what ``advnce settings --json`` prints, without packaged settings."""
-    model, loss = METHODS[method]
+    model, loss = METHODS.get(method, method)
     words = ["settings", model, "--loss", loss, "--data", "none", "--preset", preset]
     result = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
     return json.loads(result.stdout)
@@ -65,6 +67,17 @@ def test_every_default_is_in_the_table(method):
     for preset in PRESETS:
         for setting, value in settings_of(method, preset).items():
             assert row_of(setting, method)[preset] == shown(value), setting
+
+
+@pytest.mark.parametrize("model", sorted(set(MODELS) - set(TRAINED)))
+def test_the_defaults_of_a_baseline_are_those_of_the_methods(model):
+    """No preset changes them, and they equal the table in section 1.5."""
+    text = (Path(__file__).parents[2] / "docs/methods.md").read_text("utf-8")
+    found = dict(re.findall(rf"^\| `([\w.]+)` \(`{model}`\) \| (\S+) \|", text, re.M))
+    for preset in PRESETS:
+        values = settings_of((model, "none"), preset)
+        own = {k for k in values if k.startswith("model.")} | set(found)
+        assert found == {key: shown(values[key]) for key in own}
 
 
 def test_every_row_is_of_a_setting_that_its_methods_have():

@@ -203,7 +203,7 @@ def config_of(model="lightgcn", loss="adv", **settings):
         "eval_every": 2,
         **settings,
     }
-    layers = [{"train": settings, "model": {"dim": 4}}]
+    layers = [{"train": settings, "model": cases.width(model, 4)}]
     if loss == "adv":
         layers.append({"loss": {"adversary_every": 2}})
     return Config.resolve(model, loss, "toy", layers=layers)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.encoders import EASE, IALS, ItemKNN, LightGCN, Popularity
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.loader import EdgeSampler
@@ -21,6 +21,7 @@ from pyg_advinfonce.training import (
     Diagnostics,
     EarlyStopping,
     FalseNegatives,
+    StateFile,
     Trainer,
     TrainingState,
     seed_everything,
@@ -985,3 +986,63 @@ def test_phases_without_a_ranking_loss_are_diagnosed(graph):
     trainer = make(None, method=method, epochs=1, callbacks=told)
     trainer.fit()
     assert set(trainer.history[0].diagnostics) == {"align", "uniform"}
+
+
+def fitting(kind, **options):
+    """Return a method whose encoder is fitted without a loss."""
+    torch.manual_seed(3)
+    return Method.compose(kind(cases.toy_graph(), **options), None)
+
+
+@pytest.mark.parametrize("kind", [Popularity, ItemKNN, EASE])
+def test_a_closed_form_is_fitted_once(kind, monkeypatch):
+    calls, fit = [], kind.fit
+    monkeypatch.setattr(kind, "fit", lambda *given: (calls.append(1), fit(*given)))
+    told = [Diagnostics(), FalseNegatives(torch.eq)]
+    trainer = make(None, method=fitting(kind), epochs=9, callbacks=told)
+    assert (trainer.fit(), len(calls)) == (0, 1)
+    (record,) = trainer.history
+    assert record.phases == ["fit"]
+    assert record.losses == record.diagnostics == {}
+    encoder = trainer.method.encoder
+    assert record.metrics == trainer.evaluator.metrics(encoder, "valid")
+    expected = kind(trainer.graph)
+    fit(expected, trainer.graph)
+    assert is_same(state_of(encoder), state_of(expected))
+
+
+def test_alternating_least_squares_are_validated_and_stopped():
+    trainer = make(None, method=fitting(IALS, dim=4), epochs=7, eval_every=3)
+    trainer.fit()
+    assert [bool(r.metrics) for r in trainer.history] == [0, 0, 1, 0, 0, 1, 1]
+    assert {tuple(r.phases) for r in trainer.history} == {("fit",)}
+    trainer = make(None, method=fitting(IALS, dim=4), epochs=500, patience=4)
+    best = trainer.fit()
+    assert len(trainer.history) == best + 5 < 500
+    again = fitting(IALS, dim=4)
+    for _ in range(best + 1):
+        again.encoder.fit(trainer.graph)
+    assert is_same(state_of(trainer.method), state_of(again))
+
+
+@pytest.mark.parametrize("stop", [1, 2, 4])
+def test_alternating_least_squares_resume(stop, tmp_path):
+    file = StateFile(tmp_path / "state", {}, every=99)
+    whole = make(None, method=fitting(IALS, dim=4), epochs=5)
+    first = make(None, method=fitting(IALS, dim=4), epochs=stop, callbacks=[file])
+    rest = make(None, method=fitting(IALS, dim=4, std=5.0), epochs=5)
+    whole.fit()
+    first.fit()
+    file.state.restore(rest)
+    rest.fit()
+    assert [r.metrics for r in rest.history] == [r.metrics for r in whole.history]
+    assert is_same(state_of(rest.method), state_of(whole.method))
+
+
+def test_without_validation_all_epochs_are_fitted():
+    trainer = make(None, method=fitting(IALS, dim=4), epochs=3, monitor=None)
+    assert (trainer.fit(), len(trainer.history)) == (2, 3)
+    again = fitting(IALS, dim=4)
+    for _ in range(3):
+        again.encoder.fit(trainer.graph)
+    assert is_same(state_of(trainer.method), state_of(again))

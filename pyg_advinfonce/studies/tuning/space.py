@@ -16,7 +16,7 @@ from optuna.trial import Trial
 
 from pyg_advinfonce.config import Config, flatten, setting_values
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.registry import pair_settings, unknown
+from pyg_advinfonce.registry import NO_LOSS, pair_settings, unknown
 
 Space = dict[str, BaseDistribution]  # by section.key
 Params = dict[str, Any]  # by section.key
@@ -32,7 +32,8 @@ def search_space(
     It merges the shared space (``spaces/shared.toml``), the model's file and the
     loss's file; a custom model or loss has the attribute ``search_space`` instead. A
     key that the registry sets for the pair, such as BPR's single negative, is searched
-    only if the model's or the loss's file names it.
+    only if the model's or the loss's file names it. A model without a loss does not
+    search the shared space.
 
     Args:
         config: Names the model and the loss.
@@ -41,7 +42,8 @@ def search_space(
     """
     model, loss = config.model.name, config.loss.name
     own = {key for layer in pair_settings(model, loss) for key in flatten(layer)}
-    shared = {k: v for k, v in read_space("shared").items() if k not in own}
+    shared = read_space("shared") if loss != NO_LOSS else {}
+    shared = {key: values for key, values in shared.items() if key not in own}
     space = shared | read_space("model", model)
     space |= read_space("loss", loss)
     known = setting_values(config, **custom)

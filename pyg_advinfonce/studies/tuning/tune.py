@@ -20,6 +20,7 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.graph import split_edges
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.registry import NO_LOSS
 from pyg_advinfonce.studies.tuning.space import Space, default_params, search_space
 from pyg_advinfonce.studies.tuning.storage import (
     is_finished,
@@ -95,6 +96,10 @@ def tune(
     config.check_held_out("a configuration")
     place = find_device(device)
     space = _space(config, dataset, fixed, place, custom)
+    if not space and config.loss.name == NO_LOSS:
+        raise ConfigError(
+            f"model '{config.model.name}' has no setting to search: train it"
+        )
     folder = folder() if callable(folder) else folder
     task = Task(
         config,

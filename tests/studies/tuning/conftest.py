@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from pyg_advinfonce.config import Config
+from tests import cases
 
 TOY = {
-    "model": {"dim": 4},
     "train": {
         "batch_size": 4,
         "num_negatives": 3,
@@ -27,6 +27,7 @@ def configure():
     """Return a configuration of few epochs on the toy graph."""
 
     def resolve(model="mf", loss="infonce", /, **sections):
-        return Config.resolve(model, loss, "toy", layers=[TOY, sections])
+        toy = {"model": cases.width(model, 4)}
+        return Config.resolve(model, loss, "toy", layers=[toy, TOY, sections])
 
     return resolve

@@ -55,7 +55,7 @@ def test_a_default_is_what_an_absent_key_means(model, graph, configure):
     def losses(config):
         trainer = make_trainer(config, build_method(config, graph), graph, ())
         trainer.fit()
-        return trainer.history[0].losses
+        return trainer.history[0].losses, trainer.history[0].metrics
 
     assert losses(config) == losses(config.updated(unflatten(given)))
 

@@ -499,3 +499,19 @@ def test_a_study_that_keeps_no_trial_does_not_go_on_for_ever(study, monkeypatch)
     )
     with pytest.raises(CheckpointError, match=r"trial 0 was not kept"):
         study(trials=2)
+
+
+@pytest.mark.parametrize("model", ["itemknn", "ease", "ials"])
+def test_a_model_without_a_loss_is_searched(model, study, configure):
+    summary = study(configure(model, "none"), trials=3)
+    assert summary["trials"]["complete"] == 3
+    for row in summary["top"]:
+        assert {key.split(".")[0] for key in row["params"]} == {"model"}
+    found = [row["params"] for row in summary["top"]]
+    assert any(params != found[0] for params in found)
+
+
+def test_nothing_to_search_is_an_error(study, configure, tmp_path):
+    with pytest.raises(ConfigError, match=r"^model 'popularity' has no setting to sea"):
+        study(configure("popularity", "none"), trials=3)
+    assert not (tmp_path / "study").exists()
