@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch_geometric.metrics import (
     LinkPredHitRatio,
+    LinkPredMAP,
     LinkPredMetricCollection,
     LinkPredMRR,
     LinkPredNDCG,
@@ -11,7 +12,7 @@ from torch_geometric.metrics import (
 from torch_geometric.metrics.link_pred import LinkPredMetricData
 
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
-from pyg_advinfonce.evaluation.metrics import metrics_at
+from pyg_advinfonce.evaluation.metrics import BY_RANK
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.scorer import EmbeddingScores
 
@@ -21,6 +22,7 @@ METRICS = {
     "hr": LinkPredHitRatio,
     "precision": LinkPredPrecision,
     "mrr": LinkPredMRR,
+    "map": LinkPredMAP,
 }
 
 
@@ -48,7 +50,8 @@ def lists(num_users, num_items, length, share, seed=0):
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3])
 def test_means_are_those_of_pyg_bit_for_bit(length, share):
     ranked, labels = lists(203, 60, length, share)
-    values = metrics_at(CUTOFFS, LinkPredMetricData(ranked, labels))
+    data = LinkPredMetricData(ranked, labels)
+    values = {f"{n}@{k}": BY_RANK[n](data, k) for k in CUTOFFS for n in METRICS}
     expected = by_pyg(ranked, labels, CUTOFFS)
     assert list(values) == list(expected)
     for value in values.values():
@@ -68,7 +71,7 @@ def test_an_evaluation_gives_the_means_of_pyg_bit_for_bit():
     train, test = (draw < 0.2).nonzero().t(), (draw > 0.9).nonzero().t()
     z_user, z_item = (torch.randn(n, 8, generator=generator) for n in (80, 30))
     graph = build_graph(train, num_users=80, num_items=30, splits={"test": test})
-    evaluator = Evaluator(graph, k=CUTOFFS)
+    evaluator = Evaluator(graph, k=CUTOFFS, metrics=tuple(METRICS))
     user, row = test[0].unique(return_inverse=True)
     ranked = evaluator.rank(EmbeddingScores(z_user, z_item), user, "test")
     assert (ranked < 0).any()  # no list has so many candidates
