@@ -40,9 +40,11 @@ class UserMetrics:
         found: dict[str, float] = {}
         if self.values:
             values = torch.stack(list(self.values.values()))  # [metrics, N]
-            missing, size = values.isnan(), len(self.user)
-            sums = torch.stack([v.sum() for v in values.masked_fill(missing, 0.0)])
-            means = (sums / size / (1 - missing.sum(1) / size)).tolist()
+            unknown, size = values.isnan(), len(self.user)
+            sums = torch.stack([v.sum() for v in values.masked_fill(unknown, 0.0)])
+            missing = unknown.sum(1)  # [metrics]
+            known = sums / (size - missing)
+            means = (sums / size).where(missing == 0, known).tolist()
             found = dict(zip(self.values, means, strict=True))
         return {f"{self.split}/{n}": v for n, v in {**found, **self.totals}.items()}
 
