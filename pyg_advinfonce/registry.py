@@ -265,6 +265,9 @@ METRICS: Mapping[str, str] = {
 DEFAULT_METRICS = ("recall", "ndcg", "hr", "precision", "mrr")
 """The metrics that are computed unless others are asked for."""
 
+TOTAL_METRICS = ("coverage", "gini")
+"""The metrics of all lists together, without a value per user."""
+
 TRACKERS: Mapping[str, Entry] = {
     "tensorboard": Entry("training:TensorBoard", "An event file beside the history"),
 }

@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiment", "progress", "schema"},
     "cli": {"version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
-    | {"serving", "runs", "experiment", "studies"},
+    | {"scorer", "serving", "runs", "experiment", "studies"},
 }
 
 # Who runs whatever can be trained, and so takes no more than the bases of its parts.
