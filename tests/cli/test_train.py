@@ -101,7 +101,7 @@ def test_further_metrics_of_the_final_evaluation(advnce, folder):
     lines = [(p / "history.jsonl").read_text().splitlines() for p in (plain, seed)]
     epochs = [[json.loads(line).keys() for line in file] for file in lines]
     assert epochs[0] == epochs[1]
-    users, values = load_per_user(seed, "test/arp@20")
+    _, values = load_per_user(seed, "test/arp@20")
     assert float(values.mean()) == pytest.approx(saved["test/arp@20"])
     with pytest.raises(CheckpointError, match="has no test/gini@20"):
         load_per_user(seed, "test/gini@20")

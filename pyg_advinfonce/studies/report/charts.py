@@ -353,12 +353,14 @@ def group_figures(
         return [], f"Recall and exposure by group need the run's data: {error}"
     every = pd.concat(tables)
     split = every["split"].iloc[0]
-    means = every.groupby(["group", "decile"]).mean(numeric_only=True)
-    wanted = means["positives"] / means.groupby("group")["positives"].transform("sum")
-    means = means.assign(wanted=wanted)
-    return [
-        _group_chart(panel, means.loc[panel.group], split) for panel in BY_GROUP
-    ], ""
+    means = every.groupby(["group", "decile"], as_index=False).mean(numeric_only=True)
+    total = means.groupby("group")["positives"].transform("sum")
+    means["wanted"] = means["positives"] / total
+    drawn = (
+        _group_chart(panel, means[means["group"] == panel.group], split)
+        for panel in BY_GROUP
+    )
+    return list(drawn), ""
 
 
 def _groups(
@@ -377,7 +379,7 @@ def _group_chart(panel: GroupPanel, table: pd.DataFrame, split: str) -> Chart:
     looks = zip(COLORS, DASHES, strict=True)
     for (label, column), (color, dash) in zip(panel.lines.items(), looks, strict=False):
         axes.plot(
-            table.index,
+            table["decile"],
             table[column],
             color=color,
             linestyle=dash,
