@@ -364,7 +364,7 @@ def read_lists(path: Path, graph: HeteroData) -> pd.DataFrame:
 def _rows_of(
     path: Path, ids: pd.Series, graph: HeteroData, node_type: str
 ) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    code, distinct = pd.factorize(ids)
+    code, distinct = pd.factorize(ids, use_na_sentinel=False)
     try:
         rows = IdMap(graph, node_type).rows([str(text).strip() for text in distinct])
     except UnknownNameError as error:

@@ -211,12 +211,12 @@ def _weighted_ndcg(data: LinkPredMetricData, k: int) -> Tensor:
     weight, place = data.edge_label_weight, data.edge_label_weight_pos
     assert weight is not None
     assert place is not None
-    discount = _discount(k).to(hit.device)
+    discount = _discount(k)
     first = place < k
     best = weight.new_zeros(len(hit), k)  # the k heaviest positives, in order
     best[row[first], place[first]] = weight[first]
-    most = cumsum(best / discount, dim=1)[:, -1]
-    gain = (hit / discount[: hit.size(1)]).sum(-1)
+    most = cumsum(best.cpu() / discount, dim=1)[:, -1].to(hit.device)
+    gain = (hit / discount[: hit.size(1)].to(hit.device)).sum(-1)
     return gain / most.where(most > 0, 1.0)
 
 

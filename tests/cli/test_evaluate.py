@@ -366,6 +366,7 @@ def test_lists_of_other_frameworks_obey_our_masks(advnce, split_folder, folder):
         ),
         ("user,item,rank\n0,999,1\n", "lists.csv: unknown item '999'"),
         ("user,item,rank\n0,1,1\n0,1,2\n", "user '0' has item '1' twice"),
+        ("user,item,rank\n,1,1\n0,1,2\n", "lists.csv: unknown user"),
         ("user,item,rank\n0,1,first\n", "lists.csv:2:"),
         (
             "split,user,item,rank\nnone,0,1,1\n",

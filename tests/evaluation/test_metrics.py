@@ -307,3 +307,25 @@ def test_wrong_lists(user, item, said):
     evaluator, _ = of_hand({})
     with pytest.raises(ValueError, match=said):
         evaluator.given_lists(torch.tensor(user), torch.tensor(item), "test")
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_gpu_gives_the_values_of_the_cpu(deterministic):
+    torch.use_deterministic_algorithms(deterministic)
+    try:
+        for seed in range(20):
+            world = naive.World(seed)
+            names = list(REGISTERED)
+            cpu = Evaluator(world.graph, k=[1, world.k], metrics=names)
+            cuda = Evaluator(world.graph.clone().cuda(), k=cpu.cutoffs, metrics=names)
+            expected = cpu.metrics(Table(world.scores), "test")
+            found = cuda.metrics(Table(world.scores.cuda()), "test")
+            assert found == pytest.approx(expected, rel=1e-6)
+            groups = [
+                e.by_group(e.lists(Table(s), "test"))
+                for e, s in ((cpu, world.scores), (cuda, world.scores.cuda()))
+            ]
+            assert groups[0].equals(groups[1])
+    finally:
+        torch.use_deterministic_algorithms(False)
