@@ -207,16 +207,19 @@ def print_evaluation(request: Request, *, warns_of_length: bool, as_json: bool) 
         evaluator = Evaluator(
             graph, k=request.k, metrics=request.metrics, **request.evaluator
         )
-        lists = [make(evaluator, split) for split in splits]
         means: dict[str, float | None] = {}
-        for one in lists:
-            means |= evaluator.measure(one).means()
+        kept: list[RankedLists] = []
+        for split in splits:
+            lists = make(evaluator, split)
+            means |= evaluator.measure(lists).means()
             if request.by_group or request.groups_out is not None:
-                groups.append(evaluator.by_group(one))
+                groups.append(evaluator.by_group(lists))
+            if request.lists_out is not None:
+                kept.append(lists)
         found.append(without_nan(means))
         if request.lists_out is not None:
             kind = output_kind(None, request.lists_out)
-            tables = (list_table(one, graph) for one in lists)
+            tables = (list_table(lists, graph) for lists in kept)
             save_lists(tables, request.lists_out, kind)
     _print(request, found, groups, as_json=as_json)
 
