@@ -64,7 +64,7 @@ def evaluate(
     loss: str | None = CustomLoss,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Rank every held-out split by a trained run's weights, or measure given lists."""
+    """Rank held-out splits by a run's weights, or measure lists."""
     from ._evaluate import Request, print_evaluation
     from .options import import_custom, metric_names, use_threads
 

@@ -381,6 +381,13 @@ def test_wrong_lists(advnce, folder, text, said):
     assert (found.code, said in found.line) == (2, True), found.err
 
 
+def test_lists_with_a_missing_id(advnce, folder):
+    rows = '{"user":0,"item":1,"rank":1}\n{"user":0,"rank":2}\n'
+    folder.joinpath("lists.jsonl").write_text(rows, "utf-8")
+    found = advnce("evaluate", "--lists", "lists.jsonl", "--data", "simulated")
+    assert (found.code, "unknown item 'nan'" in found.line) == (2, True), found.err
+
+
 def test_lists_of_another_split_only(advnce, folder):
     text = "split,user,item,rank\nvalid,0,1,1\n"
     folder.joinpath("lists.csv").write_text(text, "utf-8")
