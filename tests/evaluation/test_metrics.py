@@ -329,3 +329,16 @@ def test_a_gpu_gives_the_values_of_the_cpu(deterministic):
             assert groups[0].equals(groups[1])
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_equal_weights_that_are_no_power_of_two_are_exact_too():
+    generator = torch.Generator().manual_seed(0)
+    liked = torch.rand(200, 60, generator=generator) < 0.3
+    test, none = liked.nonzero().t(), torch.empty(2, 0, dtype=torch.long)
+    graph = build_graph(none, num_users=200, num_items=60, splits={"test": test})
+    names = ["recall", "snips-recall", "ndcg", "snips-ndcg"]
+    evaluator = Evaluator(graph, k=20, metrics=names, propensity_clip=0.3)
+    scores = Table(torch.rand(200, 60, generator=generator))
+    plain, weighted, *ndcg = evaluator.per_user(scores, "test").values.values()
+    assert torch.equal(plain, weighted)
+    assert torch.equal(*ndcg)
