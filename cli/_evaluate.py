@@ -1,6 +1,7 @@
 """Evaluation of runs and of given lists for ``advnce evaluate``."""
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ class Request:
             },
             **options,
         )
-        if not propensity_power >= 0 or not 0 < propensity_clip <= 1:
+        if not (0 <= propensity_power < math.inf and 0 < propensity_clip <= 1):
             raise ConfigError(
                 "expected --propensity-power of at least 0 and --propensity-clip above "
                 f"0 and at most 1 (got {propensity_power} and {propensity_clip})"

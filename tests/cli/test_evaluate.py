@@ -254,6 +254,7 @@ def test_the_propensity_is_an_option(advnce, run):
         (["--metrics", ","], "--metrics expects names: recall,gini or all (got none)"),
         (["--propensity-power", "-1"], "expected --propensity-power of at least 0"),
         (["--propensity-power", "nan"], "expected --propensity-power of at least 0"),
+        (["--propensity-power", "inf"], "expected --propensity-power of at least 0"),
         (["--propensity-clip", "0"], "--propensity-clip above 0 and at most 1"),
         (["--data", "coat"], "--data is for --lists: a run knows its data"),
         (["--lists-out", "x.doc"], "unknown format 'doc'"),
