@@ -8,17 +8,17 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from pyg_advinfonce.errors import ConfigError, optional_package
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import without_formulas
-from pyg_advinfonce.registry import unknown
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.serving import (
-    WRITERS,
     Recommender,
     csv_texts,
     json_texts,
     save_lists,
 )
+
+from .options import output_kind
 
 NEW = "new"
 """The id of a new user given by ``--items``."""
@@ -73,7 +73,7 @@ class ListRequest:
             raise ConfigError(f"-k must be positive (got {k})")
         named = None if users in (None, "all") else split_ids(users or "")
         given, liked = (None if t is None else split_ids(t) for t in (items, like))
-        kind = _kind(kind, out)
+        kind = output_kind(kind, out)
         if spreadsheet_safe and kind != "csv":
             raise ConfigError(f"--spreadsheet-safe is for --format csv (got {kind})")
         return cls(named, given, liked, k, kind, out, spreadsheet_safe)
@@ -89,27 +89,6 @@ def split_ids(text: str) -> list[str]:
         ) from error
     if not found:
         raise ConfigError("expected comma-separated ids (got none)")
-    return found
-
-
-def _kind(kind: str | None, out: Path | None) -> str:
-    """Return the format after a check that it suits the output."""
-    found = kind or (out.suffix.removeprefix(".") if out else "table")
-    if not found:
-        raise ConfigError(
-            f"{out} has no suffix to choose a format by: set --format "
-            f"{', '.join(WRITERS)}"
-        )
-    if found not in ("table", *WRITERS):
-        raise unknown("format", found, ("table", *WRITERS))
-    if found == "table" and out is not None:
-        raise ConfigError(
-            f"a table cannot be written to a file: choose --format {', '.join(WRITERS)}"
-        )
-    if found == "parquet" and out is None:
-        raise ConfigError("parquet cannot be printed: name a file with --out")
-    if found == "parquet":
-        optional_package("pyarrow")
     return found
 
 

@@ -1,68 +1,90 @@
-"""``advnce evaluate``: rank the held-out splits with a trained run."""
+"""``advnce evaluate``: rank the held-out splits with a trained run, or given lists."""
 
-import json
-import warnings
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
 
-DEFAULT = [20]
+DEFAULT = ["20"]
 
 
 def evaluate(
-    run: Path = typer.Argument(
-        help="A run's folder (all its seeds), or one seed of it."
+    run: Path | None = typer.Argument(
+        None, help="A run's folder (all its seeds), or one seed of it."
+    ),
+    lists: Path | None = typer.Option(
+        None,
+        help="Instead of a run's weights: a table of ranked lists with the columns "
+        "user, item and rank or score, and optionally split.",
+    ),
+    data: str | None = typer.Option(
+        None, help="The data of --lists (default: that of RUN)."
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
     device: str = Device,
     threads: int | None = Threads,
-    k: list[int] = typer.Option(
-        DEFAULT, "-k", metavar="<int>", help="The list length; may be repeated."
+    k: list[str] = typer.Option(
+        DEFAULT, "-k", metavar="<int,int>", help="List lengths: 5,10,20."
+    ),
+    metrics: str | None = typer.Option(
+        None,
+        metavar="NAME,NAME|all",
+        help="The metrics, see `advnce ls metrics` (default: recall, ndcg, hr, "
+        "precision, mrr).",
+    ),
+    split: str | None = typer.Option(
+        None, help="The split (default: every held-out split; of --lists the tests)."
     ),
     strict: bool = typer.Option(
         False,
         "--strict",
         help="Also mask test pairs that are in train or valid.",
     ),
+    propensity_power: float = typer.Option(
+        0.5, help="The power of the train degree in the propensity of snips metrics."
+    ),
+    propensity_clip: float = typer.Option(
+        0.1, help="The lower bound of the propensity; that of the top item is 1."
+    ),
+    by_group: bool = typer.Option(
+        False,
+        "--by-group",
+        help="Also print recall and exposure by popularity of the item and activity "
+        "of the user, in deciles.",
+    ),
+    groups_out: Path | None = typer.Option(
+        None, help="Write the table of --by-group: .csv, .jsonl or .parquet."
+    ),
+    lists_out: Path | None = typer.Option(
+        None, help="Write the ranked lists: .csv, .jsonl or .parquet."
+    ),
     model: str | None = CustomModel,
     loss: str | None = CustomLoss,
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Rank every held-out split by a trained run's weights."""
-    from pyg_advinfonce.errors import ConfigError
-    from pyg_advinfonce.evaluation import Evaluator
-    from pyg_advinfonce.experiment import evaluate as rank_splits
-    from pyg_advinfonce.files import without_nan
-    from pyg_advinfonce.graph import num_nodes
-    from pyg_advinfonce.runs import load_run, mean_and_std, seed_folders
-
-    from .console import fitted, split_rows
-    from .options import import_custom, use_threads
+    """Rank held-out splits by a run's weights, or measure lists."""
+    from ._evaluate import Request, print_evaluation
+    from .options import import_custom, metric_names, use_threads
 
     use_threads(threads)
-    if min(k) < 1:
-        raise ConfigError(f"-k must be positive (got {min(k)})")
-    custom = import_custom(model=model, loss=loss)
-    found: list[dict[str, Any]] = []
-    for folder in seed_folders(run):
-        trained = load_run(
-            folder, root=data_root, cache_dir=cache_dir, device=device, **custom
-        )
-        trained.config.check_held_out(folder)
-        graph = trained.graph
-        if not found and k != DEFAULT and max(k) > num_nodes(graph)[1]:
-            warnings.warn(
-                f"-k {max(k)} exceeds the number of items, {num_nodes(graph)[1]}",
-                stacklevel=2,
-            )
-        evaluator = Evaluator(graph, k=k, strict=strict)
-        found.append(without_nan(rank_splits(trained.method, graph, evaluator)))
-    metrics = {name: mean_and_std([seed[name] for seed in found]) for name in found[0]}
-    if as_json:
-        typer.echo(json.dumps({"run_dir": str(run), "metrics": metrics}))
-        return
-    typer.echo("\n".join(fitted(split_rows(metrics))))
+    request = Request.of(
+        run=run,
+        lists=lists,
+        data=data,
+        data_root=data_root,
+        cache_dir=cache_dir,
+        device=device,
+        k=k,
+        metrics=None if metrics is None else metric_names(metrics),
+        split=split,
+        strict=strict,
+        propensity_power=propensity_power,
+        propensity_clip=propensity_clip,
+        by_group=by_group,
+        groups_out=groups_out,
+        lists_out=lists_out,
+        custom=import_custom(model=model, loss=loss),
+    )
+    print_evaluation(request, warns_of_length=k != DEFAULT, as_json=as_json)

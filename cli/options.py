@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pyg_advinfonce.errors import ConfigError, optional_package
-from pyg_advinfonce.registry import DATA_ROOT, TRACKERS, is_custom, unknown
+from pyg_advinfonce.registry import DATA_ROOT, METRICS, TRACKERS, is_custom, unknown
 
 from .process import MAX_THREADS
 
@@ -83,6 +83,51 @@ def use_threads(threads: int | None) -> None:
 
     if threads is not None:
         torch.set_num_threads(threads)
+
+
+def metric_names(text: str) -> list[str]:
+    """Read ``recall,gini`` or ``all``.
+
+    Raises:
+        ConfigError: If no metric is named.
+        UnknownNameError: If a metric does not exist.
+    """
+    names = list(METRICS) if text == "all" else text.replace(",", " ").split()
+    if not names:
+        raise ConfigError("--metrics expects names: recall,gini or all (got none)")
+    for name in names:
+        if name not in METRICS:
+            raise unknown("metric", name, METRICS)
+    return names
+
+
+def output_kind(kind: str | None, out: Path | None) -> str:
+    """Return the format of a table after a check that it suits the output.
+
+    Raises:
+        UnknownNameError: If the format does not exist.
+        ConfigError: If it does not suit the output.
+        MissingExtraError: If it needs a package that is not installed.
+    """
+    from pyg_advinfonce.serving import WRITERS
+
+    found = kind or (out.suffix.removeprefix(".") if out else "table")
+    if not found:
+        raise ConfigError(
+            f"{out} has no suffix to choose a format by: set --format "
+            f"{', '.join(WRITERS)}"
+        )
+    if found not in ("table", *WRITERS):
+        raise unknown("format", found, ("table", *WRITERS))
+    if found == "table" and out is not None:
+        raise ConfigError(
+            f"a table cannot be written to a file: choose --format {', '.join(WRITERS)}"
+        )
+    if found == "parquet" and out is None:
+        raise ConfigError("parquet cannot be printed: name a file with --out")
+    if found == "parquet":
+        optional_package("pyarrow")
+    return found
 
 
 def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":

@@ -63,6 +63,12 @@ def train(
     num_neighbors: str | None = typer.Option(
         None, help="Sampled neighbours per hop, -1 for all: 20,10."
     ),
+    metrics: str | None = typer.Option(
+        None,
+        metavar="NAME,NAME|all",
+        help="Further metrics of the final evaluation, see `advnce ls metrics`; "
+        "train.metrics.",
+    ),
     out: Path | None = typer.Option(None, help="The run's folder (default: runs/...)."),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace an existing run."
@@ -102,7 +108,7 @@ def train(
     from . import _train
     from ._train import SeedLoop
     from .console import Bar
-    from .options import find_tracker, import_custom, use_threads
+    from .options import find_tracker, import_custom, metric_names, use_threads
 
     use_threads(threads)
     keep_freed_memory()
@@ -110,6 +116,8 @@ def train(
         use_deterministic_algorithms()
     layers = _train.layers(config, assignments, epochs, valid_fraction)
     layers.append({"train": _loader(loader, num_neighbors)})
+    if metrics is not None:
+        layers.append({"train": {"metrics": metric_names(metrics)}})
     custom = import_custom(model=model, loss=loss)
     place = find_device(device)
     make_loop = partial(

@@ -86,6 +86,9 @@ def train(
     likes = getattr(dataset, "likes", None)
     watching = [FalseNegatives(likes)] if likes else []
     label = label or f"seed {config.train.seed}"
+    evaluator = trainer.evaluator.with_metrics(
+        [*trainer.evaluator.names, *(config.train.metrics or ())]
+    )
     told = [Diagnostics(), *watching, *trainer.callbacks, *callbacks]
     folder = None
     if out is not None:
@@ -107,7 +110,7 @@ def train(
             best_epoch = trainer.fit()
         finally:
             progress.finish()
-    per_user = rank_users(trainer.method, trainer.graph, trainer.evaluator)
+    per_user = rank_users(trainer.method, trainer.graph, evaluator)
     result = Result(
         config,
         trainer.method,

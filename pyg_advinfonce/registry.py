@@ -309,8 +309,22 @@ METRICS: Mapping[str, str] = {
     "hr": "1 if any held-out item is among the top k",
     "precision": "hits among the top k / k",
     "mrr": "1 / rank of the first hit among the top k, 0 without a hit",
+    "map": "mean precision at the ranks of the hits among the top k",
+    "snips-recall": "recall, held-out items weighted by inverse propensity",
+    "snips-ndcg": "ndcg, held-out items weighted by inverse propensity",
+    "arp": "mean train degree of the listed items (average popularity)",
+    "tail": "share of the list outside the 20 % most popular candidates",
+    "novelty": "mean self-information of the listed items, in bits",
+    "coverage": "share of the candidates that are in any list",
+    "gini": "inequality of the candidates' exposure, 0 if equal",
 }
 """The description of each metric, by name."""
+
+DEFAULT_METRICS = ("recall", "ndcg", "hr", "precision", "mrr")
+"""The metrics that are computed unless others are asked for."""
+
+TOTAL_METRICS = ("coverage", "gini")
+"""The metrics of all lists together, without a value per user."""
 
 TRACKERS: Mapping[str, Entry] = {
     "tensorboard": Entry("training:TensorBoard", "An event file beside the history"),

@@ -42,7 +42,7 @@ from pyg_advinfonce.studies.paper.figures import hardness_by_popularity
 from pyg_advinfonce.training import read_tensors, write_tensors
 from tests.custom_models import Hinge, build
 
-SECONDS = 20.0
+SECONDS = 60.0
 """The deadline of one input."""
 
 MEMORY = 8 * 2**30

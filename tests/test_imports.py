@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph"},
-    "evaluation": {"errors", "graph", "scorer"},
+    "evaluation": {"errors", "graph", "registry", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
     | {"schema", "encoders", "methods", "evaluation"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},
@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiment", "progress", "schema"},
     "cli": {"version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
-    | {"serving", "runs", "experiment", "studies"},
+    | {"scorer", "serving", "runs", "experiment", "studies"},
 }
 
 # Who runs whatever can be trained, and so takes no more than the bases of its parts.

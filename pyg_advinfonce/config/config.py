@@ -18,6 +18,7 @@ from pyg_advinfonce.config.presets import preset as preset_settings
 from pyg_advinfonce.errors import ConfigError, MissingExtraError
 from pyg_advinfonce.files import read_bytes, write_text
 from pyg_advinfonce.registry import (
+    METRICS,
     all_negatives_settings,
     check_pair,
     custom_name,
@@ -78,6 +79,8 @@ class Train(BaseModel):
             each batch's sampled neighbourhood.
         num_neighbors: The number of sampled neighbours per node and hop, -1 for all.
         num_workers: The number of processes that sample neighbours, 0 for none.
+        metrics: Metrics of the final evaluation besides the default ones, see
+            ``advnce ls metrics``.
         refit: Train on the pairs of all splits, for serving: all epochs, without
             validation and metrics.
         seed: The seed of all randomness.
@@ -102,6 +105,7 @@ class Train(BaseModel):
     loader: Literal["full", "neighbor"] = "full"
     num_neighbors: list[Annotated[int, Field(ge=-1)]] | None = None
     num_workers: int = Field(default=0, ge=0)
+    metrics: list[str] | None = None
     refit: bool = False
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
 
@@ -197,6 +201,9 @@ class Config(BaseModel):
             defaults.append(all_negatives_settings(loss))
             found = cls._merged(names, defaults, given)
         check_loader(found.train)
+        for name in found.train.metrics or ():
+            if name not in METRICS:
+                raise unknown("metric", name, METRICS)
         return found
 
     @classmethod

@@ -211,6 +211,7 @@ class SplitRanking:
         labels = labels[is_candidate[pairs_of(labels)[1]]]
         self._set_labels(given, labels)
         hidden = hidden[~is_among(hidden, labels)]
+        self._is_candidate, self._hidden = is_candidate, hidden
         self._ranking = CandidateRanking(
             is_candidate,
             hidden,
@@ -233,8 +234,15 @@ class SplitRanking:
             "dropped_positives": len(given) - len(labels),
         }
 
-    def rank(self, scorer: Scorer, k: int, user: Tensor | None = None) -> Tensor:
-        """Return the best item ids ``[N, k]`` of given users (default: all ranked).
+    def rank(
+        self, scorer: Scorer, k: int, user: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return scores and ids ``[N, k]`` of the best items of users.
+
+        Args:
+            scorer: The scores.
+            k: Length of the lists.
+            user: ``[N]`` users (default: all ranked).
 
         Raises:
             NonFiniteLossError: If a score is NaN.
@@ -242,7 +250,29 @@ class SplitRanking:
         value, item = self._best_that_fit(scorer, k, user)  # [N, k]
         ranked = self.user if user is None else user
         self._check_no_nan(ranked[value[:, 0].isnan()])
-        return item
+        return value, item
+
+    def cut(self, user: Tensor, item: Tensor, k: int) -> Tensor:
+        """Return the first ``k`` items of given lists ``[N, k]`` that may be listed.
+
+        Args:
+            user: ``[M]`` users; other users than those of this ranking are left out.
+            item: ``[M]`` their items, best first for each user.
+            k: Length of the lists.
+        """
+        row = torch.searchsorted(self.user, user).clamp(max=len(self.user) - 1)
+        kept = (self.user[row] == user) & self._is_candidate[item]
+        kept &= ~is_among(pair_keys(user, item), self._hidden)
+        row, item = row[kept], item[kept]
+        row, order = row.sort(stable=True)
+        count = torch.bincount(row, minlength=len(self.user))  # [N]
+        place = (
+            torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+        )
+        lists = item.new_full((len(self.user), k), -1)
+        short = place < k
+        lists[row[short], place[short]] = item[order][short]
+        return lists
 
     def _best_that_fit(
         self, scorer: Scorer, k: int, user: Tensor | None

@@ -3,10 +3,11 @@
 from pyg_advinfonce.serving.export import export, find_format
 from pyg_advinfonce.serving.lists import WRITERS, csv_texts, json_texts, save_lists
 from pyg_advinfonce.serving.new_users import fold_in
-from pyg_advinfonce.serving.recommender import Recommender, recommend
+from pyg_advinfonce.serving.recommender import IdMap, Recommender, recommend
 
 __all__ = [
     "WRITERS",
+    "IdMap",
     "Recommender",
     "csv_texts",
     "export",

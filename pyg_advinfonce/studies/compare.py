@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyg_advinfonce.config import Config, setting_values
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import without_nan
+from pyg_advinfonce.registry import TOTAL_METRICS
 from pyg_advinfonce.runs import (
     FinishedSeed,
     load_per_user,
@@ -31,7 +32,7 @@ from pyg_advinfonce.studies.significance import (
 
 Seeds = Sequence[FinishedSeed]
 
-NO_SETTINGS = ("train.seed", "data.name")
+NO_SETTINGS = ("train.seed", "train.metrics", "data.name")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def _values(seeds: Seeds, metric: str) -> dict[int, float]:
 
 
 def _by_users(base: Seeds, other: Seeds, metric: str) -> Significance:
+    if (name := metric.split("/")[-1].split("@")[0]) in TOTAL_METRICS:
+        return Significance.unknown(f"{name} has no value per user")
     try:
         one, two = _user_means(base, metric), _user_means(other, metric)
     except CheckpointError as error:

@@ -87,3 +87,19 @@ def test_a_mistake_is_one_line(advnce, runs, words, said):
     found = advnce("compare", *words)
     assert found.code == 2
     assert said in found.line
+
+
+def test_metrics_of_exposure(advnce, folder):
+    for loss in ("bpr", "infonce"):
+        words = ["train", "mf", "--loss", loss, "--metrics", "gini,arp", "--out", loss]
+        assert advnce(*words, *QUICK).code == 0
+    words = ["--metric", "test/gini@20", "--metric", "test/arp@20", "--json"]
+    summary = json.loads(advnce("compare", "bpr", "infonce", *words).out)
+    gini, arp = (summary["metrics"][f"test/{n}@20"][1] for n in ("gini", "arp"))
+    assert gini["p_users"] is None
+    assert "by users: gini has no value per user" in gini["notes"]
+    assert 0 < arp["p_users"] <= 1
+    assert not any("train.metrics" in name for name in summary["differing"])
+    advnce("train", "mf", "--loss", "bpr", "--out", "plain", *QUICK)
+    found = json.loads(advnce("compare", "bpr", "plain", "--json").out)
+    assert found["differing"] == {}

@@ -1,11 +1,13 @@
 import json
 import pickle
 
+import pandas as pd
 import pytest
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.experiment import train
+from pyg_advinfonce.registry import METRICS
 
 SAVED = ("model.name = 'mf'\n", "loss.name = 'adv'\n", "data.name = 'simulated'\n")
 WORDS = ["train", "mf", "--epochs", "2", "--set", "model.dim=8"]
@@ -205,3 +207,202 @@ def test_a_run_on_a_graph_in_memory_says_so(advnce, folder):
     assert "omitted: Hardness by popularity needs the run's data: " in page.err
     text = folder.joinpath("run/report.html").read_text("utf-8")
     assert "lightgcn + adv on data in memory" in text
+
+
+def test_lengths_with_commas(advnce, run):
+    found = advnce("evaluate", run, "-k", "5,20", "--json")
+    assert found.out == advnce("evaluate", run, "-k", 5, "-k", 20, "--json").out
+
+
+@pytest.mark.parametrize("k", ["five", "5,", "5;20", "1.5", ""])
+def test_a_length_is_a_number(advnce, run, k):
+    found = advnce("evaluate", run, "-k", k)
+    assert (found.code, "-k expects list lengths: 5,10,20" in found.line) == (2, True)
+
+
+def test_metrics_by_name(advnce, run):
+    names = ["mrr", "snips-recall", "gini"]
+    found = means(advnce("evaluate", run, "--metrics", ",".join(names), "--json").out)
+    assert list(found) == [f"{s}/{n}@20" for s in ("valid", "test") for n in names]
+    assert found["test/mrr@20"] == saved(run)["test/mrr@20"]
+    every = means(advnce("evaluate", run, "--metrics", "all", "--json").out)
+    assert len(every) == 2 * len(METRICS)
+    assert found.items() <= every.items()
+    assert saved(run).items() <= every.items()
+
+
+def test_one_split(advnce, run):
+    found = means(advnce("evaluate", run, "--split", "valid", "--json").out)
+    assert found == {k: v for k, v in saved(run).items() if k.startswith("valid/")}
+    found = advnce("evaluate", run, "--split", "tset")
+    assert (found.code, "no split 'tset'" in found.line) == (2, True)
+
+
+def test_the_propensity_is_an_option(advnce, run):
+    words = ["evaluate", run, "--metrics", "recall,snips-recall", "--json"]
+    for option in ("--propensity-power=0", "--propensity-clip=1"):
+        found = means(advnce(*words, option).out)
+        assert found["test/recall@20"] == found["test/snips-recall@20"]
+    found = means(advnce(*words).out)
+    assert found["test/recall@20"] != found["test/snips-recall@20"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--metrics", "ginni"], "unknown metric 'ginni', did you mean 'gini'?"),
+        (["--metrics", ","], "--metrics expects names: recall,gini or all (got none)"),
+        (["--propensity-power", "-1"], "expected --propensity-power of at least 0"),
+        (["--propensity-power", "nan"], "expected --propensity-power of at least 0"),
+        (["--propensity-power", "inf"], "expected --propensity-power of at least 0"),
+        (["--propensity-clip", "0"], "--propensity-clip above 0 and at most 1"),
+        (["--data", "coat"], "--data is for --lists: a run knows its data"),
+        (["--lists-out", "x.doc"], "unknown format 'doc'"),
+        (["--groups-out", "x"], "unknown format ''"),
+        (["--lists", "x.csv", "--data", "coat"], "--lists expects their data"),
+        (["--lists", "x.csv", "--lists-out", "y.csv"], "--lists cannot be combined"),
+    ],
+)
+def test_wrong_flags(advnce, run, words, said):
+    found = advnce("evaluate", run, *words)
+    assert (found.code, said in found.line) == (2, True), found.err
+
+
+def test_nothing_to_evaluate(advnce):
+    found = advnce("evaluate")
+    assert (found.code, "expected a run, or --lists FILE" in found.line) == (2, True)
+    found = advnce("evaluate", "--lists", "x.csv")
+    assert (found.code, "--lists expects their data" in found.line) == (2, True)
+
+
+def test_groups_add_up_to_the_metrics(advnce, run, folder):
+    words = ["evaluate", run, "-k", "5,20", "--by-group"]
+    shown = advnce(*words, "--groups-out", "groups.csv")
+    assert (shown.code, shown.err) == (0, "")
+    assert "items by popularity, test, k = 5 (10: the most)" in shown.out
+    assert "users by activity, valid, k = 20 (10: the most)" in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+    table = pd.read_csv(folder / "groups.csv")
+    sizes = table.groupby(["split", "k", "group"])["members"].agg(["size", "sum"])
+    assert set(sizes["size"]) == {10}
+    items = sizes.xs("item", level="group")
+    assert set(items["sum"]) == {295}
+    listed = table.groupby(["split", "k", "group"])["listed"].sum().unstack()
+    assert (listed["item"] == listed["user"]).all()
+    users = table[table["group"] == "user"]
+    sums = (users["recall"] * users["members"]).groupby(
+        [users["split"], users["k"]]
+    ).sum() / users.groupby(["split", "k"])["members"].sum()
+    assert sums["test", 20] == pytest.approx(saved(run)["test/recall@20"])
+    rows = json.loads(advnce(*words, "--json").out)["groups"]
+    pd.testing.assert_frame_equal(pd.DataFrame(rows), table, check_dtype=False)
+
+
+def test_groups_are_averaged_over_seeds(advnce, folder):
+    words = ["mf", "--loss", "bpr", "--epochs", 1, "--seeds", "0-1", "--out", "run"]
+    advnce("train", *words)
+    tables = []
+    for path in ("run", "run/seed-0", "run/seed-1"):
+        advnce("evaluate", path, "--groups-out", "groups.jsonl")
+        tables.append(pd.read_json(folder / "groups.jsonl", lines=True))
+    both, one, other = (
+        table.set_index(["split", "group", "decile"]) for table in tables
+    )
+    assert not one["listed"].equals(other["listed"])
+    pd.testing.assert_frame_equal(both, (one + other) / 2, check_dtype=False)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_lists_that_were_written_evaluate_to_the_last_digit(advnce, run, suffix):
+    words = ["-k", "5,20", "--metrics", "all", "--json"]
+    found = advnce("evaluate", run, "--lists-out", f"lists.{suffix}", *words)
+    expected = json.loads(found.out)["metrics"]
+    for data in (["--data", "simulated"], [run]):
+        found = advnce("evaluate", "--lists", f"lists.{suffix}", *data, *words)
+        assert (found.code, found.err) == (0, "")
+        assert json.loads(found.out) == {
+            "run_dir": f"lists.{suffix}",
+            "metrics": expected,
+        }
+
+
+def test_lists_by_score_and_without_a_split(advnce, run, folder):
+    expected = json.loads(advnce("evaluate", run, "--lists-out", "a.csv", "--json").out)
+    table = pd.read_csv(folder / "a.csv").query("split == 'test'")
+    assert list(table) == ["split", "user", "rank", "item", "score"]
+    other = table.drop(columns=["split", "rank"]).sample(frac=1, random_state=0)
+    other.rename(columns={"user": "user_id"}).to_csv(folder / "b.tsv", sep="\t")
+    found = advnce("evaluate", "--lists", "b.tsv", "--data", "simulated", "--json")
+    assert found.code == 0, found.err
+    assert json.loads(found.out)["metrics"] == {
+        k: v for k, v in expected["metrics"].items() if k.startswith("test/")
+    }
+
+
+def test_lists_of_other_frameworks_obey_our_masks(advnce, split_folder, folder):
+    split_folder("toy").rename(folder / "toy")
+    rows = "user,rank,item\n0,1,0\n0,2,2\n0,3,4\n0,4,3\n2,1,4\n7,1,0\n"
+    folder.joinpath("lists.csv").write_text(rows.replace("7,1,0\n", ""), "utf-8")
+    words = ["evaluate", "--lists", "lists.csv", "--data", "./toy", "--json"]
+    found = means(advnce(*words, "-k", "1,2", "--metrics", "recall,mrr").out)
+    assert found == {
+        "test/recall@1": 0.5,  # user 0 knows 0 and 2, and gets 4 before 3
+        "test/mrr@1": 0.5,
+        "test/recall@2": 1.0,
+        "test/mrr@2": 0.75,
+    }
+    found = means(advnce(*words, "--split", "valid", "--metrics", "recall").out)
+    assert found == {"valid/recall@20": 0.5}  # 2 of user 0; user 1 has no list
+    folder.joinpath("lists.csv").write_text(rows, "utf-8")
+    found = advnce(*words)
+    assert (found.code, "lists.csv: unknown user '7'" in found.line) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "user,item\n0,1\n",
+            "lists.csv:1: expected columns user, item and rank or score",
+        ),
+        ("user,item,rank\n0,999,1\n", "lists.csv: unknown item '999'"),
+        ("user,item,rank\n0,1,1\n0,1,2\n", "user '0' has item '1' twice"),
+        ("user,item,rank\n,1,1\n0,1,2\n", "lists.csv: unknown user"),
+        ("user,item,rank\n0,1,first\n", "lists.csv:2:"),
+        (
+            "split,user,item,rank\nnone,0,1,1\n",
+            "expected splits valid, test (got 'none')",
+        ),
+        ("", "lists.csv"),
+    ],
+)
+def test_wrong_lists(advnce, folder, text, said):
+    folder.joinpath("lists.csv").write_text(text, "utf-8")
+    found = advnce("evaluate", "--lists", "lists.csv", "--data", "simulated")
+    assert (found.code, said in found.line) == (2, True), found.err
+
+
+def test_lists_with_a_missing_id(advnce, folder):
+    rows = '{"user":0,"item":1,"rank":1}\n{"user":0,"rank":2}\n'
+    folder.joinpath("lists.jsonl").write_text(rows, "utf-8")
+    found = advnce("evaluate", "--lists", "lists.jsonl", "--data", "simulated")
+    assert (found.code, "unknown item 'nan'" in found.line) == (2, True), found.err
+
+
+def test_lists_of_another_split_only(advnce, folder):
+    text = "split,user,item,rank\nvalid,0,1,1\n"
+    folder.joinpath("lists.csv").write_text(text, "utf-8")
+    words = ["evaluate", "--lists", "lists.csv", "--data", "simulated"]
+    assert set(advnce(*words).out.split()[1:]) >= {"valid"}
+    found = advnce(*words, "--split", "test")
+    assert "expected lists of split 'test', found none" in found.line
+
+
+def test_lists_of_one_seed(advnce):
+    words = ["mf", "--loss", "bpr", "--epochs", 1, "--seeds", "0-1", "--out", "run"]
+    advnce("train", *words)
+    found = advnce("evaluate", "run", "--lists-out", "lists.csv")
+    assert (found.code, "choose one of seed-0, seed-1 in run" in found.line) == (
+        2,
+        True,
+    )

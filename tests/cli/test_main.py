@@ -74,8 +74,9 @@ def test_help_of_a_verb_is_complete_and_without_noise(advnce, verb):
         (["train", "mf", "--loss"], "'--loss'"),
         (["train", "mf", "lightgcn"], "lightgcn"),
         (["--verbose"], "--verbose"),
-        (["evaluate"], "Missing argument 'run'"),
-        (["evaluate", "run", "-k", "ten"], "'-k'"),
+        (["evaluate"], "expected a run, or --lists FILE"),
+        (["recommend"], "Missing argument 'run'"),
+        (["recommend", "run", "-k", "ten"], "'-k'"),
     ],
 )
 def test_wrong_usage_is_one_line_that_points_to_the_help(advnce, words, said):

@@ -1,6 +1,9 @@
 import shutil
 
+import pandas as pd
 import pytest
+
+from pyg_advinfonce.studies.report import charts
 
 TRAIN = ["train", "lightgcn", "--epochs", 6, "--set", "train.eval_every=2", "--quiet"]
 ADVERSARY = ["--set", "loss.adversary_every=2", "--seeds", "0-1", "--out", "run"]
@@ -36,6 +39,32 @@ def test_one_seed_becomes_a_page_elsewhere(advnce, run, folder):
     assert "Run, seed 1<" in folder.joinpath("pages/one.html").read_text("utf-8")
 
 
+def test_recall_and_exposure_are_drawn_by_group(advnce, folder, monkeypatch):
+    words = ["--loss", "bpr", "--epochs", 1, "--seeds", "0-1", "--out", "two"]
+    assert advnce("train", "mf", *words).code == 0
+    drawn = []
+    draw = charts._group_chart
+
+    def keep(panel, table, split):
+        drawn.append((panel, table, split))
+        return draw(panel, table, split)
+
+    monkeypatch.setattr(charts, "_group_chart", keep)
+    assert advnce("report", "two").code == 0
+    text = folder.joinpath("two/report.html").read_text("utf-8")
+    advnce("evaluate", "two", "--groups-out", "groups.csv")
+    expected = pd.read_csv(folder / "groups.csv").query("split == 'test'")
+    assert [panel.group for panel, _, _ in drawn] == ["item", "item", "user"]
+    for panel, table, split in drawn:
+        assert split == "test"
+        assert f'aria-label="{panel.title}"' in text
+        own = expected[expected["group"] == panel.group]
+        assert table["decile"].tolist() == list(range(1, 11))
+        for name in ("share", "recall", "positives"):
+            assert table[name].tolist() == pytest.approx(own[name].tolist())
+        assert table["wanted"].sum() == pytest.approx(1)
+
+
 def test_a_study_becomes_a_page(advnce, folder):
     words = ["--epochs", 1, "--set", "train.batch_size=256", "--quiet"]
     advnce("tune", "mf", "--loss", "bpr", "--trials", 2, "--out", "study", *words)
@@ -61,6 +90,10 @@ def test_a_figure_that_is_left_out_is_a_warning(advnce, folder, split_folder):
     assert (found.code, found.out) == (0, "run/report.html\n")
     said = "advnce: warning: omitted: Hardness by popularity needs the run's data: "
     assert found.err.startswith(said)
+    said = (
+        "\nadvnce: warning: omitted: Recall and exposure by group need the run's data: "
+    )
+    assert said in found.err
 
 
 def test_a_file_of_ones_own_is_left_alone(advnce, run, folder):

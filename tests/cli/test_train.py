@@ -14,7 +14,7 @@ from pyg_advinfonce import build as assemble
 from pyg_advinfonce import experiment
 from pyg_advinfonce import machine as allocator
 from pyg_advinfonce.config import Config, config
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.runs import load_per_user
 
 KEYS = [
@@ -79,6 +79,48 @@ def test_json_of_two_seeds(advnce, folder):
         *(".advnce", ".lock", "seed-4", "seed-9", "summary.json"),
     }
     assert json.loads(folder.joinpath("run/summary.json").read_text()) == summary
+
+
+def test_further_metrics_of_the_final_evaluation(advnce, folder):
+    assert advnce(*QUICK, "--out", "plain", "--quiet").code == 0
+    words = ["--metrics", "gini,arp,snips-ndcg", "--out", "run", "--quiet"]
+    found = advnce(*QUICK, *words)
+    assert (found.code, "gini@20" in found.out) == (0, True)
+    plain, seed = folder / "plain/seed-0", folder / "run/seed-0"
+    expected, saved = (
+        json.loads((place / "metrics.json").read_text())["metrics"]
+        for place in (plain, seed)
+    )
+    names = ["recall", "ndcg", "hr", "precision", "mrr", "arp", "snips-ndcg", "gini"]
+    assert list(saved) == [f"{s}/{n}@20" for s in ("valid", "test") for n in names]
+    assert {k: saved[k] for k in expected} == expected
+    config = (seed / "config.toml").read_text()
+    wanted = 'metrics = [\n    "gini",\n    "arp",\n    "snips-ndcg",\n]\n'
+    assert wanted in config
+    assert config.replace(wanted, "") == (plain / "config.toml").read_text()
+    lines = [(p / "history.jsonl").read_text().splitlines() for p in (plain, seed)]
+    epochs = [[json.loads(line).keys() for line in file] for file in lines]
+    assert epochs[0] == epochs[1]
+    _, values = load_per_user(seed, "test/arp@20")
+    assert float(values.mean()) == pytest.approx(saved["test/arp@20"])
+    with pytest.raises(CheckpointError, match="has no test/gini@20"):
+        load_per_user(seed, "test/gini@20")
+    evaluated = advnce("evaluate", "run", "--metrics", "gini,arp", "--json")
+    for name, value in json.loads(evaluated.out)["metrics"].items():
+        assert value["mean"] == saved[name]
+    page = advnce("report", "run")
+    assert page.code == 0
+    assert "gini@20" in folder.joinpath("run/report.html").read_text("utf-8")
+
+
+def test_no_such_metric_is_an_error_before_training(advnce, folder):
+    for words in (["--metrics", "ginni"], ["--set", "train.metrics=['ginni']"]):
+        found = advnce(*QUICK, *words, "--out", "run")
+        assert (found.code, "unknown metric 'ginni', did you" in found.line) == (
+            2,
+            True,
+        )
+    assert list(folder.iterdir()) == []
 
 
 def test_one_epoch_has_no_steady_speed(advnce):

@@ -159,7 +159,12 @@ def test_tuning(run_page):
 
 
 def test_an_evaluator_in_your_own_loop(run_page):
-    names, _ = run_page("guides/evaluator.md")
+    names, printed = run_page("guides/evaluator.md")
+    assert "users by activity, test, k = 20" in printed
+    assert printed.count("test/gini@20") == 1
+    assert names["exposure"].measure(names["given"]).means() == {
+        **names["exposure"].metrics(names["ease"], "test"),
+    }
     assert 0 < names["metrics"]["valid/recall@20"] < 1
     assert 0 < names["ease_metrics"]["test/recall@20"] < 1
     assert names["best"].shape == (2, 20)

@@ -10,8 +10,7 @@ from pyg_advinfonce.errors import (
     UnknownNameError,
 )
 from pyg_advinfonce.graph import ITEM, USER, split_edges
-from pyg_advinfonce.serving import Recommender, fold_in
-from pyg_advinfonce.serving.recommender import IdMap
+from pyg_advinfonce.serving import IdMap, Recommender, fold_in
 from tests import cases
 from tests.device_mode import DeviceIsNamed
 from tests.scorers import SCORERS, Popularity, naive_scores, untrained

@@ -1,8 +1,9 @@
 """Processed graphs and their cache, which holds tensors and no pickled objects."""
 
+import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +34,7 @@ from pyg_advinfonce.graph import (
     split_names,
 )
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,24 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "summary": processed.summary,
         "digest": processed.digest,
         "notes": list(processed.notes),
+        "rest": _rest_hash(graph, processed.summary, processed.notes),
     }
+
+
+def _rest_hash(graph: HeteroData, summary: object, notes: Sequence[str]) -> str:
+    """Return the sha256 of what the content hash does not cover."""
+    digest = sha256(json.dumps([summary, list(notes)], sort_keys=True).encode())
+    for node_type in (USER, ITEM):
+        ids = graph[node_type].get("raw_id")
+        is_list = isinstance(ids, list)
+        digest.update(json.dumps(ids).encode() if is_list else _bytes(ids))
+    seen = graph[SEEN].edge_label_index if SEEN in graph.edge_types else None
+    digest.update(_bytes(seen))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor | None) -> bytes:
+    return b"" if tensor is None else tensor.contiguous().numpy().tobytes()
 
 
 def _all_splits(graph: HeteroData) -> list[str]:
@@ -235,10 +253,11 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
         item_ids=cast("InputIds | None", payload["item_ids"]),
     )
     digest = content_hash(graph)
-    if digest != payload["digest"]:
+    summary, notes = payload["summary"], cast("list[str]", payload["notes"])
+    rest = _rest_hash(graph, summary, notes)
+    if (digest, rest) != (payload["digest"], payload["rest"]):
         raise DataError("content hash differs")
-    notes = tuple(map(str, cast("list[str]", payload["notes"])))
-    return Processed(graph, cast("Summary", payload["summary"]), digest, notes)
+    return Processed(graph, cast("Summary", summary), digest, tuple(notes))
 
 
 def file_sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from pyg_advinfonce.errors import AdvInfoNCEError, explaining_memory
+from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.graph import split_names, test_splits
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.runs import FinishedSeed, load_run
 from pyg_advinfonce.studies.paper.figures import (
@@ -297,3 +299,102 @@ def _probabilities(
     return probability_table(
         probability_by_popularity(delta, batch, graph), "best", number
     )
+
+
+class GroupPanel(NamedTuple):
+    """A panel over the deciles of items or users.
+
+    Attributes:
+        title: The panel's title.
+        group: ``item`` or ``user``.
+        lines: Columns of the table by group, by their label.
+        note: A sentence below the title.
+    """
+
+    title: str
+    group: str
+    lines: dict[str, str]
+    note: str
+
+
+BY_GROUP = (
+    GroupPanel(
+        "Exposure by popularity of the item",
+        "item",
+        {"listed": "share", "held out": "wanted"},
+        "Share of the lists and of the held-out pairs; 10 has the most train pairs.",
+    ),
+    GroupPanel(
+        "Recall by popularity of the item",
+        "item",
+        {"recall": "recall"},
+        "Hits per held-out pair of the items.",
+    ),
+    GroupPanel(
+        "Recall by activity of the user",
+        "user",
+        {"recall": "recall"},
+        "Mean over users; 10 has the most train pairs.",
+    ),
+)
+
+
+def group_figures(
+    seeds: Sequence[FinishedSeed], *, root: Path | None, cache_dir: Path | None
+) -> tuple[list[Chart], str]:
+    """Return the charts by decile of items and users, and why they are missing.
+
+    Args:
+        seeds: The run's seeds.
+        root: The folder of the data sets; the charts need the run's data.
+        cache_dir: The folder of processed data.
+    """
+    try:
+        tables = [_groups(seed, root, cache_dir) for seed in seeds]
+    except AdvInfoNCEError as error:
+        return [], f"Recall and exposure by group need the run's data: {error}"
+    every = pd.concat(tables)
+    split = every["split"].iloc[0]
+    means = every.groupby(["group", "decile"], as_index=False).mean(numeric_only=True)
+    total = means.groupby("group")["positives"].transform("sum")
+    means["wanted"] = means["positives"] / total
+    drawn = (
+        _group_chart(panel, means[means["group"] == panel.group], split)
+        for panel in BY_GROUP
+    )
+    return list(drawn), ""
+
+
+def _groups(
+    seed: FinishedSeed, root: Path | None, cache_dir: Path | None
+) -> pd.DataFrame:
+    """Return the table by group of a run's main test split, or of valid."""
+    run = load_run(seed.folder, root=root, cache_dir=cache_dir, device="cpu")
+    [split, *_] = test_splits(run.graph) or split_names(run.graph)
+    evaluator = Evaluator(run.graph)
+    return evaluator.by_group(evaluator.lists(run.method.scorer(run.graph), split))
+
+
+@styled
+def _group_chart(panel: GroupPanel, table: pd.DataFrame, split: str) -> Chart:
+    figure, [[axes]] = new_figure(3.9, 2.3)
+    looks = zip(COLORS, DASHES, strict=True)
+    for (label, column), (color, dash) in zip(panel.lines.items(), looks, strict=False):
+        axes.plot(
+            table["decile"],
+            table[column],
+            color=color,
+            linestyle=dash,
+            linewidth=1.6,
+            marker="o",
+            markersize=3.5,
+            label=label,
+        )
+    if len(panel.lines) > 1:
+        axes.legend(loc="best")
+    axes.set_xlabel("decile")
+    axes.set_xticks(range(1, 11))
+    axes.set_ylim(bottom=0)
+    name = panel.title.lower().replace(" ", "-")
+    note = f"{panel.note} Split {split}, lists of 20."
+    return Chart(panel.title, note, inline_svg(figure, name, panel.title))

@@ -28,6 +28,7 @@ from pyg_advinfonce.studies.report.charts import (
     TRAINING,
     Chart,
     charts,
+    group_figures,
     inline_svg,
     run_figures,
 )
@@ -51,6 +52,7 @@ def run_page(
     metrics = _metrics(seeds)
     paper = paper_numbers(config)
     figures, missing = run_figures(seeds, root=root, cache_dir=cache_dir)
+    by_group, no_groups = group_figures(seeds, root=root, cache_dir=cache_dir)
     return {
         "title": f"{config.pair} on {config.data.name}",
         "config": config,
@@ -66,6 +68,8 @@ def run_page(
         ],
         "figures": figures,
         "missing": missing,
+        "by_group": by_group,
+        "no_groups": no_groups,
         "settings": _settings(config),
         "environment": _environment(seeds),
     }

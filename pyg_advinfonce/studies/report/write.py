@@ -31,7 +31,7 @@ def write_report(
         out: The file (default: ``report.html`` in the folder); an earlier report is
             replaced.
         root: The folder of the data sets; without its data a run's report omits the
-            figure of hardness by popularity.
+            figures by popularity and activity.
         cache_dir: The folder of processed data.
 
     Raises:
@@ -50,8 +50,8 @@ def write_report(
     else:
         seeds = read_run(folder, partly=True)
         values = run_page(seeds, root=root, cache_dir=cache_dir)
-        if values["missing"]:
-            warnings.warn(f"omitted: {values['missing']}", stacklevel=2)
+        for missing in filter(None, (values["missing"], values["no_groups"])):
+            warnings.warn(f"omitted: {missing}", stacklevel=2)
         page = render("run.html.jinja", values)
     with output_file(out) as unfinished:
         unfinished.write_text(page, encoding="utf-8")

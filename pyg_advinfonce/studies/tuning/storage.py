@@ -27,8 +27,11 @@ from pyg_advinfonce.schema import Count, FileData, Number, check_values
 from pyg_advinfonce.studies.tuning.space import Params
 
 SECONDS_TO_WAIT = 60.0  # for another process to write
-DAMAGED = ("no such table", "no such column", "malformed database schema")
-"""How messages of SQLite begin on a database of other tables."""
+DAMAGED = (
+    *("no such table", "no such column", "malformed database schema"),
+    "Could not decode to UTF-8",
+)
+"""How messages of SQLite begin on a damaged database or one of other tables."""
 
 
 class _StudyNotes(FileData):

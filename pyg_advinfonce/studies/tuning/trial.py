@@ -99,7 +99,10 @@ def _note(trial: Trial, judge: "_Judge") -> None:
 
 def frozen(study: Study, trial: Trial) -> FrozenTrial:
     """Return the stored state of a trial."""
-    return study.get_trials(deepcopy=False)[trial.number]
+    found = [t for t in study.get_trials(deepcopy=False) if t.number == trial.number]
+    if not found:
+        raise CheckpointError(f"the study is damaged: it has no trial {trial.number}")
+    return found[0]
 
 
 def _attempt(

@@ -86,6 +86,8 @@ def test_charts_are_those_that_the_history_has_values_for(page):
 def test_where_the_data_is_not_found_its_figure_is_left_out_with_a_reason(page):
     assert [chart.title for chart in page["figures"]] == ["Align and uniform"]
     assert page["missing"].startswith("Hardness by popularity needs the run's data: ")
+    assert page["by_group"] == []
+    assert page["no_groups"].startswith("Recall and exposure by group need the run's ")
 
 
 def test_the_best_is_beside_the_default(study):
