@@ -48,16 +48,16 @@ def row(args: argparse.Namespace, loss: str, number: str) -> list[str]:
         dataset = config.load_dataset(args.data_root)
         folder = args.runs / f"{config.title}-{number}" / f"seed_{seed}"
         found.append(train_seed(config, dataset, folder, device=args.device))
-        print(loss, number, folder, found[-1].outcome["metrics"], file=sys.stderr)
+        print(loss, number, folder, found[-1].outcome.metrics, file=sys.stderr)
     weight = config.loss.options.get("negative_weight", "")
-    values = [[f.outcome["metrics"][name] for f in found] for name in METRICS]
+    values = [[f.outcome.metrics[name] for f in found] for name in METRICS]
     return [
         loss,
         number,
         f"{weight}",
         *(spread(column, 4) for column in values),
-        spread([f.outcome["best_epoch"] + 1 for f in found], 0),
-        spread([f.outcome["seconds_per_epoch"] for f in found], 3),
+        spread([f.outcome.best_epoch + 1 for f in found], 0),
+        spread([f.outcome.seconds_per_epoch for f in found], 3),
     ]
 
 
