@@ -162,9 +162,9 @@ def read_bytes(path: Path, max_bytes: int, error: type[AdvInfoNCEError]) -> byte
         AdvInfoNCEError: If the file cannot be read, is a named pipe, which may never
             end, or is too large.
     """
-    if path.is_fifo() and path.parent != Path("/dev/fd"):
-        raise error(f"{path}: expected a readable file, got a named pipe")
     try:
+        if path.is_fifo() and path.parent != Path("/dev/fd"):
+            raise OSError("expected a readable file, got a named pipe")
         with path.open("rb") as file:  # some files have no size before they are read
             content = file.read(max_bytes + 1)
     except (OSError, ValueError) as found:  # ValueError: a null byte in the path

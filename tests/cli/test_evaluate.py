@@ -258,7 +258,7 @@ def test_the_propensity_is_an_option(advnce, run):
         (["--propensity-clip", "0"], "--propensity-clip above 0 and at most 1"),
         (["--data", "coat"], "--data is for --lists: a run knows its data"),
         (["--lists-out", "x.doc"], "unknown format 'doc'"),
-        (["--groups-out", "x"], "unknown format ''"),
+        (["--groups-out", "x"], "x has no suffix to choose a format by"),
         (["--lists", "x.csv", "--data", "coat"], "--lists expects their data"),
         (["--lists", "x.csv", "--lists-out", "y.csv"], "--lists cannot be combined"),
     ],

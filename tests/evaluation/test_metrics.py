@@ -310,6 +310,7 @@ def test_wrong_lists(user, item, said):
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_a_gpu_gives_the_values_of_the_cpu(deterministic):
     torch.use_deterministic_algorithms(deterministic)
