@@ -187,7 +187,7 @@ def _given(model: str | None) -> str:
 
 def _refuse(options: Mapping[str, object], other: str) -> None:
     for name, value in options.items():
-        if value not in (None, False, "default"):
+        if value is not None and value is not False and value != "default":
             raise ConfigError(f"--{name} cannot be combined with {other}")
 
 

@@ -142,6 +142,7 @@ def test_has_nothing_to_evaluate(advnce, run, command):
         (["--epochs", "3"], "--refit keeps the run's settings"),
         (["--set", "loss.tau=0.2"], "--refit keeps the run's settings"),
         (["--seeds", "0-3"], "--seeds cannot be combined with --refit"),
+        (["--seed", "0"], "--seed cannot be combined with --refit"),
         (["--preset", "repro"], "--preset cannot be combined with --refit"),
         (["--resume", "run"], "--refit cannot be combined with --resume"),
         (["--force"], "--force cannot be combined with --refit"),

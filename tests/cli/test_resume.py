@@ -140,7 +140,13 @@ def test_other_data_is_another_run(advnce, folder):
 @pytest.mark.parametrize(
     "words",
     [
-        *(["--seed", 1], ["--seeds", "0-1"], ["--out", "x"], ["--overwrite"]),
+        *(
+            ["--seed", 1],
+            ["--seed", 0],
+            ["--seeds", "0-1"],
+            ["--out", "x"],
+            ["--overwrite"],
+        ),
         ["--preset", "repro"],
     ],
 )
