@@ -270,25 +270,36 @@ def run(
     make_loop(folder, dataset, ready=ready).run(configs)
 
 
-def resume(
-    run: Path,
-    names: Mapping[str, str],
-    layers: Sequence[Sections],
-    make_loop: Callable[..., SeedLoop],
-    *,
-    data_root: Path,
-    cache_dir: Path | None,
-    force: bool,
-) -> None:
+@dataclass(frozen=True)
+class Again:
+    """What a command says about an existing run that it trains.
+
+    Attributes:
+        names: Model, loss and data, if the command repeats them.
+        layers: Settings.
+        make_loop: Function that makes the loop from folder and data.
+        data_root: The folder of the data sets.
+        cache_dir: The folder of processed data.
+    """
+
+    names: Mapping[str, str]
+    layers: Sequence[Sections]
+    make_loop: Callable[..., SeedLoop]
+    data_root: Path
+    cache_dir: Path | None
+
+    def load_dataset(self, config: Config) -> Dataset:
+        """Load the run's data."""
+        return config.load_dataset(self.data_root, self.cache_dir)
+
+
+def resume(run: Path, again: Again, *, force: bool) -> None:
     """Train the unfinished seeds of a run and print its summary.
 
     Args:
         run: The run's folder, or the folder of one of its seeds.
-        names: Model, loss and data, if the command repeats them.
-        layers: Settings that the command repeats, or changes with ``force``.
-        make_loop: Function that makes the loop from folder and data.
-        data_root: The folder of the data sets.
-        cache_dir: The folder of processed data.
+        again: The command's names, and settings that it repeats, or changes with
+            ``force``.
         force: Accept other values of settings that only decide when training ends.
 
     Raises:
@@ -302,33 +313,20 @@ def resume(
         )
     folder = run.parent if is_seed else run
     saved = [_load(seed) for seed in seed_folders(folder)]
+    names, layers = again.names, again.layers
     configs = [_changed(config, names, layers, force=force) for config in saved]
     _check_alike(configs)
     _check_named(configs[0], names, "--resume", run)
-    dataset = configs[0].load_dataset(data_root, cache_dir)
-    make_loop(folder, dataset, force=force).run(configs)
+    dataset = again.load_dataset(configs[0])
+    again.make_loop(folder, dataset, force=force).run(configs)
 
 
-def refit(
-    run: Path,
-    names: Mapping[str, str],
-    layers: Sequence[Sections],
-    make_loop: Callable[..., SeedLoop],
-    *,
-    data_root: Path,
-    cache_dir: Path | None,
-    out: Path | None,
-    overwrite: bool,
-) -> None:
+def refit(run: Path, again: Again, *, out: Path | None, overwrite: bool) -> None:
     """Train every seed of a run again, on the pairs of all splits, in a new folder.
 
     Args:
         run: The run's folder, or the folder of one of its seeds.
-        names: Model, loss and data, if the command repeats them.
-        layers: The command's settings, which must be none.
-        make_loop: Function that makes the loop from folder and data.
-        data_root: The folder of the data sets.
-        cache_dir: The folder of processed data.
+        again: The command's names; it must have no settings.
         out: The folder (default: one in ``runs``, named after the run).
         overwrite: Replace the existing run.
 
@@ -338,17 +336,17 @@ def refit(
         ConfigError: If the command has settings, or the run was trained on all splits
             itself.
     """
-    if any(section for layer in layers for section in layer.values()):
+    if any(section for layer in again.layers for section in layer.values()):
         raise ConfigError(
             "--refit keeps the run's settings and trains for as many epochs as "
             "validation chose: remove the other settings"
         )
     seeds = read_run(run)
     for seed in seeds:
-        _changed(seed.config, names, [], force=False)
+        _changed(seed.config, again.names, [], force=False)
     configs = [seed.refit_config() for seed in seeds]
-    _check_named(configs[0], names, "--refit", run)
-    dataset = configs[0].load_dataset(data_root, cache_dir)
+    _check_named(configs[0], again.names, "--refit", run)
+    dataset = again.load_dataset(configs[0])
     check_data(run, seeds[0].fingerprint, dataset.fingerprint)
     if out is not None and out.resolve() == run.resolve():
         raise ConfigError(
@@ -357,7 +355,7 @@ def refit(
         )
     name = f"{run.resolve().name}-refit"
     folder = create_run_folder(out, name, overwrite=overwrite)
-    make_loop(folder, dataset).run(configs)
+    again.make_loop(folder, dataset).run(configs)
 
 
 def _load(seed: Path) -> Config:

@@ -134,31 +134,15 @@ def train(
     chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
     given = {"model": model, "loss": loss, "data": data}
     names = {key: name for key, name in given.items() if name is not None}
+    again = _train.Again(names, layers, make_loop, data_root, cache_dir)
     if resume is not None:
         new: dict[str, object] = {"out": out, "overwrite": overwrite, "refit": refit}
         _refuse(chosen | new, "--resume")
-        _train.resume(
-            resume,
-            names,
-            layers,
-            make_loop,
-            data_root=data_root,
-            cache_dir=cache_dir,
-            force=force,
-        )
+        _train.resume(resume, again, force=force)
         return
     if refit is not None:
         _refuse(chosen | {"force": force}, "--refit")
-        _train.refit(
-            refit,
-            names,
-            layers,
-            make_loop,
-            data_root=data_root,
-            cache_dir=cache_dir,
-            out=out,
-            overwrite=overwrite,
-        )
+        _train.refit(refit, again, out=out, overwrite=overwrite)
         return
     if force:
         raise ConfigError("--force has no effect without --resume")
