@@ -436,6 +436,21 @@ def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:
     return keys // MAX_ROWS, keys % MAX_ROWS
 
 
+def ragged_places(start: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the entries of rows of different lengths are.
+
+    Args:
+        start: ``[n]`` place of each row's first entry.
+        count: ``[n]`` number of its entries.
+
+    Returns:
+        The row ``[M]`` and the place ``[M]`` of each entry, row by row.
+    """
+    row = torch.arange(len(start), device=start.device).repeat_interleave(count)
+    shift = start - count.cumsum(0) + count  # [n]
+    return row, torch.arange(len(row), device=row.device) + shift[row]
+
+
 @overload
 def is_among(keys: Tensor, known: Tensor) -> Tensor: ...
 @overload

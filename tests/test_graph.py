@@ -26,6 +26,7 @@ from pyg_advinfonce.graph import (
     num_nodes,
     pair_keys,
     pairs_of,
+    ragged_places,
     seen_pairs,
     split_edges,
     split_names,
@@ -468,3 +469,11 @@ def test_labels_of_other_relations_are_no_splits():
     graph["item", "like", "user"].edge_label_index = pairs((0, 1))
     check_graph(graph)
     assert split_names(graph) == ["valid"]
+
+
+def test_places_of_ragged_rows():
+    start, count = torch.tensor([4, 9, 0, 2]), torch.tensor([2, 0, 3, 1])
+    row, place = ragged_places(start, count)
+    assert row.tolist() == [0, 0, 2, 2, 2, 3]
+    assert place.tolist() == [4, 5, 0, 1, 2, 2]
+    assert [len(x) for x in ragged_places(start[:0], count[:0])] == [0, 0]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, pad
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import FittedEncoder
@@ -15,6 +15,7 @@ from pyg_advinfonce.graph import (
     num_nodes,
     pair_keys,
     pairs_of,
+    ragged_places,
     split_edges,
     train_degrees,
 )
@@ -70,14 +71,12 @@ class _ItemWeights(FittedEncoder):
         self.register_buffer("start", start, persistent=False)
         self.register_buffer("item", item, persistent=False)
 
-    def _history(self, user: Tensor) -> tuple[Tensor, Tensor]:
-        """Return offsets ``[n + 1]`` of the items of users ``[n]``, and the items."""
-        first = self.start[user]
-        count = self.start[user + 1] - first
-        offset = torch.nn.functional.pad(count.cumsum(0), (1, 0))  # [n + 1]
-        place = torch.arange(int(offset[-1]), device=user.device)
-        place = place + (first - offset[:-1]).repeat_interleave(count)
-        return offset, self.item[place]
+    def _history(self, user: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the number of items of users ``[n]``; each one's row, and the item."""
+        start = self.start[user]
+        count = self.start[user + 1] - start
+        row, place = ragged_places(start, count)
+        return count, row, self.item[place]
 
 
 class ItemKNN(_ItemWeights):
@@ -145,10 +144,8 @@ class ItemKNN(_ItemWeights):
 
     def scores(self, user: Tensor) -> Tensor:
         """Return scores ``[n, I]`` of users ``[n]``."""
-        offset, item = self._history(user)
+        _, row, item = self._history(user)
         num_items, width = self.weight.shape
-        row = torch.arange(len(user), device=user.device)
-        row = row.repeat_interleave(offset.diff())
         one = torch.ones_like(item, dtype=self.weight.dtype)
         seen = torch.sparse_coo_tensor(
             torch.stack([item, row]), one, (num_items, len(user))
@@ -220,7 +217,8 @@ class EASE(_ItemWeights):
 
     def scores(self, user: Tensor) -> Tensor:
         """Return scores ``[n, I]`` of users ``[n]``."""
-        offset, item = self._history(user)
+        count, _, item = self._history(user)
+        offset = pad(count.cumsum(0), (1, 0))  # [n + 1]
         found: Tensor = embedding_bag(
             item, self.weight, offset, mode="sum", include_last_offset=True
         )

@@ -16,6 +16,7 @@ from pyg_advinfonce.graph import (
     num_nodes,
     pair_keys,
     pairs_of,
+    ragged_places,
     split_edges,
     split_names,
 )
@@ -38,12 +39,8 @@ class PairPlaces:
 
     def of(self, user: Tensor) -> Tensor:
         """Return flat positions of the pairs of users ``[n]`` in scores ``[n, C]``."""
-        start, end = self.start[user], self.start[user + 1]  # [n]
-        count = end - start
-        row = torch.arange(len(user), device=user.device)
-        row = row.repeat_interleave(count)  # [number of pairs]
-        shift = start - count.cumsum(0) + count  # [n]
-        place = torch.arange(len(row), device=user.device) + shift[row]
+        start = self.start[user]  # [n]
+        row, place = ragged_places(start, self.start[user + 1] - start)
         return row * self.width + self.column[place]
 
 

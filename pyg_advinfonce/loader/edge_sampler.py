@@ -9,7 +9,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import num_nodes, pair_keys, split_edges
+from pyg_advinfonce.graph import num_nodes, pair_keys, ragged_places, split_edges
 
 
 class EdgeSampler:
@@ -126,11 +126,7 @@ class EdgeSampler:
         """Return each edge's pairs with its user's train items, ``[2, M]``."""
         if not self.exclude_positives:
             return user.new_empty(2, 0)
-        degree = self._degree[user]
-        edge = torch.arange(user.numel(), device=user.device)
-        edge = edge.repeat_interleave(degree)  # [M]
-        first = self._start[user] - (degree.cumsum(0) - degree)  # [B]
-        place = torch.arange(edge.numel(), device=user.device) + first[edge]
+        edge, place = ragged_places(self._start[user], self._degree[user])
         return torch.stack([edge, self._item[place].long()])
 
     def _negatives(self, user: Tensor, number: int) -> Tensor:
