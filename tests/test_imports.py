@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph"},
-    "evaluation": {"errors", "graph", "registry", "scorer"},
+    "evaluation": {"errors", "graph", "ops", "registry", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
     | {"schema", "encoders", "methods", "evaluation"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},

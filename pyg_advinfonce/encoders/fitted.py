@@ -19,6 +19,7 @@ from pyg_advinfonce.graph import (
     split_edges,
     train_degrees,
 )
+from pyg_advinfonce.ops import top_items
 
 _FLOAT, _DOUBLE, _ID = 4, 8, 8
 
@@ -134,11 +135,12 @@ class ItemKNN(_ItemWeights):
             similar = count / (norm[row].unsqueeze(1) * norm + self.shrink)
             similar = similar.nan_to_num(0.0)  # of items without pairs
             similar[torch.arange(len(row), device="cpu"), row] = 0.0
-            kept = _largest(similar, neighbor.size(1))
-            place = kept.cumsum(1)[kept] - 1
-            at, column = kept.nonzero().unbind(1)
-            neighbor[row[at], place] = column.to(neighbor.device)
-            weight[row[at], place] = similar[kept].to(weight)
+            value, column = top_items(similar, neighbor.size(1))
+            none = len(norm)  # sorts after all items
+            column, order = column.masked_fill(value <= 0, none).sort(1)
+            value = value.gather(1, order).masked_fill(column == none, 0.0)
+            neighbor[row] = column.masked_fill(column == none, 0).to(neighbor)
+            weight[row] = value.to(weight)
         self.neighbor.copy_(neighbor)
         self.weight.copy_(weight)
 
@@ -238,11 +240,3 @@ def _co_occurrence(graph: HeteroData) -> Iterator[tuple[Tensor, Tensor]]:
     for row in rows.split(max(1, _BLOCK // max(1, len(rows)))):
         block = (by_item[row.numpy()] @ seen).toarray()
         yield row, torch.from_numpy(block)
-
-
-def _largest(values: Tensor, k: int) -> Tensor:
-    """Mark the ``k`` largest positive values per row, of equal ones the first."""
-    last = values.topk(k, dim=1).values[:, -1:]
-    above, level = values > last, values == last
-    room = k - above.sum(1, keepdim=True)
-    return (above | (level & (level.cumsum(1) <= room))) & (values > 0)

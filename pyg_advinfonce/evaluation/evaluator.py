@@ -18,7 +18,7 @@ from pyg_advinfonce.evaluation.metrics import (
     measure,
 )
 from pyg_advinfonce.evaluation.ranking import SplitRanking
-from pyg_advinfonce.evaluation.top_items import Ties
+from pyg_advinfonce.evaluation.ties import Ties
 from pyg_advinfonce.graph import (
     candidate_mask,
     check_graph,

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, is_out_of_memory
-from pyg_advinfonce.evaluation.top_items import Ties, favour, top_items
+from pyg_advinfonce.evaluation.ties import Ties, favour
 from pyg_advinfonce.graph import (
     candidate_mask,
     is_among,
@@ -20,6 +20,7 @@ from pyg_advinfonce.graph import (
     split_edges,
     split_names,
 )
+from pyg_advinfonce.ops import top_items
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 

@@ -10,6 +10,7 @@ from pyg_advinfonce.ops.edge_scores import (
 from pyg_advinfonce.ops.layer_sum import layer_sum
 from pyg_advinfonce.ops.log_partition import log_partition
 from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
+from pyg_advinfonce.ops.top_items import top_items
 
 __all__ = [
     "MOST_GATHERED",
@@ -22,4 +23,5 @@ __all__ = [
     "log_partition",
     "propagate",
     "silence_sparse_beta",
+    "top_items",
 ]

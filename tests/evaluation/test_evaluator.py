@@ -15,8 +15,8 @@ from sklearn.metrics import ndcg_score
 from pyg_advinfonce.errors import GraphError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.evaluation import ranking as candidate_ranking
-from pyg_advinfonce.evaluation.top_items import top_items
 from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.ops import top_items
 from pyg_advinfonce.scorer import EmbeddingScores
 from tests.device_mode import DeviceIsNamed
 from tests.scorers import SCORERS, naive_scores
