@@ -283,6 +283,19 @@ def candidate_mask(graph: HeteroData) -> Tensor:
     return torch.ones(num_nodes(graph)[1], dtype=torch.bool, device=device)
 
 
+def check_rows(name: str, row: Tensor, size: int) -> None:
+    """Check that row numbers exist.
+
+    Raises:
+        ValueError: If one is negative, or not below ``size``.
+    """
+    if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < size:
+        raise ValueError(
+            f"{name} must be in [0, {size - 1}] "
+            f"(got {int(row.min())} to {int(row.max())})"
+        )
+
+
 def degree_rank(count: Tensor) -> Tensor:
     """Return the rank of each node's degree among the distinct positive degrees.
 

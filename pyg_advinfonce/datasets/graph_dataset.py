@@ -86,12 +86,11 @@ class _GraphDataset(ProcessedDataset):
 
 
 def _check_splits(graph: HeteroData) -> None:
-    for name in ("train", "valid"):
-        if name == "valid" and name not in split_names(graph):
-            raise GraphError(
-                "the graph has no split 'valid', which chooses the best epoch: set "
-                f"graph[{split_type(name)}].edge_label_index to pairs [2, E]"
-            )
+    if "valid" not in split_names(graph):
+        raise GraphError(
+            "the graph has no split 'valid', which chooses the best epoch: set "
+            f"graph[{split_type('valid')}].edge_label_index to pairs [2, E]"
+        )
     for name in ("train", *split_names(graph)):
         pairs = split_edges(graph, name)
         if not pairs.numel():

@@ -22,6 +22,7 @@ from pyg_advinfonce.evaluation.ties import Ties
 from pyg_advinfonce.graph import (
     candidate_mask,
     check_graph,
+    check_rows,
     num_nodes,
     pair_keys,
     split_edges,
@@ -191,11 +192,7 @@ class Evaluator:
         for name, ids, size in zip(
             ("user", "item"), (user, item), num_nodes(self.graph), strict=True
         ):
-            if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < size:
-                raise ValueError(
-                    f"{name} must be in [0, {size - 1}] "
-                    f"(got {int(ids.min())} to {int(ids.max())})"
-                )
+            check_rows(name, ids, size)
         if len(torch.unique(pair_keys(user, item))) < len(user):
             raise ValueError("expected every item once per user, got one twice")
         ranking = self._with_positives(split, device)
@@ -240,13 +237,9 @@ class Evaluator:
             NonFiniteLossError: If a score is NaN.
             GraphError: If the split does not exist.
         """
-        device, last = self._device(scorer, split), num_nodes(self.graph)[0] - 1
+        device = self._device(scorer, split)
         user = user.to(device, torch.long)
-        if len(user) > 0 and not 0 <= int(user.min()) <= int(user.max()) <= last:
-            raise ValueError(
-                f"user must be in [0, {last}] "
-                f"(got {int(user.min())} to {int(user.max())})"
-            )
+        check_rows("user", user, num_nodes(self.graph)[0])
         return self._ranking(split, device).rank(scorer, self.cutoffs[-1], user)[1]
 
     def counts(self, split: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from torch_geometric.utils import coalesce
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import unit_rows
-from pyg_advinfonce.graph import train_degrees
+from pyg_advinfonce.graph import check_rows, train_degrees
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.ops import Adjacency, propagate
 
@@ -77,12 +77,7 @@ def fold_in(
 def _trained_pairs(items: Tensor, degree: Tensor, num_users: int) -> Tensor:
     """Return the distinct pairs with a trained item; every user must have one."""
     for place, size in enumerate((num_users, len(degree))):
-        row = items[place]
-        if row.numel() and not 0 <= int(row.min()) <= int(row.max()) < size:
-            raise ValueError(
-                f"items[{place}] must be in [0, {size - 1}] "
-                f"(got {int(row.min())} to {int(row.max())})"
-            )
+        check_rows(f"items[{place}]", items[place], size)
     pairs: Tensor = coalesce(items[:, degree[items[1]] > 0])
     without = torch.bincount(pairs[0], minlength=num_users) == 0
     if without.any():
