@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
+from torch_geometric.utils import coalesce
 
 from pyg_advinfonce.errors import (
     ConfigError,
@@ -125,6 +126,8 @@ class Recommender:
         self.seen, self.chunk_size = seen, chunk_size
         self.users, self.items = IdMap(graph, USER), IdMap(graph, ITEM)
         self.scorer = method.scorer(graph)
+        degrees = (degree.cpu() for degree in train_degrees(graph))
+        self._degree = dict(zip((USER, ITEM), degrees, strict=True))
         known = seen_pairs(graph, seen)
         self._ranking = self._ranking_without(known, num_nodes(graph)[0])
 
@@ -178,7 +181,7 @@ class Recommender:
         z_user = fold_in(self.method, self.graph, pairs, num_users=len(rows))
         assert isinstance(self.scorer, EmbeddingScores)  # else fold_in has raised
         scorer = EmbeddingScores(z_user, self.scorer.z_item)
-        given = pairs[:, :0] if self.seen == "none" else pairs
+        given = pairs[:, :0] if self.seen == "none" else coalesce(pairs)
         ranking = self._ranking_without(given, len(rows))
         names = np.array(list(items_of), dtype=object)
         tables = self._tables(ranking, names, scorer, user, k)
@@ -210,9 +213,8 @@ class Recommender:
         z_item = unit_rows(self.scorer.z_item)
         place = torch.arange(len(rows), device="cpu")
         itself = torch.stack([place, rows]).to(z_item.device)
-        ranking = self._ranking_without(
-            itself, len(rows), among=train_degrees(self.graph)[1] > 0
-        )
+        is_trained = (self._degree[ITEM] > 0).to(candidate_mask(self.graph).device)
+        ranking = self._ranking_without(itself, len(rows), among=is_trained)
         scorer = EmbeddingScores(z_item[itself[1]], z_item)
         names = self.items.values[rows.numpy()]
         tables = self._tables(ranking, names, scorer, place, k)
@@ -220,8 +222,7 @@ class Recommender:
         return found.rename(columns={"user": "like"})
 
     def _warn_of_untrained(self, node_type: str, row: Tensor) -> None:
-        degrees = train_degrees(self.graph)[node_type == ITEM].cpu()
-        untrained = row[degrees[row] == 0]
+        untrained = row[self._degree[node_type][row] == 0]
         if len(untrained) and isinstance(self.scorer, EmbeddingScores):
             ids = self.items if node_type == ITEM else self.users
             first = ids.values[int(untrained[0])]
@@ -235,10 +236,11 @@ class Recommender:
     def _ranking_without(
         self, seen: Tensor, num_users: int, *, among: Tensor | None = None
     ) -> CandidateRanking:
+        """Return a ranking without distinct, sorted pairs ``[2, S]``."""
         mask = candidate_mask(self.graph)
         return CandidateRanking(
             mask if among is None else mask & among,
-            torch.unique(pair_keys(*seen)),
+            pair_keys(*seen),
             num_users,
             chunk_size=self.chunk_size,
         )

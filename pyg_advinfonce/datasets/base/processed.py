@@ -207,7 +207,9 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "num_users": num_users,
         "num_items": num_items,
         "pairs": {n: split_edges(graph, n).int() for n in _all_splits(graph)},
-        "seen": graph[SEEN].edge_label_index if SEEN in graph.edge_types else None,
+        "seen": graph[SEEN].edge_label_index.int()
+        if SEEN in graph.edge_types
+        else None,
         "candidate_mask": graph[ITEM].get("candidate_mask"),
         "user_ids": graph[USER].get("raw_id"),
         "item_ids": graph[ITEM].get("raw_id"),
