@@ -61,10 +61,8 @@ def parse_json(
     error: type[AdvInfoNCEError] = CheckpointError,
 ) -> Model:
     """Parse JSON as :func:`read_json` does; ``name`` is the content's in messages."""
-    try:
+    with _damage(name, error):
         return schema.model_validate_json(content)
-    except ValidationError as found:
-        raise error(f"{name} is damaged: {first_problem(found)}") from None
 
 
 def check_values(
@@ -74,8 +72,15 @@ def check_values(
     error: type[AdvInfoNCEError] = CheckpointError,
 ) -> Model:
     """Check parsed values as :func:`read_json` does; ``name`` is theirs in messages."""
-    try:
+    with _damage(name, error):
         return schema.model_validate(values)
+
+
+@contextmanager
+def _damage(name: str, error: type[AdvInfoNCEError]) -> Iterator[None]:
+    """Turn what a schema finds into one line."""
+    try:
+        yield
     except ValidationError as found:
         raise error(f"{name} is damaged: {first_problem(found)}") from None
 

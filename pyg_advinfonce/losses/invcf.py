@@ -23,6 +23,7 @@ from pyg_advinfonce.losses.base import (
     UpdateWatch,
     contrast_rows,
     negative_scores,
+    positive_rows,
     refuse_neg_rows,
 )
 from pyg_advinfonce.objective import RankingTerm, Step
@@ -201,11 +202,7 @@ def _table(rank: Tensor, dim: int) -> nn.Parameter:
 
 
 def _rows(z: Embeddings, batch: EdgeBatch) -> Rows:
-    """Return rows of the batch's users and positives, ``[B, D]`` each."""
-    return (
-        z.user.index_select(0, batch.src_index),
-        z.item.index_select(0, batch.dst_pos_index),
-    )
+    return positive_rows(z.user, z.item, batch)
 
 
 def _join(pop: Rows, pref: Rows) -> Rows:
