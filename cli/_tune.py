@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from pyg_advinfonce.config import flatten
+from pyg_advinfonce.config import flatten, read_toml
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
 from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
@@ -21,6 +21,7 @@ from .options import FAILED
 def run(
     plan: Plan,
     *,
+    space: Path | None,
     trials: int,
     timeout: float | None,
     device: str,
@@ -33,6 +34,7 @@ def run(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     config = plan.resolve()
+    searched = None if space is None else flatten(read_toml(space), 2)
     dataset = config.load_dataset(plan.data_root, plan.cache_dir)
     name = f"tune-{config.title}"
     bar = Bar(quiet=quiet)
@@ -42,6 +44,7 @@ def run(
         dataset,
         folder=partial(continue_run_folder, out, name, mark=STUDY),
         fixed={key for layer in plan.layers for key in flatten(layer)},
+        space=searched,
         trials=trials,
         timeout=timeout,
         device=device,

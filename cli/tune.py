@@ -37,6 +37,12 @@ def tune(
         metavar="KEY=VALUE",
         help="A setting that is not searched, e.g. loss.tau=0.28; may be repeated.",
     ),
+    space: Path | None = typer.Option(
+        None,
+        metavar="FILE",
+        help="A TOML file of what is searched, e.g. under [train] lr = [1e-3, 5e-3] "
+        "(default: the space of the model and the loss).",
+    ),
     epochs: int | None = typer.Option(
         None, help="The maximum number of epochs per trial."
     ),
@@ -72,6 +78,7 @@ def tune(
     )
     _tune.run(
         plan,
+        space=space,
         trials=trials,
         timeout=timeout,
         device=device,

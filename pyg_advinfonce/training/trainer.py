@@ -90,7 +90,7 @@ class Trainer:
         graph: User-item graph, on the method's device.
         sampler: Sampler of batches.
         evaluator: Evaluator of the monitored split.
-        epochs: Maximum number of epochs.
+        epochs: Maximum number of epochs; a callback may lower it to end training.
         seed: Random seed.
         eval_every: Number of epochs between two validations; only epochs in which the
             main phase ran, and the last epoch, are validated.
@@ -140,9 +140,8 @@ class Trainer:
             NonFiniteLossError: If a loss, gradient or score is NaN or infinite.
         """
         self._check_trainable()
-        for epoch in range(len(self.history), self.epochs):
-            if self.stopping.should_stop:
-                break
+        while len(self.history) < self.epochs and not self.stopping.should_stop:
+            epoch = len(self.history)
             started, record = time.perf_counter(), Record(epoch=epoch)
             for index, (phase, optimizer) in enumerate(self.phases):
                 if phase.active(epoch) and self.method.params_of(phase):

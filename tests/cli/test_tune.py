@@ -55,6 +55,17 @@ def test_the_best_settings_are_for_train(advnce, folder):
     assert trained["epochs"] == [1]
 
 
+def test_a_file_holds_the_space(advnce, folder):
+    (folder / "my.toml").write_text("[train]\nlr = [0.001, 0.005]\n", "utf-8")
+    words = ["--space", "my.toml", "--trials", 3, "--json"]
+    summary = json.loads(advnce(*QUICK, *words).out)
+    assert [list(row["params"]) for row in summary["top"]] == [["train.lr"]] * 3
+    (folder / "my.toml").write_text("lr = [0.001, 0.005]\n", "utf-8")
+    found = advnce(*QUICK, *words)
+    assert found.code == 2
+    assert "unknown key of the space 'lr'" in found.err.splitlines()[-1]
+
+
 def test_the_same_command_continues(advnce, folder):
     first = json.loads(advnce(*QUICK, "--trials", 1, "--json").out)
     assert first["study_dir"] == "runs/tune-simulated-mf-bpr"

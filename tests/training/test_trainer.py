@@ -358,6 +358,17 @@ def test_no_validation_before_the_main_phase_has_run():
     assert [r.epoch for r in trainer.history if r.metrics] == [3, 4, 5]
 
 
+def test_a_callback_may_end_the_training():
+    class End(Callback):
+        def on_epoch_end(self, trainer, record):
+            if record.epoch == 1:
+                trainer.epochs = len(trainer.history)
+
+    trainer = make(find("bpr"), epochs=50, callbacks=[End()])
+    trainer.fit()
+    assert len(trainer.history) == 2
+
+
 @pytest.mark.parametrize(
     ("epochs", "every", "expected"),
     [(7, 3, [2, 5, 6]), (6, 3, [2, 5]), (4, 5, [3]), (3, 1, [0, 1, 2]), (1, 9, [0])],

@@ -26,6 +26,7 @@ def search_space(
     config: Config,
     fixed: Collection[str] = (),
     custom: Mapping[str, Any] = MappingProxyType({}),
+    chosen: Mapping[str, Any] | None = None,
 ) -> Space:
     """Return the space of a configuration's model and loss.
 
@@ -39,17 +40,37 @@ def search_space(
         config: Names the model and the loss.
         fixed: Keys ``section.key`` that are not searched.
         custom: The custom model and loss, by section.
+        chosen: A space instead of that: by key ``section.key`` a list of choices or a
+            mapping with ``low``, ``high`` and ``log``.
+
+    Raises:
+        ConfigError: If a space has another form, or a key that cannot be set.
     """
+    known = setting_values(config, **custom)
+    space = (
+        _packaged_space(config, custom, known)
+        if chosen is None
+        else _parse_space("the space", chosen, known)
+    )
+    return {key: values for key, values in space.items() if key not in fixed}
+
+
+def _packaged_space(
+    config: Config, custom: Mapping[str, Any], known: Collection[str]
+) -> Space:
     model, loss = config.model.name, config.loss.name
     own = {key for layer in pair_settings(model, loss) for key in flatten(layer)}
     shared = read_space("shared") if loss != NO_LOSS else {}
     shared = {key: values for key, values in shared.items() if key not in own}
     space = shared | read_space("model", model)
     space |= read_space("loss", loss)
-    known = setting_values(config, **custom)
     for section, target in custom.items():
-        space |= _custom_space(section, getattr(target, "search_space", {}), known)
-    return {key: values for key, values in space.items() if key not in fixed}
+        own = [name for name in known if name.startswith(f"{section}.")]
+        found = getattr(target, "search_space", {})
+        if isinstance(found, Mapping):
+            found = {f"{section}.{key}": values for key, values in found.items()}
+        space |= _parse_space(f"the search_space of the {section}", found, own)
+    return space
 
 
 def read_space(*path: str) -> Space:
@@ -62,23 +83,20 @@ def read_space(*path: str) -> Space:
     return {key: _distribution(values) for key, values in flatten(sections, 2).items()}
 
 
-def _custom_space(section: str, space: Any, known: Collection[str]) -> Space:  # noqa: ANN401
-    """Read the attribute ``search_space`` of a custom model or loss.
-
-    Raises:
-        ConfigError: If the attribute has another form, or a key that cannot be set.
-    """
+def _parse_space(what: str, space: Any, known: Collection[str]) -> Space:  # noqa: ANN401
+    found, key = {}, None
     try:
-        found = {f"{section}.{key}": _distribution(v) for key, v in space.items()}
+        for key, values in space.items():
+            found[key] = _distribution(values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
+        got = space if key is None else f"{key} = {values!r}"
         raise ConfigError(
-            f"the search_space of the {section} maps keys of [{section}] to a list of "
-            f"choices or to low, high and log (got {space!r:.80})"
+            f"{what} maps keys to a list of choices or to low, high and log "
+            f"(got {got!s:.80})"
         ) from error
     for key in found:
         if key not in known:
-            own = [name for name in known if name.startswith(f"{section}.")]
-            raise unknown(f"key of the {section}'s search_space", key, own)
+            raise unknown(f"key of {what}", key, known)
     return found
 
 

@@ -40,6 +40,7 @@ def tune(
     *,
     folder: Path | Callable[[], Path],
     fixed: Collection[str] = (),
+    space: Mapping[str, Any] | None = None,
     trials: int = 50,
     timeout: float | None = None,
     device: torch.device | str = "auto",
@@ -64,6 +65,9 @@ def tune(
         folder: The study's folder, made or continued; or a function that returns it,
             called once the settings are checked.
         fixed: Keys ``section.key`` that keep the configuration's value.
+        space: What is searched (default: the packaged space of model and loss): by key
+            ``section.key`` a list of choices or a mapping with ``low``, ``high`` and
+            ``log``.
         trials: The number of finished trials to stop at, including those of earlier
             calls.
         timeout: The time limit in seconds; a trial that it interrupts is repeated when
@@ -95,8 +99,9 @@ def tune(
     config = name_custom(config, model, loss).fitted_to(dataset)
     config.check_held_out("a configuration")
     place = find_device(device)
-    space = _space(config, dataset, fixed, place, custom)
-    if not space and config.loss.name == NO_LOSS:
+    searched = search_space(config, fixed, custom, space)
+    searched = _fitting(searched, config, dataset, place, custom)
+    if not searched and config.loss.name == NO_LOSS:
         raise ConfigError(
             f"model '{config.model.name}' has no setting to search: train it"
         )
@@ -104,8 +109,8 @@ def tune(
     task = Task(
         config,
         dataset,
-        space,
-        default_params(config, space, custom),
+        searched,
+        default_params(config, searched, custom),
         place,
         math.inf if timeout is None else time.monotonic() + timeout,
         progress,
@@ -134,19 +139,19 @@ def _check_limits(trials: int, timeout: float | None) -> None:
         raise ConfigError(f"timeout must not be negative (got {timeout})")
 
 
-def _space(
+def _fitting(
+    space: Space,
     config: Config,
     dataset: Dataset,
-    fixed: Collection[str],
     device: torch.device,
     custom: Mapping[str, Any],
 ) -> Space:
-    """Return the space without unused or all negatives and without too large batches.
+    """Return a space without unused or all negatives and without too large batches.
 
     Raises:
         ConfigError: If the configuration itself cannot be trained.
     """
-    space = search_space(config, fixed, custom)
+    space = dict(space)
     method = assemble(config, dataset, device=device, **custom).method
     if method.negatives != "sampled" or config.train.num_negatives == "all":
         space.pop("train.num_negatives", None)

@@ -8,6 +8,7 @@ from optuna.distributions import (
 
 from pyg_advinfonce.build import build_method, make_trainer
 from pyg_advinfonce.config import flatten, setting_values, unflatten
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.registry import LOSSES, MODELS
 from pyg_advinfonce.studies.tuning import search_space
 from pyg_advinfonce.studies.tuning.space import (
@@ -94,6 +95,31 @@ def test_what_a_name_sets_for_itself_is_not_searched(configure):
         "train.batch_size",
         "loss.cosine",
     ]
+
+
+def test_a_chosen_space_replaces_the_packaged_one(configure):
+    chosen = {"train.lr": [1e-3, 5e-3], "model.dim": {"low": 4, "high": 64, "log": True}}
+    space = search_space(configure(), fixed=["loss.tau"], chosen=chosen)
+    assert space == {
+        "train.lr": CategoricalDistribution([1e-3, 5e-3]),
+        "model.dim": IntDistribution(4, 64, log=True),
+    }
+    assert list(search_space(configure(), ["train.lr"], chosen=chosen)) == ["model.dim"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"train.lr": [1e-3], "loss.tau": 0.2}, r"got loss\.tau = 0\.2"),
+        ({"train.lr": []}, r"got train\.lr = \[\]"),
+        ({"train.lr": {"low": 0.1}}, r"low, high and log .*train\.lr"),
+        ({"loss.tua": [0.1]}, r"^unknown key of the space 'loss\.tua'.*loss\.tau"),
+        (["train.lr"], r"got \['train\.lr'\]"),
+    ],
+)
+def test_a_chosen_space_of_another_form(chosen, said, configure):
+    with pytest.raises(ConfigError, match=said):
+        search_space(configure(), chosen=chosen)
 
 
 def test_the_defaults_that_lie_in_the_space(configure):
