@@ -65,11 +65,11 @@ def _packaged_space(
     space = shared | read_space("model", model)
     space |= read_space("loss", loss)
     for section, target in custom.items():
-        own = [name for name in known if name.startswith(f"{section}.")]
+        keys = [name for name in known if name.startswith(f"{section}.")]
         found = getattr(target, "search_space", {})
         if isinstance(found, Mapping):
             found = {f"{section}.{key}": values for key, values in found.items()}
-        space |= _parse_space(f"the search_space of the {section}", found, own)
+        space |= _parse_space(f"the search_space of the {section}", found, keys)
     return space
 
 

@@ -98,7 +98,10 @@ def test_what_a_name_sets_for_itself_is_not_searched(configure):
 
 
 def test_a_chosen_space_replaces_the_packaged_one(configure):
-    chosen = {"train.lr": [1e-3, 5e-3], "model.dim": {"low": 4, "high": 64, "log": True}}
+    chosen = {
+        "train.lr": [1e-3, 5e-3],
+        "model.dim": {"low": 4, "high": 64, "log": True},
+    }
     space = search_space(configure(), fixed=["loss.tau"], chosen=chosen)
     assert space == {
         "train.lr": CategoricalDistribution([1e-3, 5e-3]),
