@@ -78,6 +78,18 @@ class Encoder(nn.Module):
         """
         return None
 
+    def new_users(self, pairs: Tensor, num_users: int) -> Tensor | None:
+        """Return embeddings of new users by the encoder's own rule, or None.
+
+        Args:
+            pairs: ``[2, P]`` distinct pairs of a new user, from 0, and an item row.
+            num_users: ``N``.
+
+        Returns:
+            ``[N, D]``.
+        """
+        return None
+
     def propagate(
         self,
         user: Tensor,

@@ -88,6 +88,11 @@ class IALS(FittedEncoder):
     ) -> Embeddings:
         return Embeddings(self.user, self.item, ((self.user, self.item),))
 
+    def new_users(self, pairs: Tensor, num_users: int) -> Tensor:
+        found = self.item.new_empty(num_users, self.item.size(1))
+        self._solve(found, self.item, pairs)
+        return found
+
     def _solve(self, table: Tensor, other: Tensor, pairs: Tensor) -> None:
         """Replace a table by the minimum for the other table.
 

@@ -26,7 +26,8 @@ def fold_in(
         \frac{x_i^{(k-1)}}{\sqrt{d_u d_i}}
 
     where the layers of items and their degrees :math:`d_i` are those of the trained
-    graph, without new users. For other encoders only the final item embeddings count:
+    graph, without new users. iALS solves for the new users as for trained ones, with
+    the final items. For other encoders only the final item embeddings count:
 
     .. math::
         z_u = \frac{1}{d_u} \sum_{i \in \mathcal{N}_u} z_i - \frac{1}{I} \sum_i z_i
@@ -58,7 +59,17 @@ def fold_in(
         raise ValueError(f"items must be [2, P], P >= 1 (got {tuple(items.shape)})")
     num_users = int(items[0].max()) + 1 if num_users is None else num_users
     degree = train_degrees(graph)[1]  # [I]
-    user, item = _trained_pairs(items.to(degree.device, torch.long), degree, num_users)
+    pairs = _trained_pairs(items.to(degree.device, torch.long), degree, num_users)
+    z_user = method.encoder.new_users(pairs, num_users)
+    if z_user is None:
+        z_user = _sums_of_items(method, graph, pairs, degree, num_users)
+    return unit_rows(z_user) if method.cosine else z_user
+
+
+def _sums_of_items(
+    method: Method, graph: HeteroData, pairs: Tensor, degree: Tensor, num_users: int
+) -> Tensor:
+    user, item = pairs
     own_degree = torch.bincount(user, minlength=num_users)  # [N]
     messages = method.encoder.item_messages(graph)  # [I, D]
     if messages is not None:
@@ -70,8 +81,7 @@ def fold_in(
     to_new = Adjacency.from_edge_index(
         torch.stack([item, user]), weight, len(messages), num_users
     )
-    z_user = propagate(to_new, messages)
-    return unit_rows(z_user) if method.cosine else z_user
+    return propagate(to_new, messages)
 
 
 def _trained_pairs(items: Tensor, degree: Tensor, num_users: int) -> Tensor:

@@ -11,7 +11,8 @@ from tests import cases
 from tests.serving.tastes import Tastes
 
 SENDING = ["lightgcn", "sgl", "ncl", "simgcl", "xsimgcl", "dcl", "vgae"]
-SILENT = ["mf", "ultragcn", "autocf", "ials"]
+SILENT = ["mf", "ultragcn", "autocf"]
+SOLVING = ["ials"]
 SCORING = ["popularity", "itemknn", "ease"]
 
 
@@ -33,7 +34,7 @@ def build(model, graph, *, zero_row=None, **encoder):
 
 
 def test_every_model_is_one_or_the_other():
-    assert sorted(SENDING + SILENT + SCORING) == sorted(MODELS)
+    assert sorted(SENDING + SILENT + SOLVING + SCORING) == sorted(MODELS)
 
 
 def check_the_row_of_a_user(method, graph, user):
@@ -65,6 +66,19 @@ def test_a_trained_user_whose_own_row_is_zero_has_the_encoder_s_row(model, user,
 def test_the_same_for_any_layers(graph, encoder):
     method = build("lightgcn", graph, zero_row=3, **encoder)
     check_the_row_of_a_user(method, graph, 3)
+
+
+@pytest.mark.parametrize("model", SOLVING)
+def test_a_model_that_solves_gives_what_the_next_epoch_solves_for(model, graph):
+    method = build(model, graph, l2=0.5)
+    method.encoder.fit(graph)
+    pairs = split_edges(graph, "train")
+    users, new = pairs[0].unique(return_inverse=True)
+    found = fold_in(method, graph, torch.stack([new, pairs[1]]))
+    method.encoder.fit(graph)
+    torch.testing.assert_close(
+        found, method.encoder.user[users], rtol=1e-12, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("model", SILENT)
