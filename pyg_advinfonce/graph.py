@@ -116,6 +116,18 @@ def relation_edges(
     return index.flip(0), weight if _is_weighted(edges.adj_t, index, weight) else None
 
 
+def weighted_edges(graph: HeteroData, edge_type: EdgeType) -> tuple[Tensor, Tensor]:
+    """Return the edges of a relation as :func:`relation_edges`, with edge weights.
+
+    Raises:
+        GraphError: If the graph lacks the relation or its edge weights.
+    """
+    edge_index, weight = relation_edges(graph, edge_type)
+    if weight is None:
+        raise GraphError(f"edges {edge_type} lack weights: apply BipartiteNorm()")
+    return edge_index, weight
+
+
 def _missing(graph: HeteroData, edge_type: EdgeType) -> GraphError:
     others = [
         t

@@ -148,7 +148,8 @@ _GENERAL: Mapping[str, Options] = {
     **{name: {} for name, entry in LOSSES.items() if entry.general},
 }
 
-# The losses of methods that extend LightGCN. SGL and NCL have a penalty of 1e-4.
+# The losses of methods that extend LightGCN. SGL and NCL have a penalty of 1e-4,
+# LightGCL one of whole tables.
 _CONTRASTED = ("bpr", "infonce", "adv")
 
 MODELS: Mapping[str, Entry] = {
@@ -225,6 +226,12 @@ MODELS: Mapping[str, Entry] = {
         "XSimGCL (Yu et al., TKDE 2023): contrasts layers of a noisy pass",
         encoder="encoders:LightGCN",
         losses={name: {} for name in _CONTRASTED},
+    ),
+    "lightgcl": Entry(
+        "methods:build_lightgcl",
+        "LightGCL (Cai et al., ICLR 2023): contrasts a low-rank graph",
+        encoder="encoders:LightGCN",
+        losses={name: {"train": {"l2": 1e-7}} for name in _CONTRASTED},
     ),
     "dcl": Entry(
         "methods:build_dcl",

@@ -200,6 +200,39 @@ def by_dcl(method, graph, batch):
     return loss + contrast(method, "passes", first, second, batch)
 
 
+def low_rank(graph, rank):
+    """Return the best approximation of rank ``q`` of the normalised adjacency."""
+    matrix = dense(graph)
+    users = cases.num_nodes(graph)[0]
+    left, scale, right = torch.linalg.svd(matrix[:users, users:])
+    assert scale[rank - 1] - 1e-3 > (scale[rank] if rank < len(scale) else 0)
+    found = torch.zeros_like(matrix)
+    for k in range(rank):
+        found[:users, users:] += scale[k] * torch.outer(left[:, k], right[k])
+    return found + found.t()
+
+
+def by_lightgcl(method, graph, batch):
+    """3.8: BPR on a sum of layers, a sum over a low-rank graph, L2 of all tables."""
+    term, weights = method.objective.terms["svd"], method.objective.weights
+    thinned = dropped if method.encoder.message_drop else matrices
+    layers, alpha = layers_of(method, graph, thinned(method, graph)), term.alpha
+    z, view = mean_of(method, graph, layers), low_rank(graph, len(term.scale))
+    low = sum(a * view @ x for a, x in zip(alpha[1:], layers, strict=False))
+    low = halves(graph, alpha[0] * layers[0] + low)
+    loss = cases.find(loss_name(method)).naive(method.loss, *z, batch)
+    items = batch.dst_pos_index.tolist()
+    if term.with_negatives:
+        items += batch.dst_neg_index.flatten().tolist()
+    for g, e, nodes in zip(low, z, (batch.src_index.tolist(), items), strict=True):
+        for node in nodes:
+            scores = torch.stack([reference.dot(g[node], row) / term.tau for row in e])
+            part = torch.log(torch.exp(scores).sum()) - scores[node].clamp(-5, 5)
+            loss = loss + weights["svd"] * part / len(nodes)
+    squares = sum((p**2).sum() for p in method.encoder.parameters())
+    return loss + weights["l2"] / 2 * squares
+
+
 def penalty(method, batch, z=None, layers=()):
     """Return the weighted L2 penalty of a batch's rows, by default of layer 0."""
     encoder, term = method.encoder, method.objective.terms["l2"]
@@ -426,6 +459,16 @@ METHOD_CASES = (
     MethodCase("xsimgcl", "bpr", by_xsimgcl, {"l2": 0.1, "l2_options": FINAL}),
     MethodCase("xsimgcl", "bpr", by_xsimgcl, {"layer": 2, "num_layers": 3, "l2": 0.1}),
     MethodCase("xsimgcl", "infonce", by_xsimgcl, {"candidates": "all"}),
+    MethodCase("lightgcl", "bpr", by_lightgcl, {"rank": 2, "l2": 0.1}),
+    MethodCase("lightgcl", "adv", by_lightgcl, {"rank": 3, "message_drop": 0.4}),
+    MethodCase("lightgcl", "bpr", by_lightgcl, {"rank": 3, "tau": 0.02}),
+    MethodCase("lightgcl", "bpr", by_lightgcl, {"rank": 4, "first_layer": 1}),
+    MethodCase(
+        "lightgcl",
+        "infonce",
+        by_lightgcl,
+        {"rank": 2, "num_layers": 3, "with_negatives": True, "weight": 1.5},
+    ),
     MethodCase("dcl", "dcl", by_dcl),
     MethodCase("dcl", "dcl", by_dcl, {"message_drop": 0.5, "candidates": "all"}),
 )

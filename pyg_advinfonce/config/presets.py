@@ -119,6 +119,9 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("0.2", {"train": {"l2": 1e-4}}, models=_SELFREC, fallback=True),
         Choice("0.2", {"train": {"batch_size": 4096}}, models=("ncl",), fallback=True),
         Choice(
+            "3.8", {"train": {"batch_size": 4096}}, models=("lightgcl",), fallback=True
+        ),
+        Choice(
             "0.2",
             {"train": {"lr": 1e-4, "l2": 1e-4}, "loss": {"warm_up_epochs": 10}},
             losses=("adap-tau",),
@@ -149,7 +152,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice(
             "D4",
             {"train": {"sampling": "interaction"}},
-            models=("sgl", "ncl", *_SELFREC),
+            models=("sgl", "ncl", *_SELFREC, "lightgcl"),
         ),
         Choice(
             "D4",
@@ -168,7 +171,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice(
             "0.2",
             {"model": {"init": "uniform"}},
-            models=("sgl", "ncl", *_SELFREC, "autocf"),
+            models=("sgl", "ncl", *_SELFREC, "lightgcl", "autocf"),
         ),
         Choice(
             "0.2",
@@ -179,7 +182,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice(
             "0.3",
             {"train": {"drop_last": False}},
-            models=("sgl", *_SELFREC, "autocf", "ultragcn"),
+            models=("sgl", *_SELFREC, "lightgcl", "autocf", "ultragcn"),
         ),
         Choice("0.3", {"train": {"drop_last": False}}, losses=("xir", "bir")),
         Choice(
@@ -227,6 +230,7 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("2.13", {"loss": {"cosine": False}}, losses=("invcf",)),
         Choice("2.14", {"train": {"l2": 1e-6}}, losses=("directau",)),
         Choice("3.1", {"model": {"anchors": "edges"}}, models=("sgl",)),
+        Choice("3.8", {"model": {"with_negatives": True}}, models=("lightgcl",)),
     ),
 }
 """The choices of each preset by decision of docs/decisions.md; later ones win."""

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LGConv
 
-from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import (
     INTERACTS,
     ITEM,
@@ -15,8 +14,8 @@ from pyg_advinfonce.graph import (
     USER,
     EdgeType,
     TensorCache,
-    relation_edges,
     stored_tensors,
+    weighted_edges,
 )
 from pyg_advinfonce.ops import Adjacency, propagate
 
@@ -155,7 +154,5 @@ class RelationCache:
 def _adjacency(
     graph: HeteroData, edge_type: EdgeType, sizes: tuple[int, ...]
 ) -> Adjacency:
-    edge_index, weight = relation_edges(graph, edge_type)
-    if weight is None:
-        raise GraphError(f"edges {edge_type} lack weights: apply BipartiteNorm()")
+    edge_index, weight = weighted_edges(graph, edge_type)
     return Adjacency.from_edge_index(edge_index, weight, *sizes)

@@ -3,6 +3,7 @@
 from pyg_advinfonce.methods.autocf import build_autocf
 from pyg_advinfonce.methods.base import Method
 from pyg_advinfonce.methods.dcl import build_dcl
+from pyg_advinfonce.methods.lightgcl import build_lightgcl
 from pyg_advinfonce.methods.lightgcn import build_lightgcn, build_mf
 from pyg_advinfonce.methods.ncl import build_ncl
 from pyg_advinfonce.methods.sgl import build_sgl
@@ -15,6 +16,7 @@ __all__ = [
     "Method",
     "build_autocf",
     "build_dcl",
+    "build_lightgcl",
     "build_lightgcn",
     "build_mf",
     "build_ncl",

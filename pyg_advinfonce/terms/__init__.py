@@ -10,6 +10,7 @@ from pyg_advinfonce.terms.contrast import (
 from pyg_advinfonce.terms.item_graph import ItemGraph
 from pyg_advinfonce.terms.penalties import EmbeddingL2, KLPrior, TableL2
 from pyg_advinfonce.terms.prototype_contrast import PrototypeContrast
+from pyg_advinfonce.terms.svd_contrast import SVDContrast
 
 __all__ = [
     "Contrast",
@@ -20,6 +21,7 @@ __all__ = [
     "NeighborContrast",
     "PassContrast",
     "PrototypeContrast",
+    "SVDContrast",
     "TableL2",
     "ViewContrast",
 ]

@@ -66,6 +66,7 @@ KEPT = {"drop_last": False}
 PLAIN = {"l2_norm": "plain"}
 SELFREC = {**PLAIN, "l2_negatives": False, "l2_reduction": "sum", "l2_rows": "final"}
 IN_BATCH = {"loss": {"negatives": "in_batch"}}
+CONTRASTIVE = ("sgl", "ncl", "simgcl", "xsimgcl", "lightgcl")
 UNIFORM = {"model": {"init": "uniform"}}
 SUM = {"l2_reduction": "sum"}
 
@@ -87,7 +88,7 @@ ROWS = (
     *(
         train_row("D4", model, loss, sampling="interaction")
         for model, loss in (
-            *((model, "bpr") for model in ("sgl", "ncl", "simgcl", "xsimgcl")),
+            *((model, "bpr") for model in CONTRASTIVE),
             *(("mf", loss) for loss in ("adap-tau", "directau")),
         )
     ),
@@ -116,14 +117,14 @@ ROWS = (
     *(
         Row("0.2", "faithful", model, loss, UNIFORM)
         for model, loss in (
-            *((model, "bpr") for model in ("sgl", "ncl", "simgcl", "xsimgcl")),
+            *((model, "bpr") for model in CONTRASTIVE),
             *(("autocf", "autocf"), ("mf", "adap-tau"), ("lightgcn", "adap-tau")),
         )
     ),
     *(
         train_row("0.3", model, loss, **KEPT)
         for model, loss in (
-            *((model, "bpr") for model in ("sgl", "simgcl", "xsimgcl")),
+            *((model, "bpr") for model in CONTRASTIVE if model != "ncl"),
             *(("autocf", "autocf"), ("ultragcn", "bce"), ("mf", "xir"), ("mf", "bir")),
         )
     ),
@@ -159,6 +160,7 @@ ROWS = (
     loss_row("2.13", "faithful", "invcf", "cosine", False),
     train_row("2.14", "mf", "directau", l2=1e-6),
     Row("3.1", "faithful", "sgl", "bpr", {"model": {"anchors": "edges"}}),
+    Row("3.8", "faithful", "lightgcl", "bpr", {"model": {"with_negatives": True}}),
 )
 
 

@@ -1,4 +1,4 @@
-"""What SGL, NCL, SimGCL, XSimGCL and DCL are made of."""
+"""What SGL, NCL, SimGCL, XSimGCL, LightGCL and DCL are made of."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def build(model, graph, loss=None, /, **sections):
     return build_method(Config.resolve(model, loss, "none", layers=layers), graph)
 
 
-@pytest.mark.parametrize("model", ["sgl", "ncl", "simgcl", "xsimgcl"])
+@pytest.mark.parametrize("model", ["sgl", "ncl", "simgcl", "xsimgcl", "lightgcl"])
 def test_bpr_is_the_default_and_info_nce_and_adv_are_taken(model):
     assert list(MODELS[model].losses) == ["bpr", "infonce", "adv"]
 
@@ -49,6 +49,7 @@ def test_a_layer_is_not_contrasted_with_itself(graph):
         ),
         ("simgcl", (2, 1, 0.1, 0.0), {"l2": 1e-5, "passes": 0.5}),
         ("xsimgcl", (2, 1, 0.2, 0.0), {"l2": 1e-5, "layers": 0.2}),
+        ("lightgcl", (2, 0, 0.0, 0.0), {"l2": 2e-7, "svd": 0.2}),
         ("dcl", (2, 0, 0.0, 0.1), {"l2": 1e-5, "passes": 0.1}),
     ],
 )
@@ -85,7 +86,14 @@ def test_ncl_propagates_as_far_as_it_looks_and_averages_its_layers(
 
 @pytest.mark.parametrize(
     ("model", "passes"),
-    [("sgl", 3), ("ncl", 1), ("simgcl", 3), ("xsimgcl", 1), ("dcl", 2)],
+    [
+        ("sgl", 3),
+        ("ncl", 1),
+        ("simgcl", 3),
+        ("xsimgcl", 1),
+        ("lightgcl", 1),
+        ("dcl", 2),
+    ],
 )
 def test_passes_a_step(graph, model, passes):
     method = build(model, graph)
@@ -133,6 +141,9 @@ def test_simgcl_ranks_by_the_clean_pass_and_xsimgcl_by_the_noisy_one(graph):
         ("ncl", {"model": {"first_epoch": -1}}, r"^model\.first_epoch must not"),
         ("xsimgcl", {"model": {"noise": -1.0}}, r"^model.*must not be negative"),
         ("simgcl", {"model": {"num_layers": 0}}, r"^model\.first_layer must be"),
+        ("lightgcl", {"model": {"rank": 0}}, r"^model\.rank must be positive"),
+        ("lightgcl", {"model": {"num_layers": 0}}, r"^model\.num_layers must be pos"),
+        ("lightgcl", {"model": {"first_layer": 3}}, r"^model\.first_layer must be fr"),
         ("dcl", {"model": {"message_drop": 1.0}}, r"^model\.message_drop must be"),
         ("dcl", {"loss": {"prior": 1.0}}, r"^loss\.prior must be in"),
     ],

@@ -1,3 +1,5 @@
+"""Methods of other people, on the library as it is; the folder mirrors no package."""
+
 from types import SimpleNamespace
 
 import pytest

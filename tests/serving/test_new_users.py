@@ -10,7 +10,7 @@ from pyg_advinfonce.serving import fold_in
 from tests import cases
 from tests.serving.tastes import Tastes
 
-SENDING = ["lightgcn", "sgl", "ncl", "simgcl", "xsimgcl", "dcl", "vgae"]
+SENDING = ["lightgcn", "sgl", "ncl", "simgcl", "xsimgcl", "lightgcl", "dcl", "vgae"]
 SILENT = ["mf", "ultragcn", "autocf"]
 SOLVING = ["ials"]
 SCORING = ["popularity", "itemknn", "ease"]
