@@ -1,6 +1,7 @@
 """The study of validation schemes: its analysis, and the tables of its page."""
 
 import argparse
+import re
 from pathlib import Path
 from statistics import correlation, mean
 
@@ -134,3 +135,8 @@ def test_the_page_has_the_tables_of_the_file():
     assert len(found) == 7
     for table in found.values():
         assert table in page
+    text = page.split("\n## What holds\n")[1].split("\n## Limits\n")[0]
+    elsewhere = {"0.36", "0.0001", "0.0228", "0.46"}  # the figure, the rows, a trial
+    cited = set(re.findall(r"\b0\.\d+", text)) - elsewhere
+    assert len(cited) > 20
+    assert [number for number in cited if number not in "".join(found.values())] == []
