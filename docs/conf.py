@@ -33,7 +33,7 @@ extensions = [
     "registry_table",
     "command_line",
 ]
-exclude_patterns = ["_build", "data/*/**", "studies/*/**"]  # downloads, numbers
+exclude_patterns = ["_build", "data/*/**"]  # downloads
 nitpicky = True
 # No other project's inventory is fetched: the site is built without a network.
 nitpick_ignore_regex = [

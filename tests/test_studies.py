@@ -58,5 +58,7 @@ def test_unpublished_settings_are_those_that_were_found(data, loss):
 
 def test_no_study_names_a_place_on_a_machine():
     for file in FOLDER.rglob("*.*"):
+        if file.suffix == ".png":
+            continue
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"/(tmp|home|work|root)\b", text)
