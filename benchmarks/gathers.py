@@ -67,16 +67,16 @@ def layer_sum(
     return sums[0], sums[1]
 
 
-def log_partition(x_src: Tensor, x_dst: Tensor) -> Tensor:
+def sum_log_partitions(x_src: Tensor, x_dst: Tensor, weight: Tensor) -> Tensor:
     """Hold all scores."""
-    return (x_src @ x_dst.t()).logsumexp(1)
+    return weight.dot((x_src @ x_dst.t()).logsumexp(1))
 
 
 PLAIN = {
     ops.edge_attention: edge_attention,
     ops.propagate: propagate,
     ops.layer_sum: layer_sum,
-    ops.log_partition: log_partition,
+    ops.sum_log_partitions: sum_log_partitions,
     ops.edge_scores: partial(ops.edge_scores, backend="gather"),
 }
 

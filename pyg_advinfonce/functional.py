@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, normalize, relu, softplus
 
-from pyg_advinfonce.ops import log_partition
+from pyg_advinfonce.ops import sum_log_partitions
 
 EPS = 1e-12
 MASKED = -1e30  # a score without effect on sums; finite, to keep gradients finite
@@ -119,12 +119,16 @@ def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Te
 
 
 def view_info_nce(
-    anchor: Tensor, candidate: Tensor, tau: float, index: Tensor | None = None
+    anchor: Tensor,
+    candidate: Tensor,
+    tau: float,
+    index: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
     r"""InfoNCE of two views by cosine: each anchor is compared with all candidates.
 
     .. math::
-        \frac{1}{T} \sum_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
+        \sum_t w_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
         - c(a_t, y_{i(t)})/\tau\Bigr]
 
     The scores ``[T, N]`` are computed in chunks.
@@ -135,10 +139,15 @@ def view_info_nce(
         tau: Temperature.
         index: ``[T]`` row number of each anchor's positive in ``candidate`` (default:
             ``t``).
+        weight: ``[T]`` weights of the anchors, without gradient (default: ``1 / T``).
     """
     source, target = unit_rows(anchor) / tau, unit_rows(candidate)
     own = target if index is None else target.index_select(0, index)  # [T, D]
-    return (log_partition(source, target) - (source * own).sum(-1)).mean()
+    scores = torch.linalg.vecdot(source, own)  # [T]
+    if weight is None:
+        weight = torch.full_like(scores, 1 / max(1, len(scores)))
+    weight = weight.to(scores)
+    return sum_log_partitions(source, target, weight) - weight.dot(scores)
 
 
 def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:

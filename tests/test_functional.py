@@ -258,6 +258,19 @@ def test_equal_views_at_right_angles_have_a_closed_form():
     assert close(view_info_nce(eye[[2, 0]], eye, 0.5, torch.tensor([1, 3])), other)
 
 
+def test_an_anchor_of_weight_two_counts_twice():
+    generator = torch.Generator().manual_seed(0)
+    anchor, candidate = torch.randn(2, 5, 3, generator=generator).double()
+    index, twice = torch.tensor([4, 0]), torch.tensor([4, 0, 4])
+    found = view_info_nce(
+        anchor[:2], candidate, 0.3, index, weight=torch.tensor([2, 1])
+    )
+    expected = reference.view_info_nce(
+        anchor[[0, 1, 0]], candidate, 0.3, twice.tolist()
+    )
+    torch.testing.assert_close(found, 3 * expected, rtol=1e-12, atol=0)
+
+
 def test_identical_rows_are_uniform_to_degree_zero_and_finite():
     x = torch.ones(3, 2, requires_grad=True)
     value = uniform(x)

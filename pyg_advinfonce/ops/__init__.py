@@ -8,7 +8,7 @@ from pyg_advinfonce.ops.edge_scores import (
     edge_scores,
 )
 from pyg_advinfonce.ops.layer_sum import layer_sum
-from pyg_advinfonce.ops.log_partition import log_partition
+from pyg_advinfonce.ops.log_partition import sum_log_partitions
 from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
 
@@ -20,8 +20,8 @@ __all__ = [
     "edge_attention",
     "edge_scores",
     "layer_sum",
-    "log_partition",
     "propagate",
     "silence_sparse_beta",
+    "sum_log_partitions",
     "top_items",
 ]

@@ -8,7 +8,7 @@ from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.graph import INTERACTS, num_nodes
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss, Step, Term
-from pyg_advinfonce.ops import log_partition
+from pyg_advinfonce.ops import sum_log_partitions
 
 
 class SVDContrast(Term):
@@ -41,7 +41,8 @@ class SVDContrast(Term):
     def _nce(self, low: Tensor, full: Tensor, index: Tensor) -> Tensor:
         anchor = low.index_select(0, index) / self.tau  # [B, D]
         own = (anchor * full.index_select(0, index)).sum(-1)
-        return (log_partition(anchor, full) - own.clamp(-5, 5)).mean()
+        weight = own.new_full(own.shape, 1 / len(own))
+        return sum_log_partitions(anchor, full, weight) - own.clamp(-5, 5).mean()
 
 
 def build(
