@@ -73,6 +73,7 @@ def sum_log_partitions(x_src: Tensor, x_dst: Tensor, weight: Tensor) -> Tensor:
 
 
 PLAIN = {
+    ops.draw_columns: partial(ops.draw_columns, backend="searchsorted"),
     ops.edge_attention: edge_attention,
     ops.propagate: propagate,
     ops.layer_sum: layer_sum,

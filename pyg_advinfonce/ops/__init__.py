@@ -1,6 +1,7 @@
 """Expensive operations, each one function with several backends."""
 
 from pyg_advinfonce.ops.adjacency import Adjacency, silence_sparse_beta
+from pyg_advinfonce.ops.draw_columns import draw_columns
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
     MOST_GATHERED,
@@ -17,6 +18,7 @@ __all__ = [
     "Adjacency",
     "default_edge_scores_backend",
     "default_propagate_backend",
+    "draw_columns",
     "edge_attention",
     "edge_scores",
     "layer_sum",
