@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from pyg_advinfonce.ops.product import product
+
 # 4 MB in single precision, or 64 MB on a GPU.
 MAX_SCORES, MAX_SCORES_CUDA = 2**20, 2**24
 
@@ -63,21 +65,21 @@ class _SumLogPartitions(Function):
         weight: Tensor,
         num_rows: int,
     ) -> Tensor:
+        needs_src, needs_dst, *_ = ctx.needs_input_grad
         total, table = x_src.new_zeros(()), x_dst.t()
-        grad_src = torch.empty_like(x_src) if ctx.needs_input_grad[0] else None
-        grad_dst = torch.zeros_like(x_dst) if ctx.needs_input_grad[1] else None
+        grad_src = torch.empty_like(x_src) if needs_src else None
+        grad_dst = torch.zeros_like(table) if needs_dst else None  # [D, N]
         for start in range(0, x_src.size(0), num_rows):
             part = slice(start, start + num_rows)
-            with torch.autocast(x_src.device.type, enabled=False):
-                scores = x_src[part] @ table  # [chunk, N]
+            scores = product(x_src[part], x_dst)  # [chunk, N]
             top, share = scores.amax(1), scores.softmax(1)
             total += weight[part].dot(top - share.amax(1).log())
             share *= weight[part].unsqueeze(-1)
             if grad_src is not None:
-                torch.mm(share, x_dst, out=grad_src[part])
+                grad_src[part] = product(share, table)
             if grad_dst is not None:
-                grad_dst.addmm_(share.t(), x_src[part])
-        ctx.save_for_backward(grad_src, grad_dst)
+                grad_dst += product(x_src[part].t(), share.t())
+        ctx.save_for_backward(grad_src, None if grad_dst is None else grad_dst.t())
         return total
 
     @staticmethod
