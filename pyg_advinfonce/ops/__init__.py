@@ -9,7 +9,8 @@ from pyg_advinfonce.ops.edge_scores import (
     edge_scores,
 )
 from pyg_advinfonce.ops.layer_sum import layer_sum
-from pyg_advinfonce.ops.log_partition import sum_log_partitions
+from pyg_advinfonce.ops.log_partition import log_partitions, sum_log_partitions
+from pyg_advinfonce.ops.pair_potential import log_pair_potential
 from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
 
@@ -22,6 +23,8 @@ __all__ = [
     "edge_attention",
     "edge_scores",
     "layer_sum",
+    "log_pair_potential",
+    "log_partitions",
     "propagate",
     "silence_sparse_beta",
     "sum_log_partitions",

@@ -1,4 +1,4 @@
-"""Sum of the log-sum-exps of dot products with all rows of a table, in chunks."""
+"""Log-sum-exps of dot products with the rows of a table."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from pyg_advinfonce.ops.product import product
 
 # 4 MB in single precision, or 64 MB on a GPU.
 MAX_SCORES, MAX_SCORES_CUDA = 2**20, 2**24
+LOWEST = -1e30  # a score without effect; finite, to keep gradients finite
 
 
 def sum_log_partitions(
@@ -87,3 +88,37 @@ class _SumLogPartitions(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         parts = (None if x is None else grad * x for x in ctx.saved_tensors)
         return (*parts, None, None)
+
+
+def log_partitions(x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:
+    r"""Return each row's log-sum-exp of scores, some of which are left out.
+
+    .. math::
+        z_b = \log \sum_{k \notin \mathrm{drop}_b} e^{\langle x_b, y_k \rangle}
+
+    Args:
+        x_src: ``[B, D]``.
+        x_dst: ``[N, D]`` with at least one row.
+        drop: ``[B, N]`` True leaves a score out.
+
+    Returns:
+        ``[B]``; a very low number for rows without scores.
+    """
+    found: Tensor = _LogPartitions.apply(x_src, x_dst, drop)
+    return found
+
+
+class _LogPartitions(Function):
+    @staticmethod
+    def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:  # noqa: ANN401
+        scores = product(x_src, x_dst).masked_fill_(drop, LOWEST)  # [B, N]
+        top, share = scores.amax(1), scores.softmax(1)
+        ctx.save_for_backward(x_src, x_dst, share)
+        return top - share.amax(1).log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
+        x_src, x_dst, share = ctx.saved_tensors
+        share = share * grad.unsqueeze(-1)
+        return product(share, x_dst.t()), product(x_src.t(), share.t()).t(), None

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pyg_advinfonce.ops import sum_log_partitions
+from pyg_advinfonce.ops import log_partitions, sum_log_partitions
 
 SIZES = pytest.mark.parametrize("max_scores", [1, 36, 50, 10**6])
 
@@ -116,3 +116,42 @@ def test_no_source_row():
 def test_wrong_shapes(x, y, weight, message):
     with pytest.raises(ValueError, match=message):
         sum_log_partitions(torch.zeros(x), torch.zeros(y), torch.zeros(weight))
+
+
+@pytest.fixture
+def masked():
+    x, y = rows(8), rows(9, seed=1)
+    drop = torch.rand(8, 9, generator=torch.Generator().manual_seed(2)) < 0.4
+    return x, y, drop
+
+
+def test_dropped_scores_are_no_part_of_a_row_s_log_sum_exp(masked):
+    x, y, drop = masked
+    weight = weights(8)
+    expected = (x @ y.t()).masked_fill(drop, -torch.inf).logsumexp(1)
+    found = log_partitions(x, y, drop)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert_same((weight * found).sum(), (weight * expected).sum(), (x, y))
+
+
+def test_gradcheck_of_rows(masked):
+    x, y, drop = masked
+    assert torch.autograd.gradcheck(lambda a, b: log_partitions(a, b, drop), (x, y))
+
+
+def test_a_row_without_scores_is_very_low_and_finite(masked):
+    x, y, drop = masked
+    drop[3] = True
+    found = log_partitions(x, y, drop)
+    assert found[3] < -1e29
+    (found[:3].sum() + found[4:].sum()).backward()
+    assert not x.grad[3].any()
+    assert y.grad.isfinite().all()
+
+
+def test_a_table_with_itself_has_both_gradients(masked):
+    x = masked[0]
+    drop = torch.eye(8, dtype=torch.bool)
+    expected = (x @ x.t()).masked_fill(drop, -torch.inf).logsumexp(1)
+    found = log_partitions(x, x, drop)
+    assert_same((weights(8) * found).sum(), (weights(8) * expected).sum(), (x,))
