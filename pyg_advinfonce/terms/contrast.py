@@ -65,8 +65,8 @@ class Contrast(Term):
         if self.candidates == "all":
             total = nce_with_all(anchor, candidate, index, self.tau)
             return total / max(1, index.numel())
-        rows = (x.index_select(0, index) for x in (anchor, candidate))  # [T, D]
-        return view_info_nce(*rows, self.tau)
+        rows = anchor.index_select(0, index)  # [T, D]
+        return view_info_nce(rows, candidate.index_select(0, index), self.tau)
 
 
 def nce_with_all(
