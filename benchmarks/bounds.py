@@ -19,7 +19,6 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.graph import INTERACTS, num_nodes
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.ops.product import product
 from pyg_advinfonce.transforms import JointGraph
 
 BYTES = 4  # of a float32
@@ -81,7 +80,8 @@ def rates_of(graph: HeteroData, clock: Callable[[], float]) -> Work:
     dense = 2048**2 * dim
     return Work(
         dense=max(
-            rate(dense, lambda: product(x, y)), rate(dense, lambda: torch.mm(x, y.t()))
+            rate(dense, lambda: ops.product(x, y)),
+            rate(dense, lambda: torch.mm(x, y.t())),
         ),
         sparse=rate(weight.numel() * dim, lambda: ops.propagate(adjacency, table)),
         memory=rate(2 * BYTES * source.numel(), lambda: target.copy_(source)),

@@ -11,6 +11,7 @@ from pyg_advinfonce.ops.edge_scores import (
 from pyg_advinfonce.ops.layer_sum import layer_sum
 from pyg_advinfonce.ops.log_partition import log_partitions, sum_log_partitions
 from pyg_advinfonce.ops.pair_potential import log_pair_potential
+from pyg_advinfonce.ops.product import product
 from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
 
@@ -25,6 +26,7 @@ __all__ = [
     "layer_sum",
     "log_pair_potential",
     "log_partitions",
+    "product",
     "propagate",
     "silence_sparse_beta",
     "sum_log_partitions",
