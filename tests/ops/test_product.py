@@ -3,7 +3,7 @@ from importlib import import_module
 import pytest
 import torch
 
-from pyg_advinfonce.ops.product import product
+from pyg_advinfonce.ops import product
 
 module = import_module("pyg_advinfonce.ops.product")
 
