@@ -8,7 +8,13 @@ writes without them (``gathers.py``): PyG's ``LGConv`` over an edge list, negati
 gathered as [B, K, D], whole score matrices. On a CPU every method and way runs in a
 process of its own, one after another, so that its peak memory is its own; on a GPU the
 peak is reset instead. An epoch is its start (views, clusters, temperatures) and its
-steps, sampling and optimiser included.
+steps, sampling and optimiser included. With one thread the time is the process's on a
+CPU, so that other processes matter less.
+
+``bound`` is the least time of a step: its least work (``bounds.py``) at the rates that
+its process measures, ``share`` what part of our time that is. What happens once per
+epoch, e.g. clustering, is part of the epoch alone; AutoCF's new graphs, once per some
+steps, are part of neither.
 
 The last columns compare with one fixed yardstick, InfoNCE on the same encoder, also
 gathered: ``limit`` is the ratio of the paper's Table 9 times 1.25.
@@ -21,13 +27,15 @@ import gc
 import json
 import subprocess
 import sys
-import time
+from dataclasses import asdict, fields
+from statistics import median
 
 import torch
+from bounds import Work, least_work, print_rates, rates_of
 from gathers import gathered
 from graphs import SIZES, random_graph
 from largest import LargestArray
-from timing import machine, median_ms, peak_mb, print_table
+from timing import clock_of, machine, median_ms, peak_mb, print_table
 
 from pyg_advinfonce.build import build_method, make_trainer
 from pyg_advinfonce.config import Config
@@ -89,13 +97,14 @@ def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
     phase, optimizer = next(p for p in trainer.phases if p[0].params is None)
     params = method.params_of(phase)
     epoch = next(e for e in range(1000) if phase.active(e) and e >= args.epoch)
+    clock = clock_of(device)
     seed_everything(0, epoch, 0)
     with gathered() if way == "gathered" else LargestArray() as largest:
-        started = time.perf_counter()
+        started = clock()
         phase.objective.on_epoch_start(method.encoder, graph, epoch)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        start = time.perf_counter() - started
+        start = clock() - started
         method.train()
         batches = iter(trainer.sampler)
 
@@ -114,12 +123,17 @@ def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
             step()
             if largest is not None:
                 largest.stop()
-            ms = median_ms(step, seconds=args.seconds, least=args.least)
+            ms = median_ms(step, seconds=args.seconds, least=args.least, clock=clock)
     memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0
+    memory = memory or peak_mb()
+    rates = rates_of(graph, clock)
+    work = least_work(name, config, method, graph, next(iter(trainer.sampler))[1])
     return {
+        **asdict(rates),
+        "bound": work.ms_at(rates),
         "ms": ms,
         "epoch": start + len(trainer.sampler) * ms / 1e3,
-        "peak_mb": memory or peak_mb(),
+        "peak_mb": memory,
         "largest_mb": largest.megabytes if largest is not None else 0.0,
     }
 
@@ -141,6 +155,8 @@ def row(name: str, ours: dict, plain: dict | None, yardstick: dict | None) -> li
     cells = [
         name,
         f"{ours['ms']:.1f}",
+        f"{ours['bound']:.1f}",
+        f"{100 * ours['bound'] / ours['ms']:.0f} %",
         f"{ours['epoch']:.1f}",
         f"{ours['peak_mb']:.0f}",
     ]
@@ -172,16 +188,28 @@ def main() -> None:
         print(json.dumps(measure(args.run, args.way, args)))
         return
     device, found, yardsticks = torch.device(args.device), [], {}
+    rates = []
     for name in args.only.split(",") if args.only else pairs():
         ours = apart(name, "ours", args)
+        rates.append([ours[field.name] for field in fields(Work)])
         plain = None if args.no_gathered else apart(name, "gathered", args)
         kind = "mf" if name.startswith("mf-") else "lightgcn"
         if kind not in yardsticks and not args.no_gathered:
             yardsticks[kind] = apart(f"{kind}-infonce", "gathered", args)
         found.append(row(name, ours, plain, yardsticks.get(kind)))
         print(" ".join(found[-1]), file=sys.stderr)
-    print(f"{machine(device)}, {args.size}, preset {args.preset}, float32\n")
-    head = ["method", "ms a step", "s an epoch", "peak MB", "largest array MB"]
+    print(f"{machine(device)}, {args.size}, preset {args.preset}, float32")
+    print_rates(Work(*map(median, zip(*rates, strict=True))))
+    print()
+    head = [
+        "method",
+        "ms a step",
+        "bound, ms",
+        "share",
+        "s an epoch",
+        "peak MB",
+        "largest array MB",
+    ]
     head += ["gathered, ms a step", "gathered, peak MB", "epoch / InfoNCE", "limit"]
     print_table(head, found)
 

@@ -1,5 +1,6 @@
 """This library's operations, as one writes them without it."""
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from torch_geometric.nn import LGConv
 from torch_geometric.utils import scatter, softmax
 
 from pyg_advinfonce import ops
+from pyg_advinfonce.functional import MASKED
 from pyg_advinfonce.ops import Adjacency
 
 _CONV = LGConv(normalize=False)
@@ -67,16 +69,32 @@ def layer_sum(
     return sums[0], sums[1]
 
 
-def log_partition(x_src: Tensor, x_dst: Tensor) -> Tensor:
+def sum_log_partitions(x_src: Tensor, x_dst: Tensor, weight: Tensor) -> Tensor:
     """Hold all scores."""
-    return (x_src @ x_dst.t()).logsumexp(1)
+    return weight.dot((x_src @ x_dst.t()).logsumexp(1))
+
+
+def log_partitions(x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:
+    """Copy all scores to leave some out."""
+    return (x_src @ x_dst.t()).masked_fill(drop, MASKED).logsumexp(1)
+
+
+def log_pair_potential(x: Tensor, t: float) -> Tensor:
+    """Hold the distances of all pairs, each twice."""
+    square = t * x.square().sum(-1)
+    logits = torch.addmm(-square, x, x.t(), alpha=2 * t)
+    rows = logits.fill_diagonal_(MASKED).logsumexp(-1) - square
+    return rows.logsumexp(0) - math.log(2)
 
 
 PLAIN = {
+    ops.draw_columns: partial(ops.draw_columns, backend="searchsorted"),
     ops.edge_attention: edge_attention,
     ops.propagate: propagate,
     ops.layer_sum: layer_sum,
-    ops.log_partition: log_partition,
+    ops.log_pair_potential: log_pair_potential,
+    ops.log_partitions: log_partitions,
+    ops.sum_log_partitions: sum_log_partitions,
     ops.edge_scores: partial(ops.edge_scores, backend="gather"),
 }
 

@@ -9,18 +9,22 @@ import torch
 
 
 def median_ms(
-    call: Callable[[], object], *, seconds: float = 2.0, least: int = 5
+    call: Callable[[], object],
+    *,
+    seconds: float = 2.0,
+    least: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Call for some time, at least a few times after a warm-up; return the median."""
     call()
     times: list[float] = []
     begun = time.perf_counter()
     while len(times) < least or time.perf_counter() - begun < seconds:
-        started = time.perf_counter()
+        started = clock()
         call()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return 1e3 * sorted(times)[len(times) // 2]
 
 
@@ -28,6 +32,12 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
     """Print a Markdown table."""
     for row in [head, ["---"] * len(head), *rows]:
         print("| " + " | ".join(row) + " |")
+
+
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Return the clock of the CPU's time if one thread computes, else of the wall."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    return time.process_time if alone else time.perf_counter
 
 
 def machine(device: torch.device) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, normalize, relu, softplus
 
-from pyg_advinfonce.ops import log_partition
+from pyg_advinfonce.ops import log_pair_potential, sum_log_partitions
 
 EPS = 1e-12
 MASKED = -1e30  # a score without effect on sums; finite, to keep gradients finite
@@ -119,12 +119,16 @@ def angular_margin(cosine: Tensor, margin: Tensor, *, capped: bool = True) -> Te
 
 
 def view_info_nce(
-    anchor: Tensor, candidate: Tensor, tau: float, index: Tensor | None = None
+    anchor: Tensor,
+    candidate: Tensor,
+    tau: float,
+    index: Tensor | None = None,
+    weight: Tensor | None = None,
 ) -> Tensor:
     r"""InfoNCE of two views by cosine: each anchor is compared with all candidates.
 
     .. math::
-        \frac{1}{T} \sum_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
+        \sum_t w_t \Bigl[\log \sum_k e^{c(a_t, y_k)/\tau}
         - c(a_t, y_{i(t)})/\tau\Bigr]
 
     The scores ``[T, N]`` are computed in chunks.
@@ -135,10 +139,15 @@ def view_info_nce(
         tau: Temperature.
         index: ``[T]`` row number of each anchor's positive in ``candidate`` (default:
             ``t``).
+        weight: ``[T]`` weights of the anchors, without gradient (default: ``1 / T``).
     """
     source, target = unit_rows(anchor) / tau, unit_rows(candidate)
     own = target if index is None else target.index_select(0, index)  # [T, D]
-    return (log_partition(source, target) - (source * own).sum(-1)).mean()
+    scores = torch.linalg.vecdot(source, own)  # [T]
+    if weight is None:
+        weight = torch.full_like(scores, 1 / max(1, len(scores)))
+    weight = weight.to(scores)
+    return sum_log_partitions(source, target, weight) - weight.dot(scores)
 
 
 def kl_to_uniform(delta: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,20 +190,12 @@ def uniform(z: Tensor, t: float = 2.0) -> Tensor:
     """
     if z.size(0) < 2:
         raise ValueError(f"uniform needs at least two rows (got {z.size(0)})")
-    z, number = unit_rows(z), z.size(0)
-    square = t * z.square().sum(-1)  # [B]
-    # Not pdist: its backward pass on a GPU takes B times the input's memory.
-    logits = torch.addmm(-square, z, z.t(), alpha=2 * t)  # [B, B]
-    rows = logits.fill_diagonal_(MASKED).logsumexp(-1) - square
-    return rows.logsumexp(0) - math.log(number * (number - 1))
+    num_pairs = z.size(0) * (z.size(0) - 1) / 2
+    return log_pair_potential(unit_rows(z), t) - math.log(num_pairs)
 
 
 def debiased_mass(
-    pos: Tensor,
-    neg: Tensor,
-    prior: float,
-    floor: float,
-    keep: Tensor | None = None,
+    pos: Tensor, log_sum: Tensor, number: Tensor, prior: float, floor: float
 ) -> Tensor:
     r"""Log mass of negatives, corrected for false negatives among them.
 
@@ -206,21 +207,16 @@ def debiased_mass(
 
     Args:
         pos: ``[B]`` scores of the positives.
-        neg: ``[B, N]`` scores of the negatives.
+        log_sum: ``[B]`` log-sum-exps of the negatives' scores.
+        number: ``[B]`` numbers ``N`` of negatives.
         prior: :math:`\rho`, the share of false negatives.
         floor: ``f``, the smallest possible score.
-        keep: ``[B, N]`` True keeps a negative, False masks it.
 
     Returns:
         ``[B]``; ``MASKED`` for rows without negatives.
     """
-    if keep is None:
-        keep = torch.ones_like(neg, dtype=torch.bool)
-    pos = at_least_float32(pos)
-    neg = at_least_float32(neg).masked_fill(~keep, MASKED)
-    number = keep.sum(-1)
-    shift = torch.maximum(pos, neg.amax(-1)).detach()  # [B]
-    mean = (neg - shift.unsqueeze(-1)).exp().sum(-1) / number.clamp(min=1)
+    shift = torch.maximum(pos, log_sum).detach()  # [B]
+    mean = (log_sum - shift).exp() / number.clamp(min=1)
     rest = (mean - prior * (pos - shift).exp()) / (1 - prior)
     is_above = rest > (floor - shift).exp()
     log_mean = torch.where(is_above, rest.where(is_above, 1.0).log() + shift, floor)

@@ -16,7 +16,7 @@ from pyg_advinfonce.functional import (
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.losses.base import refuse_neg_rows
 from pyg_advinfonce.objective import RankingTerm, Step
-from pyg_advinfonce.ops import Adjacency, log_partition, propagate
+from pyg_advinfonce.ops import Adjacency, propagate, sum_log_partitions
 from pyg_advinfonce.transforms import JointGraph, RandomLinks, SubgraphMask
 
 
@@ -118,15 +118,18 @@ class AutoCFLoss(RankingTerm):
 
     def _contrast(self, z: Embeddings, batch: EdgeBatch) -> Tensor:
         user, item = at_least_float32(z.user), at_least_float32(z.item)
-        users, place = batch.src_index.unique(return_inverse=True)
+        users, count = batch.src_index.unique(return_counts=True)
         items = batch.dst_pos_index.unique()
         anchor, positive = user[batch.src_index], item[batch.dst_pos_index]  # [B, D]
-        rank = log_partition(user[users], item)[place] - (anchor * positive).sum(-1)
+        of_users, of_items = user[users], item[items]
+        share = count.to(user.dtype) / count.sum()
+        rank = sum_log_partitions(of_users, item, share)
+        rank = rank - torch.linalg.vecdot(anchor, positive).mean()
         if self.ssl_weight == 0:
-            return rank.mean()
-        among_users = log_partition(user[users], user).mean()
-        among_items = log_partition(item[items], item).mean()
-        return rank.mean() + self.ssl_weight * (among_users + among_items)
+            return rank
+        among_users = sum_log_partitions(of_users, user, _equal(of_users))
+        among_items = sum_log_partitions(of_items, item, _equal(of_items))
+        return rank + self.ssl_weight * (among_users + among_items)
 
     def _redraw(self, step: Step) -> Tensor:
         """Draw new views; return the noisy scores ``[N]`` that rank the nodes."""
@@ -150,6 +153,11 @@ class AutoCFLoss(RankingTerm):
         """Return the joint graph of users and items, and its adjacency of ones."""
         edges = stored_tensors(graph, INTERACTS)
         return self._wholes(edges, lambda: _joined(graph), num_nodes(graph))
+
+
+def _equal(x: Tensor) -> Tensor:
+    """Return equal weights ``[N]`` of sum one for the rows of a table."""
+    return x.new_full(x.shape[:1], 1 / len(x))
 
 
 def _joined(graph: HeteroData) -> tuple[Data, Adjacency]:

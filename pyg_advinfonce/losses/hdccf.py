@@ -7,6 +7,7 @@ from torch.nn.functional import softplus
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import check_positive, debiased_mass, unit_rows
 from pyg_advinfonce.losses.base import Criterion, positive_rows, refuse_neg_rows
+from pyg_advinfonce.ops import log_partitions
 
 
 class HDCCF(Criterion):
@@ -58,20 +59,20 @@ class HDCCF(Criterion):
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
         user, item = map(unit_rows, positive_rows(z_user, z_item, batch))  # [B, D]
-        scores = user @ item.t() / self.tau  # [B, B]
-        pos = scores.diagonal()
-        of_items, of_users = [scores], [scores.t()]
-        if self.same_type:
-            of_items.append(item @ item.t() / self.tau)
-        if self.same_type and self.users:
-            of_users.append(user @ user.t() / self.tau)
-        mass = self._masses(pos, of_items, batch.dst_pos_index)
+        pos = torch.linalg.vecdot(user, item) / self.tau  # [B]
+        items = [user, item] if self.same_type else [user]
+        mass = self._masses(pos, items, item, batch.dst_pos_index)
         if self.users:
-            mass += self._masses(pos, of_users, batch.src_index)
+            users = [item, user] if self.same_type else [item]
+            mass += self._masses(pos, users, user, batch.src_index)
         return softplus(torch.stack(mass).logsumexp(0) - pos).mean()
 
-    def _masses(self, pos: Tensor, scores: list[Tensor], index: Tensor) -> list[Tensor]:
-        """Return the log masses ``[B]`` of scores ``[B, B]``, without equal nodes."""
-        keep = index != index.unsqueeze(-1)  # [B, B]
-        floor = -1 / self.tau
-        return [debiased_mass(pos, s, self.omega, floor, keep) for s in scores]
+    def _masses(
+        self, pos: Tensor, anchors: list[Tensor], nodes: Tensor, index: Tensor
+    ) -> list[Tensor]:
+        """Return the log masses ``[B]`` of scores with other nodes ``[B, D]``."""
+        equal = index == index.unsqueeze(-1)  # [B, B]
+        _, place, count = index.unique(return_inverse=True, return_counts=True)
+        number = len(index) - count[place]  # [B]
+        sums = (log_partitions(x / self.tau, nodes, equal) for x in anchors)
+        return [debiased_mass(pos, s, number, self.omega, -1 / self.tau) for s in sums]

@@ -25,6 +25,7 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
     sum_over_ranks,
 )
+from pyg_advinfonce.ops import draw_columns
 
 # Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -124,9 +125,9 @@ class XIR(Criterion):
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
         user, item = positive_rows(z_user, z_item, batch)
-        user = self._scaled(user) / self.tau  # [B, D]
-        scores = user @ self._scaled(item).t()
-        pos, own = scores.diagonal(), batch.pos_id  # [B]
+        user, item = self._scaled(user) / self.tau, self._scaled(item)  # [B, D]
+        scores, own = user @ item.t(), batch.pos_id
+        pos = torch.linalg.vecdot(user, item)  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
         drawn, neg = self._resample(scores, own, own, self.log_q[own], number)
@@ -137,13 +138,13 @@ class XIR(Criterion):
         log_q = self._cache_log_q()
         more, neg = self._resample(scores, own, self.cache, log_q, number)
         if self.training:
-            self._remember(torch.cat([drawn, more]).view(-1))
+            self._remember((own, drawn), (self.cache, more))
         return self.lam * info_nce(pos, neg) + (1 - self.lam) * loss
 
     def _resample(
         self, scores: Tensor, own: Tensor, ids: Tensor, log_q: Tensor, number: int
     ) -> tuple[Tensor, Tensor]:
-        """Draw columns per row: return ids and scores of the items, ``[B, number]``.
+        """Draw columns per row: return them and their scores, ``[B, number]``.
 
         Args:
             scores: ``[B, N]`` scores of the candidates.
@@ -155,7 +156,7 @@ class XIR(Criterion):
         if self.mask_hits:
             scores = scores.masked_fill(ids == own.unsqueeze(-1), MASKED)
         place = draw_columns(scores.detach() - log_q, number)
-        return ids[place], scores.gather(1, place)
+        return place, scores.gather(1, place)
 
     def _cache_scores(self, user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         """Score users ``[B, D]`` against the cache ``[B, C]``; mask unsampled items."""
@@ -177,32 +178,21 @@ class XIR(Criterion):
         return self.occurrence[self.cache].log()
 
     @torch.no_grad()
-    def _remember(self, drawn: Tensor) -> None:
-        """Count the drawn items, and draw the next cache from them."""
+    def _remember(self, *drawn: tuple[Tensor, Tensor]) -> None:
+        """Count the drawn items, and draw the next cache from them.
+
+        Args:
+            *drawn: Items ``[N]`` of columns, and the columns drawn ``[B, number]``.
+        """
         count = torch.zeros_like(self.occurrence)
-        count = sum_over_ranks(count.index_add_(0, drawn, torch.ones_like(drawn)))
+        for ids, place in drawn:
+            one, times = place.new_ones(()), torch.zeros_like(ids)  # [N]
+            times.index_add_(0, place.view(-1), one.expand(place.numel()))
+            count.index_add_(0, ids, times)
+        count = sum_over_ranks(count)
         self.occurrence = self.occurrence + count
         weight = self.occurrence.where(count > 0, 0).log()  # [I]
         self.cache = draw_columns(weight.unsqueeze(0), self.cache_size).view(-1)
-
-
-def draw_columns(logits: Tensor, number: int) -> Tensor:
-    """Draw columns per row with replacement, with the softmax as probabilities.
-
-    The computation is in float32, so that a seed gives the same columns in any dtype.
-
-    Args:
-        logits: ``[B, N]`` unnormalised log probabilities.
-        number: Number of draws per row.
-
-    Returns:
-        ``[B, number]`` columns.
-    """
-    mass = logits.float().softmax(-1).cumsum(-1)  # [B, N]
-    shape = logits.size(0), number
-    draw = torch.rand(shape, dtype=torch.float32, device=logits.device)
-    place = torch.searchsorted(mass, draw * mass[:, -1:], right=True)
-    return place.clamp(max=logits.size(1) - 1)  # NaN logits
 
 
 def _log_frequency(weight: Tensor) -> Tensor:

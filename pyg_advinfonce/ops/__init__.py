@@ -1,6 +1,7 @@
 """Expensive operations, each one function with several backends."""
 
 from pyg_advinfonce.ops.adjacency import Adjacency, silence_sparse_beta
+from pyg_advinfonce.ops.draw_columns import draw_columns
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
     MOST_GATHERED,
@@ -8,7 +9,9 @@ from pyg_advinfonce.ops.edge_scores import (
     edge_scores,
 )
 from pyg_advinfonce.ops.layer_sum import layer_sum
-from pyg_advinfonce.ops.log_partition import log_partition
+from pyg_advinfonce.ops.log_partition import log_partitions, sum_log_partitions
+from pyg_advinfonce.ops.pair_potential import log_pair_potential
+from pyg_advinfonce.ops.product import product
 from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
 
@@ -17,11 +20,15 @@ __all__ = [
     "Adjacency",
     "default_edge_scores_backend",
     "default_propagate_backend",
+    "draw_columns",
     "edge_attention",
     "edge_scores",
     "layer_sum",
-    "log_partition",
+    "log_pair_potential",
+    "log_partitions",
+    "product",
     "propagate",
     "silence_sparse_beta",
+    "sum_log_partitions",
     "top_items",
 ]

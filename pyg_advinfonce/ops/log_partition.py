@@ -1,6 +1,5 @@
-"""Log-sum-exp of dot products with all rows of a table, computed in chunks."""
+"""Log-sum-exps of dot products with the rows of a table."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -8,32 +7,40 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-# 4 MB in single precision, which fit a CPU cache, or 64 MB on a GPU.
+from pyg_advinfonce.ops.product import product
+
+# 4 MB in single precision, or 64 MB on a GPU.
 MAX_SCORES, MAX_SCORES_CUDA = 2**20, 2**24
+LOWEST = -1e30  # a score without effect; finite, to keep gradients finite
 
 
-def log_partition(
-    x_src: Tensor, x_dst: Tensor, *, max_scores: int | None = None
+def sum_log_partitions(
+    x_src: Tensor,
+    x_dst: Tensor,
+    weight: Tensor,
+    *,
+    max_scores: int | None = None,
 ) -> Tensor:
-    r"""Return the log-sum-exp of each source row's scores with all destinations.
+    r"""Return the weighted sum of the rows' log-sum-exps of scores.
 
     .. math::
-        z_b = \log \sum_{k=1}^{N} e^{\langle x_b, y_k \rangle}
+        \sum_{b=1}^{B} w_b \log \sum_{k=1}^{N} e^{\langle x_b, y_k \rangle}
 
-    At most ``max_scores`` of the ``B N`` scores are in memory at a time; the backward
-    pass recomputes them.
+    The ``B N`` scores are computed in chunks of source rows, each chunk once: the
+    gradient is computed with the value.
 
     Args:
         x_src: ``[B, D]``.
         x_dst: ``[N, D]`` with at least one row.
-        max_scores: Maximum number of scores in memory, at least one column (default:
-            depends on the device).
+        weight: ``[B]`` weights, without gradient.
+        max_scores: Maximum number of scores in memory, but at least ``D`` rows, which
+            take as much as ``x_dst`` (default: depends on the device).
 
     Returns:
-        ``[B]``.
+        A scalar.
 
     Raises:
-        ValueError: If the widths differ or ``x_dst`` is empty.
+        ValueError: If shapes do not match or ``x_dst`` is empty.
     """
     if x_src.dim() != 2 or x_dst.dim() != 2 or x_src.size(1) != x_dst.size(1):
         raise ValueError(
@@ -42,40 +49,76 @@ def log_partition(
         )
     if x_dst.size(0) == 0:
         raise ValueError("x_dst must have at least one row (got 0)")
+    if weight.shape != x_src.shape[:1]:
+        raise ValueError(f"weight must be [{x_src.size(0)}] (got {list(weight.shape)})")
     size = max_scores or (MAX_SCORES_CUDA if x_src.is_cuda else MAX_SCORES)
-    found: Tensor = _LogPartition.apply(x_src, x_dst, size)
+    num_rows = max(1, x_src.size(1), size // x_dst.size(0))
+    found: Tensor = _SumLogPartitions.apply(x_src, x_dst, weight.detach(), num_rows)
     return found
 
 
-class _LogPartition(Function):
+class _SumLogPartitions(Function):
     @staticmethod
-    def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, max_scores: int) -> Tensor:  # noqa: ANN401
-        total = x_src.new_full((x_src.size(0),), -torch.inf)
-        for _, rows in _chunks(x_src, x_dst, max_scores):
-            total = torch.logaddexp(total, (x_src @ rows.t()).logsumexp(1))
-        ctx.save_for_backward(x_src, x_dst, total)
-        ctx.max_scores = max_scores
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x_src: Tensor,
+        x_dst: Tensor,
+        weight: Tensor,
+        num_rows: int,
+    ) -> Tensor:
+        needs_src, needs_dst, *_ = ctx.needs_input_grad
+        total, table = x_src.new_zeros(()), x_dst.t()
+        grad_src = torch.empty_like(x_src) if needs_src else None
+        grad_dst = torch.zeros_like(table) if needs_dst else None  # [D, N]
+        for start in range(0, x_src.size(0), num_rows):
+            part = slice(start, start + num_rows)
+            scores = product(x_src[part], x_dst)  # [chunk, N]
+            top, share = scores.amax(1), scores.softmax(1)
+            total += weight[part].dot(top - share.amax(1).log())
+            share *= weight[part].unsqueeze(-1)
+            if grad_src is not None:
+                grad_src[part] = product(share, table)
+            if grad_dst is not None:
+                grad_dst += product(x_src[part].t(), share.t())
+        ctx.save_for_backward(grad_src, None if grad_dst is None else grad_dst.t())
         return total
 
     @staticmethod
     @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        parts = (None if x is None else grad * x for x in ctx.saved_tensors)
+        return (*parts, None, None)
+
+
+def log_partitions(x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:
+    r"""Return each row's log-sum-exp of scores, some of which are left out.
+
+    .. math::
+        z_b = \log \sum_{k \notin \mathrm{drop}_b} e^{\langle x_b, y_k \rangle}
+
+    Args:
+        x_src: ``[B, D]``.
+        x_dst: ``[N, D]`` with at least one row.
+        drop: ``[B, N]`` True leaves a score out.
+
+    Returns:
+        ``[B]``; a very low number for rows without scores.
+    """
+    found: Tensor = _LogPartitions.apply(x_src, x_dst, drop)
+    return found
+
+
+class _LogPartitions(Function):
+    @staticmethod
+    def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:  # noqa: ANN401
+        scores = product(x_src, x_dst).masked_fill_(drop, LOWEST)  # [B, N]
+        top, share = scores.amax(1), scores.softmax(1)
+        ctx.save_for_backward(x_src, x_dst, share)
+        return top - share.amax(1).log()
+
+    @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401
-        x_src, x_dst, total = ctx.saved_tensors
-        grad_src, grad_dst = torch.zeros_like(x_src), torch.empty_like(x_dst)
-        weight = grad.unsqueeze(-1)  # [B, 1]
-        for part, rows in _chunks(x_src, x_dst, ctx.max_scores):
-            share = torch.addmm(total.neg().unsqueeze(-1), x_src, rows.t()).exp_()
-            share *= weight  # [B, chunk]
-            grad_src.addmm_(share, rows)
-            torch.mm(share.t(), x_src, out=grad_dst[part])
-        return grad_src, grad_dst, None
-
-
-def _chunks(
-    x_src: Tensor, x_dst: Tensor, max_scores: int
-) -> Iterator[tuple[slice, Tensor]]:
-    """Yield chunks of the destinations with at most ``max_scores`` scores."""
-    size = max(1, max_scores // max(1, x_src.size(0)))
-    for start in range(0, x_dst.size(0), size):
-        part = slice(start, start + size)
-        yield part, x_dst[part]
+        x_src, x_dst, share = ctx.saved_tensors
+        share = share * grad.unsqueeze(-1)
+        return product(share, x_dst.t()), product(x_src.t(), share.t()).t(), None

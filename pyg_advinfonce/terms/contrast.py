@@ -54,18 +54,31 @@ class Contrast(Term):
             users: ``[B]`` row numbers of users; may repeat.
             items: ``[B]`` row numbers of items; may repeat.
         """
-        if self.anchors == "nodes":
-            users, items = users.unique(), items.unique()
         pairs = zip(first, second, (users, items), strict=True)
         user, item = (self._nce(x, y, index) for x, y, index in pairs)
         return user + item
 
     def _nce(self, anchor: Tensor, candidate: Tensor, index: Tensor) -> Tensor:
         """Contrast the rows numbered ``index [T]`` in two views."""
-        rows = anchor.index_select(0, index)  # [T, D]
+        if self.anchors == "nodes":
+            index = index.unique()
         if self.candidates == "all":
-            return view_info_nce(rows, candidate, self.tau, index)
+            total = nce_with_all(anchor, candidate, index, self.tau)
+            return total / max(1, index.numel())
+        rows = anchor.index_select(0, index)  # [T, D]
         return view_info_nce(rows, candidate.index_select(0, index), self.tau)
+
+
+def nce_with_all(
+    anchor: Tensor, candidate: Tensor, index: Tensor, tau: float
+) -> Tensor:
+    """Sum the InfoNCE of the rows ``index [T]`` with all candidates.
+
+    A repeated row is computed once.
+    """
+    node, count = index.unique(return_counts=True)
+    rows = anchor.index_select(0, node)
+    return view_info_nce(rows, candidate, tau, node, count)
 
 
 class LayerContrast(Contrast):
@@ -148,8 +161,7 @@ class NeighborContrast(Term):
         )
 
     def _sum(self, anchor: Tensor, candidate: Tensor, index: Tensor) -> Tensor:
-        rows = anchor.index_select(0, index)  # [B, D]
-        return index.numel() * view_info_nce(rows, candidate, self.tau, index)
+        return nce_with_all(anchor, candidate, index, self.tau)
 
 
 class PassContrast(Contrast):

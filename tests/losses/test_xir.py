@@ -6,7 +6,6 @@ import torch
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import build_graph
 from pyg_advinfonce.losses import XIR
-from pyg_advinfonce.losses.xir import draw_columns
 from tests import cases
 from tests.cases import find, toy_batch, toy_tables
 
@@ -68,34 +67,6 @@ def test_equal_scores_draw_in_inverse_proportion_to_q():
     share = count / count.sum()
     expected = torch.tensor([1, 2, 4, 4]) / 11
     torch.testing.assert_close(share, expected, rtol=0.02, atol=0)
-
-
-def test_equal_q_draws_by_the_softmax_of_the_scores():
-    logits = torch.tensor([[1.0, 0.0, -1.0, -1e30], [0.0, 0.0, 0.0, 0.0]])
-    torch.manual_seed(0)
-    place = draw_columns(logits, 2**16)
-    for row, found in zip(logits, place, strict=True):
-        share = torch.bincount(found, minlength=4) / 2**16
-        torch.testing.assert_close(share, row.softmax(0), rtol=0, atol=0.006)
-
-
-def test_columns_without_mass_are_never_drawn():
-    logits = torch.tensor([[-1e30, 0.0, -1e30], [-torch.inf, -torch.inf, 5.0]])
-    place = draw_columns(logits, 1000)
-    assert (place == torch.tensor([[1], [2]])).all()
-
-
-@pytest.mark.parametrize("draw", [0.0, 1 - 2**-24])
-def test_the_least_and_the_largest_draw_have_mass(draw, monkeypatch):
-    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, draw))
-    logits = torch.tensor([[-1e30, 0.1, 0.3, -1e30], [-1e30, 0.2, -1e30, -1e30]])
-    expected = [[1], [1]] if draw == 0 else [[2], [1]]
-    assert draw_columns(logits, 1).tolist() == expected
-
-
-def test_columns_of_what_are_no_numbers_are_columns():
-    place = draw_columns(torch.full((2, 3), torch.nan), 5)
-    assert ((place >= 0) & (place < 3)).all()
 
 
 @pytest.mark.parametrize("number", [1, 5])
