@@ -32,7 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "ops": set(),
     "scorer": set(),
     "functional": {"ops"},
-    "graph": {"errors"},
+    "pairs": set(),
+    "graph": {"errors", "pairs"},
     "batch": {"errors", "graph"},
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
@@ -42,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "terms": {"batch", "functional", "graph", "objective", "ops"},
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
-    "loader": {"errors", "batch", "graph"},
+    "loader": {"errors", "batch", "graph", "pairs"},
     "evaluation": {"errors", "graph", "ops", "registry", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
     | {"schema", "encoders", "methods", "evaluation"},

@@ -1,6 +1,6 @@
 """Expensive operations, each one function with several backends."""
 
-from pyg_advinfonce.ops.adjacency import Adjacency, silence_sparse_beta
+from pyg_advinfonce.ops.adjacency import CSR, Adjacency, silence_sparse_beta
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
     MOST_GATHERED,
@@ -13,6 +13,7 @@ from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
 
 __all__ = [
+    "CSR",
     "MOST_GATHERED",
     "Adjacency",
     "default_edge_scores_backend",

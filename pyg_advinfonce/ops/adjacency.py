@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 
@@ -13,23 +14,36 @@ class CSR:
     """Compressed sparse rows: row ``r`` holds ``col[rowptr[r]:rowptr[r + 1]]``.
 
     Attributes:
-        rowptr: ``[N + 1]`` int32.
-        col: ``[E]`` int32.
+        rowptr: ``[N + 1]`` int32, or int64 from 2**31 entries on.
+        col: ``[E]`` of the same type.
         value: ``[E]`` constant weights.
-        order: ``[E]`` int32 position of each entry in the edge list.
         num_cols: Number of columns.
+        place: ``[E]`` position of each entry in the edge list, if it is stored.
+        listed: Matrix in the order of the edge list whose transpose this is, if so.
     """
 
     rowptr: Tensor
     col: Tensor
     value: Tensor
-    order: Tensor
     num_cols: int
+    place: Tensor | None = None
+    listed: "CSR | None" = None
 
     @property
     def num_rows(self) -> int:
         """Number of rows."""
         return self.rowptr.numel() - 1
+
+    @cached_property
+    def order(self) -> Tensor:
+        """``[E]`` position of each entry in the edge list, from the first use on."""
+        if self.place is not None:
+            return self.place
+        if self.listed is not None:
+            return self.listed.col.argsort(stable=True).to(self.col.dtype)
+        return torch.arange(
+            self.col.numel(), dtype=self.col.dtype, device=self.col.device
+        )
 
     def to_torch(self) -> Tensor:
         """Return a torch sparse CSR tensor that shares these arrays."""
@@ -49,15 +63,39 @@ class CSR:
         cls, row: Tensor, col: Tensor, value: Tensor, size: tuple[int, int]
     ) -> "CSR":
         """Sort ``[E]`` coordinates by row; entries of one row keep their order."""
-        order = row.argsort(stable=True)
-        count = torch.bincount(row, minlength=size[0])
-        rowptr = torch.zeros(size[0] + 1, dtype=torch.int32, device=row.device)
-        rowptr[1:] = count.cumsum(0)
-        return cls(rowptr, col[order].int(), value[order], order.int(), size[1])
+        order = None if _is_sorted(row) else row.argsort(stable=True)
+        dtype = torch.int32 if row.numel() < 2**31 else torch.int64
+        rowptr = torch.zeros(size[0] + 1, dtype=dtype, device=row.device)
+        rowptr[1:] = torch.bincount(row, minlength=size[0]).cumsum(0)
+        if order is None:
+            return cls(rowptr, col.to(dtype), value, size[1])
+        place = order.to(dtype)
+        return cls(rowptr, col[order].to(dtype), value[order], size[1], place)
+
+    def t(self) -> "CSR":
+        """Return the transpose of a matrix in the order of the edge list."""
+        shape = (self.num_rows, self.num_cols)
+        if self.value.device.type == "cpu" and self.value.dtype in _OF_SCIPY:
+            arrays = (x.numpy() for x in (self.value, self.col, self.rowptr))
+            found = csr_array(tuple(arrays), shape=shape).tocsc()
+            parts = (found.indptr, found.indices, found.data)
+            rowptr, col, value = map(torch.from_numpy, parts)
+        else:
+            row = torch.repeat_interleave(self.rowptr.diff())  # [E]
+            found = CSR.from_coo(self.col, row, self.value, shape[::-1])
+            rowptr, col, value = found.rowptr, found.col, found.value
+        return CSR(rowptr, col, value, shape[0], listed=self)
 
     def scale(self, factor: Tensor) -> "CSR":
         """Multiply each entry by a factor ``[E]``, given in edge-list order."""
         return replace(self, value=self.value * factor.index_select(0, self.order))
+
+
+_OF_SCIPY = (torch.float32, torch.float64)
+
+
+def _is_sorted(row: Tensor) -> bool:
+    return not bool((row[1:] < row[:-1]).any())
 
 
 @dataclass(frozen=True)
@@ -70,6 +108,11 @@ class Adjacency:
 
     matrix: CSR
     transpose: CSR
+
+    @classmethod
+    def of(cls, matrix: CSR) -> "Adjacency":
+        """Build an adjacency from a matrix in the order of the edge list."""
+        return cls(matrix, matrix.t())
 
     @classmethod
     def from_edge_index(
@@ -85,10 +128,13 @@ class Adjacency:
         """
         src, dst = edge_index.long()
         weight = edge_weight.detach()
-        return cls(
-            CSR.from_coo(dst, src, weight, (num_dst, num_src)),
-            CSR.from_coo(src, dst, weight, (num_src, num_dst)),
-        )
+        matrix = CSR.from_coo(dst, src, weight, (num_dst, num_src))
+        if matrix.place is None:
+            return cls.of(matrix)
+        transpose = CSR.from_coo(src, dst, weight, (num_src, num_dst))
+        if transpose.place is None:
+            return cls.of(transpose).t()
+        return cls(matrix, transpose)
 
     def drop(self, p: float) -> "Adjacency":
         """Drop each message with probability ``p`` and scale the others by 1/(1-p)."""
