@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "batch": {"errors", "graph"},
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
-    "objective": {"errors", "batch", "encoders"},
+    "objective": {"errors", "batch", "encoders", "graph"},
     "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders"},
     "terms": {"batch", "functional", "graph", "objective", "ops"},

@@ -7,7 +7,7 @@ from pyg_advinfonce.ops.edge_scores import (
     default_edge_scores_backend,
     edge_scores,
 )
-from pyg_advinfonce.ops.layer_sum import layer_sum
+from pyg_advinfonce.ops.layer_sum import layer_sum, layer_sum_rows
 from pyg_advinfonce.ops.log_partition import log_partition
 from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
@@ -21,6 +21,7 @@ __all__ = [
     "edge_attention",
     "edge_scores",
     "layer_sum",
+    "layer_sum_rows",
     "log_partition",
     "propagate",
     "silence_sparse_beta",

@@ -74,24 +74,46 @@ class CSR:
 
     def t(self) -> "CSR":
         """Return the transpose of a matrix in the order of the edge list."""
-        shape = (self.num_rows, self.num_cols)
-        if self.value.device.type == "cpu" and self.value.dtype in _OF_SCIPY:
-            arrays = (x.numpy() for x in (self.value, self.col, self.rowptr))
-            found = csr_array(tuple(arrays), shape=shape).tocsc()
-            parts = (found.indptr, found.indices, found.data)
-            rowptr, col, value = map(torch.from_numpy, parts)
+        if self._is_of_scipy:
+            found = _of_scipy(self._to_scipy().T.tocsr())
         else:
             row = torch.repeat_interleave(self.rowptr.diff())  # [E]
-            found = CSR.from_coo(self.col, row, self.value, shape[::-1])
-            rowptr, col, value = found.rowptr, found.col, found.value
-        return CSR(rowptr, col, value, shape[0], listed=self)
+            size = (self.num_cols, self.num_rows)
+            found = CSR.from_coo(self.col, row, self.value, size)
+        return replace(found, place=None, listed=self)
+
+    @property
+    def _is_of_scipy(self) -> bool:
+        is_float = self.value.dtype in (torch.float32, torch.float64)
+        return is_float and self.value.device.type == "cpu"
+
+    def _to_scipy(self) -> csr_array:
+        """Return a matrix of SciPy that shares these arrays."""
+        arrays = (x.numpy() for x in (self.value, self.col, self.rowptr))
+        return csr_array(tuple(arrays), shape=(self.num_rows, self.num_cols))
+
+    def rows(self, row: Tensor) -> "CSR":
+        """Return chosen rows ``[n]`` in this order."""
+        if self._is_of_scipy:
+            return _of_scipy(self._to_scipy()[row.numpy()])
+        start = self.rowptr[row].long()
+        count = self.rowptr[row + 1] - start
+        rowptr = torch.zeros(len(row) + 1, dtype=self.rowptr.dtype, device=row.device)
+        rowptr[1:] = end = count.cumsum(0)
+        place = (start - end + count).repeat_interleave(count)
+        place += torch.arange(len(place), device=place.device)
+        col, value = (x.index_select(0, place) for x in (self.col, self.value))
+        return CSR(rowptr, col, value, self.num_cols)
 
     def scale(self, factor: Tensor) -> "CSR":
         """Multiply each entry by a factor ``[E]``, given in edge-list order."""
         return replace(self, value=self.value * factor.index_select(0, self.order))
 
 
-_OF_SCIPY = (torch.float32, torch.float64)
+def _of_scipy(matrix: csr_array) -> CSR:
+    parts = (matrix.indptr, matrix.indices, matrix.data)
+    rowptr, col, value = map(torch.from_numpy, parts)
+    return CSR(rowptr, col, value, matrix.shape[1])
 
 
 def _is_sorted(row: Tensor) -> bool:
