@@ -103,9 +103,11 @@ class EdgeSampler:
         self._pairs, self._num_items, degree = pairs, num_items, pairs.degree
         excludes = self.num_negatives != 0 and self.exclude_positives
         usable = (degree > 0) & (degree < num_items) if excludes else degree > 0
-        self._active = usable.nonzero().view(-1)  # users with a usable pair
-        self._end = (degree * usable).cumsum(0)  # [U] number of usable pairs up to here
-        self.num_samples = int(self._end[-1]) if len(degree) else 0
+        count = degree * usable  # [U]
+        self.num_samples = int(count.sum())
+        # Users with a usable pair, or the number of usable pairs up to each user.
+        by_user = self.sampling == "user"
+        self._users = usable.nonzero().view(-1) if by_user else count.cumsum(0)
         self._passed: _Passed | Tensor = pairs.item  # read if negatives are drawn only
         if excludes and self.num_negatives != "all":
             on_cpu = pairs.item.device.type == "cpu"
@@ -113,10 +115,10 @@ class EdgeSampler:
 
     def _positives(self, sample: Tensor) -> tuple[Tensor, Tensor]:
         if self.sampling == "interaction":
-            user = torch.searchsorted(self._end, sample, right=True)
-            back = self._end[user] - sample  # from the end of the user's pairs
+            user = torch.searchsorted(self._users, sample, right=True)
+            back = self._users[user] - sample  # from the end of the user's pairs
             return user, self._pairs.item[self._pairs.start[user + 1] - back].long()
-        user = self._active[sample % self._active.numel()]  # [B]
+        user = self._users[sample % self._users.numel()]  # [B]
         start, degree = self._rows(user)
         return user, self._pairs.item[start + _below(degree)].long()
 

@@ -75,7 +75,10 @@ class CSR:
     def t(self) -> "CSR":
         """Return the transpose of a matrix in the order of the edge list."""
         if self._is_of_scipy:
-            found = _of_scipy(self._to_scipy().T.tocsr())
+            csc = self._scipy.tocsc()
+            parts = (csc.indptr, csc.indices, csc.data)
+            rowptr, col, value = map(torch.from_numpy, parts)
+            found = CSR(rowptr, col, value, self.num_rows)
         else:
             row = torch.repeat_interleave(self.rowptr.diff())  # [E]
             size = (self.num_cols, self.num_rows)
@@ -87,15 +90,16 @@ class CSR:
         is_float = self.value.dtype in (torch.float32, torch.float64)
         return is_float and self.value.device.type == "cpu"
 
-    def _to_scipy(self) -> csr_array:
-        """Return a matrix of SciPy that shares these arrays."""
+    @cached_property
+    def _scipy(self) -> csr_array:
+        """Matrix of SciPy that shares these arrays; its checks are slow."""
         arrays = (x.numpy() for x in (self.value, self.col, self.rowptr))
         return csr_array(tuple(arrays), shape=(self.num_rows, self.num_cols))
 
     def rows(self, row: Tensor) -> "CSR":
         """Return chosen rows ``[n]`` in this order."""
         if self._is_of_scipy:
-            return _of_scipy(self._to_scipy()[row.numpy()])
+            return _of_scipy(self._scipy[row.numpy()])
         start = self.rowptr[row].long()
         count = self.rowptr[row + 1] - start
         rowptr = torch.zeros(len(row) + 1, dtype=self.rowptr.dtype, device=row.device)
@@ -113,7 +117,9 @@ class CSR:
 def _of_scipy(matrix: csr_array) -> CSR:
     parts = (matrix.indptr, matrix.indices, matrix.data)
     rowptr, col, value = map(torch.from_numpy, parts)
-    return CSR(rowptr, col, value, matrix.shape[1])
+    found = CSR(rowptr, col, value, matrix.shape[1])
+    found.__dict__["_scipy"] = matrix
+    return found
 
 
 def _is_sorted(row: Tensor) -> bool:
