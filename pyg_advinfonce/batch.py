@@ -313,6 +313,9 @@ class EdgeBatch:
         Args:
             num_users: ``U``, number of rows of ``z_user``.
             num_items: ``I``, number of rows of ``z_item``.
+
+        Raises:
+            IndexError: If an index is out of range.
         """
         found = self
         if 2 * self.src_index.numel() <= num_users:
@@ -445,6 +448,8 @@ def _numbered(size: int, *indices: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Return the ascending values of all indices, and each value's place in them."""
     is_read = torch.zeros(size, dtype=torch.bool, device=indices[0].device)
     for index in indices:
+        if index.numel() and int(index.min()) < 0:  # which would count from the end
+            raise IndexError(f"indices must not be negative (got {int(index.min())})")
         is_read[index] = True
     place = is_read.cumsum(0) - 1
     return is_read.nonzero().view(-1), [place[index] for index in indices]

@@ -62,6 +62,9 @@ class Step:
         batch = self.batch
         if self._given or batch.src_n_id is not None or batch.dst_n_id is not None:
             return self
+        # On a GPU a step waits for launches, not for products.
+        if self.encoder.device.type != "cpu":
+            return self
         batch = batch.of_rows(*num_nodes(self.graph))
         if batch is self.batch:
             return self

@@ -160,8 +160,7 @@ class LightGCN(Encoder):
         self, graph: HeteroData, user: Tensor | None, item: Tensor | None
     ) -> Embeddings | None:
         is_sum = self.is_fused and len(self.alpha) > 1 and not self._perturbs(None)
-        # On a GPU a step waits for launches, not for products.
-        if not is_sum or self.device.type != "cpu" or "n_id" in graph[USER]:
+        if not is_sum or "n_id" in graph[USER]:
             return None
         tables = self.user, self.item
         relations = self._relations(graph, tables)
