@@ -67,6 +67,23 @@ def layer_sum(
     return sums[0], sums[1]
 
 
+def layer_sum_rows(
+    x_user: Tensor,
+    x_item: Tensor,
+    to_user: Adjacency,
+    to_item: Adjacency,
+    alpha: Sequence[float],
+    rows: tuple[Tensor | None, Tensor | None],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Compute all rows and index them."""
+    tables = layer_sum(x_user, x_item, to_user, to_item, alpha), (x_user, x_item)
+    sums, egos = (
+        tuple(x if row is None else x[row] for x, row in zip(pair, rows, strict=True))
+        for pair in tables
+    )
+    return sums, egos
+
+
 def log_partition(x_src: Tensor, x_dst: Tensor) -> Tensor:
     """Hold all scores."""
     return (x_src @ x_dst.t()).logsumexp(1)
@@ -76,6 +93,7 @@ PLAIN = {
     ops.edge_attention: edge_attention,
     ops.propagate: propagate,
     ops.layer_sum: layer_sum,
+    ops.layer_sum_rows: layer_sum_rows,
     ops.log_partition: log_partition,
     ops.edge_scores: partial(ops.edge_scores, backend="gather"),
 }

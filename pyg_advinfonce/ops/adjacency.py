@@ -98,10 +98,10 @@ class CSR:
 
     def rows(self, row: Tensor) -> "CSR":
         """Return chosen rows ``[n]`` in this order."""
-        if self._is_of_scipy:
-            return _of_scipy(self._scipy[row.numpy()])
         start = self.rowptr[row].long()
         count = self.rowptr[row + 1] - start
+        if self._is_of_scipy and int(count.sum()) > _FEW:
+            return _of_scipy(self._scipy[row.numpy()])
         rowptr = torch.zeros(len(row) + 1, dtype=self.rowptr.dtype, device=row.device)
         rowptr[1:] = end = count.cumsum(0)
         place = (start - end + count).repeat_interleave(count)
@@ -120,6 +120,9 @@ def _of_scipy(matrix: csr_array) -> CSR:
     found = CSR(rowptr, col, value, matrix.shape[1])
     found.__dict__["_scipy"] = matrix
     return found
+
+
+_FEW = 2**14  # entries for which rows of SciPy take longer than torch
 
 
 def _is_sorted(row: Tensor) -> bool:
