@@ -69,6 +69,23 @@ def layer_sum(
     return sums[0], sums[1]
 
 
+def layer_sum_rows(
+    x_user: Tensor,
+    x_item: Tensor,
+    to_user: Adjacency,
+    to_item: Adjacency,
+    alpha: Sequence[float],
+    rows: tuple[Tensor | None, Tensor | None],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Compute all rows and index them."""
+    tables = layer_sum(x_user, x_item, to_user, to_item, alpha), (x_user, x_item)
+    sums, egos = (
+        tuple(x if row is None else x[row] for x, row in zip(pair, rows, strict=True))
+        for pair in tables
+    )
+    return sums, egos
+
+
 def sum_log_partitions(x_src: Tensor, x_dst: Tensor, weight: Tensor) -> Tensor:
     """Hold all scores."""
     return weight.dot((x_src @ x_dst.t()).logsumexp(1))
@@ -95,6 +112,7 @@ PLAIN = {
     ops.log_pair_potential: log_pair_potential,
     ops.log_partitions: log_partitions,
     ops.sum_log_partitions: sum_log_partitions,
+    ops.layer_sum_rows: layer_sum_rows,
     ops.edge_scores: partial(ops.edge_scores, backend="gather"),
 }
 

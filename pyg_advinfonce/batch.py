@@ -304,6 +304,30 @@ class EdgeBatch:
             ego=None,
         )
 
+    def of_rows(self, num_users: int, num_items: int) -> "EdgeBatch":
+        """Return the same edges with row numbers among the rows that they read.
+
+        The inverse of :meth:`whole_graph`. A table of which they read more than half
+        stays whole, and so does that of items if all are negatives.
+
+        Args:
+            num_users: ``U``, number of rows of ``z_user``.
+            num_items: ``I``, number of rows of ``z_item``.
+
+        Raises:
+            IndexError: If an index is out of range.
+        """
+        found = self
+        if 2 * self.src_index.numel() <= num_users:
+            row, local = _numbered(num_users, self.src_index)
+            found = replace(found, src_n_id=row, src_index=local[0])
+        read = self.dst_pos_index.numel() + self.dst_neg_index.numel()
+        if self.seen is None and 2 * read <= num_items:
+            indices = self.dst_pos_index, self.dst_neg_index
+            row, (pos, neg) = _numbered(num_items, *indices)
+            found = replace(found, dst_n_id=row, dst_pos_index=pos, dst_neg_index=neg)
+        return found
+
     def mask_pairs(self, pairs: Tensor) -> "EdgeBatch":
         """Mask the negatives that are among the global user-item ``pairs [2, E]``.
 
@@ -418,6 +442,17 @@ def _equal(a: object, b: object) -> bool:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _numbered(size: int, *indices: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the ascending values of all indices, and each value's place in them."""
+    is_read = torch.zeros(size, dtype=torch.bool, device=indices[0].device)
+    for index in indices:
+        if index.numel() and int(index.min()) < 0:  # which would count from the end
+            raise IndexError(f"indices must not be negative (got {int(index.min())})")
+        is_read[index] = True
+    place = is_read.cumsum(0) - 1
+    return is_read.nonzero().view(-1), [place[index] for index in indices]
 
 
 def _global(index: Tensor, n_id: Tensor | None) -> Tensor:

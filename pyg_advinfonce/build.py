@@ -22,7 +22,7 @@ from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.encoders import Encoder, FittedEncoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.evaluation import Evaluator
-from pyg_advinfonce.graph import merge_splits, num_nodes, split_edges
+from pyg_advinfonce.graph import copy_to, merge_splits, num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
 from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, check_memory, find_device
@@ -409,9 +409,8 @@ def prepare(
         device: The device.
         refit: Whether the pairs of all splits are train pairs.
     """
-    graph = merge_splits(dataset.graph) if refit else dataset.graph.clone()
-    normalised: HeteroData = BipartiteNorm()(graph).to(device)
-    return normalised
+    graph = merge_splits(dataset.graph) if refit else dataset.graph
+    return copy_to(BipartiteNorm()(graph), device)
 
 
 def make_trainer(

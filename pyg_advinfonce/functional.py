@@ -323,5 +323,6 @@ def squares(table: Tensor, index: Tensor) -> Tensor:
     # A sparse gradient avoids a pass over the whole table. It is used only if the table
     # is a parameter, or rows selected from one: few operations accept such a gradient.
     made_by = "" if table.grad_fn is None else table.grad_fn.name()
-    sparse = made_by in ("", "IndexSelectBackward0")
+    is_ego = made_by == "_LayerSumBackward" and table.output_nr > 1  # layer_sum_rows
+    sparse = is_ego or made_by in ("", "IndexSelectBackward0")
     return embedding(index, table, sparse=sparse).square().sum()

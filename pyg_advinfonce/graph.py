@@ -5,8 +5,9 @@ A graph is a :class:`~torch_geometric.data.HeteroData` with the node types ``use
 are edge types with ``edge_label_index`` only, so that no messages pass over them. So
 are ``seen`` pairs, which are in no split: users know these items.
 
-Train edges may be stored in any of PyG's forms (:func:`relation_edges`); graphs built
-by this library store ``edge_index``.
+Train edges may be stored in any of PyG's forms (:func:`relation_edges`). Graphs built
+by this library store sorted pairs (:func:`train_pairs`), from which both directions'
+``edge_index`` is computed when it is read.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -23,6 +24,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.utils import coalesce, to_edge_index
 
 from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.pairs import Pairs, set_pairs, stored_pairs
 
 USER, ITEM = "user", "item"
 INTERACTS = (USER, "interacts", ITEM)
@@ -32,6 +34,8 @@ InputIds = Tensor | Sequence[str]
 EdgeType = tuple[str, str, str]
 SEEN = (USER, "seen", ITEM)
 _RESERVED = ("train", "seen", INTERACTS[1], REV_INTERACTS[1])
+
+_MOST_USERS_PER_PAIR = 7  # 4 bytes per user and pair, or 32 bytes per pair
 
 SEEN_KINDS = ("all", "train", "none")
 """Which pairs :func:`seen_pairs` returns."""
@@ -69,9 +73,10 @@ def build_graph(
     """
     graph = HeteroData()
     graph[USER].num_nodes, graph[ITEM].num_nodes = num_users, num_items
-    edge_index = coalesce(train.long())
-    graph[INTERACTS].edge_index = edge_index
-    graph[REV_INTERACTS].edge_index = edge_index.flip(0)
+    _check_nodes(graph)
+    train = train.long() if train.is_floating_point() else train
+    _check_pairs(graph, "train", train)
+    _set_train_edges(graph, train)
     for name, pairs in (splits or {}).items():
         if name in _RESERVED:
             raise GraphError(f"a split cannot be named '{name}': choose another name")
@@ -85,6 +90,31 @@ def build_graph(
             graph[node_type].raw_id = ids if isinstance(ids, Tensor) else list(ids)
     check_graph(graph)
     return graph
+
+
+def train_pairs(graph: HeteroData) -> Pairs:
+    """Return the train pairs by user, then item; without a copy if stored so."""
+    found = stored_pairs(graph[INTERACTS]) if INTERACTS in graph.edge_types else None
+    return found or Pairs.of(relation_edges(graph, INTERACTS)[0], *num_nodes(graph))
+
+
+def set_train_pairs(graph: HeteroData, pairs: Pairs, **shared: Tensor) -> None:
+    """Store pairs as the edges of both directions, in place.
+
+    Args:
+        graph: User-item graph; other values of its edges are kept.
+        pairs: The pairs.
+        **shared: Further values ``[E]`` of both directions, e.g. weights.
+    """
+    set_pairs(graph[INTERACTS], graph[REV_INTERACTS], pairs, **shared)
+
+
+def shared_pairs(graph: HeteroData) -> Pairs | None:
+    """Return the pairs from which both directions are computed, if they are."""
+    if not {INTERACTS, REV_INTERACTS} <= set(graph.edge_types):
+        return None
+    forward, reverse = map(stored_pairs, (graph[INTERACTS], graph[REV_INTERACTS]))
+    return forward if forward is reverse else None
 
 
 def relation_edges(
@@ -158,6 +188,9 @@ def stored_tensors(graph: HeteroData, edge_type: EdgeType) -> list[Tensor]:
     if edge_type not in graph.edge_types:
         relation_edges(graph, edge_type)  # raises an error
     edges = graph[edge_type]
+    if pairs := stored_pairs(edges):
+        weight = [edges.edge_weight] if "edge_weight" in edges else []
+        return [*weight, pairs.item, pairs.start]
     if "adj_t" not in edges or "edge_index" in edges:
         return [edges[key] for key in ("edge_weight", "edge_index") if key in edges]
     if isinstance(edges.adj_t, Tensor):
@@ -170,6 +203,8 @@ def with_edge_index(graph: HeteroData) -> HeteroData:
     """Return a shallow copy whose train edges are int64 ``edge_index`` tensors."""
     view = copy(graph)
     for edge_type in {INTERACTS, REV_INTERACTS}.intersection(view.edge_types):
+        if stored_pairs(view[edge_type]):
+            continue
         edge_index, weight = relation_edges(view, edge_type)
         edges = view[edge_type]
         edges.pop("adj_t", None)
@@ -248,10 +283,38 @@ def merge_splits(graph: HeteroData) -> HeteroData:
     merged = copy(graph)
     for edge_type in (INTERACTS, REV_INTERACTS, *map(split_type, split_names(graph))):
         del merged[edge_type]
-    edge_index = coalesce(pairs)
-    merged[INTERACTS].edge_index = edge_index
-    merged[REV_INTERACTS].edge_index = edge_index.flip(0)
+    _set_train_edges(merged, pairs)
     return merged
+
+
+def _set_train_edges(graph: HeteroData, edges: Tensor) -> None:
+    """Store edges as pairs, unless almost no user has one: the other form is less."""
+    if num_nodes(graph)[0] < _MOST_USERS_PER_PAIR * edges.size(1):
+        set_train_pairs(graph, Pairs.of(edges, *num_nodes(graph)))
+        return
+    edge_index = coalesce(edges.long())
+    graph[INTERACTS].edge_index = edge_index
+    graph[REV_INTERACTS].edge_index = edge_index.flip(0)
+
+
+def copy_to(graph: HeteroData, device: torch.device | str) -> HeteroData:
+    """Return a copy of a graph on a device; stored train pairs stay as they are.
+
+    The copy shares pairs with the graph if that is on the same device.
+    """
+    view, pairs = copy(graph), shared_pairs(graph)
+    if pairs is None:
+        return view.clone().to(device)
+    forward, reverse = view[INTERACTS], view[REV_INTERACTS]
+    del forward.edge_index, reverse.edge_index  # which would be computed and copied
+    shared = {}
+    weight = forward.get("edge_weight")
+    if weight is not None and weight is reverse.get("edge_weight"):
+        del forward.edge_weight, reverse.edge_weight
+        shared = {"edge_weight": weight.to(device)}
+    moved: HeteroData = view.clone().to(device)
+    set_train_pairs(moved, pairs.to(device), **shared)
+    return moved
 
 
 def message_graph(graph: HeteroData) -> HeteroData:
@@ -277,13 +340,14 @@ def num_nodes(graph: HeteroData) -> tuple[int, int]:
 
 def train_degrees(graph: HeteroData) -> tuple[Tensor, Tensor]:
     """Return the number of train pairs per user ``[U]`` and per item ``[I]``."""
-    user, item = (
-        torch.bincount(ends, minlength=size)
-        for ends, size in zip(
-            split_edges(graph, "train"), num_nodes(graph), strict=True
-        )
+    num_users, num_items = num_nodes(graph)
+    if pairs := shared_pairs(graph):
+        return pairs.degree, torch.bincount(pairs.item, minlength=num_items)
+    user, item = split_edges(graph, "train")
+    return (
+        torch.bincount(user, minlength=num_users),
+        torch.bincount(item, minlength=num_items),
     )
-    return user, item
 
 
 def candidate_mask(graph: HeteroData) -> Tensor:
@@ -328,14 +392,8 @@ def check_graph(graph: HeteroData) -> None:
             nodes, the two directions hold different edges, an index is out of range, or
             the ids or candidates do not fit.
     """
-    for node_type in (USER, ITEM):
-        number = graph[node_type].num_nodes
-        if number is None:
-            raise GraphError(
-                f"num_nodes of node type '{node_type}' must be set (got None)"
-            )
-        if number > MAX_ROWS:
-            raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
+    _check_nodes(graph)
+    for node_type, number in zip((USER, ITEM), num_nodes(graph), strict=True):
         _check_ids(node_type, graph[node_type].get("raw_id"), number)
     _check_labels(graph)
     for name in ["train", *split_names(graph)]:
@@ -344,6 +402,17 @@ def check_graph(graph: HeteroData) -> None:
         _check_pairs(graph, SEEN[1], graph[SEEN].edge_label_index)
     _check_reverse(graph)
     _check_candidates(graph)
+
+
+def _check_nodes(graph: HeteroData) -> None:
+    for node_type in (USER, ITEM):
+        number = graph[node_type].num_nodes
+        if number is None:
+            raise GraphError(
+                f"num_nodes of node type '{node_type}' must be set (got None)"
+            )
+        if number > MAX_ROWS:
+            raise GraphError(f"expected at most 2**31 {node_type}s (got {number})")
 
 
 def _check_ids(node_type: str, ids: Any, number: int) -> None:  # noqa: ANN401
@@ -413,6 +482,8 @@ def _check_pairs(graph: HeteroData, name: str, pairs: Tensor) -> None:
 
 
 def _check_reverse(graph: HeteroData) -> None:
+    if shared_pairs(graph):
+        return
     forward = relation_edges(graph, INTERACTS)[0]
     backward = relation_edges(graph, REV_INTERACTS)[0].flip(0)
     if coalesce(forward).size(1) < forward.size(1):

@@ -14,6 +14,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.graph import num_nodes
 
 if TYPE_CHECKING:
     from pyg_advinfonce.encoders import Embeddings, Encoder
@@ -56,6 +57,24 @@ class Step:
         """Embeddings without noise or dropped messages, computed once per step."""
         return self._given or self.encode(perturb=False)
 
+    def of_rows(self) -> Step:
+        """Return the step with embeddings of the batch's rows, if that is less work."""
+        batch = self.batch
+        if self._given or batch.src_n_id is not None or batch.dst_n_id is not None:
+            return self
+        # On a GPU a step waits for launches, not for products.
+        if self.encoder.device.type != "cpu":
+            return self
+        batch = batch.of_rows(*num_nodes(self.graph))
+        if batch is self.batch:
+            return self
+        z = self.encoder.encode_rows(self.graph, batch.src_n_id, batch.dst_n_id)
+        if z is None:
+            return self
+        step = Step(self.encoder, self.graph, batch, self.epoch, self.index)
+        step.embeddings = step.clean = z
+        return step
+
     def encode(
         self,
         graph: HeteroData | Sequence[HeteroData] | None = None,
@@ -73,9 +92,12 @@ class Term(nn.Module):
 
     Attributes:
         needs_whole_graph: Whether the term needs the whole graph, not a sample of it.
+        reads_batch: Whether the term reads the final and layer-0 rows of the batch's
+            users and items only, so that a step may compute no others.
     """
 
     needs_whole_graph: bool = False
+    reads_batch: bool = False
 
     def forward(self, step: Step) -> Tensor:
         """Return a scalar."""
@@ -99,12 +121,16 @@ class RankingLoss(nn.Module):
         takes_all_negatives: Whether the loss accepts all of a user's other items as
             negatives, in parts of a batch: it is a mean over edges that do not affect
             each other.
+        reads_batch: Whether the loss reads the rows of the batch's users and items
+            only, by the batch's indices, so that a step may compute no others. It
+            holds for the class that sets it, not for its subclasses.
     """
 
     cosine: bool = True
     negatives: Literal["sampled", "in_batch", "none"] = "sampled"
     needs_whole_graph: bool = False
     takes_all_negatives: bool = False
+    reads_batch: bool = False
 
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
@@ -168,6 +194,7 @@ class Supervised(Term):
         super().__init__()
         self.loss, self.perturb = loss, perturb
         self.needs_whole_graph = loss.needs_whole_graph
+        self.reads_batch = "reads_batch" in vars(type(loss)) and loss.reads_batch
 
     def forward(self, step: Step) -> Tensor:
         found: object = self.loss.on_step(step, perturb=self.perturb)
@@ -207,6 +234,8 @@ class Objective(nn.Module):
 
     def forward(self, step: Step) -> dict[str, Tensor]:
         """Return each term's weighted value."""
+        if all(term.reads_batch for term in self._terms().values()):
+            step = step.of_rows()
         return {n: self.weights[n] * term(step) for n, term in self._terms().items()}
 
     def only(self, *names: str) -> Objective:

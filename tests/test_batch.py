@@ -471,3 +471,32 @@ def test_a_relabelled_local_batch_gives_the_same_loss(case):
 def test_lists_are_refused():
     with pytest.raises(ValueError, match=r"src_index must be a tensor \(got list\)"):
         EdgeBatch([0, 1], [1, 2], [[0, 3], [4, 5]])
+
+
+def test_row_numbers_among_the_rows_read_are_the_inverse_of_global_ids():
+    user, pos = torch.tensor([7, 2, 7]), torch.tensor([30, 4, 4])
+    batch = EdgeBatch(user, pos, torch.tensor([[9, 4], [31, 9], [0, 9]]))
+    found = batch.of_rows(8, 32)
+    assert found.src_n_id.tolist() == [2, 7]
+    assert found.dst_n_id.tolist() == [0, 4, 9, 30, 31]
+    assert found.src_index.tolist() == [1, 0, 1]
+    assert found.whole_graph() == batch
+
+
+@pytest.mark.parametrize(
+    ("num_users", "num_items", "narrow"),
+    [(5, 17, (False, False)), (6, 17, (True, False)), (5, 18, (False, True))],
+)
+def test_tables_of_which_a_batch_reads_most_stay_whole(num_users, num_items, narrow):
+    batch = EdgeBatch(*torch.zeros(2, 3).long(), torch.zeros(3, 2).long())
+    found = batch.of_rows(num_users, num_items)
+    assert (found.src_n_id is not None, found.dst_n_id is not None) == narrow
+    assert (found is batch) == (narrow == (False, False))
+
+
+def test_a_batch_with_all_negatives_reads_all_items():
+    none, seen = torch.zeros(1, 0).long(), torch.zeros(2, 0).long()
+    batch = EdgeBatch(*torch.zeros(2, 1).long(), none, seen=seen)
+    found = batch.of_rows(10, 10)
+    assert found.dst_n_id is None
+    assert found.src_n_id.tolist() == [0]

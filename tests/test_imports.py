@@ -32,17 +32,18 @@ ALLOWED: dict[str, set[str]] = {
     "ops": set(),
     "scorer": set(),
     "functional": {"ops"},
-    "graph": {"errors"},
+    "pairs": set(),
+    "graph": {"errors", "pairs"},
     "batch": {"errors", "graph"},
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
-    "objective": {"errors", "batch", "encoders"},
+    "objective": {"errors", "batch", "encoders", "graph"},
     "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders"},
     "terms": {"batch", "functional", "graph", "objective", "ops"},
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms"},
-    "loader": {"errors", "batch", "graph"},
+    "loader": {"errors", "batch", "graph", "pairs"},
     "evaluation": {"errors", "graph", "ops", "registry", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
     | {"schema", "encoders", "methods", "evaluation"},

@@ -3,9 +3,32 @@ import pickle
 import pytest
 import torch
 
+from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.config import packaged
-from pyg_advinfonce.losses import AdvInfoNCE, UniformHardness
-from pyg_advinfonce.objective import adam, always, before_epoch, every, from_epoch
+from pyg_advinfonce.encoders import LightGCN
+from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.losses import (
+    BC,
+    BPR,
+    CCL,
+    SDRO,
+    AdapTau,
+    AdvInfoNCE,
+    EmbeddingHardness,
+    InfoNCE,
+    MLPHardness,
+    UniformHardness,
+)
+from pyg_advinfonce.methods import Method
+from pyg_advinfonce.objective import (
+    Step,
+    adam,
+    always,
+    before_epoch,
+    every,
+    from_epoch,
+)
+from pyg_advinfonce.transforms import BipartiteNorm
 
 
 def epochs(active, stop=40):
@@ -126,3 +149,105 @@ def test_no_adversarial_epochs():
 
 def test_before_epoch():
     assert [before_epoch(2)(epoch) for epoch in range(4)] == [True, True, False, False]
+
+
+class OfUser(UniformHardness):
+    """A hardness of a user's code, which may read any row."""
+
+
+class OfAll(InfoNCE):
+    """A loss of a user's code, which may read any row."""
+
+    def forward(self, z_user, z_item, batch):
+        return super().forward(z_user, z_item, batch) + z_user.square().mean()
+
+
+NARROW = {
+    "bpr": BPR,
+    "infonce": InfoNCE,
+    "in_batch": lambda: InfoNCE(negatives="in_batch"),
+    "ccl": CCL,
+    "adv": lambda: AdvInfoNCE(EmbeddingHardness(40, 70, 3)),
+    "mlp": lambda: AdvInfoNCE(MLPHardness(3)),
+    "bc": lambda: BC.from_graph(sparse_graph(), dim=3),
+    "adap_tau": lambda: AdapTau.from_graph(sparse_graph()),
+    "sdro": lambda: SDRO.from_graph(sparse_graph()),
+}
+
+
+def sparse_graph():
+    generator = torch.Generator().manual_seed(0)
+    train = (torch.rand(40, 70, generator=generator) < 0.1).nonzero().t()
+    return BipartiteNorm()(build_graph(train, num_users=40, num_items=70))
+
+
+def sparse_batch(num_negatives):
+    user, pos = torch.tensor([3, 30, 3, 7, 39, 0]), torch.tensor([5, 60, 5, 0, 69, 1])
+    generator = torch.Generator().manual_seed(1)
+    negatives = torch.randint(70, (6, num_negatives), generator=generator)
+    return EdgeBatch(user, pos, negatives)
+
+
+def terms_and_gradients(method, num_negatives, *, narrow):
+    graph, batch = sparse_graph(), sparse_batch(num_negatives)
+    method.zero_grad()
+    step = Step(method.encoder, graph, batch, 0, 0)
+    if not narrow:
+        step.of_rows = lambda: step
+    parts = method.objective(step)
+    sum(parts.values()).backward()
+    grads = {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
+    return parts | grads
+
+
+def lightgcn(loss, **options):
+    torch.manual_seed(0)
+    encoder = LightGCN(40, 70, 3, options.pop("num_layers", 2), **options)
+    return Method.compose(encoder, loss, l2=0.1)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("num_negatives", [4, 12])
+@pytest.mark.parametrize("loss", NARROW)
+def test_a_step_computes_only_the_rows_that_it_reads(loss, num_negatives, num_layers):
+    """With 4 negatives it reads few items as well; values are equal bit for bit."""
+    method = lightgcn(NARROW[loss](), num_layers=num_layers)
+    calls, rows = [], method.encoder.encode_rows
+    method.encoder.encode_rows = lambda *args: calls.append(args[1:]) or rows(*args)
+    found = terms_and_gradients(method, num_negatives, narrow=True)
+    ((user, item),) = calls
+    assert user.tolist() == [0, 3, 7, 30, 39]
+    assert (item is None) == (num_negatives == 12)
+    whole = lightgcn(NARROW[loss](), num_layers=num_layers)
+    expected = terms_and_gradients(whole, num_negatives, narrow=False)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        (OfAll, {}),
+        (lambda: AdvInfoNCE(OfUser()), {}),
+        (InfoNCE, {"noise": 0.1}),
+        (InfoNCE, {"message_drop": 0.1}),
+        (InfoNCE, {"propagate_layers": 2}),
+        (InfoNCE, {"num_layers": 0}),
+    ],
+)
+def test_whoever_may_read_more_gets_all_rows(loss, options):
+    method = lightgcn(loss(), **options)
+    step = Step(method.encoder, sparse_graph(), sparse_batch(4), 0, 0)
+    shapes, run = [], method.encoder.forward
+    method.encoder.forward = lambda *a, **k: shapes.append(run(*a, **k)) or shapes[-1]
+    method.objective(step)
+    assert [z.user.shape for z in shapes] == [(40, 3)]
+
+
+def test_a_penalty_of_all_layers_gets_all_rows():
+    encoder = LightGCN(40, 70, 3, 2)
+    method = Method.compose(encoder, InfoNCE(), l2_options={"rows": "layers"})
+    step = Step(encoder, sparse_graph(), sparse_batch(4), 0, 0)
+    assert not all(term.reads_batch for term in method.objective.terms.values())
+    assert method.objective(step)["l2"] > 0

@@ -20,9 +20,11 @@ from pyg_advinfonce.graph import (
     SEEN,
     check_graph,
     pair_keys,
+    set_train_pairs,
     split_edges,
     split_names,
     split_type,
+    train_pairs,
     with_edge_index,
 )
 
@@ -68,6 +70,7 @@ class _GraphDataset(ProcessedDataset):
         _check_splits(graph)
         for edge_type in (INTERACTS, REV_INTERACTS):
             _sort_edges(graph, edge_type)
+        set_train_pairs(graph, train_pairs(graph))
         names = split_names(graph)
         pairs = {name: split_edges(graph, name).numpy() for name in ["train", *names]}
         kept = without_cold_users(pairs)

@@ -69,6 +69,22 @@ class Encoder(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
+    def encode_rows(
+        self, graph: HeteroData, user: Tensor | None, item: Tensor | None
+    ) -> Embeddings | None:
+        """Encode a graph for some rows, if that is less work than :meth:`forward`.
+
+        Args:
+            graph: The whole graph.
+            user: ``[n]`` ascending rows of users; None for all.
+            item: ``[m]`` ascending rows of items; None for all.
+
+        Returns:
+            Embeddings of these rows with layer 0 only, equal to those of
+            :meth:`forward`; None by default.
+        """
+        return None
+
     def item_messages(self, graph: HeteroData) -> Tensor | None:
         r"""Return the item vectors that embed new users, ``[I, D]``, or None.
 

@@ -23,7 +23,8 @@ from pyg_advinfonce.functional import (
     check_positive,
     unit_rows,
 )
-from pyg_advinfonce.ops import layer_sum
+from pyg_advinfonce.graph import USER
+from pyg_advinfonce.ops import layer_sum, layer_sum_rows
 
 
 class UniformNoise(nn.Module):
@@ -142,8 +143,7 @@ class LightGCN(Encoder):
         tables = user, item
         graphs = graph_per_layer(graph, len(self.convs))
         relations = [self._relations(g, tables) for g in graphs]
-        perturb = self.training if perturb is None else perturb
-        perturb = perturb and (self.noise is not None or self.message_drop > 0)
+        perturb = self._perturbs(perturb)
         if perturb and self.message_drop:
             relations = [self._drop(pair) for pair in relations]
         noise = self.noise if perturb else None
@@ -155,6 +155,21 @@ class LightGCN(Encoder):
         counted = zip(*layers[: len(self.alpha)], strict=True)
         z_user, z_item = (_weighted_sum(self.alpha, column) for column in counted)
         return Embeddings(z_user, z_item, layers)
+
+    def encode_rows(
+        self, graph: HeteroData, user: Tensor | None, item: Tensor | None
+    ) -> Embeddings | None:
+        is_sum = self.is_fused and len(self.alpha) > 1 and not self._perturbs(None)
+        if not is_sum or "n_id" in graph[USER]:
+            return None
+        tables = self.user, self.item
+        relations = self._relations(graph, tables)
+        z, rows = layer_sum_rows(*tables, *relations, self.alpha, (user, item))
+        return Embeddings(*z, (rows,))
+
+    def _perturbs(self, perturb: bool | None) -> bool:
+        perturb = self.training if perturb is None else perturb
+        return perturb and (self.noise is not None or self.message_drop > 0)
 
     def item_messages(self, graph: HeteroData) -> Tensor | None:
         r"""Return :math:`\sum_{k=1}^{L} \alpha_k x_i^{(k-1)}`, ``[I, D]``."""

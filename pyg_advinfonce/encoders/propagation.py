@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import overload
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import LGConv
@@ -14,10 +15,11 @@ from pyg_advinfonce.graph import (
     USER,
     EdgeType,
     TensorCache,
+    shared_pairs,
     stored_tensors,
     weighted_edges,
 )
-from pyg_advinfonce.ops import Adjacency, propagate
+from pyg_advinfonce.ops import CSR, Adjacency, propagate
 
 
 class BipartiteConv(LGConv):
@@ -128,31 +130,35 @@ class RelationCache:
     """Adjacencies of both directions of a graph, cached by their tensors."""
 
     def __init__(self) -> None:
-        self._cache: TensorCache[Adjacency] = TensorCache()
+        self._cache: TensorCache[Relations] = TensorCache()
 
     def __call__(self, graph: HeteroData, tables: Tables) -> Relations:
-        """Return the adjacencies to users and to items.
+        """Return the adjacencies to users and to items, which share their matrices.
+
+        They do not if a user's graph holds other edges or weights in each direction.
 
         Raises:
             GraphError: If the graph lacks a direction or its edge weights.
         """
         sizes = (tables[0].size(0), tables[1].size(0))
-        to_item = self._adjacency_of(graph, INTERACTS, sizes)
-        return self._adjacency_of(graph, REV_INTERACTS, sizes[::-1]), to_item
-
-    def _adjacency_of(
-        self, graph: HeteroData, edge_type: EdgeType, sizes: tuple[int, ...]
-    ) -> Adjacency:
-        return self._cache(
-            stored_tensors(graph, edge_type),
-            lambda: _adjacency(graph, edge_type, sizes),
-            edge_type,
-            sizes,
-        )
+        tensors = [*stored_tensors(graph, INTERACTS)]
+        tensors += stored_tensors(graph, REV_INTERACTS)
+        return self._cache(tensors, lambda: _relations(graph, sizes), sizes)
 
 
-def _adjacency(
-    graph: HeteroData, edge_type: EdgeType, sizes: tuple[int, ...]
-) -> Adjacency:
-    edge_index, weight = weighted_edges(graph, edge_type)
-    return Adjacency.from_edge_index(edge_index, weight, *sizes)
+def _relations(graph: HeteroData, sizes: tuple[int, int]) -> Relations:
+    forward, reverse = graph[INTERACTS], graph[REV_INTERACTS]
+    pairs, weight = shared_pairs(graph), forward.get("edge_weight")
+    is_shared = weight is not None and weight is reverse.get("edge_weight")
+    if pairs is not None and is_shared and len(pairs.start) == sizes[0] + 1:
+        # Detached, so that the cache does not keep its own key.
+        start, item, value = (x.detach() for x in (pairs.start, pairs.item, weight))
+        to_user = Adjacency.of(CSR(start, item, value, sizes[1]))
+        return to_user, to_user.t()
+    (edges, weight), (back, other) = (
+        weighted_edges(graph, edge_type) for edge_type in (INTERACTS, REV_INTERACTS)
+    )
+    to_item = Adjacency.from_edge_index(edges, weight, *sizes)
+    if torch.equal(back.flip(0), edges) and torch.equal(weight, other):
+        return to_item.t(), to_item
+    return Adjacency.from_edge_index(back, other, *sizes[::-1]), to_item

@@ -81,6 +81,8 @@ class AdapTau(Criterion):
     loss_sum: Tensor
     loss_count: Tensor
 
+    reads_batch = True
+
     def __init__(
         self,
         num_users: int,

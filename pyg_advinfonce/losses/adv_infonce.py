@@ -18,7 +18,7 @@ from pyg_advinfonce.functional import (
     kl_to_uniform,
 )
 from pyg_advinfonce.losses.base import Criterion, batch_scores, sum_over_ranks
-from pyg_advinfonce.losses.hardness import Hardness, build_hardness
+from pyg_advinfonce.losses.hardness import KINDS, Hardness, build_hardness
 from pyg_advinfonce.objective import Phase, Step, adam, every
 
 
@@ -136,6 +136,11 @@ class AdvInfoNCE(Criterion):
             adversary_every, first=first, times=adversary_epochs
         )
         self.bound = None if max_kl == float("inf") else KLBound(max_kl)
+
+    @property
+    def reads_batch(self) -> bool:  # type: ignore[override]
+        """Whether the hardness is one of this library, which read the batch only."""
+        return type(self.hardness) in KINDS.values()
 
     @classmethod
     def from_graph(

@@ -246,11 +246,23 @@ def batch_scores(
             "z_user [U, D] and z_item [I, D] must agree in D "
             f"(got {tuple(z_user.shape)} and {tuple(z_item.shape)})"
         )
+    if cosine:
+        z_item, batch = _rows_to_normalise(z_item, batch)
     item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
     user, own = positive_rows(z_user, item, batch)
     user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
     pos = (user * own).sum(-1)
     return pos, negative_scores(user, item, batch, cosine=cosine, log_q=log_q)
+
+
+def _rows_to_normalise(z_item: Tensor, batch: EdgeBatch) -> tuple[Tensor, EdgeBatch]:
+    """Return the rows of items that a batch reads, if they are few."""
+    is_plain = batch.dst_n_id is None and batch.neg_rows is None and not batch.is_dense
+    if not is_plain or z_item.device.type != "cpu":
+        return z_item, batch
+    found = batch.of_rows(0, len(z_item))
+    row = found.dst_n_id
+    return (z_item, batch) if row is None else (z_item.index_select(0, row), found)
 
 
 def negative_scores(

@@ -63,6 +63,8 @@ class BC(Criterion):
     user_rank: Tensor
     item_rank: Tensor
 
+    reads_batch = True
+
     def __init__(
         self,
         user_rank: Tensor,

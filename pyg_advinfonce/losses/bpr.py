@@ -21,6 +21,8 @@ class BPR(Criterion):
         - **z_user:** ``[U, D]``, **z_item:** ``[I, D]``; **output:** a scalar
     """  # noqa: D205
 
+    reads_batch = True
+
     def __init__(self, cosine: bool = False) -> None:
         super().__init__()
         self.cosine = cosine

@@ -26,6 +26,7 @@ class CCL(Criterion):
     """  # noqa: D205
 
     takes_all_negatives = True
+    reads_batch = True
 
     def __init__(self, weight: float = 50.0, margin: float = 0.4) -> None:
         super().__init__()

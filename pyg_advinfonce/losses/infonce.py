@@ -30,6 +30,7 @@ class InfoNCE(Criterion):
     """  # noqa: D205
 
     takes_all_negatives = True
+    reads_batch = True
 
     def __init__(
         self,

@@ -65,6 +65,8 @@ class SDRO(Criterion):
     group_loss: Tensor
     log_weight: Tensor
 
+    reads_batch = True
+
     def __init__(
         self,
         popular_ratio: Tensor,

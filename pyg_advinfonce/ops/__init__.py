@@ -1,6 +1,6 @@
 """Expensive operations, each one function with several backends."""
 
-from pyg_advinfonce.ops.adjacency import Adjacency, silence_sparse_beta
+from pyg_advinfonce.ops.adjacency import CSR, Adjacency, silence_sparse_beta
 from pyg_advinfonce.ops.draw_columns import draw_columns
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
@@ -8,7 +8,7 @@ from pyg_advinfonce.ops.edge_scores import (
     default_edge_scores_backend,
     edge_scores,
 )
-from pyg_advinfonce.ops.layer_sum import layer_sum
+from pyg_advinfonce.ops.layer_sum import layer_sum, layer_sum_rows
 from pyg_advinfonce.ops.log_partition import log_partitions, sum_log_partitions
 from pyg_advinfonce.ops.pair_potential import log_pair_potential
 from pyg_advinfonce.ops.product import product
@@ -16,6 +16,7 @@ from pyg_advinfonce.ops.propagate import default_propagate_backend, propagate
 from pyg_advinfonce.ops.top_items import top_items
 
 __all__ = [
+    "CSR",
     "MOST_GATHERED",
     "Adjacency",
     "default_edge_scores_backend",
@@ -24,6 +25,7 @@ __all__ = [
     "edge_attention",
     "edge_scores",
     "layer_sum",
+    "layer_sum_rows",
     "log_pair_potential",
     "log_partitions",
     "product",

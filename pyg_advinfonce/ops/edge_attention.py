@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency
-from pyg_advinfonce.ops.propagate import BACKENDS, default_propagate_backend
+from pyg_advinfonce.ops.propagate import product
 
 EPS = 1e-8
 
@@ -138,5 +138,4 @@ def _products(matrix: CSR, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _sum(matrix: CSR, weight: Tensor, x: Tensor) -> Tensor:
-    backend = BACKENDS[default_propagate_backend(x.device)]
-    return backend(replace(matrix, value=weight), x)
+    return product(replace(matrix, value=weight), x)

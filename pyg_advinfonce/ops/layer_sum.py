@@ -1,16 +1,18 @@
 """Weighted sum of propagation layers in constant memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from pyg_advinfonce.ops.adjacency import Adjacency
-from pyg_advinfonce.ops.propagate import propagate
+from pyg_advinfonce.ops.adjacency import CSR, Adjacency
+from pyg_advinfonce.ops.propagate import product
 
-Relations = tuple[Adjacency, Adjacency]
+Tables = tuple[Tensor, Tensor]
+Rows = tuple[Tensor | None, Tensor | None]
 
 
 def layer_sum(
@@ -19,7 +21,7 @@ def layer_sum(
     to_user: Adjacency,
     to_item: Adjacency,
     alpha: Sequence[float],
-) -> tuple[Tensor, Tensor]:
+) -> Tables:
     r"""Return the weighted sum of linear propagation layers of a bipartite graph.
 
     .. math::
@@ -38,11 +40,45 @@ def layer_sum(
     Returns:
         ``[U, D]`` and ``[I, D]``.
     """
-    relations = (to_user, to_item)
-    found: tuple[Tensor, Tensor] = _LayerSum.apply(
-        x_user, x_item, relations, tuple(alpha)
-    )
+    every = (None, None)
+    found, _ = layer_sum_rows(x_user, x_item, to_user, to_item, alpha, every)
     return found
+
+
+def layer_sum_rows(
+    x_user: Tensor,
+    x_item: Tensor,
+    to_user: Adjacency,
+    to_item: Adjacency,
+    alpha: Sequence[float],
+    rows: Rows,
+) -> tuple[Tables, Tables]:
+    """Return chosen rows of :func:`layer_sum` and of the tables.
+
+    The last product, and the first one of the gradient, take these rows only. The rows
+    of the tables accept sparse gradients.
+
+    Args:
+        x_user: ``[U, D]``.
+        x_item: ``[I, D]``.
+        to_user: ``[U, I]`` adjacency from items to users.
+        to_item: ``[I, U]`` adjacency from users to items.
+        alpha: Weights of the layers ``[L + 1]``.
+        rows: Ascending row numbers of users and of items; None for all rows.
+
+    Returns:
+        The rows of the sum, and those of the tables, users first.
+    """
+    if len(alpha) == 1:
+        user, item = map(_rows_of, (x_user, x_item), rows)
+        return (alpha[0] * user, alpha[0] * item), (user, item)
+    relations = (to_user, to_item)
+    user, item, ego_user, ego_item = _LayerSum.apply(
+        x_user, x_item, relations, tuple(alpha), rows
+    )
+    # A whole table stays itself, e.g. a parameter.
+    egos = (x_user if ego_user is None else ego_user, x_item)
+    return (user, item), (egos[0], x_item if ego_item is None else ego_item)
 
 
 class _LayerSum(Function):
@@ -51,11 +87,25 @@ class _LayerSum(Function):
         ctx: Any,  # noqa: ANN401
         x_user: Tensor,
         x_item: Tensor,
-        relations: Relations,
+        relations: tuple[Adjacency, Adjacency],
         alpha: tuple[float, ...],
-    ) -> tuple[Tensor, Tensor]:
-        ctx.relations, ctx.alpha = relations, alpha
-        return _horner(x_user, x_item, relations, alpha)
+        rows: Rows,
+    ) -> tuple[Tensor | None, ...]:
+        whole = relations[0].matrix, relations[1].matrix
+        part = (
+            whole[0] if rows[0] is None else whole[0].rows(rows[0]),
+            whole[1] if rows[1] is None else whole[1].rows(rows[1]),
+        )
+        x = x_user, x_item
+        ego = _rows_of(x_user, rows[0]), _rows_of(x_item, rows[1])
+
+        def add(k: int, sums: Tables) -> None:
+            for fresh, term in zip(sums, x if k else ego, strict=True):
+                fresh.add_(term, alpha=alpha[k])
+
+        ctx.relations, ctx.alpha, ctx.rows, ctx.part = relations, alpha, rows, part
+        sums = _horner(x, [*[whole] * (len(alpha) - 2), part], alpha, add)
+        return *sums, *(e if e is not t else None for e, t in zip(ego, x, strict=True))
 
     @staticmethod
     @once_differentiable
@@ -63,25 +113,54 @@ class _LayerSum(Function):
         ctx: Any,  # noqa: ANN401
         grad_user: Tensor,
         grad_item: Tensor,
-    ) -> tuple[Tensor, Tensor, None, None]:
+        *grad_ego: Tensor | None,
+    ) -> tuple[Tensor, Tensor, None, None, None]:
         to_user, to_item = ctx.relations
-        back = (to_item.t(), to_user.t())
-        user, item = _horner(
-            grad_user.contiguous(), grad_item.contiguous(), back, ctx.alpha
+        whole = to_item.transpose, to_user.transpose
+        part = (
+            whole[0] if ctx.rows[1] is None else ctx.part[1].t(),
+            whole[1] if ctx.rows[0] is None else ctx.part[0].t(),
         )
-        return user, item, None, None
+        grads, alpha = (grad_user.contiguous(), grad_item.contiguous()), ctx.alpha
+
+        def add(k: int, sums: Tables) -> None:
+            for fresh, grad, row in zip(sums, grads, ctx.rows, strict=True):
+                _add_rows(fresh, grad, row, alpha[k])
+
+        sums = _horner(grads, [part, *[whole] * (len(alpha) - 2)], alpha, add)
+        for fresh, grad, row in zip(sums, grad_ego, ctx.rows, strict=True):
+            if grad is not None:
+                _add_rows(fresh, grad, row, 1.0)
+        return *sums, None, None, None
 
 
 def _horner(
-    x_user: Tensor, x_item: Tensor, relations: Relations, alpha: Sequence[float]
-) -> tuple[Tensor, Tensor]:
-    to_user, to_item = relations
-    user, item = x_user, x_item
+    x: Tables,
+    matrices: Sequence[tuple[CSR, CSR]],
+    alpha: Sequence[float],
+    add: Callable[[int, Tables], None],
+) -> Tables:
+    """Multiply by the matrices in turn; ``add`` adds the term of layer ``k``."""
     last = len(alpha) - 1
-    for k in range(last - 1, -1, -1):
-        user, item = propagate(to_user, item), propagate(to_item, user)
-        for fresh, x in ((user, x_user), (item, x_item)):
-            if k == last - 1:
+    for k, (to_user, to_item) in zip(range(last - 1, -1, -1), matrices, strict=True):
+        x = product(to_user, x[1]), product(to_item, x[0])
+        if k == last - 1:
+            for fresh in x:
                 fresh.mul_(alpha[last])
-            fresh.add_(x, alpha=alpha[k])
-    return (user, item) if last else (alpha[0] * x_user, alpha[0] * x_item)
+        add(k, x)
+    return x
+
+
+def _rows_of(table: Tensor, row: Tensor | None) -> Tensor:
+    return table if row is None else table.index_select(0, row)
+
+
+def _add_rows(table: Tensor, x: Tensor, row: Tensor | None, alpha: float) -> None:
+    """Add to all rows, or to distinct ones, in place."""
+    if row is None:
+        table.add_(x, alpha=alpha)
+    elif x.is_sparse:  # from an embedding: its rows may repeat
+        index = row.index_select(0, x._indices()[0]).unsqueeze(0)
+        table.add_(torch.sparse_coo_tensor(index, x._values(), table.shape))
+    else:
+        table.index_copy_(0, row, table.index_select(0, row).add_(x, alpha=alpha))

@@ -42,6 +42,11 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
     return product
 
 
+def product(matrix: CSR, x: Tensor) -> Tensor:
+    """Return the product of a matrix with rows ``[M, D]``, without a gradient."""
+    return BACKENDS[default_propagate_backend(x.device)](matrix, x)
+
+
 def default_propagate_backend(device: torch.device) -> str:
     """Return the default backend of a device.
 

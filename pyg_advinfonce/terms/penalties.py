@@ -46,6 +46,7 @@ class EmbeddingL2(Term):
         check_choice("ego", "layers", "final", rows=rows)
         self.negatives, self.norm = negatives, norm
         self.reduction, self.rows, self.perturb = reduction, rows, perturb
+        self.reads_batch = rows != "layers"
 
     def forward(self, step: Step) -> Tensor:
         parts = [self._squares(*pair, step.batch) for pair in self._tables(step)]

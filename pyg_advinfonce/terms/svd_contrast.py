@@ -13,7 +13,7 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import at_least_float32, check_positive
 from pyg_advinfonce.graph import INTERACTS, num_nodes, weighted_edges
 from pyg_advinfonce.objective import Step, Term
-from pyg_advinfonce.ops import log_partition
+from pyg_advinfonce.ops import sum_log_partitions
 
 _POWER_ITERATIONS = 10  # the spectrum of sparse data decays slowly
 
@@ -118,7 +118,7 @@ class SVDContrast(Term):
         anchor, z = at_least_float32(low) / self.tau, at_least_float32(z)
         own = torch.linalg.vecdot(anchor, z.index_select(0, nodes)).clamp(-5, 5)
         share = count.to(own.dtype) / index.numel()
-        return share.dot(log_partition(anchor, z) - own)
+        return sum_log_partitions(anchor, z, share) - share.dot(own)
 
 
 def _truncated_svd(graph: HeteroData, rank: int, seed: int) -> list[Tensor]:

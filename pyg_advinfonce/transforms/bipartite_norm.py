@@ -5,13 +5,14 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 from torch_geometric.data.datapipes import functional_transform
 from torch_geometric.transforms import BaseTransform
-from torch_geometric.utils import degree
 
 from pyg_advinfonce.graph import (
     INTERACTS,
     REV_INTERACTS,
-    num_nodes,
     relation_edges,
+    set_train_pairs,
+    shared_pairs,
+    train_degrees,
     with_edge_index,
 )
 
@@ -30,10 +31,12 @@ class BipartiteNorm(BaseTransform):
 
     def forward(self, data: HeteroData) -> HeteroData:
         data = with_edge_index(data)
-        num_users, num_items = num_nodes(data)
-        user, item = relation_edges(data, INTERACTS)[0]
-        user_scale = _inverse_sqrt(degree(user, num_users))  # [U]
-        item_scale = _inverse_sqrt(degree(item, num_items))  # [I]
+        user_scale, item_scale = map(_inverse_sqrt, train_degrees(data))  # [U], [I]
+        if pairs := shared_pairs(data):
+            weight = user_scale.repeat_interleave(pairs.degree)  # [E]
+            weight *= item_scale.index_select(0, pairs.item)
+            set_train_pairs(data, pairs, edge_weight=weight)
+            return data
         for edge_type in (INTERACTS, REV_INTERACTS):
             src, dst = relation_edges(data, edge_type)[0]
             user, item = (src, dst) if edge_type == INTERACTS else (dst, src)
@@ -42,4 +45,5 @@ class BipartiteNorm(BaseTransform):
 
 
 def _inverse_sqrt(count: Tensor) -> Tensor:
+    count = count.to(torch.get_default_dtype())
     return torch.where(count > 0, count.rsqrt(), count.new_zeros(()))

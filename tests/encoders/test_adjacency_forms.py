@@ -90,12 +90,28 @@ def test_messages_are_sorted_once_a_graph(form, monkeypatch):
     from pyg_advinfonce.encoders import propagation as relations
 
     graph, encoder, calls = stored_as(form, toy_graph()), ENCODERS["lightgcn"](), []
-    build = relations._adjacency
+    build = relations._relations
     monkeypatch.setattr(
-        relations, "_adjacency", lambda *args: calls.append(args[1]) or build(*args)
+        relations, "_relations", lambda *args: calls.append(args[0]) or build(*args)
     )
     encoder(graph), encoder(graph)
-    assert calls == [INTERACTS, REV_INTERACTS]
+    assert calls == [graph]
+
+
+@pytest.mark.parametrize("form", ["edge_index", "EdgeIndex", "int32", "requires_grad"])
+def test_directions_share_their_matrices_if_their_edges_and_weights_agree(form):
+    graph, encoder = stored_as(form, toy_graph()), ENCODERS["lightgcn"]()
+    to_user, to_item = encoder._relations(graph, (encoder.user, encoder.item))
+    assert to_user.matrix is to_item.transpose
+    assert to_user.transpose is to_item.matrix
+
+
+def test_directions_with_other_weights_share_nothing():
+    graph, encoder = toy_graph(), ENCODERS["lightgcn"]()
+    graph[REV_INTERACTS].edge_weight = 2 * graph[REV_INTERACTS].edge_weight
+    to_user, to_item = encoder._relations(graph, (encoder.user, encoder.item))
+    assert torch.equal(to_user.matrix.value, 2 * to_item.transpose.value)
+    assert torch.equal(to_user.transpose.value, 2 * to_item.matrix.value)
 
 
 @pytest.mark.parametrize("form", FORMS)

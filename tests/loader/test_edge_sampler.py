@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, build_graph
+from pyg_advinfonce.graph import (
+    INTERACTS,
+    REV_INTERACTS,
+    build_graph,
+    num_nodes,
+    train_pairs,
+)
 from pyg_advinfonce.loader import EdgeSampler
 from tests import cases, reference
 from tests.cases import NUM_ITEMS, TRAIN, pairs
@@ -196,16 +202,66 @@ def test_one_negative_keeps_its_dimension(graph):
     assert batch.dst_neg_index.shape == (3, 1)
 
 
-def test_many_nodes_need_wider_keys_and_draw_the_same():
-    edges = [(0, 0), (0, 59_999), (3, 31_000), (29, 59_999), (29, 59_998)]
-    narrow, wide = (
-        EdgeSampler(graph_of(edges, users, 60_000), batch_size=5, num_negatives=200)
-        for users in (30, 60_000)
-    )
-    assert narrow._key_type == torch.int32
-    assert wide._key_type == torch.int64
-    for a, b in zip(drawn(narrow), drawn(wide), strict=True):
-        assert torch.equal(a, b)
+def by_binary_search(graph, user, draw):
+    """Return the negatives of draws by a search over the keys of all pairs."""
+    pairs, (_, num_items) = train_pairs(graph), num_nodes(graph)
+    start, degree = pairs.start[user].long(), pairs.degree[user]
+    owner = torch.arange(len(pairs.degree)).repeat_interleave(pairs.degree)
+    place = torch.arange(len(owner)) - pairs.start[owner]
+    keys = owner * (num_items + 1) + pairs.item - place
+    rank = (draw * (num_items - degree).unsqueeze(-1)).long()
+    asked = rank + (user * (num_items + 1)).unsqueeze(-1)
+    return rank + torch.searchsorted(keys, asked, right=True) - start.unsqueeze(-1)
+
+
+@pytest.mark.parametrize("pairs_at_once", [1, 50, 2**20])
+@pytest.mark.parametrize("power", [0.0, 1.5, -3.0])
+def test_negatives_are_those_of_a_binary_search(monkeypatch, power, pairs_at_once):
+    """Items that are spread, that crowd at the first rows and at the last rows."""
+    place = "pyg_advinfonce.loader.edge_sampler._PAIRS_AT_ONCE"
+    monkeypatch.setattr(place, pairs_at_once)
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.arange(1, 401).double().pow(-power)
+    user = torch.randint(30, (3000,), generator=generator)
+    item = torch.multinomial(weight, 3000, True, generator=generator)
+    all_but_one = torch.stack([torch.full((399,), 30), torch.arange(1, 400)])
+    edges = torch.cat([torch.stack([user, item]), all_but_one], 1)
+    graph = build_graph(edges, num_users=33, num_items=400)  # two users have no item
+    sampler = EdgeSampler(graph, batch_size=31, num_negatives=500)
+    for _, batch in sampler:
+        assert batch.dst_neg_index.dtype == torch.long
+    user = batch.src_index.unique()
+    for draw in (
+        torch.rand(len(user), 3000, generator=generator, dtype=torch.float64),
+        torch.linspace(0, 1, 4001)[:-1].double().expand(len(user), -1),
+        torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64).expand(len(user), -1),
+    ):
+        monkeypatch.setattr(torch, "rand", lambda *_, found=draw, **__: found)
+        found = sampler._negatives(user, draw.size(1))
+        assert torch.equal(found, by_binary_search(graph, user, draw))
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(2**15 - 1, torch.int16), (2**15, torch.int32)]
+)
+def test_users_with_many_items_need_wider_cells_and_draw_the_same(size, dtype):
+    edges = torch.stack([torch.zeros(size).long(), 2 * torch.arange(size)])
+    graph = build_graph(edges, num_users=1, num_items=90_000)
+    sampler = EdgeSampler(graph, batch_size=50, num_negatives=300)
+    assert sampler._passed.table.dtype == dtype
+    assert sampler._passed.table.nbytes == 4 * size
+    torch.manual_seed(0)
+    batch = sampler.draw(torch.arange(50))
+    torch.manual_seed(0)
+    torch.rand(50, dtype=torch.float64)  # the positives
+    draw = torch.rand(50, 300, dtype=torch.float64)
+    expected = by_binary_search(graph, torch.zeros(50).long(), draw)
+    assert torch.equal(batch.dst_neg_index, expected)
+
+
+def test_the_sampler_reads_the_pairs_of_the_graph(graph):
+    sampler = EdgeSampler(graph, batch_size=3)
+    assert sampler._pairs is train_pairs(graph)
 
 
 @pytest.mark.parametrize("num_users", [30, 60_000])

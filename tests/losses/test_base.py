@@ -12,6 +12,7 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import TrainingLoopWarning
 from pyg_advinfonce.evaluation import Evaluator
+from pyg_advinfonce.functional import unit_rows
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.losses import BC, AdapTau, InvCF, batch_scores
 from pyg_advinfonce.methods import Method
@@ -274,3 +275,37 @@ def test_a_watched_loss_is_not_compiled_anew(name):
         for _ in range(20):
             compiled(*tables, toy_batch(24))
     assert len(compiled_parts) == number
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_only_rows_that_are_read_are_normalised(monkeypatch, dtype):
+    """Scores and gradients are those of a normalised table."""
+    generator = torch.Generator().manual_seed(0)
+    z = [torch.randn(n, 5, generator=generator, dtype=dtype) for n in (6, 200)]
+    z = [x.requires_grad_() for x in z]
+    user = torch.tensor([0, 5, 5])
+    item = torch.randint(200, (3, 8), generator=generator)
+    batch = EdgeBatch(user, item[:, 0], item[:, 1:])
+    sizes, whole = [], unit_rows(z[1])
+    monkeypatch.setattr(
+        "pyg_advinfonce.losses.base.unit_rows",
+        lambda x: (sizes.append(len(x)), unit_rows(x))[1],
+    )
+    pos, neg = batch_scores(*z, batch, tau=0.5)
+    assert sizes == [item.unique().numel(), 3]
+    own = unit_rows(z[0][user]) / 0.5
+    torch.testing.assert_close(pos, (own * whole[item[:, 0]]).sum(-1))
+    expected = (own.unsqueeze(1) * whole[item[:, 1:]]).sum(-1)
+    torch.testing.assert_close(neg, expected)
+    found = torch.autograd.grad(pos.sum() + neg.square().sum(), z)
+    wanted = torch.autograd.grad(
+        (own * whole[item[:, 0]]).sum() + expected.square().sum(), z
+    )
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("wrong", [-1, 200])
+def test_a_row_that_does_not_exist_is_an_error_in_a_large_table(wrong):
+    batch = EdgeBatch(*torch.zeros(2, 1).long(), torch.tensor([[3, wrong]]))
+    with pytest.raises(IndexError):
+        batch_scores(torch.ones(1, 2), torch.ones(200, 2), batch)
