@@ -13,7 +13,6 @@ from pyg_advinfonce.graph import (
     ITEM,
     REV_INTERACTS,
     USER,
-    EdgeType,
     TensorCache,
     shared_pairs,
     stored_tensors,
