@@ -149,7 +149,7 @@ class EdgeSampler:
         return rank + torch.searchsorted(self._passed, asked, right=True) - start
 
 
-_PAIRS_AT_ONCE = 2**20
+_PAIRS_AT_ONCE = 2**17
 
 
 class _Passed:
@@ -166,7 +166,7 @@ class _Passed:
         # 4 bytes per pair. With two cells per item few counts continue twice.
         dtype, self.per_item = (torch.int16, 2) if is_short else (torch.int32, 1)
         self.pairs = pairs
-        self.table = torch.empty(pairs.item.numel() * self.per_item, dtype=dtype)
+        self.table = pairs.item.new_empty(len(pairs.item) * self.per_item, dtype=dtype)
         chunk = pairs.start[:-1] // _PAIRS_AT_ONCE  # [U]
         first = 0
         for size in chunk.unique_consecutive(return_counts=True)[1].tolist():
@@ -181,13 +181,13 @@ class _Passed:
         def of_pair(value: Tensor) -> Tensor:
             return value.repeat_interleave(degree)  # [E]
 
-        place = torch.arange(high - low) - of_pair(start)
+        place = torch.arange(high - low, device=degree.device) - of_pair(start)
         key = self.pairs.item[low:high] - place  # ranks from here on pass the item
         cells, unseen = of_pair(degree * self.per_item), of_pair(num_items - degree)
         # The first cell whose lowest rank, less one for rounding, is not below the key.
         first = (cells * (key + 1) + unseen - 1) // unseen.clamp(min=1)
         cell = (of_pair(start) * self.per_item + first)[first < cells]
-        total = torch.zeros((high - low) * self.per_item + 1, dtype=torch.long)
+        total = start.new_zeros((high - low) * self.per_item + 1)
         total[1:] = torch.bincount(cell, minlength=len(total) - 1).cumsum(0)
         before = total[start * self.per_item].repeat_interleave(degree * self.per_item)
         part = slice(low * self.per_item, high * self.per_item)

@@ -161,6 +161,9 @@ def _add_rows(table: Tensor, x: Tensor, row: Tensor | None, alpha: float) -> Non
         table.add_(x, alpha=alpha)
     elif x.is_sparse:  # from an embedding: its rows may repeat
         index = row.index_select(0, x._indices()[0]).unsqueeze(0)
-        table.add_(torch.sparse_coo_tensor(index, x._values(), table.shape))
+        values = x._values()
+        table += torch.sparse_coo_tensor(
+            index, values, table.shape, device=values.device, check_invariants=False
+        )
     else:
         table.index_copy_(0, row, table.index_select(0, row).add_(x, alpha=alpha))
