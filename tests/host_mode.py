@@ -101,6 +101,8 @@ class _Functions(TorchFunctionMode):
         if func == Tensor.is_cuda.__get__:
             return True
         kwargs = kwargs or {}
+        if func is torch.device:  # a name, not a tensor
+            return func(*args, **kwargs)
         named = map(_device_type, (*args, *kwargs.values()))
         if func in COPIES or "cpu" in named:
             self.watch.add(func.__name__)

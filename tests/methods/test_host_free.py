@@ -195,6 +195,8 @@ PLANTS = {
     "_local_scalar_dense": lambda x: x.item(),
     "tolist": lambda x: x.view(1).tolist(),
     "cpu": lambda x: x.detach().cpu(),
+    "to": lambda x: x.detach().to("cpu"),
+    "rand": lambda x: torch.rand(1, device="cpu"),
     "nonzero": lambda x: x.detach().view(1).nonzero(),
     "index": lambda x: x.view(1)[x.view(1) > 0],
     "index_put": lambda x: x.new_zeros(1).index_put_((x.view(1) > 0,), x.detach()),
