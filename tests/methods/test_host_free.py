@@ -54,10 +54,16 @@ class Exempt:
 
 EXEMPT = (
     Exempt(
-        "terms/contrast:Contrast.contrast",
+        "terms/contrast:Contrast._nce",
         {"_unique2"},
         "contrasts each node of a batch once, and their number is a shape",
         {"sgl", "simgcl", "xsimgcl", "dcl"},
+    ),
+    Exempt(
+        "terms/contrast:nce_with_all",
+        {"_unique2"},
+        "scores each node of a batch once against all others",
+        {"sgl", "ncl"},
     ),
     Exempt(
         "terms/svd_contrast:SVDContrast._nce",
@@ -88,6 +94,18 @@ EXEMPT = (
         {"bincount"},
         "builds the adjacency of a new graph: AutoCF's, or a sampled one of "
         '`train.loader = "neighbor"`',
+        {"autocf"},
+    ),
+    Exempt(
+        "ops/adjacency:CSR.t",
+        {"repeat_interleave"},
+        "builds the transpose of such an adjacency",
+        {"autocf"},
+    ),
+    Exempt(
+        "ops/adjacency:_is_sorted",
+        {"_local_scalar_dense"},
+        "spares the sort of such an adjacency",
         {"autocf"},
     ),
     Exempt(
