@@ -379,23 +379,27 @@ class EdgeBatch:
         size = max(1, MOST_SCORES // max(num_items, 1))
         if self.seen is None or self.src_index.numel() <= size:
             return [self]
-        if bool((self.seen[0].diff() < 0).any()):
+        edges, total = self.seen[0].contiguous(), self.src_index.numel()
+        first = torch.arange(size, total, size, dtype=edges.dtype, device=edges.device)
+        places = torch.searchsorted(edges, first)
+        is_wrong = (edges.diff() < 0).any()
+        # The only wait for a GPU.
+        *ends, is_out_of_order = torch.cat([places, is_wrong.view(1)]).tolist()
+        if is_out_of_order:
             raise ValueError(
                 "seen must list the edges in ascending order: sort its columns, "
                 "seen[:, seen[0].argsort()]"
             )
         users, items = self.src_index.split(size), self.dst_pos_index.split(size)
-        count = torch.bincount(self.seen[0] // size, minlength=len(users))
-        edge, row = (side.split(count.tolist()) for side in self.seen)
         return [
             replace(
                 self,
                 src_index=users[k],
                 dst_pos_index=items[k],
                 dst_neg_index=self.dst_neg_index[: len(users[k])],
-                seen=torch.stack([edge[k] - k * size, row[k]]),
+                seen=torch.stack([edge - k * size, row]),
             )
-            for k in range(len(users))
+            for k, (edge, row) in enumerate(self.seen.tensor_split(ends, dim=1))
         ]
 
     def dense(self, num_items: int) -> "EdgeBatch":

@@ -72,7 +72,11 @@ class HDCCF(Criterion):
     ) -> list[Tensor]:
         """Return the log masses ``[B]`` of scores with other nodes ``[B, D]``."""
         equal = index == index.unsqueeze(-1)  # [B, B]
-        _, place, count = index.unique(return_inverse=True, return_counts=True)
-        number = len(index) - count[place]  # [B]
+        # Counted without torch.unique, which waits for a GPU.
+        ordered = index.sort().values
+        first, end = (
+            torch.searchsorted(ordered, index, right=r) for r in (False, True)
+        )
+        number = len(index) - (end - first)  # [B]
         sums = (log_partitions(x / self.tau, nodes, equal) for x in anchors)
         return [debiased_mass(pos, s, number, self.omega, -1 / self.tau) for s in sums]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
+from torch_geometric.index import index2ptr
 
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
 
@@ -175,8 +176,7 @@ def _transpose(
         rowptr, row, weight = map(torch.from_numpy, (csc.indptr, csc.indices, csc.data))
         return rowptr, row, weight
     dst, order = index.view(-1).sort(stable=True)
-    rowptr = torch.zeros(num_dst + 1, dtype=torch.long, device=index.device)
-    rowptr[1:] = torch.bincount(dst, minlength=num_dst).cumsum(0)
+    rowptr = index2ptr(dst.long(), num_dst)  # bincount would wait for a GPU
     return rowptr, order // num_neg, grad.view(-1)[order]
 
 

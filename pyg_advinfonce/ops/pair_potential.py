@@ -42,7 +42,7 @@ class _LogPairPotential(Function):
         square, one = t * x.square().sum(1, keepdim=True), x.new_ones(x.size(0), 1)
         left = torch.cat([2 * t * x, -square, -one], 1)  # [B, D + 2]
         right = torch.cat([x, one, square], 1)
-        top, total = x.new_tensor(-torch.inf), x.new_zeros(())
+        top, total = x.new_full((), -torch.inf), x.new_zeros(())
         pull, mass = torch.zeros_like(x), torch.zeros_like(one)
         for start in range(0, x.size(0), num_rows):
             part, rest = slice(start, start + num_rows), slice(start, None)

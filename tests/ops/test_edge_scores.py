@@ -5,8 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyg_advinfonce.ops import MOST_GATHERED, default_edge_scores_backend, edge_scores
+from pyg_advinfonce.ops import (
+    MOST_GATHERED,
+    default_edge_scores_backend,
+    edge_scores,
+    silence_sparse_beta,
+)
 from pyg_advinfonce.ops.edge_scores import BACKENDS, _transpose
+from tests.host_mode import Watch
 
 module = import_module("pyg_advinfonce.ops.edge_scores")  # the name is the function's
 backends = pytest.mark.parametrize("backend", BACKENDS)
@@ -132,6 +138,18 @@ def test_operands_need_not_be_contiguous(backend):
     scores.t().sum().backward()  # an expanded gradient
     expected = gradients(naive(x, y, index), x, y)
     assert x.grad.shape == expected[0].shape
+
+
+@backends
+def test_scores_and_gradients_do_not_wait_for_a_gpu(backend):
+    silence_sparse_beta()  # once per process
+    x, y = operands()
+    index = torch.tensor(INDEX)
+    with Watch() as watch:
+        edge_scores(x, y, index, backend=backend).sum().backward()
+    assert watch.found == set()
+    wanted = gradients(naive(x, y, index).sum(), x, y)
+    torch.testing.assert_close((x.grad, y.grad), wanted)
 
 
 @pytest.mark.parametrize("index_dtype", [torch.int32, torch.int64])
