@@ -86,6 +86,11 @@ def layer_sum_rows(
     return sums, egos
 
 
+def product(x: Tensor, y: Tensor) -> Tensor:
+    """Multiply as torch does."""
+    return x @ y.t()
+
+
 def sum_log_partitions(x_src: Tensor, x_dst: Tensor, weight: Tensor) -> Tensor:
     """Hold all scores."""
     return weight.dot((x_src @ x_dst.t()).logsumexp(1))
@@ -107,6 +112,7 @@ def log_pair_potential(x: Tensor, t: float) -> Tensor:
 PLAIN = {
     ops.draw_columns: partial(ops.draw_columns, backend="searchsorted"),
     ops.edge_attention: edge_attention,
+    ops.product: product,
     ops.propagate: propagate,
     ops.layer_sum: layer_sum,
     ops.log_pair_potential: log_pair_potential,

@@ -25,7 +25,7 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
     sum_over_ranks,
 )
-from pyg_advinfonce.ops import draw_columns
+from pyg_advinfonce.ops import draw_columns, product
 
 # Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -126,7 +126,7 @@ class XIR(Criterion):
         refuse_neg_rows(batch)
         user, item = positive_rows(z_user, z_item, batch)
         user, item = self._scaled(user) / self.tau, self._scaled(item)  # [B, D]
-        scores, own = user @ item.t(), batch.pos_id
+        scores, own = product(user, item), batch.pos_id
         pos = torch.linalg.vecdot(user, item)  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
@@ -166,7 +166,7 @@ class XIR(Criterion):
             row_of[batch.dst_n_id] = torch.arange(z_item.size(0), device=row.device)
             is_absent = row_of[row] < 0
             row = row_of[row].clamp(min=0)
-        scores = user @ self._scaled(z_item.index_select(0, row)).t()
+        scores = product(user, self._scaled(z_item.index_select(0, row)))
         return scores if is_absent is None else scores.masked_fill(is_absent, MASKED)
 
     def _scaled(self, rows: Tensor) -> Tensor:

@@ -41,6 +41,33 @@ def test_a_kernel_that_is_missing_or_wrong_is_not_used(monkeypatch):
         assert torch.equal(product(x, y), x @ y.t())
 
 
+def test_gradients_are_those_of_the_plain_product():
+    generator = torch.Generator().manual_seed(0)
+    x, y = (
+        torch.randn(n, 4, generator=generator, dtype=torch.float64).requires_grad_()
+        for n in (3, 5)
+    )
+    weight = torch.randn(3, 5, generator=generator, dtype=torch.float64)
+    grads = (
+        torch.autograd.grad((weight * z).sum(), (x, y))
+        for z in (product(x, y), x @ y.t())
+    )
+    for a, b in zip(*grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    single = [z.detach().float().requires_grad_() for z in (x, y)]
+    (weight.float() * product(*single)).sum().backward()
+    for a, b in zip(single, (x, y), strict=True):
+        expected = torch.autograd.grad((weight * (x @ y.t())).sum(), b)[0]
+        torch.testing.assert_close(a.grad.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_a_constant_gets_no_gradient():
+    x, y = torch.randn(3, 4), torch.randn(5, 4, requires_grad=True)
+    product(x, y).sum().backward()
+    assert x.grad is None
+    torch.testing.assert_close(y.grad, x.sum(0).expand(5, 4))
+
+
 def test_autocast_does_not_lower_the_precision():
     x, y = torch.randn(3, 4).double(), torch.randn(5, 4).double()
     with torch.autocast("cpu", torch.bfloat16):
