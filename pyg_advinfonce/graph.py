@@ -444,13 +444,7 @@ def _check_candidates(graph: HeteroData) -> None:
 _Rows = TypeVar("_Rows", Tensor, NDArray[np.int64])
 
 
-@overload
-def pair_keys(user: Tensor, item: Tensor) -> Tensor: ...
-@overload
-def pair_keys(
-    user: NDArray[np.integer[Any]], item: NDArray[np.integer[Any]]
-) -> NDArray[np.int64]: ...
-def pair_keys(user: Any, item: Any) -> Any:
+def pair_keys(user: _Rows, item: _Rows) -> _Rows:
     """Return one int64 key per user-item pair, ordered by user, then item.
 
     Args:

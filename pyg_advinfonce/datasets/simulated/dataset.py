@@ -141,5 +141,6 @@ def _likes_unseen(
 ) -> NDArray[np.bool_]:
     """Return which pairs are liked and not among the sorted keys of the log."""
     liked = preference.likes(user_id, item_id)
-    liked[liked] = ~is_among(pair_keys(user_id[liked], item_id[liked]), seen)
+    pairs = np.stack([user_id[liked], item_id[liked]])
+    liked[liked] = ~is_among(pair_keys(*pairs), seen)
     return liked

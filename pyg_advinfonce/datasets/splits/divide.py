@@ -1,7 +1,7 @@
 """Split of interactions into train, valid and test pairs."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,16 +118,15 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
         ConfigError: If a split is empty or times are missing.
     """
     used = options.used
-    if options.split in TIMED and log.time is None:
-        raise ConfigError("this split needs the times of the interactions")
     rng = np.random.default_rng(used.get("seed", 0))
-    shuffled = _Shuffled.of(log, rng, with_time=options.split in TIMED)
-    if options.split in TIMED:
-        splits = _timed_splits(shuffled.pairs, shuffled.time, used)
+    pairs, time, numbers = _shuffled(log, rng)
+    if options.split not in TIMED:
+        splits = _random_splits(pairs, used, rng)
+    elif time is None:
+        raise ConfigError("this split needs the times of the interactions")
     else:
-        splits = _random_splits(shuffled.pairs, used, rng)
-    numbers = shuffled.numbers
-    del shuffled  # of a large table, little else fits into memory
+        splits = _timed_splits(pairs, time, used)
+    del pairs, time  # each split is a copy
     if used.get("test_fraction") == 0:
         del splits["test"]
     for name, found in splits.items():
@@ -143,35 +142,27 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
     return splits
 
 
-@dataclass(frozen=True)
-class _Shuffled:
-    """Pairs ``[2, E]`` in random order, of users and items numbered as they appear.
+def _shuffled(
+    log: Interactions, rng: np.random.Generator
+) -> tuple[IntArray, NDArray[np.float64] | None, list[IntArray]]:
+    """Shuffle pairs and number users and items as they appear.
 
-    Args:
-        pairs: ``[2, E]``.
-        time: ``[E]``, if needed, else empty.
-        numbers: The original user of each new one, and the same of items.
+    Returns:
+        The pairs ``[2, E]``, their times, and the original user of each new one and
+        item of each new one.
     """
-
-    pairs: IntArray
-    time: NDArray[np.float64]
-    numbers: Sequence[IntArray]
-
-    @classmethod
-    def of(
-        cls, log: Interactions, rng: np.random.Generator, *, with_time: bool
-    ) -> "_Shuffled":
-        order = log.in_order
-        rng.shuffle(order)
-        pairs, numbers = np.empty_like(log.pairs), []
-        for new, old in zip(pairs, log.pairs, strict=True):
-            ends = old[order]
-            numbers.append(pd.unique(ends))
-            row = np.empty(int(old.max()) + 1, dtype=ends.dtype)
-            row[numbers[-1]] = np.arange(len(numbers[-1]))
-            new[:] = row[ends]
-        is_timed = with_time and log.time is not None
-        return cls(pairs, log.time[order] if is_timed else np.zeros(0), numbers)
+    order = log.in_order
+    rng.shuffle(order)  # as rng.permutation, which would copy it
+    pairs: IntArray = np.empty_like(log.pairs)
+    numbers: list[IntArray] = []
+    for new, old in zip(pairs, log.pairs, strict=True):
+        ends = old[order]
+        found = pd.unique(ends)
+        row = np.empty(int(old.max()) + 1, dtype=ends.dtype)
+        row[found] = np.arange(len(found))
+        new[:] = row[ends]
+        numbers.append(found)
+    return pairs, None if log.time is None else log.time[order], numbers
 
 
 def _timed_splits(
@@ -432,11 +423,9 @@ def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntA
         return dict(splits)
     kept: dict[str, IntArray] = {}
     for name, pairs in splits.items():
-        earlier = [kept[n] for n in ("train", "valid") if n in kept]
-        fresh = ~np.isin(
-            pair_keys(*pairs),
-            np.concatenate([pair_keys(*part) for part in earlier] or [[]]),
-        )
+        known = [pair_keys(*kept[n]) for n in ("train", "valid") if n in kept]
+        earlier = np.concatenate([np.zeros(0, dtype=np.int64), *known])
+        fresh = ~np.isin(pair_keys(*pairs), earlier)
         if how == "error" and not fresh.all():
             raise DataError(
                 f"{(~fresh).sum():,} pairs of {name} are also in train or valid: "
@@ -484,7 +473,7 @@ def compact_ids(
         dict(duplicates),
         user_ids=take_ids(user_ids, users),
         item_ids=take_ids(item_ids, items),
-        seen=masked(seen, (seen >= 0).all(axis=0)),
+        seen=masked(seen, (seen[0] >= 0) & (seen[1] >= 0)),
     )
 
 
@@ -499,7 +488,7 @@ def seen_beside(splits: Mapping[str, IntArray], known: IntArray) -> IntArray:
             dropped.
     """
     if known.min(initial=0) < 0:
-        known = masked(known, (known >= 0).all(axis=0))
+        known = masked(known, (known[0] >= 0) & (known[1] >= 0))
     keys = distinct_keys(known)
     is_new = np.ones(len(keys), dtype=np.bool_)
     for pairs in splits.values() if len(keys) else ():

@@ -65,7 +65,7 @@ def popularity_shift(
 
 def shuffled_rows(number: int, rng: np.random.Generator) -> IntArray:
     """Return the first numbers ``[N]`` in random order, like ``rng.permutation``."""
-    rows = np.arange(number, dtype=row_type(number))
+    rows: IntArray = np.arange(number, dtype=row_type(number))
     rng.shuffle(rows)
     return rows
 

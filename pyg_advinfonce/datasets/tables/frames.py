@@ -110,10 +110,10 @@ class FrameTable:
                 row += len(values)
         return None
 
-    def not_scalar(self, column: str, found: str) -> DataError:
+    def not_scalar(self, path: Path, column: str, found: str) -> DataError:
         """Return the error about a column with several values per row."""
         return DataError(
-            f"{self.path}:1:{self.names.index(column) + 1}: expected one value per row "
+            f"{path}:1:{self.names.index(column) + 1}: expected one value per row "
             f"in column {shown(column)}, got {found}: write one row per interaction "
             "(pandas: explode)"
         )
@@ -123,7 +123,7 @@ class FrameTable:
             return
         for value in values:
             if isinstance(value, list | tuple | dict | set | np.ndarray):
-                raise self.not_scalar(str(values.name), type(value).__name__)
+                raise self.not_scalar(self.path, str(values.name), type(value).__name__)
 
     def _numbers(self, values: pd.Series) -> pd.Series:
         expected = f"a finite number in column '{values.name}'"
@@ -185,7 +185,7 @@ def parquet_parts(folder: Path) -> list[Path]:
             f"{folder}: move it, or start its name with _"
         )
     names_of_splits = sorted(
-        {_WORD.split(part.relative_to(folder).as_posix())[0] for part in parts}
+        {_WORD.split(part.relative_to(folder).as_posix().lower())[0] for part in parts}
         & {"train", "valid", "validation", "val", "test"}
     )
     if len(names_of_splits) > 1:
@@ -292,7 +292,7 @@ class ParquetTable(FrameTable):
         }
         for part, type_ in types.items():
             if self._arrow.types.is_nested(type_):
-                raise self.not_scalar(column, str(type_)[:80])
+                raise self.not_scalar(part, column, str(type_)[:80])
             is_dictionary = self._arrow.types.is_dictionary(type_)
             types[part] = type_.value_type if is_dictionary else type_
         first = next(iter(types), self.path)
@@ -314,14 +314,14 @@ class ParquetTable(FrameTable):
                 found = {
                     name: keys[name]
                     if name in keys
-                    else self._text(batch.column(name), name).to_pandas(
+                    else self._text(part, name, batch.column(name)).to_pandas(
                         integer_object_nulls=True
                     )
                     for name in columns
                 }
                 yield pd.DataFrame(found, index=range(batch.num_rows))
 
-    def _text(self, values: Any, name: str) -> Any:  # noqa: ANN401
+    def _text(self, part: Path, name: str, values: Any) -> Any:  # noqa: ANN401
         """Return an array with dictionaries and binary values decoded."""
         arrow = self._arrow
         if arrow.types.is_dictionary(values.type):
@@ -340,7 +340,7 @@ class ParquetTable(FrameTable):
             return values.cast(arrow.binary()).cast(arrow.string())
         except arrow.ArrowInvalid:
             raise DataError(
-                f"{self.path}:1:{self.names.index(name) + 1}: expected text or "
+                f"{part}:1:{self.names.index(name) + 1}: expected text or "
                 f"integers in column {shown(name)}, got binary values that are not "
                 "UTF-8: write them as text, e.g. in hexadecimal"
             ) from None
