@@ -267,12 +267,13 @@ class ParquetTable(FrameTable):
                 partitioning="hive",
                 partition_base_dir=str(folder),
             )
-            return {
+            values = {
                 Path(fragment.path): arrow.get_partition_keys(
                     fragment.partition_expression
                 )
                 for fragment in found.get_fragments()
             }
+        return {part: dict(sorted(keys.items())) for part, keys in values.items()}
 
     def files(
         self, columns: Sequence[str]
