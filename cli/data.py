@@ -194,9 +194,9 @@ def describe(
 def split(
     source: str = typer.Argument(
         help="A table (.csv, .tsv, .jsonl, .parquet, .inter, .dat, .data, .txt; text "
-        "also as .gz, .bz2, .xz, .zst), a folder of tables train, valid and test (also "
-        "RecBole's, x.train.inter), or coat, yahoo, kuairec, ml-100k, ml-1m or ml-20m "
-        "with --raw."
+        "also as .gz, .bz2, .xz, .zst), a folder of .parquet files that are one table, "
+        "a folder of tables train, valid and test (also RecBole's, x.train.inter), or "
+        "coat, yahoo, kuairec, ml-100k, ml-1m or ml-20m with --raw."
     ),
     out: Path = typer.Option(help="The folder of split files to write."),
     raw: Path | None = typer.Option(

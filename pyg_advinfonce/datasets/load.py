@@ -12,7 +12,7 @@ from pyg_advinfonce.datasets.base import find_folder, is_table
 from pyg_advinfonce.datasets.folder import InteractionDataset
 from pyg_advinfonce.datasets.published import RawFolder
 from pyg_advinfonce.datasets.simulated import Simulated
-from pyg_advinfonce.datasets.table import TableDataset, split_tables
+from pyg_advinfonce.datasets.table import TableDataset, is_one_table, split_tables
 from pyg_advinfonce.errors import DataWarning
 from pyg_advinfonce.registry import DATASETS, data_root, resolve, unknown
 from pyg_advinfonce.schema import check_options
@@ -101,9 +101,9 @@ FIXED = ("root", "name", "path", "size", "cache_dir")
 
 
 def holds_tables(folder: Path) -> bool:
-    """Return whether a folder holds tables of splits, and no split files."""
+    """Return whether a folder holds tables of splits or one table, no split files."""
     place = RawFolder(folder.parent, folder.name).first_place()
-    return place is None and bool(split_tables(folder))
+    return place is None and (bool(split_tables(folder)) or is_one_table(folder))
 
 
 def _make(

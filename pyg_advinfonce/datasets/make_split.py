@@ -27,6 +27,7 @@ from pyg_advinfonce.datasets.splits import (
 )
 from pyg_advinfonce.datasets.table import (
     check_split_tables,
+    is_one_table,
     read_split_tables,
     split_table,
     split_tables,
@@ -37,6 +38,7 @@ from pyg_advinfonce.datasets.tables import (
     TableOptions,
     find_columns,
     open_table,
+    table_sha256,
 )
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
@@ -60,10 +62,11 @@ def make_split(
     An existing folder made from the same source and options is left as it is.
 
     Args:
-        source: Path of a table; path of a folder with one table per split
-            (``train.csv``, ``test.csv`` and optionally ``valid.csv``, or RecBole's
-            ``name.train.inter`` and so on); or, with ``raw``, a name of
-            ``pyg_advinfonce.datasets.published.SOURCES``, e.g. ``coat``.
+        source: Path of a table; path of a folder of parquet files, which are one table;
+            path of a folder with one table per split (``train.csv``, ``test.csv`` and
+            optionally ``valid.csv``, or RecBole's ``name.train.inter`` and so on); or,
+            with ``raw``, a name of ``pyg_advinfonce.datasets.published.SOURCES``, e.g.
+            ``coat``.
         out: Folder to write.
         raw: Folder or archive with the owners' files of that published data set.
         table: Format of the table.
@@ -85,10 +88,10 @@ def make_split(
     if raw is not None:
         return _from_raw(source, raw, table, split, overlap, make)
     path = _source_path(source)
-    if path.is_dir():
+    if not is_one_table(path):
         return _from_tables(path, table, split, overlap, make)
     options = {"kind": "table", **_columns(path, table, split), **split.used}
-    spec = SplitSpec({"table": file_sha256(path)}, options)
+    spec = SplitSpec({"table": table_sha256(path)}, options)
     return make(spec, lambda: split_table(path, table, split))
 
 

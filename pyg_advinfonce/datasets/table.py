@@ -17,7 +17,6 @@ from pyg_advinfonce.datasets.base import (
     Processed,
     ProcessedDataset,
     SplitPairs,
-    file_sha256,
     load_or_build,
     process,
     split_of_file,
@@ -39,7 +38,9 @@ from pyg_advinfonce.datasets.tables import (
     TableOptions,
     find_columns,
     open_table,
+    parquet_parts,
     read_logs,
+    table_sha256,
     warn_of_ratings,
 )
 from pyg_advinfonce.errors import ConfigError, DataError, DatasetNotFoundError
@@ -56,7 +57,8 @@ def split_table(
     :func:`~pyg_advinfonce.datasets.splits.divide`.
 
     Args:
-        source: Text, JSON lines or parquet file, or a data frame.
+        source: Text, JSON lines or parquet file, a folder of parquet files, or a data
+            frame.
         table: Format of the table.
         split: Kind of split and its options.
 
@@ -70,15 +72,26 @@ def split_table(
             f"time_col has no effect on the split '{split.split}': remove it, or use "
             f"the split {' or '.join(TIMED)}"
         )
-    logs = _read({"table": source}, table, needs_time=needs_time)
-    merged = Interactions.of(logs.tables["table"])
-    log = merged.core(table.min_user, table.min_item)
-    splits = without_cold_users(divide(log, split))
-    rare = merged.pairs.shape[1] - log.pairs.shape[1]
+    logs, merged = _merged(_read({"table": source}, table, needs_time=needs_time))
     duplicates = {"table": merged.duplicates}
+    rare = merged.pairs.shape[1]
+    merged = merged.core(table.min_user, table.min_item)
+    rare -= merged.pairs.shape[1]
+    divided = divide(merged, split)
+    del merged  # each array of a large table is dropped as soon as possible
+    splits = without_cold_users(divided)
+    del divided
     rows = _rows(logs, duplicates, splits, {"of rare users or items": rare})
     compact = compact_ids(splits, logs.user_ids, logs.item_ids, duplicates, logs.known)
     return replace(compact, rows=rows)
+
+
+def _merged(logs: Logs) -> tuple[Logs, Interactions]:
+    """Merge repeated rows of the only table; the logs keep the distinct pairs."""
+    ((name, log),) = logs.tables.items()
+    merged = Interactions.of(log)
+    distinct = replace(log, pairs=merged.pairs, time=None)
+    return replace(logs, tables={name: distinct}), merged
 
 
 def _rows(
@@ -95,8 +108,7 @@ def _rows(
         "repeated": sum(duplicates.values()),
         "incomplete": sum(log.num_incomplete for log in tables),
     }
-    positive = sum(log.pairs.shape[1] for log in tables)
-    counts["not positive"] = read - counts["incomplete"] - positive
+    counts["not positive"] = sum(log.others.shape[1] for log in tables)
     counts |= others
     left = read - sum(counts.values())
     counts["of users without train or in two splits"] = left
@@ -159,6 +171,13 @@ def _refuse_row_numbers(folder: Path) -> None:
             )
 
 
+def is_one_table(source: Path) -> bool:
+    """Return whether a path is a file, or a folder with the parts of one table."""
+    if not source.is_dir():
+        return True
+    return not split_tables(source) and bool(parquet_parts(source))
+
+
 def split_tables(folder: Path) -> dict[str, Path]:
     """Return the tables of a folder by split, train and valid first.
 
@@ -192,7 +211,8 @@ def check_split_tables(folder: Path, tables: Collection[str]) -> None:
         needed = "train" if "train" in missing else "test"
         raise DatasetNotFoundError(
             f"{folder}: expected one table per split (train.csv, test.csv and "
-            f"optionally valid.csv), found no {needed} table"
+            "optionally valid.csv) or only parquet files, the parts of one table, "
+            f"found no {needed} table"
         )
 
 
@@ -234,11 +254,14 @@ def _read(
 class TableDataset(ProcessedDataset):
     """A text, JSON lines or parquet file, or a data frame, of interactions.
 
+    A folder of parquet files is also one table.
+
     The processed graph is cached under a hash of the file and the options. Its
     ``raw_id`` of users and items are the ids in the file.
 
     Args:
-        path: The file, a data frame, or a folder with one table per split.
+        path: The file, a data frame, a folder with one table per split, or a folder of
+            parquet files.
         cache_dir: Folder of the cached graphs (default: the user's cache folder); a
             data frame is not cached.
         user_col: Column of user ids (default: detected by a common name).
@@ -330,7 +353,7 @@ class TableDataset(ProcessedDataset):
         source, table, split = self.source, self.table_options, self.split_options
         if isinstance(source, pd.DataFrame):
             return None, lambda: process(split_table(source, table, split))
-        if not source.is_dir():
+        if is_one_table(source):
             key = _key({"table": source}, asdict(table) | split.used)
             return key, lambda: process(split_table(source, table, split))
         files, given = split_tables(source), valid_options(source, split)
@@ -340,6 +363,6 @@ class TableDataset(ProcessedDataset):
 
 
 def _key(files: Mapping[str, Path], options: Mapping[str, Any]) -> str:
-    found = [[name, path.suffix, file_sha256(path)] for name, path in files.items()]
+    found = [[name, path.suffix, table_sha256(path)] for name, path in files.items()]
     text = json.dumps([FORMAT_VERSION, found, options], sort_keys=True)
     return sha256(text.encode()).hexdigest()

@@ -4,9 +4,9 @@ from hashlib import sha256
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.datasets.base.split_files import IntArray
 from pyg_advinfonce.graph import (
     ITEM,
     SEEN,
@@ -91,7 +91,7 @@ def graph_summary(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
 
 def _overlaps(graph: HeteroData) -> dict[str, int]:
     """Count the pairs that train, or valid, shares with each later split."""
-    keys: dict[str, IntArray] = {
+    keys: dict[str, NDArray[np.int64]] = {
         name: pair_keys(*split_edges(graph, name).numpy())
         for name in ["train", *split_names(graph)]
     }

@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyg_advinfonce.errors import DataError
 from pyg_advinfonce.files import reading, regular_file
-from pyg_advinfonce.graph import MAX_ROWS, pair_keys, pairs_of
+from pyg_advinfonce.graph import MAX_ROWS, pair_keys
 
-IntArray = NDArray[np.int64]
+IntArray = NDArray[np.int64 | np.int32]
+"""Rows or positions; int32 where a large table would not fit into memory."""
 
 IdList = IntArray | list[str]
 """Raw ids by row: an array of integers ``[N]``, or a list of strings."""
@@ -319,8 +320,46 @@ def _candidate_mask(
 
 def distinct_pairs(pairs: IntArray) -> IntArray:
     """Return the distinct pairs ``[2, E]``, sorted by user, then item."""
-    keys = np.sort(pair_keys(*pairs))  # np.unique takes 50 times as long
-    return np.stack(pairs_of(keys[np.diff(keys, prepend=-1) != 0]))
+    return pairs_at(distinct_keys(pairs), pairs.dtype)
+
+
+def distinct_keys(pairs: IntArray) -> NDArray[np.int64]:
+    """Return the sorted keys of the distinct pairs ``[2, E]``."""
+    keys = pair_keys(*pairs)
+    keys.sort()  # np.unique takes 50 times as long
+    is_first = begins(keys)
+    return keys if is_first.all() else keys[is_first]
+
+
+def pairs_at(keys: NDArray[np.int64], dtype: np.dtype[Any]) -> IntArray:
+    """Return the pairs ``[2, E]`` of keys."""
+    pairs: IntArray = np.empty((2, len(keys)), dtype=dtype)
+    np.floor_divide(keys, MAX_ROWS, out=pairs[0], casting="unsafe")
+    np.remainder(keys, MAX_ROWS, out=pairs[1], casting="unsafe")
+    return pairs
+
+
+def row_type(number: int) -> type[np.int32] | type[np.int64]:
+    """Return the type of so many rows, of 4 bytes if they fit."""
+    return np.int32 if number < 2**31 else np.int64
+
+
+def begins(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return whether each value ``[N]`` differs from the one before it."""
+    found = np.ones(len(values), dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=found[1:])
+    return found
+
+
+def masked(pairs: IntArray, mask: NDArray[np.bool_]) -> IntArray:
+    """Return the pairs ``[2, E]`` of a mask ``[E]``.
+
+    ``pairs[:, mask]`` does too, but takes 8 more bytes per pair.
+    """
+    found: IntArray = np.empty((2, np.count_nonzero(mask)), dtype=pairs.dtype)
+    for new, ends in zip(found, pairs, strict=True):
+        new[:] = ends[mask]
+    return found
 
 
 def parse_pairs(

@@ -134,9 +134,13 @@ def _assemble(
 
 
 def _likes_unseen(
-    preference: Preference, seen: IntArray, user_id: IntArray, item_id: IntArray
+    preference: Preference,
+    seen: NDArray[np.int64],
+    user_id: IntArray,
+    item_id: IntArray,
 ) -> NDArray[np.bool_]:
     """Return which pairs are liked and not among the sorted keys of the log."""
     liked = preference.likes(user_id, item_id)
-    liked[liked] = ~is_among(pair_keys(user_id[liked], item_id[liked]), seen)
+    pairs = np.stack([user_id[liked], item_id[liked]])
+    liked[liked] = ~is_among(pair_keys(*pairs), seen)
     return liked

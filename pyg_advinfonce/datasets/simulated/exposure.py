@@ -165,7 +165,7 @@ def uniform_exposure(
         The pairs shown, ``[2, E]``, in their order, and the accepted ones among them,
         ``[2, num_accepted]``.
     """
-    shown = np.empty((2, 0), dtype=np.int64)
+    shown: IntArray = np.empty((2, 0), dtype=np.int64)
     accepted = np.empty(0, dtype=np.bool_)
     while accepted.sum() < num_accepted:
         fresh = _draw_pairs(users, items, 9 * num_accepted, rng)

@@ -1,7 +1,7 @@
 """Split of interactions into train, valid and test pairs."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,17 +13,26 @@ from pyg_advinfonce.datasets.base import (
     IdList,
     IntArray,
     SplitPairs,
+    begins,
+    distinct_keys,
     distinct_pairs,
+    masked,
+    pairs_at,
+    row_type,
     take_ids,
 )
 from pyg_advinfonce.datasets.splits.options import TIMED, SplitOptions
-from pyg_advinfonce.datasets.splits.popularity_shift import popularity_shift
+from pyg_advinfonce.datasets.splits.popularity_shift import (
+    popularity_shift,
+    shuffled_rows,
+)
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
 from pyg_advinfonce.graph import pair_keys
 from pyg_advinfonce.registry import unknown
 
 OVERLAPS = ("keep", "drop", "error")
+_BLOCK_PAIRS = 2**22
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class Interactions:
         """Merge rows of the same pair; the earliest row per pair is kept."""
         row = _first_rows(log.pairs, log.time)
         time = None if log.time is None else log.time[row]
-        return cls(log.pairs[:, row], log.pairs.shape[1] - len(row), time, row)
+        pairs = np.take(log.pairs, row, axis=1)
+        return cls(pairs, log.pairs.shape[1] - len(row), time, row)
 
     def core(self, min_user: int, min_item: int) -> "Interactions":
         """Remove users and items with too few pairs, until all others have enough.
@@ -62,11 +72,11 @@ class Interactions:
         """
         keep = np.ones(self.pairs.shape[1], dtype=np.bool_)
         while True:
-            enough = [
-                np.bincount(ends, weights=keep)[ends] >= least
-                for ends, least in zip(self.pairs, (min_user, min_item), strict=True)
-            ]
-            fewer = keep & enough[0] & enough[1]
+            fewer = keep.copy()
+            for ends, least in zip(self.pairs, (min_user, min_item), strict=True):
+                if least > 1:
+                    number = np.bincount(ends[keep], minlength=int(ends.max()) + 1)
+                    fewer &= (number >= least)[ends]
             if fewer.sum() == keep.sum():
                 break
             keep = fewer
@@ -79,7 +89,7 @@ class Interactions:
             return self
         time = None if self.time is None else self.time[keep]
         row = None if self.row is None else self.row[keep]
-        return replace(self, pairs=self.pairs[:, keep], time=time, row=row)
+        return replace(self, pairs=masked(self.pairs, keep), time=time, row=row)
 
     @property
     def in_order(self) -> IntArray:
@@ -87,8 +97,10 @@ class Interactions:
 
         Random draws use this order, which does not depend on ids.
         """
-        row = np.arange(self.pairs.shape[1]) if self.row is None else self.row
-        return np.lexsort((row,) if self.time is None else (row, self.time))
+        number = self.pairs.shape[1]
+        row = np.arange(number) if self.row is None else self.row
+        order = np.lexsort((row,) if self.time is None else (row, self.time))
+        return order.astype(row_type(number))
 
 
 def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
@@ -107,28 +119,50 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
     """
     used = options.used
     rng = np.random.default_rng(used.get("seed", 0))
-    order = rng.permutation(log.in_order)
-    user, users = pd.factorize(log.pairs[0, order])
-    item, items = pd.factorize(log.pairs[1, order])
-    pairs = np.stack([user, item]).astype(np.int64)
-    if options.split in TIMED:
-        if log.time is None:
-            raise ConfigError("this split needs the times of the interactions")
-        splits = _timed_splits(pairs, log.time[order], used)
-    else:
+    pairs, time, numbers = _shuffled(log, rng)
+    if options.split not in TIMED:
         splits = _random_splits(pairs, used, rng)
+    elif time is None:
+        raise ConfigError("this split needs the times of the interactions")
+    else:
+        splits = _timed_splits(pairs, time, used)
+    del pairs, time  # each split is a copy
     if used.get("test_fraction") == 0:
         del splits["test"]
     for name, found in splits.items():
         if not found.size:
             raise ConfigError(
-                f"the split '{options.split}' of {pairs.shape[1]:,} pairs leaves "
+                f"the split '{options.split}' of {log.pairs.shape[1]:,} pairs leaves "
                 f"{name} empty: use more pairs, other fractions or another split"
             )
-    return {
-        n: distinct_pairs(np.stack([users[u], items[i]]))
-        for n, (u, i) in splits.items()
-    }
+    for name, found in splits.items():
+        for ends, number in zip(found, numbers, strict=True):
+            ends[:] = number[ends]
+        splits[name] = distinct_pairs(found)
+    return splits
+
+
+def _shuffled(
+    log: Interactions, rng: np.random.Generator
+) -> tuple[IntArray, NDArray[np.float64] | None, list[IntArray]]:
+    """Shuffle pairs and number users and items as they appear.
+
+    Returns:
+        The pairs ``[2, E]``, their times, and the original user of each new one and
+        item of each new one.
+    """
+    order = log.in_order
+    rng.shuffle(order)  # as rng.permutation, which would copy it
+    pairs: IntArray = np.empty_like(log.pairs)
+    numbers: list[IntArray] = []
+    for new, old in zip(pairs, log.pairs, strict=True):
+        ends = old[order]
+        found = pd.unique(ends)
+        row = np.empty(int(old.max()) + 1, dtype=ends.dtype)
+        row[found] = np.arange(len(found))
+        new[:] = row[ends]
+        numbers.append(found)
+    return pairs, None if log.time is None else log.time[order], numbers
 
 
 def _timed_splits(
@@ -140,11 +174,15 @@ def _timed_splits(
         shares = used.get("valid_fraction"), used.get("test_fraction")
         part = hold_out_latest_of_users(pairs[0], time, *shares)
         _warn_of_ties(pairs[0], time, part, used)
-    return {n: pairs[:, part == i] for i, n in enumerate(("train", "valid", "test"))}
+    names = ("train", "valid", "test")
+    return {name: masked(pairs, part == i) for i, name in enumerate(names)}
 
 
 def _warn_of_ties(
-    user: IntArray, time: NDArray[np.float64], part: IntArray, used: Mapping[str, Any]
+    user: IntArray,
+    time: NDArray[np.float64],
+    part: NDArray[np.int8],
+    used: Mapping[str, Any],
 ) -> None:
     drawn = num_drawn(user, time, part)
     if drawn:
@@ -163,13 +201,17 @@ def _random_splits(
     total = pairs.shape[1]
     if used["split"] == "random":
         is_test = held_out(pairs, round(used["test_fraction"] * total), rng)
-        train, tests = pairs[:, ~is_test], {"test": pairs[:, is_test]}
+        train, tests = masked(pairs, ~is_test), {"test": masked(pairs, is_test)}
     else:
         names = ("gammas", "mode", "num_groups", "test_fraction")
         tests = popularity_shift(pairs, rng=rng, **{name: used[name] for name in names})
         train = tests.pop("train")
     is_valid = held_out(train, round(used["valid_fraction"] * total), rng)
-    return {"train": train[:, ~is_valid], "valid": train[:, is_valid], **tests}
+    return {
+        "train": masked(train, ~is_valid),
+        "valid": masked(train, is_valid),
+        **tests,
+    }
 
 
 def hold_out_latest_of_users(
@@ -177,7 +219,7 @@ def hold_out_latest_of_users(
     time: NDArray[np.float64],
     valid_fraction: float | None = None,
     test_fraction: float | None = None,
-) -> IntArray:
+) -> NDArray[np.int8]:
     """Hold out the latest pairs per user as test and those before them as valid.
 
     A share of a user's pairs is rounded down, but is at least one pair where one is
@@ -193,7 +235,7 @@ def hold_out_latest_of_users(
     Returns:
         ``[E]``, 0 for train, 1 for valid and 2 for test.
     """
-    order, num_later = _by_time(user, time)
+    order = _by_time(user, time)
     size, left = np.bincount(user), np.maximum(np.bincount(user) - 1, 0)
     held: list[IntArray] = []
     for share in (test_fraction, valid_fraction):
@@ -204,30 +246,30 @@ def hold_out_latest_of_users(
             number = np.minimum(np.maximum(number, share > 0), left)
         left = left - number
         held.append(number)
-    num_test, num_held = (n[user[order]] for n in (held[0], held[0] + held[1]))
-    part = np.empty(len(user), dtype=np.int64)
-    part[order] = (num_later < num_held).astype(np.int64) + (num_later < num_test)
+    # In that order, the part rises by one where a user's valid and test pairs begin.
+    step, end = np.zeros(len(user) + 1, dtype=np.int8), np.cumsum(size)
+    for place, change in ((end - held[0] - held[1], 1), (end - held[0], 1), (end, -2)):
+        np.add.at(step, place, np.int8(change))
+    part = np.empty(len(user), dtype=np.int8)
+    part[order] = np.cumsum(step[:-1], dtype=np.int8)
     return part
 
 
-def num_drawn(user: IntArray, time: NDArray[np.float64], part: IntArray) -> int:
+def num_drawn(user: IntArray, time: NDArray[np.float64], part: NDArray[np.int8]) -> int:
     """Count the users whose parts ``[E]`` depend on the order of equal times."""
-    order, _ = _by_time(user, time)
-    user, time, part = user[order], time[order], part[order]
-    is_tie = (np.diff(user) == 0) & (np.diff(time) == 0)
-    return len(np.unique(user[1:][is_tie & (np.diff(part) != 0)]))
+    order = _by_time(user, time)
+    is_tie = ~begins(user[order]) & ~begins(time[order]) & begins(part[order])
+    return len(np.unique(user[order][is_tie]))
 
 
-def _by_time(user: IntArray, time: NDArray[np.float64]) -> tuple[IntArray, IntArray]:
-    """Return a stable order by user and time, and each one's number of later pairs."""
-    order = np.lexsort((time, user))
-    ends = np.cumsum(np.bincount(user))[user[order]]
-    return order, ends - np.arange(len(user)) - 1
+def _by_time(user: IntArray, time: NDArray[np.float64]) -> IntArray:
+    """Return a stable order by user and time."""
+    return np.lexsort((time, user)).astype(row_type(len(user)))
 
 
 def hold_out_latest(
     time: NDArray[np.float64], valid_fraction: float, test_fraction: float
-) -> IntArray:
+) -> NDArray[np.int8]:
     """Hold out the latest pairs as test and those before them as valid.
 
     Pairs of equal time stay together, so a split can be larger than its fraction.
@@ -240,22 +282,19 @@ def hold_out_latest(
     Returns:
         ``[E]``, 0 for train, 1 for valid and 2 for test.
     """
-    part = np.zeros(len(time), dtype=np.int64)
+    part = np.zeros(len(time), dtype=np.int8)
     for number, share in ((2, test_fraction), (1, valid_fraction)):
-        rest = np.flatnonzero(part == 0)
-        if share > 0:
-            part[rest[_is_latest(time[rest], share * len(time))]] = number
+        if share > 0 and not part.all():
+            cut = _latest(time[part == 0], share * len(time))
+            part[(part == 0) & (time >= cut)] = number
     return part
 
 
-def _is_latest(time: NDArray[np.float64], number: float) -> NDArray[np.bool_]:
-    """Return a mask ``[E]`` of the ``number`` latest times and their ties."""
-    size = max(1, round(number))
-    if size > len(time):
-        return np.ones(len(time), dtype=np.bool_)
-    cut = np.partition(time, len(time) - size)[len(time) - size]
-    found: NDArray[np.bool_] = time >= cut
-    return found
+def _latest(time: NDArray[np.float64], number: float) -> float:
+    """Return the earliest of the ``number`` latest times; ``time`` is reordered."""
+    place = max(0, len(time) - max(1, round(number)))
+    time.partition(place)
+    return float(time[place])
 
 
 def held_out(
@@ -265,11 +304,10 @@ def held_out(
 
     Every user keeps at least one pair, so fewer than ``number`` may be drawn.
     """
-    order = rng.permutation(pairs.shape[1])
-    _, first_of_user = np.unique(pairs[0, order], return_index=True)
-    free = np.delete(order, first_of_user)
+    order = shuffled_rows(pairs.shape[1], rng)
+    is_free = pd.Series(pairs[0, order]).duplicated().to_numpy()
     chosen = np.zeros(pairs.shape[1], dtype=np.bool_)
-    chosen[free[:number]] = True
+    chosen[order[is_free][:number]] = True
     return chosen
 
 
@@ -301,7 +339,10 @@ def split_off_valid(
             f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
             "empty, since every user keeps one: use a larger fraction or a valid.txt"
         )
-    return distinct_pairs(train[:, ~is_valid]), distinct_pairs(train[:, is_valid])
+    return (
+        distinct_pairs(masked(train, ~is_valid)),
+        distinct_pairs(masked(train, is_valid)),
+    )
 
 
 def in_file_order(pairs: IntArray) -> IntArray:
@@ -314,7 +355,9 @@ def _first_rows(pairs: IntArray, time: NDArray[np.float64] | None = None) -> Int
     keys = pair_keys(*pairs)
     # Stable: rows of equal time keep the order of the file.
     order = np.lexsort((keys,) if time is None else (time, keys))
-    return order[np.diff(keys[order], prepend=-1) != 0]
+    keys = keys[order]
+    row = order[begins(keys)]
+    return row.astype(row_type(len(keys)))
 
 
 def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
@@ -330,10 +373,14 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
     Raises:
         DataError: If a split becomes empty.
     """
-    kept = {}
+    kept: dict[str, IntArray] = {}
+    number = [
+        1 + max(int(p[end].max(initial=-1)) for p in splits.values()) for end in (0, 1)
+    ]
+    has_train = [_marks([e], n) for e, n in zip(splits["train"], number, strict=True)]
     for name, pairs in splits.items():
-        is_known = np.isin(pairs[0], splits["train"][0])
-        kept[name] = pairs[:, is_known]
+        is_known = has_train[0][pairs[0]]
+        kept[name] = pairs if is_known.all() else masked(pairs, is_known)
         if not is_known.any():
             raise DataError(f"no user of {name} has a train pair")
         if not is_known.all():
@@ -343,7 +390,7 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
                 f"{(~is_known).sum():,} pairs are dropped, and recommendations for "
                 "these users are random"
             )
-        is_cold = ~np.isin(kept[name][1], splits["train"][1])
+        is_cold = ~has_train[1][kept[name][1]]
         if is_cold.any():
             cold = len(np.unique(kept[name][1, is_cold]))
             _warn_of_cold(
@@ -376,7 +423,9 @@ def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntA
         return dict(splits)
     kept: dict[str, IntArray] = {}
     for name, pairs in splits.items():
-        fresh = _unseen(pairs, [kept[n] for n in ("train", "valid") if n in kept])
+        known = [pair_keys(*kept[n]) for n in ("train", "valid") if n in kept]
+        earlier = np.concatenate([np.zeros(0, dtype=np.int64), *known])
+        fresh = ~np.isin(pair_keys(*pairs), earlier)
         if how == "error" and not fresh.all():
             raise DataError(
                 f"{(~fresh).sum():,} pairs of {name} are also in train or valid: "
@@ -388,13 +437,6 @@ def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntA
             )
         kept[name] = pairs[:, fresh]
     return kept
-
-
-def _unseen(pairs: IntArray, earlier: list[IntArray]) -> np.ndarray:
-    keys = pair_keys(*pairs)
-    if not earlier:
-        return np.ones(len(keys), dtype=np.bool_)
-    return ~np.isin(keys, np.concatenate([pair_keys(*part) for part in earlier]))
 
 
 def compact_ids(
@@ -417,8 +459,12 @@ def compact_ids(
     items, item_row = _used([pairs[1] for pairs in splits.values()], len(item_ids))
 
     def renumbered(pairs: IntArray) -> IntArray:
-        return np.stack([user_row[pairs[0]], item_row[pairs[1]]])
+        found = np.empty_like(pairs)
+        found[0], found[1] = user_row[pairs[0]], item_row[pairs[1]]
+        return found
 
+    # The new numbers keep the order, so the pairs stay sorted.
+    seen = renumbered(seen_beside(splits, known))
     pairs = {name: renumbered(found) for name, found in splits.items()}
     return SplitPairs(
         len(users),
@@ -427,7 +473,7 @@ def compact_ids(
         dict(duplicates),
         user_ids=take_ids(user_ids, users),
         item_ids=take_ids(item_ids, items),
-        seen=seen_beside(pairs, renumbered(known)),
+        seen=masked(seen, (seen[0] >= 0) & (seen[1] >= 0)),
     )
 
 
@@ -441,13 +487,28 @@ def seen_beside(splits: Mapping[str, IntArray], known: IntArray) -> IntArray:
         known: Pairs ``[2, N]`` of users and items; those of negative indices are
             dropped.
     """
-    known = distinct_pairs(known[:, (known >= 0).all(axis=0)])
-    return known[:, _unseen(known, list(splits.values()))]
+    if known.min(initial=0) < 0:
+        known = masked(known, (known[0] >= 0) & (known[1] >= 0))
+    keys = distinct_keys(known)
+    is_new = np.ones(len(keys), dtype=np.bool_)
+    for pairs in splits.values() if len(keys) else ():
+        for start in range(0, pairs.shape[1], _BLOCK_PAIRS):
+            found = pair_keys(*pairs[:, start : start + _BLOCK_PAIRS])
+            place = np.searchsorted(keys, found).clip(max=len(keys) - 1)
+            is_new[place[keys[place] == found]] = False
+    return pairs_at(keys[is_new], known.dtype)
 
 
 def _used(columns: list[IntArray], number: int) -> tuple[IntArray, IntArray]:
     """Return the old rows in use, and the new row of each old one, -1 if unused."""
-    used = np.zeros(number, dtype=np.bool_)
+    used = _marks(columns, number)
+    row = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return np.flatnonzero(used), np.where(used, row, np.int32(-1))
+
+
+def _marks(columns: Iterable[IntArray], number: int) -> NDArray[np.bool_]:
+    """Return whether each of so many rows occurs."""
+    found = np.zeros(number, dtype=np.bool_)
     for column in columns:
-        used[column] = True
-    return np.flatnonzero(used), np.where(used, np.cumsum(used) - 1, -1)
+        found[column] = True
+    return found

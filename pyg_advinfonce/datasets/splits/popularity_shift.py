@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import IntArray
+from pyg_advinfonce.datasets.base import IntArray, masked, row_type
 from pyg_advinfonce.errors import ConfigError, DataWarning
 
 
@@ -56,10 +56,18 @@ def popularity_shift(
     tests = {}
     for gamma in gammas:
         chosen = take(rest, group, gamma, number, rng)
-        tests[f"test_gamma_{gamma:g}"], rest = rest[:, chosen], rest[:, ~chosen]
+        tests[f"test_gamma_{gamma:g}"] = masked(rest, chosen)
+        rest = masked(rest, ~chosen)
         if not chosen.any():
             raise ConfigError(f"the test of gamma {gamma:g} is empty: use more pairs")
     return {"train": rest, **tests}
+
+
+def shuffled_rows(number: int, rng: np.random.Generator) -> IntArray:
+    """Return the first numbers ``[N]`` in random order, like ``rng.permutation``."""
+    rows: IntArray = np.arange(number, dtype=row_type(number))
+    rng.shuffle(rows)
+    return rows
 
 
 def popularity_groups(item: IntArray, num_groups: int) -> IntArray:
@@ -121,15 +129,16 @@ def _take_exactly(
     number: float,
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    of_pair = group[pairs[1]]
+    of_pair = group.astype(np.int32)[pairs[1]]
     available = np.bincount(of_pair, minlength=int(group.max()) + 1)
     wanted = exact_counts(gamma, len(available), number)
     _warn_if_short(gamma, wanted, available)
-    order = rng.permutation(pairs.shape[1])
+    order = shuffled_rows(pairs.shape[1], rng)
     order = order[np.argsort(of_pair[order], kind="stable")]
-    place = np.arange(len(order)) - (np.cumsum(available) - available)[of_pair[order]]
     chosen = np.zeros(pairs.shape[1], dtype=np.bool_)
-    chosen[order] = place < wanted[of_pair[order]]
+    starts = np.cumsum(available) - available
+    for start, number in zip(starts, np.minimum(wanted, available), strict=True):
+        chosen[order[start : start + number]] = True
     return chosen
 
 

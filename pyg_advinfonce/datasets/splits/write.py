@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,8 @@ from pyg_advinfonce.datasets.base import (
     USER_IDS,
     IntArray,
     SplitPairs,
+    begins,
+    file_sha256,
     raw_ids_text,
 )
 from pyg_advinfonce.errors import ConfigError
@@ -29,6 +31,8 @@ FORMAT_VERSION = 1
 
 MANIFEST = "split.json"
 """File name of a split folder's manifest."""
+
+_BLOCK_PAIRS = 2**18
 
 ADVICE = "choose another --out, or use --overwrite"
 
@@ -149,8 +153,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _is_whole(path: Path, manifest: Mapping[str, Any]) -> bool:
     return all(
-        (path / name).is_file()
-        and sha256((path / name).read_bytes()).hexdigest() == digest
+        (path / name).is_file() and file_sha256(path / name) == digest
         for name, digest in manifest["files"].items()
     )
 
@@ -177,8 +180,7 @@ def _options_text(options: Mapping[str, Any], keys: Iterable[str]) -> str:
 def _write(
     path: Path, spec: SplitSpec, splits: SplitPairs, overwrite: bool
 ) -> dict[str, Any]:
-    files = {name: text.encode() for name, text in split_texts(splits).items()}
-    manifest = {
+    manifest: dict[str, Any] = {
         "fingerprint": spec.fingerprint,
         **spec.as_dict(),
         "counts": {
@@ -189,15 +191,15 @@ def _write(
         },
         "rows": dict(splits.rows),
         "duplicates_merged": splits.duplicates,
-        "files": {name: sha256(text).hexdigest() for name, text in files.items()},
+        "files": {},
     }
-    files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".advnce-", dir=path.parent) as unfinished:
         folder = Path(unfinished) / "splits"
         folder.mkdir()
-        for name, text in files.items():
-            (folder / name).write_bytes(text)
+        for name, blocks in split_texts(splits).items():
+            manifest["files"][name] = _write_text(folder / name, blocks)
+        _write_text(folder / MANIFEST, [json.dumps(manifest, indent=2) + "\n"])
         if path.exists():
             if not overwrite and any(path.iterdir()):
                 raise ConfigError(f"{path} was written by another process: {ADVICE}")
@@ -206,24 +208,45 @@ def _write(
     return manifest
 
 
-def split_texts(splits: SplitPairs) -> dict[str, str]:
-    """Return the text of each split file, by file name."""
-    texts = {f"{name}.txt": _pairs_text(p) for name, p in splits.pairs.items()}
+def _write_text(path: Path, blocks: Iterable[str]) -> str:
+    """Write a text and return its sha256."""
+    digest = sha256()
+    with path.open("wb") as file:
+        for block in blocks:
+            content = block.encode()
+            file.write(content)
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def split_texts(splits: SplitPairs) -> dict[str, Iterable[str]]:
+    """Return the text of each split file, in blocks, by file name."""
+    texts: dict[str, Iterable[str]] = {
+        f"{name}.txt": _pairs_text(pairs) for name, pairs in splits.pairs.items()
+    }
     if splits.seen.size:
         texts[SEEN] = _pairs_text(splits.seen)
     if splits.user_ids is not None:
-        texts[USER_IDS] = raw_ids_text(splits.user_ids)
+        texts[USER_IDS] = [raw_ids_text(splits.user_ids)]
     if splits.item_ids is not None:
-        texts[ITEM_IDS] = raw_ids_text(splits.item_ids)
+        texts[ITEM_IDS] = [raw_ids_text(splits.item_ids)]
     if splits.candidate_mask is not None:
-        texts[NOT_CANDIDATE] = raw_ids_text(np.flatnonzero(~splits.candidate_mask))
+        texts[NOT_CANDIDATE] = [raw_ids_text(np.flatnonzero(~splits.candidate_mask))]
     return texts
 
 
-def _pairs_text(pairs: IntArray) -> str:
-    """Return lines ``user item item ...``, one per user."""
-    users, starts = np.unique(pairs[0], return_index=True)
-    items = np.split(pairs[1], starts[1:])
+def _pairs_text(pairs: IntArray) -> Iterator[str]:
+    """Yield lines ``user item item ...``, one per user, in blocks of users."""
+    starts = np.flatnonzero(begins(pairs[0]))
+    wanted = np.arange(0, pairs.shape[1], _BLOCK_PAIRS)
+    cuts = np.unique(starts[np.searchsorted(starts, wanted, side="right") - 1])
+    for block in np.split(pairs, cuts[1:], axis=1):
+        yield _block_text(block)
+
+
+def _block_text(pairs: IntArray) -> str:
+    starts = np.flatnonzero(begins(pairs[0]))
+    users, items = pairs[0, starts], np.split(pairs[1], starts[1:])
     return "".join(
         f"{user} {' '.join(map(str, mine.tolist()))}\n"
         for user, mine in zip(users.tolist(), items, strict=True)

@@ -8,6 +8,7 @@ from pyg_advinfonce.datasets.tables.columns import (
     warn_of_ratings,
 )
 from pyg_advinfonce.datasets.tables.delimited import DelimitedTable
+from pyg_advinfonce.datasets.tables.frames import parquet_parts, table_sha256
 from pyg_advinfonce.datasets.tables.read import (
     SUFFIXES,
     Log,
@@ -28,6 +29,8 @@ __all__ = [
     "TableOptions",
     "find_columns",
     "open_table",
+    "parquet_parts",
     "read_logs",
+    "table_sha256",
     "warn_of_ratings",
 ]

@@ -1,15 +1,19 @@
 """Typed tables: parquet, JSON lines and data frames."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
+from pyg_advinfonce.datasets.base import file_sha256
 from pyg_advinfonce.datasets.tables.text import TextFile
 from pyg_advinfonce.datasets.tables.values import (
     CHUNK_ROWS,
@@ -20,13 +24,16 @@ from pyg_advinfonce.datasets.tables.values import (
     shown,
 )
 from pyg_advinfonce.errors import DataError, optional_package
-from pyg_advinfonce.files import MAX_BYTES, regular_file
+from pyg_advinfonce.files import MAX_BYTES, reading, regular_file
 
 _ROWS_OF_NAMES = 1000
+_WORD = re.compile(r"[^a-z]")
 
 
 class FrameTable:
     """Base of tables that are read as data frames; messages cite rows as lines.
+
+    A subclass defines ``frames``, or ``files`` if it has several.
 
     Args:
         path: Path for messages.
@@ -54,7 +61,14 @@ class FrameTable:
         Raises:
             DataError: If the content is malformed.
         """
-        raise NotImplementedError
+        for _, frames in self.files(columns):
+            yield from frames
+
+    def files(
+        self, columns: Sequence[str]
+    ) -> Iterator[tuple[Path, Iterator[pd.DataFrame]]]:
+        """Yield each file of the table with its chunks of rows, in order."""
+        yield self.path, self.frames(columns)
 
     def chunks(
         self,
@@ -83,21 +97,23 @@ class FrameTable:
         self, column: str, is_wrong: Callable[[str], bool], expected: str
     ) -> DataError | None:
         """See :class:`~pyg_advinfonce.datasets.tables.Table`."""
-        row, field = 1, self.names.index(column) + 1
-        for chunk in self.frames([column]):
-            values = [str(value) for value in chunk[column]]
-            place = next((i for i, value in enumerate(values) if is_wrong(value)), None)
-            if place is not None:
-                value = shown(values[place])
-                where = f"{self.path}:{row + place}:{field}"
-                return DataError(f"{where}: expected {expected}, got {value}")
-            row += len(values)
+        field = self.names.index(column) + 1
+        for path, frames in self.files([column]):
+            row = 1
+            for chunk in frames:
+                values = [str(value) for value in chunk[column]]
+                wrong = (i for i, value in enumerate(values) if is_wrong(value))
+                if (place := next(wrong, None)) is not None:
+                    where = f"{path}:{row + place}:{field}"
+                    value = shown(values[place])
+                    return DataError(f"{where}: expected {expected}, got {value}")
+                row += len(values)
         return None
 
-    def not_scalar(self, column: str, found: str) -> DataError:
+    def not_scalar(self, path: Path, column: str, found: str) -> DataError:
         """Return the error about a column with several values per row."""
         return DataError(
-            f"{self.path}:1:{self.names.index(column) + 1}: expected one value per row "
+            f"{path}:1:{self.names.index(column) + 1}: expected one value per row "
             f"in column {shown(column)}, got {found}: write one row per interaction "
             "(pandas: explode)"
         )
@@ -107,7 +123,7 @@ class FrameTable:
             return
         for value in values:
             if isinstance(value, list | tuple | dict | set | np.ndarray):
-                raise self.not_scalar(str(values.name), type(value).__name__)
+                raise self.not_scalar(self.path, str(values.name), type(value).__name__)
 
     def _numbers(self, values: pd.Series) -> pd.Series:
         expected = f"a finite number in column '{values.name}'"
@@ -141,50 +157,172 @@ class FrameTable:
         return wrong or DataError(type_)
 
 
-class ParquetTable(FrameTable):
-    """A parquet file, read with the extra ``[data]``.
+def parquet_parts(folder: Path) -> list[Path]:
+    """Return the sorted files of a folder that is one parquet table.
 
-    Binary columns are decoded as UTF-8.
+    Files of subfolders are parts, too. Names that start with ``_`` or ``.`` are left
+    out, e.g. Spark's ``_SUCCESS``.
+
+    Returns:
+        The parts; none if the first folder with files has no parquet file.
+
+    Raises:
+        DataError: If another file is among the parts, or the parts are of splits.
+    """
+    parts: list[Path] = []
+    others: list[Path] = []
+    with reading(folder):
+        for place, folders, names in os.walk(folder, onerror=_raise):
+            folders[:] = sorted(name for name in folders if name[0] not in "_.")
+            for name in sorted(name for name in names if name[0] not in "_."):
+                is_part = name.lower().endswith(".parquet")
+                (parts if is_part else others).append(Path(place, name))
+            if others and not parts:
+                return []
+    if others:
+        raise DataError(
+            f"{others[0]}: expected only .parquet files, the parts of one table, in "
+            f"{folder}: move it, or start its name with _"
+        )
+    names_of_splits = sorted(
+        {_WORD.split(part.relative_to(folder).as_posix().lower())[0] for part in parts}
+        & {"train", "valid", "validation", "val", "test"}
+    )
+    if len(names_of_splits) > 1:
+        raise DataError(
+            f"{folder}: expected the parts of one table, got files or folders named "
+            f"after splits, {' and '.join(names_of_splits)}: write one file per split, "
+            "train.parquet and test.parquet, or rename them"
+        )
+    return sorted(parts)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def table_sha256(path: Path) -> str:
+    """Return the sha256 of a file, or of the names and hashes of a folder's parts.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    if not path.is_dir():
+        return file_sha256(path)
+    digest = sha256()
+    for part in parquet_parts(path):
+        name = os.fsencode(part.relative_to(path).as_posix())
+        digest.update(file_sha256(part).encode() + b" " + name + b"\n")
+    return digest.hexdigest()
+
+
+class ParquetTable(FrameTable):
+    """A parquet file, or a folder of such parts, read with the extra ``[data]``.
+
+    Binary columns are decoded as UTF-8. Subfolders named ``key=value``, as Hive and
+    Spark write them, are columns.
 
     Args:
-        path: The file.
+        path: The file or folder.
         drop_incomplete: Whether rows with a missing value are dropped.
 
     Raises:
         MissingExtraError: If pyarrow is not installed.
-        DataError: If the file is not a parquet file or has no row.
+        DataError: If a file is not a parquet file or has other columns than the first,
+            or no row exists.
     """
 
     def __init__(self, path: Path, *, drop_incomplete: bool = False) -> None:
-        regular_file(path, MAX_BYTES)
-        self.path = path
+        parts = parquet_parts(path) if path.is_dir() else [path]
         self._arrow = optional_package("pyarrow")
-        with self._errors():
-            self._file = optional_package("pyarrow.parquet").ParquetFile(path)
-        self._schema = self._file.schema_arrow
-        super().__init__(path, self._schema.names, drop_incomplete=drop_incomplete)
-        if not self._file.metadata.num_rows:
+        self._schemas: dict[Path, Any] = {}
+        num_rows = 0
+        for part in parts:
+            regular_file(part, MAX_BYTES)  # of one part: the rest is not in memory
+            with self._errors(part):
+                file = optional_package("pyarrow.parquet").ParquetFile(part)
+                self._schemas[part] = file.schema_arrow
+                num_rows += file.metadata.num_rows
+        self._keys = self._partition_keys(path)
+        names = {p: [*s.names, *self._keys[p]] for p, s in self._schemas.items()}
+        super().__init__(path, names[parts[0]], drop_incomplete=drop_incomplete)
+        for part, found in names.items():
+            if sorted(found) != sorted(self.names):
+                raise DataError(
+                    f"{part}:1: expected the columns of {parts[0].name}, "
+                    f"{shown(self.names)}, got {shown(found)}"
+                )
+        if not num_rows:
             raise DataError(f"{path}:1: expected rows, found none")
 
-    def frames(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    def _partition_keys(self, folder: Path) -> dict[Path, Mapping[str, Any]]:
+        """Return the columns that the subfolders' names set, by part."""
+        if all("=" not in str(part.relative_to(folder)) for part in self._schemas):
+            return {part: {} for part in self._schemas}
+        arrow = optional_package("pyarrow.dataset")
+        with self._errors(folder):
+            found = arrow.dataset(
+                [str(part) for part in self._schemas],
+                format="parquet",
+                partitioning="hive",
+                partition_base_dir=str(folder),
+            )
+            values = {
+                Path(fragment.path): arrow.get_partition_keys(
+                    fragment.partition_expression
+                )
+                for fragment in found.get_fragments()
+            }
+        return {part: dict(sorted(keys.items())) for part, keys in values.items()}
+
+    def files(
+        self, columns: Sequence[str]
+    ) -> Iterator[tuple[Path, Iterator[pd.DataFrame]]]:
         """See :class:`FrameTable`."""
         for column in columns:
-            type_ = self._schema.field(column).type
+            self._check_types(column)
+        for part in self._schemas:
+            yield part, self._frames(part, columns)
+
+    def _check_types(self, column: str) -> None:
+        """Check that a column has the same type, of one value, in all parts."""
+        types = {
+            part: schema.field(column).type
+            for part, schema in self._schemas.items()
+            if column not in self._keys[part]
+        }
+        for part, type_ in types.items():
             if self._arrow.types.is_nested(type_):
-                raise self.not_scalar(column, str(type_)[:80])
-        with self._errors():
-            for batch in self._file.iter_batches(CHUNK_ROWS, columns=list(columns)):
-                # Keeps integers in a column with missing values.
-                yield pd.DataFrame(
-                    {
-                        name: self._text(batch.column(name), name).to_pandas(
-                            integer_object_nulls=True
-                        )
-                        for name in columns
-                    }
+                raise self.not_scalar(part, column, str(type_)[:80])
+            is_dictionary = self._arrow.types.is_dictionary(type_)
+            types[part] = type_.value_type if is_dictionary else type_
+        first = next(iter(types), self.path)
+        for part, type_ in types.items():
+            if type_ != types[first]:
+                raise DataError(
+                    f"{part}:1: expected the type {types[first]} in column "
+                    f"{shown(column)}, as in {first.name}, got {type_}: write all "
+                    "parts with one schema"
                 )
 
-    def _text(self, values: Any, name: str) -> Any:  # noqa: ANN401
+    def _frames(self, part: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        keys = self._keys[part]
+        stored = [name for name in columns if name not in keys]
+        with self._errors(part):
+            file = optional_package("pyarrow.parquet").ParquetFile(part)
+            for batch in file.iter_batches(CHUNK_ROWS, columns=stored):
+                # Keeps integers in a column with missing values.
+                found = {
+                    name: keys[name]
+                    if name in keys
+                    else self._text(part, name, batch.column(name)).to_pandas(
+                        integer_object_nulls=True
+                    )
+                    for name in columns
+                }
+                yield pd.DataFrame(found, index=range(batch.num_rows))
+
+    def _text(self, part: Path, name: str, values: Any) -> Any:  # noqa: ANN401
         """Return an array with dictionaries and binary values decoded."""
         arrow = self._arrow
         if arrow.types.is_dictionary(values.type):
@@ -203,20 +341,20 @@ class ParquetTable(FrameTable):
             return values.cast(arrow.binary()).cast(arrow.string())
         except arrow.ArrowInvalid:
             raise DataError(
-                f"{self.path}:1:{self.names.index(name) + 1}: expected text or "
+                f"{part}:1:{self.names.index(name) + 1}: expected text or "
                 f"integers in column {shown(name)}, got binary values that are not "
                 "UTF-8: write them as text, e.g. in hexadecimal"
             ) from None
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, part: Path) -> Iterator[None]:
         try:
             yield
         except DataError:
             raise
         except (OSError, ValueError, NotImplementedError) as error:  # pyarrow's, too
             reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            message = f"{self.path}:1: expected a parquet file ({reason})"
+            message = f"{part}:1: expected a parquet file ({reason})"
             raise DataError(message) from None
 
 

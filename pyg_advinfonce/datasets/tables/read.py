@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from pyg_advinfonce.datasets.tables.frames import (
     DataFrameTable,
     JsonLinesTable,
     ParquetTable,
+    parquet_parts,
 )
 from pyg_advinfonce.datasets.tables.values import MISSING, is_number
 from pyg_advinfonce.errors import ConfigError, DataError
@@ -33,6 +34,8 @@ SUFFIXES = (*TABLE_SUFFIXES, ".txt")
 """Suffixes of tables; ``.txt`` is a table where no split files are accepted."""
 
 _DIGITS = re.compile(r"[0-9]+")
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 ErrorFactory = Callable[[str, str], DataError]
 """Returns the error about an invalid id and what was expected."""
@@ -69,8 +72,8 @@ class IdCodes:
         ids = _check_ids(list(self._code), error)
         array = np.array(ids, dtype=np.int64 if isinstance(ids[0], int) else object)
         order = np.argsort(array, kind="stable")
-        row = np.empty(len(ids), dtype=np.int64)
-        row[order] = np.arange(len(ids))
+        row = np.empty(len(ids), dtype=np.int32)
+        row[order] = np.arange(len(ids), dtype=np.int32)
         in_order = array[order]
         return (in_order if in_order.dtype == np.int64 else in_order.tolist()), row
 
@@ -136,7 +139,7 @@ def open_table(
     """Open a file by its suffix, without that of a compression, or a data frame.
 
     Args:
-        source: The file or frame.
+        source: The file, a folder of parquet files that are one table, or the frame.
         options: Format of the table.
 
     Raises:
@@ -147,6 +150,8 @@ def open_table(
     drop = options.drop_incomplete
     is_file = isinstance(source, Path)
     suffix = table_suffix(source) if isinstance(source, Path) else ""
+    if isinstance(source, Path) and source.is_dir() and parquet_parts(source):
+        suffix = ".parquet"
     if is_file and suffix not in SUFFIXES:
         raise ConfigError(
             f"{source}: expected a table with suffix {', '.join(SUFFIXES)}"
@@ -198,6 +203,8 @@ class Log:
     @property
     def known(self) -> IntArray:
         """All pairs ``[2, N + M]``, positive or not."""
+        if not self.others.size:
+            return self.pairs  # a copy of a large table may not fit into memory
         return np.concatenate([self.pairs, self.others], axis=1)
 
 
@@ -212,7 +219,8 @@ class Logs:
     @property
     def known(self) -> IntArray:
         """All pairs ``[2, N]`` of all tables, positive or not."""
-        return np.concatenate([log.known for log in self.tables.values()], axis=1)
+        known = [log.known for log in self.tables.values()]
+        return known[0] if len(known) == 1 else np.concatenate(known, axis=1)
 
 
 def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
@@ -237,8 +245,11 @@ def read_logs(tables: Mapping[str, tuple[Table, Columns]]) -> Logs:
 
 
 def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log:
-    pairs, others, times = [], [], []
-    seen_users, seen_items = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    pairs: list[IntArray] = []
+    others: list[IntArray] = []
+    times: list[NDArray[np.float64]] = []
+    seen_users: IntArray = np.zeros(0, np.int64)
+    seen_items: IntArray = np.zeros(0, np.int64)
     num_rows = 0
     for chunk in table.chunks(
         [columns.user, columns.item],
@@ -256,17 +267,23 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
         num_rows += len(chunk)
     if not sum(part.shape[1] for part in pairs):
         raise _no_positive(table, columns, num_rows)
-    time = np.concatenate(times) if times else None
     dropped = table.num_incomplete
     return Log(
-        np.concatenate(pairs, axis=1),
-        time,
+        _joined(pairs),
+        _joined(times) if times else None,
         num_rows + dropped,
         seen_users,
         seen_items,
-        np.concatenate(others, axis=1),
+        _joined(others),
         dropped,
     )
+
+
+def _joined(parts: list[NDArray[_Scalar]]) -> NDArray[_Scalar]:
+    """Concatenate along the last axis, and drop the parts."""
+    found = np.concatenate(parts, axis=-1)
+    parts.clear()
+    return found
 
 
 def _union(seen: IntArray, codes: NDArray[np.int32]) -> IntArray:
@@ -302,12 +319,11 @@ def _range_text(table: Table, column: str) -> str:
 
 
 def _renumbered(log: Log, user_row: IntArray, item_row: IntArray) -> Log:
-    pairs, others = (
-        np.stack([user_row[found[0]], item_row[found[1]]])
-        for found in (log.pairs, log.others)
-    )
+    for pairs in (log.pairs, log.others):  # in place: they may be large
+        for ends, row in zip(pairs, (user_row, item_row), strict=True):
+            ends[:] = row[ends]
     users, items = np.sort(user_row[log.users]), np.sort(item_row[log.items])
-    return replace(log, pairs=pairs, others=others, users=users, items=items)
+    return replace(log, users=users, items=items)
 
 
 def _id_error(columns: Sequence[tuple[Table, str]]) -> ErrorFactory:
