@@ -73,6 +73,7 @@ class HDCCF(Criterion):
         """Return the log masses ``[B]`` of scores with other nodes ``[B, D]``."""
         equal = index == index.unsqueeze(-1)  # [B, B]
         # Counted without torch.unique, which waits for a GPU.
+        index = index.contiguous()
         ordered = index.sort().values
         first, end = (
             torch.searchsorted(ordered, index, right=r) for r in (False, True)

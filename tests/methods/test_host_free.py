@@ -250,6 +250,12 @@ def test_a_branch_on_a_gradient_is_found(monkeypatch):
     assert ("training/trainer:Trainer._run_phase", "_local_scalar_dense") in found
 
 
+built_for_cuda = pytest.mark.skipif(
+    not torch.backends.cuda.is_built(), reason="torch is built without CUDA"
+)
+
+
+@built_for_cuda
 @pytest.mark.parametrize("case", CRITERIA, ids=lambda case: case.id)
 def test_a_loss_asks_no_value_of_a_tensor_on_a_gpu(case):
     """A tensor without values, which has a device, raises where one is read."""
@@ -271,6 +277,7 @@ def test_a_loss_asks_no_value_of_a_tensor_on_a_gpu(case):
     assert (loss.device.type, loss.shape) == ("cuda", ())
 
 
+@built_for_cuda
 def test_a_value_that_a_loss_asks_for_on_a_gpu_is_refused(monkeypatch):
     forward = InfoNCE.forward
     waiting = lambda *args: forward(*args) * forward(*args).item()  # noqa: E731
