@@ -1,13 +1,10 @@
 """Debiased contrastive loss of DCL."""
 
-import math
-
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_positive
+from pyg_advinfonce.functional import check_positive, debiased_mass
 from pyg_advinfonce.losses.base import Criterion, batch_scores
 
 
@@ -45,14 +42,5 @@ class DCL(Criterion):
         count = pos.new_full(pos.shape, neg.size(1))  # [B]
         if batch.neg_mask is not None:
             count = batch.neg_mask.sum(-1).to(pos.dtype)
-        mass = count.log() + self._log_mean(pos, neg, count)
+        mass = debiased_mass(pos, neg.logsumexp(-1), count, self.prior, -1 / self.tau)
         return softplus(mass - pos).mean()
-
-    def _log_mean(self, pos: Tensor, neg: Tensor, count: Tensor) -> Tensor:
-        """Return ``log g`` ``[B]``, stable: rows are shifted by their maximum."""
-        top = torch.maximum(neg.amax(-1), pos).detach()
-        seen = (neg - top.unsqueeze(-1)).exp().sum(-1) / count.clamp(min=1)
-        bracket = (seen - self.prior * (pos - top).exp()) / (1 - self.prior)
-        tiny = torch.finfo(bracket.dtype).tiny
-        log_mean = bracket.clamp(min=tiny).log() + top
-        return log_mean.where(bracket > 0, -math.inf).clamp(min=-1 / self.tau)

@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency
-from pyg_advinfonce.ops.propagate import product
+from pyg_advinfonce.ops.propagate import sparse_product
 
 EPS = 1e-8
 
@@ -138,4 +138,4 @@ def _products(matrix: CSR, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _sum(matrix: CSR, weight: Tensor, x: Tensor) -> Tensor:
-    return product(replace(matrix, value=weight), x)
+    return sparse_product(replace(matrix, value=weight), x)

@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency
-from pyg_advinfonce.ops.propagate import product
+from pyg_advinfonce.ops.propagate import sparse_product
 
 Tables = tuple[Tensor, Tensor]
 Rows = tuple[Tensor | None, Tensor | None]
@@ -59,11 +59,11 @@ def layer_sum_rows(
     of the tables accept sparse gradients.
 
     Args:
-        x_user: ``[U, D]``.
-        x_item: ``[I, D]``.
-        to_user: ``[U, I]`` adjacency from items to users.
-        to_item: ``[I, U]`` adjacency from users to items.
-        alpha: Weights of the layers ``[L + 1]``.
+        x_user: As for :func:`layer_sum`.
+        x_item: As for :func:`layer_sum`.
+        to_user: As for :func:`layer_sum`.
+        to_item: As for :func:`layer_sum`.
+        alpha: As for :func:`layer_sum`.
         rows: Ascending row numbers of users and of items; None for all rows.
 
     Returns:
@@ -143,7 +143,7 @@ def _horner(
     """Multiply by the matrices in turn; ``add`` adds the term of layer ``k``."""
     last = len(alpha) - 1
     for k, (to_user, to_item) in zip(range(last - 1, -1, -1), matrices, strict=True):
-        x = product(to_user, x[1]), product(to_item, x[0])
+        x = sparse_product(to_user, x[1]), sparse_product(to_item, x[0])
         if k == last - 1:
             for fresh in x:
                 fresh.mul_(alpha[last])

@@ -42,7 +42,7 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
     return product
 
 
-def product(matrix: CSR, x: Tensor) -> Tensor:
+def sparse_product(matrix: CSR, x: Tensor) -> Tensor:
     """Return the product of a matrix with rows ``[M, D]``, without a gradient."""
     return BACKENDS[default_propagate_backend(x.device)](matrix, x)
 

@@ -340,7 +340,7 @@ def pairs_at(keys: NDArray[np.int64], dtype: np.dtype[Any]) -> IntArray:
 
 
 def row_type(number: int) -> type[np.int32] | type[np.int64]:
-    """Return the type of so many rows, of 4 bytes if they fit."""
+    """Return int32 if it holds the numbers of all rows, else int64."""
     return np.int32 if number < 2**31 else np.int64
 
 

@@ -507,7 +507,7 @@ def _used(columns: list[IntArray], number: int) -> tuple[IntArray, IntArray]:
 
 
 def _marks(columns: Iterable[IntArray], number: int) -> NDArray[np.bool_]:
-    """Return whether each of so many rows occurs."""
+    """Return a mask ``[number]`` of the rows that occur in the columns."""
     found = np.zeros(number, dtype=np.bool_)
     for column in columns:
         found[column] = True
