@@ -44,7 +44,14 @@ class Embeddings:
 
 
 class Encoder(nn.Module):
-    """Base class of encoders, which map a user-item graph to one embedding per node."""
+    """Base class of encoders, which map a user-item graph to one embedding per node.
+
+    Attributes:
+        is_separable: Whether each column of the embeddings depends on the same column
+            of the tables only, so that processes may divide the columns.
+    """
+
+    is_separable: ClassVar[bool] = False
 
     @property
     def device(self) -> torch.device:

@@ -17,14 +17,14 @@ from pyg_advinfonce.encoders.propagation import (
     node_rows,
 )
 from pyg_advinfonce.functional import (
+    EPS,
     check_choice,
     check_not_negative,
     check_num_layers,
     check_positive,
-    unit_rows,
 )
 from pyg_advinfonce.graph import USER
-from pyg_advinfonce.ops import layer_sum, layer_sum_rows
+from pyg_advinfonce.ops import layer_sum, layer_sum_rows, unit_noise_like
 
 
 class UniformNoise(nn.Module):
@@ -48,7 +48,7 @@ class UniformNoise(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        push = unit_rows(torch.rand_like(x)).to(x.dtype)
+        push = unit_noise_like(x, EPS).to(x.dtype)
         return torch.addcmul(x, push, x.detach().sign(), value=self.eps)
 
 
@@ -84,6 +84,8 @@ class LightGCN(Encoder):
     Shapes:
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 1`` layers
     """  # noqa: D205
+
+    is_separable = True
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class UltraGCN(Encoder):
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, one layer
     """  # noqa: D205
 
+    is_separable = True
+
     def __init__(
         self, num_users: int, num_items: int, dim: int = 64, *, std: float = 1e-4
     ) -> None:

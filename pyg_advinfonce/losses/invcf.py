@@ -27,6 +27,7 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
 )
 from pyg_advinfonce.objective import RankingTerm, Step
+from pyg_advinfonce.ops import total
 
 Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
 
@@ -169,7 +170,7 @@ class InvCF(RankingTerm):
             index, mask_hits = batch.dst_pos_index, self.mask_hits
             return info_nce(*contrast_rows(user, item, index, mask_hits=mask_hits))
         neg = negative_scores(user, unit_rows(table), batch)
-        return info_nce((user * item).sum(-1), neg)
+        return info_nce(total((user * item).sum(-1)), neg)
 
     def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
         """Return the sum of two InfoNCE of the concatenation ``[z; m]``.
@@ -192,9 +193,9 @@ class InvCF(RankingTerm):
         pop_user = squares(self.user, self.user_rank[batch.user_id])
         pop_item = squares(self.item, self.item_rank[batch.pos_id])
         joined = 2 * self.lam3  # two joined terms
-        total = (self.lam1 + joined) * (pop_user + pop_item) + joined * pref
+        found = total((self.lam1 + joined) * (pop_user + pop_item) + joined * pref)
         mean = self.l2_reduction == "mean"
-        return total / (2 * (batch.src_index.numel() if mean else 1))
+        return found / (2 * (batch.src_index.numel() if mean else 1))
 
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:
