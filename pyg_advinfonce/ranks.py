@@ -1,14 +1,17 @@
 """The processes of one training: what each owns, and what they exchange."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, distributed
 
 from pyg_advinfonce.errors import ConfigError
+
+T = TypeVar("T")
 
 
 class Ranks:
@@ -135,6 +138,26 @@ def agreed(x: Tensor) -> Tensor:
     return x if found is None else found.first(x)
 
 
+def from_first(make: Callable[[], T]) -> T:
+    """Return what a function returns in rank 0, or raise its error, in all ranks.
+
+    In a single process it is called there.
+    """
+    if _ranks is None:
+        return make()
+    found: list[tuple[T | None, Exception | None] | None] = [None]
+    if _ranks.rank == 0:
+        try:
+            found = [(make(), None)]
+        except Exception as error:
+            found = [(None, error)]
+    distributed.broadcast_object_list(found, 0)
+    value, failure = cast("tuple[T, Exception | None]", found[0])
+    if failure is not None:
+        raise failure
+    return value
+
+
 def is_first() -> bool:
     """Whether this process writes files and messages."""
     return _ranks is None or _ranks.rank == 0
@@ -143,6 +166,18 @@ def is_first() -> bool:
 def is_launched() -> bool:
     """Whether ``torchrun`` has started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def launch_id() -> str:
+    """Return what the starts and restarts of a launch have in common, else ''."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return ""
+    return f"{os.environ['TORCHELASTIC_RUN_ID']} {os.getppid()}"
+
+
+def is_restarted() -> bool:
+    """Whether ``torchrun --max-restarts`` has started this process again."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 @contextmanager
