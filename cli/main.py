@@ -13,6 +13,7 @@ import typer
 
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
+    ConfigError,
     DataWarning,
     MemoryShortageError,
     NonFiniteLossError,
@@ -36,6 +37,9 @@ from . import (
 )
 from .options import FAILED, USAGE
 from .process import is_first_to_fail, is_lost_process, prepare_process
+
+TOGETHER = ("train", "evaluate", "recommend")
+"""Verbs that several processes of ``torchrun`` may run together."""
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -71,7 +75,13 @@ def root(
     if version:
         typer.echo(f"advnce {__version__}")
         raise typer.Exit
-    if context.invoked_subcommand is None:
+    verb = context.invoked_subcommand
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and verb not in (None, *TOGETHER):
+        raise ConfigError(
+            f"advnce {verb} runs in one process: start it without torchrun, which is "
+            f"for {', '.join(TOGETHER)}"
+        )
+    if verb is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
 
