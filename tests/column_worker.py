@@ -1,33 +1,31 @@
-"""Trains pairs of model and loss in one of several processes, or in a single one.
+"""What the tests of several processes run in each, or in a single one.
 
-``WORLD_SIZE=2 RANK=0 ... python tests/column_worker.py FILE PAIR...`` writes what
-training did, in rank 0. Numbers are in double precision.
+``python tests/column_worker.py NAME FILE ARGUMENT...`` calls a function of this module
+and writes what it returned in rank 0. Numbers are in double precision.
 """
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import torch
 
+from pyg_advinfonce import build
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import AdvInfoNCEError
+from pyg_advinfonce.experiment import train
+from pyg_advinfonce.ops import columns
 from pyg_advinfonce.ranks import dividing, is_first, is_launched, joined
-from pyg_advinfonce.training import trainer as trainer_module
-from tests.cases import toy_graph
+from pyg_advinfonce.training import Callback
+from pyg_advinfonce.training.trainer import FiniteCheck
+from tests.cases import NUM_ITEMS, toy_graph
 
-DIM = 13  # divided unevenly
-SETTINGS = {
-    "train": {
-        "batch_size": 10,
-        "num_negatives": 4,
-        "epochs": 3,
-        "eval_every": 1,
-        "lr": 0.01,
-        "l2": 0.01,
-    },
-}
+DIM = 13  # not divisible by 2 or 3
+TRAIN = {"batch_size": 10, "num_negatives": 4, "epochs": 3, "eval_every": 1}
 TURNS = {"adversary_every": 1, "adversary_first": 0, "adversary_epochs": 3}
-OPTIONS = {
+LOSSES = {
     "adv": TURNS,
     "adv-mlp": TURNS,
     "adv-reverse": TURNS,
@@ -36,84 +34,164 @@ OPTIONS = {
     "xir": {"cache_size": 8},
     "adap-tau": {"warm_up_epochs": 1},
 }
-MODELS = {
-    "ncl": {"first_epoch": 1, "num_prototypes": 3},
-}
+MODELS = {"ncl": {"first_epoch": 1, "num_prototypes": 3}}
 
 
-def make(pair, **train):
-    """Return a trainer of a pair for the toy graph."""
+def settings(pair, **sections):
+    """Return the settings of a pair ``model+loss``."""
     model, loss = pair.split("+")
     layers = [
-        SETTINGS,
-        {"model": {"dim": DIM, **MODELS.get(model, {})}, "loss": OPTIONS.get(loss, {})},
-        {"train": train},
+        {"train": {**TRAIN, "lr": 0.01, "l2": 0.01}},
+        {"model": {"dim": DIM, **MODELS.get(model, {})}, "loss": LOSSES.get(loss, {})},
+        sections,
     ]
-    config = Config.resolve(model, loss, "toy", layers=layers)
-    return assemble(config, toy_graph(), device="cpu")
+    return Config.resolve(model, loss, "toy", layers=layers)
 
 
-def whole(name, x):
-    """Return a whole table of a parameter, also in a single process."""
-    ranks = dividing()
-    return x if ranks is None or x.dim() != 2 else ranks.cat(x, 1)
+def whole(x):
+    """Return a whole table, given the columns of this process."""
+    return columns.whole_columns(x) if x.dim() == 2 else x
+
+
+@contextmanager
+def watching(note) -> Iterator[None]:
+    """Call a function with every step, its terms and the check of its phase."""
+    add = FiniteCheck.add
+
+    def noting(check, step, parts):
+        note(step, parts, check)
+        add(check, step, parts)
+
+    FiniteCheck.add = noting
+    try:
+        yield
+    finally:
+        FiniteCheck.add = add
 
 
 def losses(pair):
-    """Train and return each term of each step, and the metrics of each epoch."""
-    trainer, found, add = make(pair), [], trainer_module.FiniteCheck.add
-
-    def noting(check, step, parts):
-        found.append([float(x) for x in parts.values()])
-        add(check, step, parts)
-
-    trainer_module.FiniteCheck.add = noting
-    try:
+    """Return each term of each step, and the metrics of each epoch."""
+    trainer, found = assemble(settings(pair), toy_graph(), device="cpu"), []
+    with watching(lambda _, parts, __: found.append([*map(float, parts.values())])):
         trainer.fit()
-    finally:
-        trainer_module.FiniteCheck.add = add
     return found, [record.metrics for record in trainer.history]
 
 
-def first_step(pair):
-    """Return all gradients of one step of each phase, and all values after it."""
-    trainer, gradients = make(pair, batch_size=24, epochs=2), {}
+def one_step(pair):
+    """Return the first gradients of each phase, and all values after SGD steps."""
+    config = settings(pair, train={"batch_size": 24, "epochs": 2})
+    trainer, found = assemble(config, toy_graph(), device="cpu"), {}
+    trainer.monitor = None
     for place, (phase, _) in enumerate(trainer.phases):
         owned = trainer.method.owned_by(phase)
-        trainer.phases[place] = (
-            phase,
-            torch.optim.SGD(owned or [torch.zeros(1)], lr=1.0),
-        )
+        optimizer = torch.optim.SGD([{"params": owned}], lr=1.0)
+        trainer.phases[place] = phase, optimizer
     names = {id(p): name for name, p in trainer.method.named_parameters()}
-    add = trainer_module.FiniteCheck.add
 
-    def noting(check, step, parts):
+    def note(_, __, check):
         for p in check.params:
-            if p.grad is not None and (check.phase, names[id(p)]) not in gradients:
-                grad = p.grad.to_dense() if p.grad.is_sparse else p.grad
-                name = check.phase, names[id(p)]
-                gradients[name] = whole(name, grad).clone()
-        add(check, step, parts)
+            name = check.phase, names[id(p)]
+            if p.grad is not None and name not in found:
+                found[name] = whole(p.grad.to_dense()).clone()
 
-    trainer_module.FiniteCheck.add = noting
-    try:
-        trainer.epochs, trainer.monitor = 2, None
+    with watching(note):
         trainer.fit()
-    finally:
-        trainer_module.FiniteCheck.add = add
-    state = trainer.method.state_dict()
-    tables = {name for name, p in trainer.method.named_parameters()}
-    values = {n: whole(n, t) if n in tables else t for n, t in state.items()}
-    return gradients, values
+    values = {n: whole(p.detach()) for n, p in trainer.method.named_parameters()}
+    return found, values
 
 
-def main(file, *pairs):
+def trained(*pairs):
+    return {pair: (losses(pair), one_step(pair)) for pair in pairs}
+
+
+def mutant(kind, pair):
+    """Return the gradients if one of the two backward passes is the other one."""
+    if kind == "total":
+        columns._Total.backward = staticmethod(lambda ctx, g: (dividing().sum(g), None))
+    else:
+        sums = columns._UnitColumns.backward
+
+        def backward(ctx, grad):
+            ctx.ranks = type("Alone", (), {"sum": staticmethod(lambda x: x)})
+            return sums(ctx, grad)
+
+        columns._UnitColumns.backward = staticmethod(backward)
+    return one_step(pair)
+
+
+def summed(pair, dim):
+    """Return the bytes that a step of each phase sums, and the item rows that it reads.
+
+    Without those of the norm of all gradients, which is computed after the watched
+    moment.
+    """
+    config = settings(pair, model={"dim": int(dim)}, train={"epochs": 1})
+    trainer, found, last = assemble(config, toy_graph(), device="cpu"), {}, [0]
+    trainer.monitor = None
+
+    def note(step, _, check):
+        rows = step.batch.of_rows(0, NUM_ITEMS).dst_n_id
+        read = NUM_ITEMS if rows is None else len(rows)
+        if step.index > 0:  # what came before is a whole step
+            found[check.phase] = dividing().num_bytes - last[0], read
+        last[0] = dividing().num_bytes
+
+    with watching(note):
+        trainer.fit()
+    return found
+
+
+def refusals(most, *cases):
+    """Return the errors of pairs with settings, ``model+loss key=value ...``.
+
+    Args:
+        most: Number of scores with all nodes that may be summed.
+        *cases: The pairs.
+    """
+    build.MOST_SUMMED, found = int(most), {}
+    for case in cases:
+        pair, *words = case.split()
+        sections: dict[str, dict[str, object]] = {}
+        for word in words:
+            key, value = word.split("=")
+            section, name = key.split(".")
+            is_number = value.isdigit()
+            sections.setdefault(section, {})[name] = int(value) if is_number else value
+        try:
+            assemble(settings(pair, **sections), toy_graph(), device="cpu")
+        except AdvInfoNCEError as error:
+            found[case] = type(error).__name__, str(error)
+    return found
+
+
+class Stop(Callback):
+    """Ends training after an epoch, as Ctrl-C in all processes does."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, trainer, record):
+        if record.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def until(folder, epoch, pair="lightgcn+adv"):
+    """Train in a folder, from where it is, to the end of an epoch."""
+    config = settings(pair, train={"epochs": 6})
+    stop = [Stop(int(epoch))]
+    try:
+        train(config, toy_graph(), out=Path(folder), resume=True, callbacks=stop)
+    except KeyboardInterrupt:
+        return "stopped"
+    return "finished"
+
+
+def main(name, file, *words):
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    launched = is_launched()
-    place = joined(torch.device("cpu"), columns=True) if launched else nullcontext()
-    with place:
-        found = {pair: (losses(pair), first_step(pair)) for pair in pairs}
+    place = torch.device("cpu")
+    with joined(place, columns=True) if is_launched() else nullcontext():
+        found = globals()[name](*words)
         if is_first():
             torch.save(found, file)
 
