@@ -7,6 +7,7 @@ and writes what it returned in rank 0. Numbers are in double precision.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from errno import ENOSPC
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from pyg_advinfonce.ops import columns
 from pyg_advinfonce.ranks import dividing, is_first, is_launched, joined
 from pyg_advinfonce.training import Callback
 from pyg_advinfonce.training.trainer import FiniteCheck
-from tests.cases import NUM_ITEMS, toy_graph
+from tests.cases import NUM_ITEMS, toy_graph, width
 
 DIM = 13  # not divisible by 2 or 3
 TRAIN = {"batch_size": 10, "num_negatives": 4, "epochs": 3, "eval_every": 1}
@@ -42,7 +43,8 @@ def settings(pair, **sections):
     model, loss = pair.split("+")
     layers = [
         {"train": {**TRAIN, "lr": 0.01, "l2": 0.01}},
-        {"model": {"dim": DIM, **MODELS.get(model, {})}, "loss": LOSSES.get(loss, {})},
+        {"model": {**width(model, DIM), **MODELS.get(model, {})}},
+        {"loss": LOSSES.get(loss, {})},
         sections,
     ]
     return Config.resolve(model, loss, "toy", layers=layers)
@@ -184,6 +186,33 @@ def until(folder, epoch, pair="lightgcn+adv"):
     except KeyboardInterrupt:
         return "stopped"
     return "finished"
+
+
+class Fault(Callback):
+    """Something that goes wrong in one process after the second epoch."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def on_epoch_end(self, trainer, record):
+        if record.epoch != 1:
+            return
+        if self.kind == "nan" and not is_first():
+            with torch.no_grad():
+                trainer.method.encoder.user[0, 0] = torch.nan
+        if self.kind == "disk" and is_first():
+            raise OSError(ENOSPC, "No space left on device")
+        if self.kind == "batch" and not is_first():
+            trainer.seed += 1
+
+
+def failing(folder, kind):
+    """Train in a folder until something goes wrong in one of two processes."""
+    config = settings("lightgcn+adv", train={"epochs": 6})
+    if kind == "seed" and not is_first():
+        config = config.updated({"train": {"seed": 1}})
+    fault = [Fault(kind)]
+    train(config, toy_graph(), out=Path(folder), callbacks=fault, save_every=1)
 
 
 def main(name, file, *words):

@@ -46,12 +46,12 @@ def start(size, *words, **environment):
     return found
 
 
-def wait(processes):
+def wait(processes, seconds=SECONDS):
     """Wait until all end, and return code, output and errors of each."""
     found = []
     try:
         for process in processes:
-            out, err = process.communicate(timeout=SECONDS)
+            out, err = process.communicate(timeout=seconds)
             found.append((process.returncode, out, err))
     finally:
         for process in processes:

@@ -7,7 +7,7 @@ import torch
 
 from pyg_advinfonce.training import read_tensors
 from tests import processes
-from tests.cases import PAIRS
+from tests.cases import NUM_USERS, PAIRS
 
 WORKER = processes.ROOT / "tests" / "column_worker.py"
 SIZES = (2, 3)
@@ -135,3 +135,27 @@ def test_the_state_of_two_processes_goes_on_in_one_and_in_three(tmp_path):
     weights = [read_tensors(f / "weights.safetensors")[0] for f in (plain, moved)]
     assert weights[0].keys() == weights[1].keys()
     assert largest(weights[1], weights[0]) < 1e-12
+
+
+FAULTS = {
+    "nan": "NonFiniteLossError: loss or gradient became NaN or infinite",
+    "seed": "ConfigError: expected the same settings and data on all 2 processes",
+    "batch": "ConfigError: expected the same batches on all 2 processes",
+    "disk": "OSError: [Errno 28] No space left on device",
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_what_goes_wrong_in_one_process_ends_all(tmp_path, kind):
+    out = tmp_path / "run"
+    started = processes.start(2, WORKER, "failing", tmp_path / "found.pt", out, kind)
+    ended = processes.wait(started, seconds=60)
+    assert all(code == 1 for code, _, _ in ended)
+    assert FAULTS[kind] in ended[0][2]
+    if kind != "disk":  # there the other process only finds that one has gone
+        assert FAULTS[kind] in ended[1][2]
+    if kind != "seed":  # the state of the last whole epoch, with whole tables
+        tensors, about = read_tensors(out / "state.safetensors")
+        assert len(about["history"]) == (1 if kind == "disk" else 2)
+        assert tensors["method/encoder.user"].shape == (NUM_USERS, 13)
+        assert tensors["method/encoder.user"].isfinite().all() or kind == "nan"
