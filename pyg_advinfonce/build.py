@@ -28,9 +28,10 @@ from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, check_memory, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
-from pyg_advinfonce.ranks import Ranks, dividing
+from pyg_advinfonce.ranks import dividing
 from pyg_advinfonce.registry import (
     LOSSES,
+    MODELS,
     NO_LOSS,
     default_loss,
     is_custom,
@@ -41,7 +42,6 @@ from pyg_advinfonce.training import (
     Callback,
     Sampler,
     Trainer,
-    divide_tables,
     seed_everything,
 )
 from pyg_advinfonce.transforms import BipartiteNorm
@@ -399,13 +399,15 @@ def assemble(
     dataset = as_dataset(dataset)
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
+    if (group := dividing()) is not None:
+        group.check_same("settings and data", config.flat(), dataset.fingerprint)
+        _check_separable(config)
     _check_memory(config, dataset.graph, place, model, loss)
     graph = prepare(dataset, place, refit=config.train.refit)
     with naming("settings", assemble):
         method = build_method(config, graph, model=model, loss=loss)
-    if (group := dividing()) is not None:
-        group.check_same("settings and data", config.flat(), dataset.fingerprint)
-        _divide(config, method, graph, group)
+    if dividing() is not None:
+        _check_sums(config, method, graph)
     method = method.to(place)
     if "model" in config.custom and method.has_embeddings:
         method.encode(graph)  # finds errors, and gives lazy layers their sizes
@@ -413,18 +415,17 @@ def assemble(
         return make_trainer(config, method, graph, callbacks)
 
 
-def _divide(config: Config, method: Method, graph: HeteroData, ranks: Ranks) -> None:
-    """Keep this rank's columns of the method's tables.
+def _check_separable(config: Config) -> None:
+    """Check that several processes can divide a training by columns.
 
     Raises:
-        ConfigError: If the training cannot be divided by columns.
+        ConfigError: If they cannot.
     """
     advice = "train it in one process, without torchrun"
-    encoder = method.encoder
     if config.custom:
         why = f"{config.pair} is custom code, which may mix columns"
         raise ConfigError(f"{why}: {advice}")
-    if not encoder.is_separable or isinstance(encoder, FittedEncoder):
+    if not MODELS[config.model.name].load_encoder().is_separable:
         why = "cannot be divided by columns"
         raise ConfigError(f"model '{config.model.name}' {why}: {advice}")
     if config.train.loader != "full":
@@ -432,15 +433,6 @@ def _divide(config: Config, method: Method, graph: HeteroData, ranks: Ranks) -> 
             "several processes divide the columns of the whole graph's tables: "
             f"set train.loader 'full' (got '{config.train.loader}')"
         )
-    _check_sums(config, method, graph)
-    for name, table in method.named_parameters():
-        if table.dim() == 2 and table.size(1) < ranks.size:
-            raise ConfigError(
-                f"each of {ranks.size} processes needs a column of '{name}' (it has "
-                f"{table.size(1)}): start fewer processes"
-            )
-    ranks.width = _width(setting_values(config))
-    divide_tables(method, ranks)
 
 
 def _check_sums(config: Config, method: Method, graph: HeteroData) -> None:

@@ -5,12 +5,15 @@ better, and no single score is exponentiated.
 """
 
 import math
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding, relu, softplus
 
 from pyg_advinfonce.ops import (
+    draw_table,
     log_pair_potential,
     sum_log_partitions,
     total,
@@ -259,6 +262,31 @@ def _centred_distances(z: Tensor, eps: float) -> Tensor:
     distance = (total(squares).clamp(min=0) + eps).sqrt()
     mean = distance.mean(0)
     return distance - mean - mean.unsqueeze(-1) + mean.mean()
+
+
+def reset_tables(
+    dim: int, *tables: Tensor, init: Literal["normal", "uniform"] = "normal"
+) -> None:
+    """Draw each table from Xavier's normal or uniform distribution.
+
+    Args:
+        dim: Number of columns, over all processes.
+        *tables: ``[N, dim]``, on the CPU.
+        init: The distribution.
+    """
+    for table in tables:
+        std = math.sqrt(2 / (table.size(0) + dim))
+        bound = math.sqrt(3) * std
+        normal, uniform = partial(_normal, std), partial(_uniform, bound)
+        draw_table(table, dim, normal if init == "normal" else uniform)
+
+
+def _normal(std: float, x: Tensor) -> None:
+    x.normal_(0, std)
+
+
+def _uniform(bound: float, x: Tensor) -> None:
+    x.uniform_(-bound, bound)
 
 
 def check_positive(**values: float) -> None:

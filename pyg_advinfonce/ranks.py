@@ -18,21 +18,19 @@ class Ranks:
     """Processes that train together, started by ``torchrun``.
 
     Each rank owns a share of the columns of every table, and a share of the users when
-    items are ranked. Except :meth:`share` and :meth:`own`, all methods are collective:
-    every rank calls them, in the same order.
+    items are ranked. All methods but :meth:`share`, :meth:`columns` and :meth:`own` are
+    collective: every rank calls them, in the same order.
 
     Attributes:
         rank: Number of this process, from 0.
         size: Number of processes.
-        width: Columns of the encoder's tables on all ranks together; 0 before they are
-            divided.
         num_bytes: Bytes that :meth:`sum` has summed so far.
         num_sums: Number of its calls.
     """
 
     def __init__(self) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
-        self.width = self.num_bytes = self.num_sums = 0
+        self.num_bytes = self.num_sums = 0
 
     def share(self, number: int) -> slice:
         """Return this rank's share of rows or columns; the first shares are larger."""
@@ -40,9 +38,23 @@ class Ranks:
         start = self.rank * least + min(self.rank, more)
         return slice(start, start + least + (self.rank < more))
 
+    def columns(self, number: int) -> slice:
+        """Return this rank's share of the columns of a table.
+
+        Raises:
+            ConfigError: If a rank would have none.
+        """
+        if number < self.size:
+            raise ConfigError(
+                f"each of {self.size} processes needs a column of every table (got "
+                f"one of {number}): start fewer processes"
+            )
+        return self.share(number)
+
     def own(self, x: Tensor) -> Tensor:
         """Return a copy of this rank's columns of a whole table ``[N, D]``."""
-        return x[:, self.share(x.size(1))].clone(memory_format=torch.contiguous_format)
+        own = x[:, self.columns(x.size(1))]
+        return own.clone(memory_format=torch.contiguous_format)
 
     def sum(self, x: Tensor) -> Tensor:
         """Return the sum over all ranks of a tensor of the same shape."""

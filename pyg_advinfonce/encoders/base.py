@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -286,13 +286,6 @@ class CustomEncoder(Encoder):
                 f"[{expected[1]}, D] (got {sizes[0]} and {sizes[1]})"
             )
         return z
-
-
-def reset_tables(init: Literal["normal", "uniform"], *tables: nn.Parameter) -> None:
-    """Draw each table from Xavier's normal or uniform distribution."""
-    draw = nn.init.xavier_normal_ if init == "normal" else nn.init.xavier_uniform_
-    for table in tables:
-        draw(table)
 
 
 def as_encoder(module: nn.Module) -> Encoder:

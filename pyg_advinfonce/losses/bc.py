@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -14,12 +13,13 @@ from pyg_advinfonce.functional import (
     check_not_negative,
     check_positive,
     info_nce,
+    reset_tables,
     unit_rows,
 )
 from pyg_advinfonce.graph import degree_rank, train_degrees
 from pyg_advinfonce.losses.base import Criterion, UpdateWatch, batch_scores
 from pyg_advinfonce.objective import Phase, before_epoch, from_epoch
-from pyg_advinfonce.ops import total
+from pyg_advinfonce.ops import empty_table, total
 
 
 class BC(Criterion):
@@ -152,5 +152,6 @@ class BC(Criterion):
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:
     check_positive(dim=dim)
-    table = torch.empty(int(rank.max()) + 1, dim, device="cpu")
-    return nn.Parameter(nn.init.xavier_normal_(table))
+    table = empty_table(int(rank.max()) + 1, dim)
+    reset_tables(dim, table)
+    return table

@@ -20,10 +20,11 @@ from pyg_advinfonce.functional import (
     at_least_float32,
     check_choice,
     check_positive,
+    reset_tables,
 )
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.losses.base import scores_by_row
-from pyg_advinfonce.ops import apply_linear, total
+from pyg_advinfonce.ops import apply_linear, divide_input, empty_table, total
 from pyg_advinfonce.registry import unknown
 
 
@@ -94,8 +95,8 @@ class EmbeddingHardness(Hardness):
     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
         super().__init__()
         check_positive(dim=dim)
-        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
-        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.dim = dim
+        self.user, self.item = empty_table(num_users, dim), empty_table(num_items, dim)
         self.reset_parameters()
 
     @classmethod
@@ -104,8 +105,7 @@ class EmbeddingHardness(Hardness):
 
     def reset_parameters(self) -> None:
         """Draw both tables from Xavier's normal distribution."""
-        nn.init.xavier_normal_(self.user)
-        nn.init.xavier_normal_(self.item)
+        reset_tables(self.dim, self.user, self.item)
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         try:
@@ -160,8 +160,8 @@ class MLPHardness(Hardness):
         check_choice("relu", "none", activation=activation)
         self.input = input
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
-        self.user = nn.Linear(dim, hidden, device="cpu")
-        self.item = nn.Linear(dim, hidden, device="cpu")
+        self.user = divide_input(nn.Linear(dim, hidden, device="cpu"))
+        self.item = divide_input(nn.Linear(dim, hidden, device="cpu"))
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         if self.input == "ego" and batch.ego is not None:

@@ -15,6 +15,7 @@ from pyg_advinfonce.functional import (
     check_positive,
     distance_correlation,
     info_nce,
+    reset_tables,
     squares,
     unit_rows,
 )
@@ -27,7 +28,7 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
 )
 from pyg_advinfonce.objective import RankingTerm, Step
-from pyg_advinfonce.ops import total
+from pyg_advinfonce.ops import empty_table, total
 
 Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
 
@@ -115,6 +116,7 @@ class InvCF(RankingTerm):
         self.lam1, self.lam2, self.lam3, self.l2 = lam1, lam2, lam3, l2
         self.register_buffer("user_rank", user_rank, persistent=False)
         self.register_buffer("item_rank", item_rank, persistent=False)
+        self.dim = dim
         self.user, self.item = _table(user_rank, dim), _table(item_rank, dim)
         self.reset_parameters()
         problem = (
@@ -134,8 +136,7 @@ class InvCF(RankingTerm):
 
     def reset_parameters(self) -> None:
         """Draw both popularity tables from Xavier's normal distribution."""
-        nn.init.xavier_normal_(self.user)
-        nn.init.xavier_normal_(self.item)
+        reset_tables(self.dim, self.user, self.item)
 
     def forward(self, step: Step) -> Tensor:
         refuse_neg_rows(step.batch)  # they have no popularity
@@ -199,7 +200,7 @@ class InvCF(RankingTerm):
 
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:
-    return nn.Parameter(torch.empty(int(rank.max()) + 1, dim, device="cpu"))
+    return empty_table(int(rank.max()) + 1, dim)
 
 
 def _rows(z: Embeddings, batch: EdgeBatch) -> Rows:

@@ -3,6 +3,9 @@
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency, silence_sparse_beta
 from pyg_advinfonce.ops.columns import (
     apply_linear,
+    divide_input,
+    draw_table,
+    empty_table,
     own_columns,
     total,
     unit_columns,
@@ -30,9 +33,12 @@ __all__ = [
     "apply_linear",
     "default_edge_scores_backend",
     "default_propagate_backend",
+    "divide_input",
     "draw_columns",
+    "draw_table",
     "edge_attention",
     "edge_scores",
+    "empty_table",
     "layer_sum",
     "layer_sum_rows",
     "log_pair_potential",

@@ -4,6 +4,7 @@ The ranks of :mod:`pyg_advinfonce.ranks` own columns of every table ``[N, D]``; 
 is equal on all ranks. In a single process all functions are the plain ones.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear, normalize
 
 from pyg_advinfonce.ranks import Ranks, dividing
+
+DRAWN_ROWS = 1 << 14  # a multiple of 16
 
 
 def total(x: Tensor) -> Tensor:
@@ -41,6 +44,43 @@ def unit_columns(x: Tensor, eps: float) -> Tensor:
     return found
 
 
+def empty_table(num_rows: int, num_columns: int) -> nn.Parameter:
+    """Return a table of this rank's columns, on the CPU, to be drawn."""
+    ranks = dividing()
+    own = slice(0, num_columns) if ranks is None else ranks.columns(num_columns)
+    return nn.Parameter(torch.empty(num_rows, own.stop - own.start, device="cpu"))
+
+
+@torch.no_grad()
+def draw_table(
+    table: Tensor, num_columns: int, draw: Callable[[Tensor], object]
+) -> None:
+    """Fill a table with random numbers, the same ones for any number of ranks.
+
+    Args:
+        table: Table of this rank's columns, on the CPU.
+        num_columns: Number of all columns.
+        draw: Function that fills a tensor with independent random numbers.
+    """
+    ranks = dividing()
+    if ranks is None:
+        draw(table)
+        return
+    # torch draws normal numbers by 16, and the last ones of a tensor differently:
+    # such chunks, the last one no smaller, have the numbers of the whole table.
+    starts = range(0, max(1, len(table) - 15), DRAWN_ROWS)
+    for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
+        chunk = table.new_empty(end - start, num_columns)
+        draw(chunk)
+        table[start:end] = ranks.own(chunk)
+
+
+def divide_input(layer: nn.Linear) -> nn.Linear:
+    """Keep the weights of this rank's columns of a layer's input."""
+    layer.weight.data = own_columns(layer.weight.data)
+    return layer
+
+
 def apply_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """Apply a layer whose input has columns, but not its output."""
     if dividing() is None:
@@ -49,16 +89,15 @@ def apply_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     return total(linear(x, layer.weight)) + layer.bias
 
 
-def unit_noise_like(x: Tensor, eps: float) -> Tensor:
+def unit_noise_like(x: Tensor, num_columns: int, eps: float) -> Tensor:
     """Draw rows of uniform numbers and divide them by their norm over all columns.
 
     Every rank draws all columns, so that all have the random numbers of one process.
     """
-    ranks = dividing()
-    if ranks is None:
+    if dividing() is None:
         draw = torch.rand_like(x)
     else:
-        draw = torch.rand(x.size(0), ranks.width, dtype=x.dtype, device=x.device)
+        draw = torch.rand(x.size(0), num_columns, dtype=x.dtype, device=x.device)
     draw = draw.to(torch.promote_types(x.dtype, torch.float32))
     found = normalize(draw, dim=-1, eps=eps)
     return own_columns(found)

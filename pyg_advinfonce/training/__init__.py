@@ -14,7 +14,7 @@ from pyg_advinfonce.training.checkpoint import (
     save_weights,
     write_tensors,
 )
-from pyg_advinfonce.training.columns import divide_tables, total_norm
+from pyg_advinfonce.training.columns import total_norm
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
 from pyg_advinfonce.training.trackers import TensorBoard, Tracker
 from pyg_advinfonce.training.trainer import (
@@ -43,7 +43,6 @@ __all__ = [
     "Trainer",
     "TrainingState",
     "batch_hardness",
-    "divide_tables",
     "load_weights",
     "read_state",
     "read_tensors",

@@ -9,19 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from pyg_advinfonce.ranks import Ranks, dividing
+from pyg_advinfonce.ranks import dividing
 
 
 def table_names(module: nn.Module) -> set[str]:
     """Return the names of the parameters that are divided by columns."""
     return {name for name, p in module.named_parameters() if _is_table(p)}
-
-
-def divide_tables(module: nn.Module, ranks: Ranks) -> None:
-    """Keep this rank's columns of every table of a module, in place."""
-    for p in module.parameters():
-        if _is_table(p):
-            p.data = ranks.own(p.data)
 
 
 def whole_tables(

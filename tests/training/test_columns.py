@@ -104,7 +104,7 @@ REFUSALS = {
     "autocf+autocf model.dim=8": "model 'autocf' cannot be divided by columns",
     "ease+none": "model 'ease' cannot be divided by columns",
     "lightgcn+adv train.loader=neighbor": "set train.loader 'full' (got 'neighbor')",
-    "mf+bpr model.dim=1": "needs a column of 'encoder.user' (it has 1)",
+    "mf+bpr model.dim=1": "needs a column of every table (got one of 1)",
     "sgl+bpr train.batch_size=24": "a contrast with all nodes would sum 504 scores",
     "mf+infonce train.num_negatives=all": "would sum 120 scores per step",
 }
