@@ -64,14 +64,11 @@ def together(device: "torch.device", *, columns: bool) -> Iterator[None]:
         device: The device of this process.
         columns: Whether they divide tables by columns.
     """
-    from pyg_advinfonce.ranks import is_launched, joined
+    from pyg_advinfonce.ranks import is_first, joined
 
-    if not is_launched():
-        yield
-        return
     with ExitStack() as stack:
-        ranks = stack.enter_context(joined(device, columns=columns))
-        if ranks.rank:
+        stack.enter_context(joined(device, columns=columns))
+        if not is_first():
             nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
             stack.enter_context(nothing)
             stack.enter_context(redirect_stdout(nothing))

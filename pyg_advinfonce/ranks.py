@@ -193,8 +193,10 @@ def is_restarted() -> bool:
 
 
 @contextmanager
-def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks]:
+def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks | None]:
     """Join the processes that ``torchrun`` has started, until the end of the block.
+
+    A process that is alone trains alone: the block gets None.
 
     Args:
         device: The device of this process.
@@ -205,6 +207,9 @@ def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks]:
         ConfigError: If the processes have different kinds of devices.
     """
     global _ranks, _divided
+    if not is_launched():
+        yield None
+        return
     if device.type == "cuda":
         torch.cuda.set_device(device)
     both = distributed.is_nccl_available() and torch.cuda.is_available()

@@ -6,7 +6,7 @@ and writes what it returned in rank 0. Numbers are in double precision.
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from errno import ENOSPC
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import AdvInfoNCEError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.ops import columns
-from pyg_advinfonce.ranks import dividing, is_first, is_launched, joined
+from pyg_advinfonce.ranks import dividing, is_first, joined
 from pyg_advinfonce.training import Callback
 from pyg_advinfonce.training.trainer import FiniteCheck
 from tests.cases import NUM_ITEMS, toy_graph, width
@@ -219,7 +219,7 @@ def main(name, file, *words):
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
     place = torch.device("cpu")
-    with joined(place, columns=True) if is_launched() else nullcontext():
+    with joined(place, columns=True):
         found = globals()[name](*words)
         if is_first():
             torch.save(found, file)
