@@ -4,7 +4,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pyg_advinfonce.errors import ConfigError, DataError, UnknownNameError
 from pyg_advinfonce.evaluation import Evaluator, RankedLists
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.graph import ITEM, USER, num_nodes, split_names, test_splits
+from pyg_advinfonce.ranks import from_first
 from pyg_advinfonce.registry import DEFAULT_METRICS
 from pyg_advinfonce.runs import (
     check_data,
@@ -219,10 +220,13 @@ def print_evaluation(request: Request, *, warns_of_length: bool, as_json: bool) 
                 kept.append(lists)
         found.append(without_nan(means))
         if request.lists_out is not None:
-            kind = output_kind(None, request.lists_out)
             tables = (list_table(lists, graph) for lists in kept)
-            save_lists(tables, request.lists_out, kind)
+            _save(tables, request.lists_out)
     _print(request, found, groups, as_json=as_json)
+
+
+def _save(tables: Iterable[pd.DataFrame], path: Path) -> None:
+    from_first(lambda: save_lists(tables, path, output_kind(None, path)))
 
 
 def _print(
@@ -238,8 +242,7 @@ def _print(
         every = pd.concat(groups, ignore_index=True)
         table = every.groupby(GROUPS, sort=False).mean().reset_index()
         if request.groups_out is not None:
-            kind = output_kind(None, request.groups_out)
-            save_lists([table], request.groups_out, kind)
+            _save([table], request.groups_out)
     if as_json:
         what = str(request.run if request.lists is None else request.lists)
         content: dict[str, Any] = {"run_dir": what, "metrics": metrics}

@@ -10,11 +10,13 @@ import typer
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import without_formulas
+from pyg_advinfonce.ranks import from_first, ranks
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.serving import (
     Recommender,
     csv_texts,
     json_texts,
+    merge_lists,
     save_lists,
 )
 
@@ -94,16 +96,33 @@ def split_ids(text: str) -> list[str]:
 
 def print_lists(request: ListRequest, run: Result, *, seen: str) -> None:
     """Print the lists, or write them and print the file's name."""
+    is_one_part = request.users is not None or request.items or request.like
+    if ranks() is not None and (is_one_part or request.out is None):
+        raise ConfigError(
+            "several processes write the lists of all users: set --users all and --out"
+        )
     recommender = Recommender(run.method, run.graph, seen=seen)
     tables = _tables(request, recommender)
     if request.spreadsheet_safe:
         tables = map(without_formulas, tables)
     if request.out is not None:
-        save_lists(tables, request.out, request.kind)
+        _save(tables, request.out, request.kind)
         typer.echo(request.out)
         return
     for text in _texts(request, tables, recommender):
         typer.echo(text, nl=False)
+
+
+def _save(tables: Iterable[pd.DataFrame], out: Path, kind: str) -> None:
+    """Write lists; those of several processes are merged in the order of users."""
+    group = ranks()
+    if group is None:
+        save_lists(tables, out, kind)
+        return
+    parts = [out.with_name(f".{out.name}.part-{rank}") for rank in range(group.size)]
+    save_lists(tables, parts[group.rank], kind)
+    group.check_same("kind of lists", kind)  # all have written
+    from_first(lambda: merge_lists(parts, out, kind))
 
 
 def _tables(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:

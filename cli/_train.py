@@ -27,6 +27,7 @@ from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.experiment import train_seed
 from pyg_advinfonce.files import write_text
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.ranks import from_first, is_first
 from pyg_advinfonce.runs import (
     CONFIG,
     SUMMARY,
@@ -162,11 +163,12 @@ class SeedLoop:
         Raises:
             ConfigError: If another process is training this run.
         """
-        with run_lock(self.folder):
+        with ExitStack() as stack:
+            from_first(lambda: stack.enter_context(run_lock(self.folder)))
             self._run(configs)
 
     def _run(self, configs: Sequence[Config]) -> None:
-        self._note(configs)
+        from_first(lambda: self._note(configs))
         try:
             self.progress.say(f"data: {self.dataset.fingerprint}")
             self.progress.say(f"config: {_one_line(configs[0])}")
@@ -178,7 +180,7 @@ class SeedLoop:
             words = ["train", *named, "--resume", self.folder, *self._machine()]
             print(f"to resume: {self._next(*words, of=configs[0])}", file=sys.stderr)
             raise
-        self._print(seeds)
+        from_first(lambda: self._print(seeds))
 
     def _note(self, configs: Sequence[Config]) -> None:
         """Save all configurations, so that an interrupted run can be resumed."""
@@ -191,7 +193,8 @@ class SeedLoop:
     def _seed(self, config: Config) -> FinishedSeed:
         folder = self._seed_folder(config)
         with ExitStack() as stack:
-            trackers = [] if self.tracker is None else [self.tracker(folder)]
+            make_tracker = self.tracker if is_first() else None
+            trackers = [] if make_tracker is None else [make_tracker(folder)]
             for tracker in trackers:
                 stack.enter_context(closing(tracker))
             return train_seed(
@@ -266,7 +269,8 @@ def run(
     # Errors come before the folder is made. The loop removes the trainer from the list,
     # so that it does not stay in memory beside the next seed's.
     ready = [assemble(config, dataset, device=device, **plan.custom)]
-    folder = create_run_folder(out, config.title, overwrite=overwrite)
+    title = config.title
+    folder = from_first(lambda: create_run_folder(out, title, overwrite=overwrite))
     make_loop(folder, dataset, ready=ready).run(configs)
 
 
@@ -354,7 +358,7 @@ def refit(run: Path, again: Again, *, out: Path | None, overwrite: bool) -> None
             "choose another --out"
         )
     name = f"{run.resolve().name}-refit"
-    folder = create_run_folder(out, name, overwrite=overwrite)
+    folder = from_first(lambda: create_run_folder(out, name, overwrite=overwrite))
     again.make_loop(folder, dataset).run(configs)
 
 

@@ -65,17 +65,21 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Rank held-out splits by a run's weights, or measure lists."""
+    from pyg_advinfonce.machine import find_device
+
     from ._evaluate import Request, print_evaluation
     from .options import import_custom, metric_names, use_threads
+    from .process import together
 
     use_threads(threads)
+    place = find_device(device)
     request = Request.of(
         run=run,
         lists=lists,
         data=data,
         data_root=data_root,
         cache_dir=cache_dir,
-        device=device,
+        device=str(place),
         k=k,
         metrics=None if metrics is None else metric_names(metrics),
         split=split,
@@ -87,4 +91,5 @@ def evaluate(
         lists_out=lists_out,
         custom=import_custom(model=model, loss=loss),
     )
-    print_evaluation(request, warns_of_length=k != DEFAULT, as_json=as_json)
+    with together(place, columns=False):
+        print_evaluation(request, warns_of_length=k != DEFAULT, as_json=as_json)

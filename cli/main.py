@@ -1,5 +1,6 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
+import os
 import signal
 import sys
 import warnings
@@ -12,6 +13,7 @@ import typer
 
 from pyg_advinfonce.errors import (
     AdvInfoNCEError,
+    ConfigError,
     DataWarning,
     MemoryShortageError,
     NonFiniteLossError,
@@ -34,7 +36,10 @@ from . import (
     tune,
 )
 from .options import FAILED, USAGE
-from .process import prepare_process
+from .process import is_first_to_fail, is_lost_process, prepare_process
+
+TOGETHER = ("train", "evaluate", "recommend")
+"""Verbs that several processes of ``torchrun`` may run together."""
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -70,7 +75,13 @@ def root(
     if version:
         typer.echo(f"advnce {__version__}")
         raise typer.Exit
-    if context.invoked_subcommand is None:
+    verb = context.invoked_subcommand
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and verb not in (None, *TOGETHER):
+        raise ConfigError(
+            f"advnce {verb} runs in one process: start it without torchrun, which is "
+            f"for {', '.join(TOGETHER)}"
+        )
+    if verb is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
 
@@ -87,7 +98,8 @@ def main() -> None:
     except Exception as error:
         code = _print_error(error)
     if code == INTERRUPTED:  # Typer's code for a KeyboardInterrupt
-        _say("interrupted")
+        if is_first_to_fail():
+            _say("interrupted")
         code = exit_code()
     if code:
         sys.exit(code)
@@ -116,7 +128,15 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _print_error(error: Exception) -> int:
-    """Print an expected error in one line, return the exit code; raise any other."""
+    """Print an expected error in one line, return the exit code; raise any other.
+
+    Of several processes, only the first one to fail prints it.
+    """
+    if not is_first_to_fail():
+        return FAILED
+    if is_lost_process(error):
+        _say("another process of this training has ended: see its message")
+        return FAILED
     usage: Callable[[], str] | None = getattr(error, "format_message", None)
     if usage is not None:
         _say(f"{usage()}{_setting(error)} (see {_command(error)} --help)")
@@ -152,6 +172,8 @@ def _command(error: Exception) -> str:
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    if os.environ.get("RANK", "0") != "0":
+        return  # the first process says the same
     _say(f"warning: {message}")
 
 

@@ -5,11 +5,22 @@ import os
 import re
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import (
+    ExitStack,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pyg_advinfonce.errors import DataWarning
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_THREADS = 1024
 """More threads exhaust the memory or the system's limit before they help."""
@@ -43,6 +54,55 @@ class _Messages(io.TextIOWrapper):
     def flush(self) -> None:
         with suppress(OSError):
             super().flush()
+
+
+@contextmanager
+def together(device: "torch.device", *, columns: bool) -> Iterator[None]:
+    """Join the processes that ``torchrun`` has started; only the first one talks.
+
+    Args:
+        device: The device of this process.
+        columns: Whether they divide tables by columns.
+    """
+    from pyg_advinfonce.ranks import is_first, joined
+
+    with ExitStack() as stack:
+        stack.enter_context(joined(device, columns=columns))
+        if not is_first():
+            nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            stack.enter_context(nothing)
+            stack.enter_context(redirect_stdout(nothing))
+            stack.enter_context(redirect_stderr(nothing))
+        yield
+
+
+def is_first_to_fail() -> bool:
+    """Whether no other process of this launch has failed; True without a launch.
+
+    The processes of a launch fail together, and one message is enough.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return True
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return store.add(f"advnce/failed/{attempt}", 1) == 1
+    except (RuntimeError, OSError, ValueError):  # the launcher has ended
+        return os.environ.get("RANK") == "0"
+
+
+def is_lost_process(error: Exception) -> bool:
+    """Whether an error is that another process of this launch has gone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return False
+    from torch.distributed import DistError
+
+    words = str(error)
+    gone = isinstance(error, RuntimeError) and ("gloo" in words or "NCCL" in words)
+    return gone or isinstance(error, DistError)
 
 
 def _open_streams() -> None:

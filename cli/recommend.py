@@ -54,11 +54,13 @@ def recommend(
     """List the best items of users by a trained run's weights."""
     from pyg_advinfonce.errors import ConfigError
     from pyg_advinfonce.graph import SEEN_KINDS
+    from pyg_advinfonce.machine import find_device
     from pyg_advinfonce.registry import unknown
     from pyg_advinfonce.runs import load_run
 
     from ._recommend import ListRequest, print_lists
     from .options import import_custom, use_threads
+    from .process import together
 
     use_threads(threads)
     if seen not in SEEN_KINDS:
@@ -75,7 +77,9 @@ def recommend(
         spreadsheet_safe=spreadsheet_safe,
     )
     custom = import_custom(model=model, loss=loss)
-    trained = load_run(
-        run, root=data_root, cache_dir=cache_dir, device=device, **custom
-    )
-    print_lists(request, trained, seen="none" if include_seen else seen)
+    place = find_device(device)
+    with together(place, columns=False):
+        trained = load_run(
+            run, root=data_root, cache_dir=cache_dir, device=str(place), **custom
+        )
+        print_lists(request, trained, seen="none" if include_seen else seen)

@@ -109,6 +109,7 @@ def train(
     from ._train import SeedLoop
     from .console import Bar
     from .options import find_tracker, import_custom, metric_names, use_threads
+    from .process import together
 
     use_threads(threads)
     keep_freed_memory()
@@ -120,44 +121,49 @@ def train(
         layers.append({"train": {"metrics": metric_names(metrics)}})
     custom = import_custom(model=model, loss=loss)
     place = find_device(device)
-    make_loop = partial(
-        SeedLoop,
-        custom=custom,
-        data_root=data_root,
-        device=place,
-        is_auto=device == "auto",
-        save_every=save_every,
-        tracker=find_tracker(track),
-        as_json=as_json,
-        progress=Bar(quiet=quiet),
-    )
-    chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
-    given = {"model": model, "loss": loss, "data": data}
-    names = {key: name for key, name in given.items() if name is not None}
-    again = _train.Again(names, layers, make_loop, data_root, cache_dir)
-    if resume is not None:
-        new: dict[str, object] = {"out": out, "overwrite": overwrite, "refit": refit}
-        _refuse(chosen | new, "--resume")
-        _train.resume(resume, again, force=force)
-        return
-    if refit is not None:
-        _refuse(chosen | {"force": force}, "--refit")
-        _train.refit(refit, again, out=out, overwrite=overwrite)
-        return
-    if force:
-        raise ConfigError("--force has no effect without --resume")
-    plan = _train.Plan(
-        _given(model),
-        loss,
-        data or "simulated",
-        layers,
-        _train.parse_seeds(seed, seeds),
-        data_root,
-        cache_dir,
-        preset,
-        custom,
-    )
-    _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
+    with together(place, columns=True):
+        make_loop = partial(
+            SeedLoop,
+            custom=custom,
+            data_root=data_root,
+            device=place,
+            is_auto=device == "auto",
+            save_every=save_every,
+            tracker=find_tracker(track),
+            as_json=as_json,
+            progress=Bar(quiet=quiet),
+        )
+        chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
+        given = {"model": model, "loss": loss, "data": data}
+        names = {key: name for key, name in given.items() if name is not None}
+        again = _train.Again(names, layers, make_loop, data_root, cache_dir)
+        if resume is not None:
+            new: dict[str, object] = {
+                "out": out,
+                "overwrite": overwrite,
+                "refit": refit,
+            }
+            _refuse(chosen | new, "--resume")
+            _train.resume(resume, again, force=force)
+            return
+        if refit is not None:
+            _refuse(chosen | {"force": force}, "--refit")
+            _train.refit(refit, again, out=out, overwrite=overwrite)
+            return
+        if force:
+            raise ConfigError("--force has no effect without --resume")
+        plan = _train.Plan(
+            _given(model),
+            loss,
+            data or "simulated",
+            layers,
+            _train.parse_seeds(seed, seeds),
+            data_root,
+            cache_dir,
+            preset,
+            custom,
+        )
+        _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 
 
 def _given(model: str | None) -> str:

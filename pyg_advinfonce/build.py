@@ -28,16 +28,26 @@ from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, check_memory, find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.ranks import dividing
 from pyg_advinfonce.registry import (
     LOSSES,
+    MODELS,
     NO_LOSS,
     default_loss,
     is_custom,
     resolve,
 )
 from pyg_advinfonce.schema import check_options, naming
-from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
+from pyg_advinfonce.training import (
+    Callback,
+    Sampler,
+    Trainer,
+    seed_everything,
+)
 from pyg_advinfonce.transforms import BipartiteNorm
+
+MOST_SUMMED = 2**26
+"""Maximum number of scores with all nodes that processes sum per step (256 MB)."""
 
 CustomModel = nn.Module | Callable[..., nn.Module]
 """A module, or a class or function that builds one from a graph."""
@@ -389,14 +399,55 @@ def assemble(
     dataset = as_dataset(dataset)
     config = name_custom(config, model, loss).fitted_to(dataset)
     place = find_device(device)
+    if (group := dividing()) is not None:
+        group.check_same("settings and data", config.flat(), dataset.fingerprint)
+        _check_separable(config)
     _check_memory(config, dataset.graph, place, model, loss)
     graph = prepare(dataset, place, refit=config.train.refit)
     with naming("settings", assemble):
-        method = build_method(config, graph, model=model, loss=loss).to(place)
+        method = build_method(config, graph, model=model, loss=loss)
+    if dividing() is not None:
+        _check_sums(config, method, graph)
+    method = method.to(place)
     if "model" in config.custom and method.has_embeddings:
         method.encode(graph)  # finds errors, and gives lazy layers their sizes
     with naming("settings", assemble):
         return make_trainer(config, method, graph, callbacks)
+
+
+def _check_separable(config: Config) -> None:
+    """Check that several processes can divide a training by columns.
+
+    Raises:
+        ConfigError: If they cannot.
+    """
+    advice = "train it in one process, without torchrun"
+    if config.custom:
+        why = f"{config.pair} is custom code, which may mix columns"
+        raise ConfigError(f"{why}: {advice}")
+    if not MODELS[config.model.name].load_encoder().is_separable:
+        why = "cannot be divided by columns"
+        raise ConfigError(f"model '{config.model.name}' {why}: {advice}")
+    if config.train.loader != "full":
+        raise ConfigError(
+            "several processes divide the columns of the whole graph's tables: "
+            f"set train.loader 'full' (got '{config.train.loader}')"
+        )
+
+
+def _check_sums(config: Config, method: Method, graph: HeteroData) -> None:
+    """Refuse contrasts with so many nodes that the sums take longer than training."""
+    users, items = num_nodes(graph)
+    size = min(config.train.batch_size, split_edges(graph, "train").size(1))
+    contrasts_all = any(term.contrasts_all for term in method.objective.terms.values())
+    number = size * (users + items) if contrasts_all else 0
+    number += size * items if config.train.num_negatives == "all" else 0
+    if number > MOST_SUMMED:
+        raise ConfigError(
+            f"a contrast with all nodes would sum {number:,} scores per step over the "
+            f"processes, more than {MOST_SUMMED:,}: set model.candidates 'batch' where "
+            "the model has it, or train in one process, without torchrun"
+        )
 
 
 def prepare(
@@ -468,9 +519,10 @@ def _check_memory(
     default = getattr(kind, "negatives", "none")
     is_sampled = values.get("loss.negatives", default) == "sampled"
     number = config.train.num_negatives if is_sampled else 0
+    group = dividing()
     MemoryEstimate.of(
         num_nodes=sum(num_nodes(graph)),
-        dim=_width(values),
+        dim=-(-_width(values) // (group.size if group else 1)),
         batch_size=min(config.train.batch_size, split_edges(graph, "train").size(1)),
         # all negatives are scored in small parts
         num_negatives=number if isinstance(number, int) else 0,

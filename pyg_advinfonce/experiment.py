@@ -17,6 +17,7 @@ from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.ranks import from_first
 from pyg_advinfonce.runs import FinishedSeed, Result, SeedFolder, find_seed, read_seed
 from pyg_advinfonce.training import (
     Callback,
@@ -162,7 +163,7 @@ def train_seed(
     """
     dataset, folder = as_dataset(dataset), Path(folder)
     config = name_custom(config, model, loss).fitted_to(dataset)
-    found = find_seed(folder, config, dataset.fingerprint)
+    found = from_first(lambda: find_seed(folder, config, dataset.fingerprint))
     if found is not None:
         progress.say(f"{label or f'seed {found.seed}'}: finished already")
         return found
@@ -177,7 +178,7 @@ def train_seed(
         label=label,
         **options,
     )
-    return read_seed(folder)
+    return from_first(lambda: read_seed(folder))
 
 
 def _needing_memory(config: Config) -> str:

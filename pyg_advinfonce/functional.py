@@ -5,12 +5,20 @@ better, and no single score is exponentiated.
 """
 
 import math
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, normalize, relu, softplus
+from torch.nn.functional import embedding, relu, softplus
 
-from pyg_advinfonce.ops import log_pair_potential, sum_log_partitions
+from pyg_advinfonce.ops import (
+    draw_table,
+    log_pair_potential,
+    sum_log_partitions,
+    total,
+    unit_columns,
+)
 
 EPS = 1e-12
 MASKED = -1e30  # a score without effect on sums; finite, to keep gradients finite
@@ -23,7 +31,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def unit_rows(x: Tensor) -> Tensor:
     r"""Divide each row by :math:`\max(|x|, 10^{-12})`, in float32 or better."""
-    return normalize(at_least_float32(x), dim=-1, eps=EPS)
+    return unit_columns(at_least_float32(x), EPS)
 
 
 def bpr(
@@ -143,7 +151,7 @@ def view_info_nce(
     """
     source, target = unit_rows(anchor) / tau, unit_rows(candidate)
     own = target if index is None else target.index_select(0, index)  # [T, D]
-    scores = torch.linalg.vecdot(source, own)  # [T]
+    scores = total(torch.linalg.vecdot(source, own))  # [T]
     if weight is None:
         weight = torch.full_like(scores, 1 / max(1, len(scores)))
     weight = weight.to(scores)
@@ -175,7 +183,8 @@ def align(z_user: Tensor, z_item: Tensor) -> Tensor:
         z_user: ``[B, D]``, normalised by the function.
         z_item: ``[B, D]`` positives of the users, normalised by the function.
     """
-    return (unit_rows(z_user) - unit_rows(z_item)).square().sum(-1).mean()
+    distance = (unit_rows(z_user) - unit_rows(z_item)).square().sum(-1)  # [B]
+    return total(distance).mean()
 
 
 def uniform(z: Tensor, t: float = 2.0) -> Tensor:
@@ -250,9 +259,34 @@ def distance_correlation(x: Tensor, y: Tensor, eps: float = 1e-8) -> Tensor:
 def _centred_distances(z: Tensor, eps: float) -> Tensor:
     square = z.square().sum(-1)  # [B]
     squares = torch.addmm(square, z, z.t(), alpha=-2) + square.unsqueeze(-1)  # [B, B]
-    distance = (squares.clamp(min=0) + eps).sqrt()
-    columns = distance.mean(0)
-    return distance - columns - columns.unsqueeze(-1) + columns.mean()
+    distance = (total(squares).clamp(min=0) + eps).sqrt()
+    mean = distance.mean(0)
+    return distance - mean - mean.unsqueeze(-1) + mean.mean()
+
+
+def reset_tables(
+    dim: int, *tables: Tensor, init: Literal["normal", "uniform"] = "normal"
+) -> None:
+    """Draw each table from Xavier's normal or uniform distribution.
+
+    Args:
+        dim: Number of columns, over all processes.
+        *tables: ``[N, dim]``, on the CPU.
+        init: The distribution.
+    """
+    for table in tables:
+        std = math.sqrt(2 / (table.size(0) + dim))
+        bound = math.sqrt(3) * std
+        normal, uniform = partial(_normal, std), partial(_uniform, bound)
+        draw_table(table, dim, normal if init == "normal" else uniform)
+
+
+def _normal(std: float, x: Tensor) -> None:
+    x.normal_(0, std)
+
+
+def _uniform(bound: float, x: Tensor) -> None:
+    x.uniform_(-bound, bound)
 
 
 def check_positive(**values: float) -> None:
@@ -319,7 +353,7 @@ def check_counts(name: str, count: Tensor) -> Tensor:
 
 
 def squares(table: Tensor, index: Tensor) -> Tensor:
-    """Sum the squared norms of chosen rows of a table."""
+    """Sum the squares of chosen rows of a table, over the columns of this process."""
     # A sparse gradient avoids a pass over the whole table. It is used only if the table
     # is a parameter, or rows selected from one: few operations accept such a gradient.
     made_by = "" if table.grad_fn is None else table.grad_fn.name()

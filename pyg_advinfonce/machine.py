@@ -58,11 +58,16 @@ def use_deterministic_algorithms() -> None:
 def find_device(name: torch.device | str) -> torch.device:
     """Return a device; ``auto`` is CUDA if available, else the CPU.
 
+    Each process of ``torchrun`` has a GPU of its own, by its number on the machine.
+
     Raises:
         ConfigError: If the device is not available.
     """
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = own if torch.cuda.is_available() else "cpu"
+    elif str(name) == "cuda":
+        name = own
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()  # a meta tensor cannot be copied

@@ -94,8 +94,10 @@ class Term(nn.Module):
         needs_whole_graph: Whether the term needs the whole graph, not a sample of it.
         reads_batch: Whether the term reads the final and layer-0 rows of the batch's
             users and items only, so that a step may compute no others.
+        contrasts_all: Whether the term scores nodes of the batch against all nodes.
     """
 
+    contrasts_all: bool = False
     needs_whole_graph: bool = False
     reads_batch: bool = False
 

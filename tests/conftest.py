@@ -14,8 +14,15 @@ HAS_SAMPLER = WITH_PYG_LIB or WITH_TORCH_SPARSE
 
 
 def pytest_runtest_setup(item):
+    if item.get_closest_marker("every_pair") and "every_pair" not in chosen(item):
+        pytest.skip("takes minutes: pytest -m every_pair")
     if item.get_closest_marker("pyg_lib") and not HAS_SAMPLER:
         pytest.skip("no neighbour sampler: neither pyg-lib nor torch-sparse is there")
+
+
+def chosen(item):
+    """Return the markers that the command names."""
+    return item.config.getoption("markexpr")
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
+
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
@@ -27,8 +29,12 @@ def rows():
 
 @pytest.mark.parametrize("file", [*rows()])
 def test_the_loss_falls(file, capsys):
-    runpy.run_path(str(file), run_name="__main__")
-    losses = re.findall(r"^epoch \d+: loss ([\d.]+)$", capsys.readouterr().out, re.M)
+    if "init_process_group" in file.read_text("utf-8"):
+        (_, printed, _), *_ = processes.run(2, file)
+    else:
+        runpy.run_path(str(file), run_name="__main__")
+        printed = capsys.readouterr().out
+    losses = re.findall(r"^epoch \d+: loss ([\d.]+)$", printed, re.M)
     assert len(losses) > 4
     assert float(losses[-1]) < 0.95 * float(losses[0])
 

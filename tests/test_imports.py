@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "machine": {"errors", "version"},
     "registry": {"errors"},
     "progress": set(),
-    "ops": set(),
+    "ranks": {"errors"},
+    "ops": {"ranks"},
     "scorer": set(),
     "functional": {"ops"},
     "pairs": set(),
@@ -38,31 +39,80 @@ ALLOWED: dict[str, set[str]] = {
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
     "objective": {"errors", "batch", "encoders", "graph"},
-    "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
+    "losses": {
+        "ranks",
+        "errors",
+        "registry",
+        "functional",
+        "batch",
+        "graph",
+        "objective",
+    }
     | {"ops", "transforms", "encoders"},
-    "terms": {"batch", "functional", "graph", "objective", "ops"},
-    "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
+    "terms": {"ranks", "batch", "functional", "graph", "objective", "ops"},
+    "methods": {
+        "ranks",
+        "errors",
+        "functional",
+        "graph",
+        "objective",
+        "scorer",
+        "transforms",
+    }
     | {"encoders", "losses", "terms"},
     "loader": {"errors", "batch", "graph", "pairs"},
-    "evaluation": {"errors", "graph", "ops", "registry", "scorer"},
-    "training": {"errors", "files", "functional", "progress", "batch", "objective"}
+    "evaluation": {"ranks", "errors", "graph", "ops", "registry", "scorer"},
+    "training": {
+        "ranks",
+        "errors",
+        "files",
+        "functional",
+        "progress",
+        "batch",
+        "objective",
+    }
     | {"schema", "encoders", "methods", "evaluation"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},
     "config": {"errors", "files", "registry", "schema", "graph", "losses", "datasets"},
-    "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
+    "build": {
+        "ranks",
+        "errors",
+        "machine",
+        "registry",
+        "graph",
+        "objective",
+        "transforms",
+    }
     | {"encoders", "losses", "methods", "loader", "evaluation", "training"}
     | {"datasets", "config", "schema"},
-    "serving": {"version", "errors", "files", "registry", "functional", "graph"}
+    "serving": {
+        "ranks",
+        "version",
+        "errors",
+        "files",
+        "registry",
+        "functional",
+        "graph",
+    }
     | {"ops", "methods", "evaluation", "scorer"},
-    "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
+    "runs": {
+        "ranks",
+        "errors",
+        "files",
+        "machine",
+        "registry",
+        "batch",
+        "graph",
+        "methods",
+    }
     | {"encoders", "objective"}
     | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"},
-    "experiment": {"errors", "progress", "graph", "methods"}
+    "experiment": {"ranks", "errors", "progress", "graph", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
     | {"experiment", "progress", "schema"},
-    "cli": {"version", "errors", "files", "machine", "progress", "registry"}
+    "cli": {"ranks", "version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
     | {"scorer", "serving", "runs", "experiment", "studies"},
 }

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import degree
 
-from pyg_advinfonce.encoders.base import Embeddings, Encoder, reset_tables
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.propagation import BipartiteConv
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.functional import check_choice, check_num_layers
+from pyg_advinfonce.functional import check_choice, check_num_layers, reset_tables
 from pyg_advinfonce.graph import INTERACTS, TensorCache, num_nodes, stored_tensors
 from pyg_advinfonce.ops import Adjacency, edge_attention
 from pyg_advinfonce.transforms import JointGraph
@@ -103,7 +103,7 @@ class AutoCF(Encoder):
 
     def reset_parameters(self) -> None:
         """Reset both tables by Xavier initialisation, and the transformer."""
-        reset_tables(self.init, self.user, self.item)
+        reset_tables(self.user.size(1), self.user, self.item, init=self.init)
         self.transformer.reset_parameters()
 
     def forward(

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,14 @@ class Embeddings:
 
 
 class Encoder(nn.Module):
-    """Base class of encoders, which map a user-item graph to one embedding per node."""
+    """Base class of encoders, which map a user-item graph to one embedding per node.
+
+    Attributes:
+        is_separable: Whether each column of the embeddings depends on the same column
+            of the tables only, so that processes may divide the columns.
+    """
+
+    is_separable: ClassVar[bool] = False
 
     @property
     def device(self) -> torch.device:
@@ -279,13 +286,6 @@ class CustomEncoder(Encoder):
                 f"[{expected[1]}, D] (got {sizes[0]} and {sizes[1]})"
             )
         return z
-
-
-def reset_tables(init: Literal["normal", "uniform"], *tables: nn.Parameter) -> None:
-    """Draw each table from Xavier's normal or uniform distribution."""
-    draw = nn.init.xavier_normal_ if init == "normal" else nn.init.xavier_uniform_
-    for table in tables:
-        draw(table)
 
 
 def as_encoder(module: nn.Module) -> Encoder:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.encoders.base import Embeddings, Encoder, reset_tables
+from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.propagation import (
     BipartiteConv,
     Layers,
@@ -17,14 +17,20 @@ from pyg_advinfonce.encoders.propagation import (
     node_rows,
 )
 from pyg_advinfonce.functional import (
+    EPS,
     check_choice,
     check_not_negative,
     check_num_layers,
     check_positive,
-    unit_rows,
+    reset_tables,
 )
 from pyg_advinfonce.graph import USER
-from pyg_advinfonce.ops import layer_sum, layer_sum_rows
+from pyg_advinfonce.ops import (
+    empty_table,
+    layer_sum,
+    layer_sum_rows,
+    unit_noise_like,
+)
 
 
 class UniformNoise(nn.Module):
@@ -37,18 +43,19 @@ class UniformNoise(nn.Module):
 
     Args:
         eps: Length of the noise.
+        dim: ``D``, where processes divide the columns (default: that of ``x``).
 
     Shapes:
         - **x:** ``[N, D]``; **output:** ``[N, D]``
     """  # noqa: D205
 
-    def __init__(self, eps: float) -> None:
+    def __init__(self, eps: float, dim: int | None = None) -> None:
         super().__init__()
         check_not_negative(eps=eps)
-        self.eps = eps
+        self.eps, self.dim = eps, dim
 
     def forward(self, x: Tensor) -> Tensor:
-        push = unit_rows(torch.rand_like(x)).to(x.dtype)
+        push = unit_noise_like(x, self.dim or x.size(1), EPS).to(x.dtype)
         return torch.addcmul(x, push, x.detach().sign(), value=self.eps)
 
 
@@ -85,6 +92,8 @@ class LightGCN(Encoder):
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, ``L + 1`` layers
     """  # noqa: D205
 
+    is_separable = True
+
     def __init__(
         self,
         num_users: int,
@@ -107,19 +116,19 @@ class LightGCN(Encoder):
         if not 0 <= message_drop < 1:
             raise ValueError(f"message_drop must be in [0, 1) (got {message_drop})")
         self.alpha = _layer_weights(num_layers, first_layer, alpha)
-        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
-        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.dim = dim
+        self.user, self.item = empty_table(num_users, dim), empty_table(num_items, dim)
         self.is_fused = propagate_layers is None
         depth = max(num_layers, propagate_layers or 0)
         self.convs = nn.ModuleList(BipartiteConv() for _ in range(depth))
-        self.noise = UniformNoise(noise) if noise else None
+        self.noise = UniformNoise(noise, dim) if noise else None
         self.message_drop, self.init = message_drop, init
         self._relations = RelationCache()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Reset both tables by Xavier initialisation."""
-        reset_tables(self.init, self.user, self.item)
+        reset_tables(self.dim, self.user, self.item, init=self.init)
 
     @property
     def num_hops(self) -> int:

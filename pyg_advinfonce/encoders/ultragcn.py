@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.encoders.base import Embeddings, Encoder
 from pyg_advinfonce.encoders.propagation import node_rows
 from pyg_advinfonce.functional import check_positive
+from pyg_advinfonce.ops import draw_table, empty_table
 
 
 class UltraGCN(Encoder):
@@ -32,20 +31,22 @@ class UltraGCN(Encoder):
         - **output:** ``user`` ``[U, D]``, ``item`` ``[I, D]``, one layer
     """  # noqa: D205
 
+    is_separable = True
+
     def __init__(
         self, num_users: int, num_items: int, dim: int = 64, *, std: float = 1e-4
     ) -> None:
         super().__init__()
         check_positive(dim=dim, std=std)
         self.std = std
-        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
-        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.dim = dim
+        self.user, self.item = empty_table(num_users, dim), empty_table(num_items, dim)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Reset both tables by normal initialisation."""
-        nn.init.normal_(self.user, std=self.std)
-        nn.init.normal_(self.item, std=self.std)
+        for table in (self.user, self.item):
+            draw_table(table, self.dim, lambda x: x.normal_(std=self.std))
 
     @property
     def num_hops(self) -> int:

@@ -21,6 +21,7 @@ from pyg_advinfonce.graph import (
     split_names,
 )
 from pyg_advinfonce.ops import top_items
+from pyg_advinfonce.ranks import ranks
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
 
@@ -135,8 +136,10 @@ class CandidateRanking:
             yield value, item.masked_fill(column < 0, -1)
 
     def _check_embeddings(self, scorer: EmbeddingScores) -> None:
+        group = None if scorer.first is None else ranks()
+        share = group.share(self.num_users) if group else slice(0, self.num_users)
         found = len(scorer.z_user), len(scorer.z_item)
-        if found != (self.num_users, self.num_items):
+        if found != (share.stop - share.start, self.num_items):
             raise ValueError(
                 f"expected embeddings of {self.num_users} users and {self.num_items} "
                 f"items (got {found[0]} and {found[1]})"
@@ -237,6 +240,8 @@ class SplitRanking:
     ) -> tuple[Tensor, Tensor]:
         """Return scores and ids ``[N, k]`` of the best items of users.
 
+        The processes of a launched training each rank their share of the users.
+
         Args:
             scorer: The scores.
             k: Length of the lists.
@@ -245,8 +250,15 @@ class SplitRanking:
         Raises:
             NonFiniteLossError: If a score is NaN.
         """
-        value, item = self._best_that_fit(scorer, k, user)  # [N, k]
-        ranked = self.user if user is None else user
+        ranked, group = self.user if user is None else user, ranks()
+        if group is None:
+            value, item = self._best_that_fit(scorer, k, user)  # [N, k]
+        else:
+            share = group.share(self._ranking.num_users)
+            is_own = (ranked >= share.start) & (ranked < share.stop)
+            best = self._best_that_fit(scorer, k, ranked[is_own].sort().values)
+            by_user = ranked.sort().indices
+            value, item = (_placed(group.cat(x), by_user) for x in best)
         self._check_no_nan(ranked[value[:, 0].isnan()])
         return value, item
 
@@ -307,6 +319,10 @@ class SplitRanking:
             f"scores of {len(wrong)} users are NaN while ranking split "
             f"'{self.split}': users {first}{more}"
         )
+
+
+def _placed(x: Tensor, place: Tensor) -> Tensor:
+    return torch.empty_like(x).index_copy_(0, place, x)
 
 
 def _hidden_splits(graph: HeteroData, split: str) -> list[str]:

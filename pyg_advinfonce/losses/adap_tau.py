@@ -24,6 +24,8 @@ from pyg_advinfonce.losses.base import (
     num_ranks,
     sum_over_ranks,
 )
+from pyg_advinfonce.ops import total
+from pyg_advinfonce.ranks import agreed
 
 WARM_UP_GAP = 0.7  # as the authors' code assumes for mu_+ - mu
 MAX_EXCESS = 1000.0
@@ -166,6 +168,8 @@ class AdapTau(Criterion):
             counted = seen if self.unseen == "skip" else torch.ones_like(seen)
             loss = self.loss_sum[counted] / self.loss_count[counted].clamp(min=1)
             self.inverse_tau[counted] *= temper(loss, self.beta)
+        self.base.copy_(agreed(self.base))
+        self.inverse_tau.copy_(agreed(self.inverse_tau))
         self.loss_sum.zero_()
         self.loss_count.zero_()
 
@@ -204,5 +208,5 @@ def _gap(encoder: nn.Module, graph: HeteroData, active: Tensor, pairs: Tensor) -
     encoder.train(was_training)
     user, item = unit_rows(z.user.detach()), unit_rows(z.item.detach())
     sums = torch.zeros_like(user).index_add_(0, pairs[0], item[pairs[1]])  # [U, D]
-    mean = (user * sums).sum() / pairs.size(1)
-    return float(mean - (user[active] @ item.mean(0)).mean())
+    mean = total((user * sums).sum()) / pairs.size(1)
+    return float(mean - total(user[active] @ item.mean(0)).mean())

@@ -10,7 +10,8 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import TrainingLoopWarning
 from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows
 from pyg_advinfonce.objective import RankingLoss, Step
-from pyg_advinfonce.ops import edge_scores
+from pyg_advinfonce.ops import edge_scores, total
+from pyg_advinfonce.ranks import dividing
 
 
 class Criterion(RankingLoss):
@@ -135,8 +136,8 @@ class UpdateWatch:
 
 
 def num_ranks() -> int:
-    """Return the size of the default process group, 1 without one."""
-    if distributed.is_available() and distributed.is_initialized():
+    """Return the number of processes with batches of their own."""
+    if distributed.is_available() and distributed.is_initialized() and not dividing():
         return distributed.get_world_size()
     return 1
 
@@ -209,7 +210,7 @@ def contrast_rows(
         index: ``[B]`` ids of the items.
         mask_hits: Mask equal ids in the ``[B, B]`` scores, not only the diagonal.
     """
-    scores = user @ item.t()  # [B, B]
+    scores = total(user @ item.t())  # [B, B]
     row = index if mask_hits else torch.arange(len(index), device=index.device)
     return scores.diagonal(), scores.masked_fill(row == row.unsqueeze(-1), MASKED)
 
@@ -251,7 +252,7 @@ def batch_scores(
     item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
     user, own = positive_rows(z_user, item, batch)
     user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
-    pos = (user * own).sum(-1)
+    pos = total((user * own).sum(-1))
     return pos, negative_scores(user, item, batch, cosine=cosine, log_q=log_q)
 
 
@@ -295,9 +296,9 @@ def negative_scores(
             "negatives call over_all_negatives"
         )
     if batch.neg_rows is None:
-        neg = scores_by_row(user, item, batch, batch.dst_neg_index)
+        neg = total(scores_by_row(user, item, batch, batch.dst_neg_index))
     else:
-        neg = _row_scores(user, batch.neg_rows, cosine=cosine)
+        neg = total(_row_scores(user, batch.neg_rows, cosine=cosine))
     if log_q and batch.neg_log_q is not None:
         neg = neg - batch.neg_log_q
     if batch.neg_mask is not None:
@@ -309,6 +310,9 @@ def scores_by_row(
     user: Tensor, item: Tensor, batch: EdgeBatch, index: Tensor
 ) -> Tensor:
     """Score users ``[B, D]`` against rows of a table ``[I, D]`` by ``index [B, K]``.
+
+    The scores are sums over the columns of this process; see
+    :func:`~pyg_advinfonce.ops.total`.
 
     For all rows in order (:attr:`EdgeBatch.is_dense`) this is a matrix product.
 

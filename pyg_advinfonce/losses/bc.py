@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -14,11 +13,13 @@ from pyg_advinfonce.functional import (
     check_not_negative,
     check_positive,
     info_nce,
+    reset_tables,
     unit_rows,
 )
 from pyg_advinfonce.graph import degree_rank, train_degrees
 from pyg_advinfonce.losses.base import Criterion, UpdateWatch, batch_scores
 from pyg_advinfonce.objective import Phase, before_epoch, from_epoch
+from pyg_advinfonce.ops import empty_table, total
 
 
 class BC(Criterion):
@@ -119,12 +120,13 @@ class BC(Criterion):
         """Return the margins of the positives ``[B]``, in (0, 1), without gradient."""
         user = self.user[self.user_rank[batch.user_id]]  # [B, D]
         item = self.item[self.item_rank[batch.pos_id]]
-        return 1 - (user * item).sum(-1).sigmoid().detach()
+        return 1 - total((user * item).sum(-1)).sigmoid().detach()
 
     def popularity_loss(self, batch: EdgeBatch) -> Tensor:
         """Return the popularity loss, an InfoNCE of the popularity tables."""
         # Few distinct degrees exist: scoring all of them is cheaper than the batch.
-        scores = unit_rows(self.user) / self.popularity_tau @ unit_rows(self.item).t()
+        user, item = unit_rows(self.user) / self.popularity_tau, unit_rows(self.item)
+        scores = total(user @ item.t())
         user, width = self.user_rank[batch.user_id], scores.size(1)
         pos = scores.view(-1)[user * width + self.item_rank[batch.pos_id]]  # [B]
         neg = scores.view(-1)[
@@ -150,5 +152,6 @@ class BC(Criterion):
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:
     check_positive(dim=dim)
-    table = torch.empty(int(rank.max()) + 1, dim, device="cpu")
-    return nn.Parameter(nn.init.xavier_normal_(table))
+    table = empty_table(int(rank.max()) + 1, dim)
+    reset_tables(dim, table)
+    return table

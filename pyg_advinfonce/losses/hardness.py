@@ -20,9 +20,11 @@ from pyg_advinfonce.functional import (
     at_least_float32,
     check_choice,
     check_positive,
+    reset_tables,
 )
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.losses.base import scores_by_row
+from pyg_advinfonce.ops import apply_linear, divide_input, empty_table, total
 from pyg_advinfonce.registry import unknown
 
 
@@ -93,8 +95,8 @@ class EmbeddingHardness(Hardness):
     def __init__(self, num_users: int, num_items: int, dim: int = 64) -> None:
         super().__init__()
         check_positive(dim=dim)
-        self.user = nn.Parameter(torch.empty(num_users, dim, device="cpu"))
-        self.item = nn.Parameter(torch.empty(num_items, dim, device="cpu"))
+        self.dim = dim
+        self.user, self.item = empty_table(num_users, dim), empty_table(num_items, dim)
         self.reset_parameters()
 
     @classmethod
@@ -103,13 +105,12 @@ class EmbeddingHardness(Hardness):
 
     def reset_parameters(self) -> None:
         """Draw both tables from Xavier's normal distribution."""
-        nn.init.xavier_normal_(self.user)
-        nn.init.xavier_normal_(self.item)
+        reset_tables(self.dim, self.user, self.item)
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         try:
             psi = self.user.index_select(0, batch.user_id)  # [B, D]
-            return scores_by_row(psi, self.item, batch, batch.neg_id)
+            return total(scores_by_row(psi, self.item, batch, batch.neg_id))
         except IndexError as error:
             size = f"{len(self.user)} users and {len(self.item)} items"
             reason = f"the batch has ids outside the hardness of {size}"
@@ -124,7 +125,7 @@ class EmbeddingHardness(Hardness):
         users = self.user.index_select(0, batch.user_id).square().sum()
         norms = self.item.square().sum(-1)  # [I]
         negatives = batch.sum_of_negatives(norms, batch.neg_id)
-        return (users + negatives) / (2 * batch.src_index.numel())
+        return total(users + negatives) / (2 * batch.src_index.numel())
 
 
 class MLPHardness(Hardness):
@@ -159,16 +160,18 @@ class MLPHardness(Hardness):
         check_choice("relu", "none", activation=activation)
         self.input = input
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
-        self.user = nn.Linear(dim, hidden, device="cpu")
-        self.item = nn.Linear(dim, hidden, device="cpu")
+        self.user = divide_input(nn.Linear(dim, hidden, device="cpu"))
+        self.item = divide_input(nn.Linear(dim, hidden, device="cpu"))
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         if self.input == "ego" and batch.ego is not None:
             z_user, z_item = batch.ego
         rows = z_user.detach().index_select(0, batch.src_index)  # [B, D]
-        user = self.activation(self.user(rows.to(self.user.weight.dtype)))
+        rows = rows.to(self.user.weight.dtype)
+        user = self.activation(apply_linear(self.user, rows))  # [B, hidden]
         items = z_item if batch.neg_rows is None else self._final(batch.neg_rows)
-        item = self.activation(self.item(items.detach().to(self.item.weight.dtype)))
+        items = items.detach().to(self.item.weight.dtype)
+        item = self.activation(apply_linear(self.item, items))
         if batch.neg_rows is not None:
             return torch.einsum("bd,bkd->bk", user, item)
         return scores_by_row(user, item, batch, batch.dst_neg_index)

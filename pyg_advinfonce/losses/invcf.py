@@ -15,6 +15,7 @@ from pyg_advinfonce.functional import (
     check_positive,
     distance_correlation,
     info_nce,
+    reset_tables,
     squares,
     unit_rows,
 )
@@ -27,6 +28,7 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
 )
 from pyg_advinfonce.objective import RankingTerm, Step
+from pyg_advinfonce.ops import empty_table, total
 
 Rows = tuple[Tensor, Tensor]  # users [B, D] and their items [B, D]
 
@@ -114,6 +116,7 @@ class InvCF(RankingTerm):
         self.lam1, self.lam2, self.lam3, self.l2 = lam1, lam2, lam3, l2
         self.register_buffer("user_rank", user_rank, persistent=False)
         self.register_buffer("item_rank", item_rank, persistent=False)
+        self.dim = dim
         self.user, self.item = _table(user_rank, dim), _table(item_rank, dim)
         self.reset_parameters()
         problem = (
@@ -133,8 +136,7 @@ class InvCF(RankingTerm):
 
     def reset_parameters(self) -> None:
         """Draw both popularity tables from Xavier's normal distribution."""
-        nn.init.xavier_normal_(self.user)
-        nn.init.xavier_normal_(self.item)
+        reset_tables(self.dim, self.user, self.item)
 
     def forward(self, step: Step) -> Tensor:
         refuse_neg_rows(step.batch)  # they have no popularity
@@ -169,7 +171,7 @@ class InvCF(RankingTerm):
             index, mask_hits = batch.dst_pos_index, self.mask_hits
             return info_nce(*contrast_rows(user, item, index, mask_hits=mask_hits))
         neg = negative_scores(user, unit_rows(table), batch)
-        return info_nce((user * item).sum(-1), neg)
+        return info_nce(total((user * item).sum(-1)), neg)
 
     def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
         """Return the sum of two InfoNCE of the concatenation ``[z; m]``.
@@ -192,13 +194,13 @@ class InvCF(RankingTerm):
         pop_user = squares(self.user, self.user_rank[batch.user_id])
         pop_item = squares(self.item, self.item_rank[batch.pos_id])
         joined = 2 * self.lam3  # two joined terms
-        total = (self.lam1 + joined) * (pop_user + pop_item) + joined * pref
+        found = total((self.lam1 + joined) * (pop_user + pop_item) + joined * pref)
         mean = self.l2_reduction == "mean"
-        return total / (2 * (batch.src_index.numel() if mean else 1))
+        return found / (2 * (batch.src_index.numel() if mean else 1))
 
 
 def _table(rank: Tensor, dim: int) -> nn.Parameter:
-    return nn.Parameter(torch.empty(int(rank.max()) + 1, dim, device="cpu"))
+    return empty_table(int(rank.max()) + 1, dim)
 
 
 def _rows(z: Embeddings, batch: EdgeBatch) -> Rows:

@@ -25,7 +25,8 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
     sum_over_ranks,
 )
-from pyg_advinfonce.ops import draw_columns, product
+from pyg_advinfonce.ops import draw_columns, product, total
+from pyg_advinfonce.ranks import agreed
 
 # Popularity of an item, a stand-in for its frequency in batches.
 POPULARITY: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -126,8 +127,8 @@ class XIR(Criterion):
         refuse_neg_rows(batch)
         user, item = positive_rows(z_user, z_item, batch)
         user, item = self._scaled(user) / self.tau, self._scaled(item)  # [B, D]
-        scores, own = product(user, item), batch.pos_id
-        pos = torch.linalg.vecdot(user, item)  # [B]
+        scores, own = total(product(user, item)), batch.pos_id
+        pos = total(torch.linalg.vecdot(user, item))  # [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
         drawn, neg = self._resample(scores, own, own, self.log_q[own], number)
@@ -155,7 +156,7 @@ class XIR(Criterion):
         """
         if self.mask_hits:
             scores = scores.masked_fill(ids == own.unsqueeze(-1), MASKED)
-        place = draw_columns(scores.detach() - log_q, number)
+        place = agreed(draw_columns(scores.detach() - log_q, number))
         return place, scores.gather(1, place)
 
     def _cache_scores(self, user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
@@ -166,7 +167,7 @@ class XIR(Criterion):
             row_of[batch.dst_n_id] = torch.arange(z_item.size(0), device=row.device)
             is_absent = row_of[row] < 0
             row = row_of[row].clamp(min=0)
-        scores = product(user, self._scaled(z_item.index_select(0, row)))
+        scores = total(product(user, self._scaled(z_item.index_select(0, row))))
         return scores if is_absent is None else scores.masked_fill(is_absent, MASKED)
 
     def _scaled(self, rows: Tensor) -> Tensor:

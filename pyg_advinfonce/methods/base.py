@@ -20,6 +20,7 @@ from pyg_advinfonce.objective import (
     Term,
     adam,
 )
+from pyg_advinfonce.ranks import dividing
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 from pyg_advinfonce.terms import EmbeddingL2
 
@@ -146,10 +147,18 @@ class Method(nn.Module):
         return (unit_rows(user), unit_rows(item)) if self.cosine else (user, item)
 
     def scorer(self, graph: HeteroData) -> Scorer:
-        """Return the scorer of the graph's items: the encoder or its embeddings."""
+        """Return the scorer of the graph's items: the encoder or its embeddings.
+
+        If tables are divided by columns, it scores this process's share of the users.
+        """
         if not self.has_embeddings:
             return _EncoderScores(self)
-        return EmbeddingScores(*self.embed(graph))
+        user, item = self.embed(graph)
+        ranks = dividing()
+        if ranks is None:
+            return EmbeddingScores(user, item)
+        first = ranks.share(len(user)).start
+        return EmbeddingScores(ranks.rows(user), ranks.cat(item, 1), first=first)
 
     def check_embeddings(self) -> None:
         """Check that dot products of embeddings rank the items.

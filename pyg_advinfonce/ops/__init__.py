@@ -1,6 +1,17 @@
 """Expensive operations, each one function with several backends."""
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency, silence_sparse_beta
+from pyg_advinfonce.ops.columns import (
+    apply_linear,
+    divide_input,
+    draw_table,
+    empty_table,
+    own_columns,
+    total,
+    unit_columns,
+    unit_noise_like,
+    whole_columns,
+)
 from pyg_advinfonce.ops.draw_columns import draw_columns
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
@@ -19,18 +30,27 @@ __all__ = [
     "CSR",
     "MOST_GATHERED",
     "Adjacency",
+    "apply_linear",
     "default_edge_scores_backend",
     "default_propagate_backend",
+    "divide_input",
     "draw_columns",
+    "draw_table",
     "edge_attention",
     "edge_scores",
+    "empty_table",
     "layer_sum",
     "layer_sum_rows",
     "log_pair_potential",
     "log_partitions",
+    "own_columns",
     "product",
     "propagate",
     "silence_sparse_beta",
     "sum_log_partitions",
     "top_items",
+    "total",
+    "unit_columns",
+    "unit_noise_like",
+    "whole_columns",
 ]

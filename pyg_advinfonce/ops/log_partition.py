@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from pyg_advinfonce.ops.columns import total
 from pyg_advinfonce.ops.product import product
+from pyg_advinfonce.ranks import dividing
 
 # 4 MB in single precision, or 64 MB on a GPU.
 MAX_SCORES, MAX_SCORES_CUDA = 2**20, 2**24
@@ -52,7 +54,9 @@ def sum_log_partitions(
     if weight.shape != x_src.shape[:1]:
         raise ValueError(f"weight must be [{x_src.size(0)}] (got {list(weight.shape)})")
     size = max_scores or (MAX_SCORES_CUDA if x_src.is_cuda else MAX_SCORES)
-    num_rows = max(1, x_src.size(1), size // x_dst.size(0))
+    # Not by the columns of a process: all must sum the same chunks.
+    least = x_src.size(1) if dividing() is None else 1
+    num_rows = max(least, size // x_dst.size(0))
     found: Tensor = _SumLogPartitions.apply(x_src, x_dst, weight.detach(), num_rows)
     return found
 
@@ -67,21 +71,21 @@ class _SumLogPartitions(Function):
         num_rows: int,
     ) -> Tensor:
         needs_src, needs_dst, *_ = ctx.needs_input_grad
-        total, table = x_src.new_zeros(()), x_dst.t()
+        found, table = x_src.new_zeros(()), x_dst.t()
         grad_src = torch.empty_like(x_src) if needs_src else None
         grad_dst = torch.zeros_like(table) if needs_dst else None  # [D, N]
         for start in range(0, x_src.size(0), num_rows):
             part = slice(start, start + num_rows)
-            scores = product(x_src[part], x_dst)  # [chunk, N]
+            scores = total(product(x_src[part], x_dst))  # [chunk, N]
             top, share = scores.amax(1), scores.softmax(1)
-            total += weight[part].dot(top - share.amax(1).log())
+            found += weight[part].dot(top - share.amax(1).log())
             share *= weight[part].unsqueeze(-1)
             if grad_src is not None:
                 grad_src[part] = product(share, table)
             if grad_dst is not None:
                 grad_dst += product(x_src[part].t(), share.t())
         ctx.save_for_backward(grad_src, None if grad_dst is None else grad_dst.t())
-        return total
+        return found
 
     @staticmethod
     @once_differentiable
@@ -111,7 +115,7 @@ def log_partitions(x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:
 class _LogPartitions(Function):
     @staticmethod
     def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, drop: Tensor) -> Tensor:  # noqa: ANN401
-        scores = product(x_src, x_dst).masked_fill_(drop, LOWEST)  # [B, N]
+        scores = total(product(x_src, x_dst)).masked_fill_(drop, LOWEST)  # [B, N]
         top, share = scores.amax(1), scores.softmax(1)
         ctx.save_for_backward(x_src, x_dst, share)
         return top - share.amax(1).log()

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from pyg_advinfonce.ops.columns import total
 from pyg_advinfonce.ops.product import product
 
 # 1 MB in single precision, which fit a CPU's cache, or 64 MB on a GPU.
@@ -42,16 +43,17 @@ class _LogPairPotential(Function):
         square, one = t * x.square().sum(1, keepdim=True), x.new_ones(x.size(0), 1)
         left = torch.cat([2 * t * x, -square, -one], 1)  # [B, D + 2]
         right = torch.cat([x, one, square], 1)
-        top, total = x.new_full((), -torch.inf), x.new_zeros(())
+        top, found = x.new_full((), -torch.inf), x.new_zeros(())
         pull, mass = torch.zeros_like(x), torch.zeros_like(one)
         for start in range(0, x.size(0), num_rows):
             part, rest = slice(start, start + num_rows), slice(start, None)
-            logits = product(left[part], right[rest])  # [chunk, B - start]
+            # The squares of this process's columns are a part of those of all.
+            logits = total(product(left[part], right[rest]))  # [chunk, B - start]
             before = torch.ones_like(logits[:, :num_rows], dtype=torch.bool).tril_()
             logits[:, :num_rows].masked_fill_(before, -torch.inf)
             last, top = top, torch.maximum(top, logits.max())
             share, fade = logits.sub_(top).exp_(), (last - top).exp()
-            total = total * fade + share.sum()
+            found = found * fade + share.sum()
             if ctx.needs_input_grad[0]:
                 mass *= fade
                 mass[part] += share.sum(1, keepdim=True)
@@ -59,8 +61,8 @@ class _LogPairPotential(Function):
                 pull *= fade
                 pull[part] += product(share, x[rest].t())
                 pull[rest] += product(x[part].t(), share.t()).t()
-        ctx.save_for_backward(2 * t / total * (pull - mass * x))
-        return total.log() + top
+        ctx.save_for_backward(2 * t / found * (pull - mass * x))
+        return found.log() + top
 
     @staticmethod
     @once_differentiable

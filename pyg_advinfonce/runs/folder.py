@@ -24,6 +24,7 @@ from pathlib import Path
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import locked, writing
+from pyg_advinfonce.ranks import is_restarted, launch_id
 
 SUMMARY = "summary.json"
 CONFIG, METRICS, HISTORY = "config.toml", "metrics.json", "history.jsonl"
@@ -50,10 +51,14 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
         name: The run's name; characters that folder names cannot hold become a dash.
         overwrite: Replace an earlier run instead of numbering or refusing.
 
+    A process that ``torchrun`` has started again gets the folder of its first start.
+
     Raises:
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
     """
     with writing(out or Path("runs"), "choose another --out"):
+        if is_restarted() and (found := _of_launch(out, name)) is not None:
+            return found
         if out is None and not overwrite:
             return _numbered(name)
         return _named(out or Path("runs") / folder_name(name), overwrite)
@@ -103,8 +108,21 @@ def _make(folder: Path) -> Path | None:
         folder.mkdir(parents=True)
     except FileExistsError:
         return None
-    (folder / MARK).write_text("a run of advnce\n", encoding="utf-8")
+    (folder / MARK).write_text(_mark(), encoding="utf-8")
     return folder
+
+
+def _mark() -> str:
+    return f"a run of advnce\n{launch_id()}\n"
+
+
+def _of_launch(out: Path | None, name: str) -> Path | None:
+    """Return the folder that an earlier start of this launch has made, if any."""
+    stem = folder_name(name)
+    folders = [*Path("runs").glob(f"{stem}*")] if out is None else [out]
+    marks = (folder / MARK for folder in folders)
+    is_own = (m for m in marks if m.is_file() and m.read_text("utf-8") == _mark())
+    return next((mark.parent for mark in is_own), None)
 
 
 def _clear(folder: Path, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import NonFiniteLossError
 from pyg_advinfonce.files import without_nan, write_text
 from pyg_advinfonce.machine import peak_rss_mb, versions
+from pyg_advinfonce.ranks import is_first, ranks
 from pyg_advinfonce.runs.finished import save_per_user
 from pyg_advinfonce.runs.folder import (
     BAD_BATCH,
@@ -78,10 +79,15 @@ class SeedFolder:
             CheckpointError: If the state is damaged or belongs to other settings or
                 data.
         """
+        state = self._load(force) if resume and self.state.path.is_file() else None
+        if state is not None:
+            state.restore(trainer)
+        if (group := ranks()) is not None:  # before the file is cleared
+            group.check_same("training state", len(trainer.history))
+        if not is_first():
+            return (self.state,)
         self.path.mkdir(parents=True, exist_ok=True)
-        if resume and self.state.path.is_file():
-            self._load(force).restore(trainer)
-        else:
+        if state is None:
             self._clear(STATE)
         self._clear(METRICS, WEIGHTS, EMBEDDINGS, PER_USER, BAD_BATCH)
         self._clear(f".{STATE}.*")  # left by a killed process
@@ -91,21 +97,33 @@ class SeedFolder:
 
     @contextmanager
     def keeping(self, trainer: Trainer) -> Iterator[None]:
-        """Write the state of the last finished epoch, however training ends."""
+        """Write the state of the last finished epoch, however training ends.
+
+        An error in one of several processes leaves the state that was written last.
+        """
+        is_agreed = True
         try:
             yield
         except NonFiniteLossError as error:
-            if trainer.stopping.best:
-                write_tensors(self.path / WEIGHTS, trainer.stopping.best)
+            if best := trainer.stopping.best:
+                save_weights(trainer.method, self.path / WEIGHTS, best)
             if not isinstance(error.batch, EdgeBatch):
                 raise
             raise self._with_batch(error, error.batch) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            is_agreed = ranks() is None
+            raise
         finally:
-            self.state.write()
+            if is_agreed:
+                self.state.write()
 
     def finish(self, result: Result) -> None:
         """Write weights and metrics; ``metrics.json`` is last and marks the end."""
         save_weights(result.method, self.path / WEIGHTS)
+        if not is_first():
+            return
         if self.config.custom and result.method.has_embeddings:
             save_embeddings(result.method, result.graph, self.path / EMBEDDINGS)
         save_per_user(_arrays(result), self.path)
@@ -144,7 +162,8 @@ class SeedFolder:
         file = self.path / BAD_BATCH
         ids = {"user_id": batch.user_id, "pos_id": batch.pos_id, "neg_id": batch.neg_id}
         ids |= {} if batch.seen is None else {"seen": batch.seen}
-        write_tensors(file, ids)
+        if is_first():
+            write_tensors(file, ids)
         return NonFiniteLossError(f"{error}; the ids of its batch are in {file}", batch)
 
 

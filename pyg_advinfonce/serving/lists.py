@@ -1,8 +1,9 @@
 """Files of recommendation lists."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shutil import copyfileobj
 
 import pandas as pd
 
@@ -51,6 +52,41 @@ def save_lists(tables: Tables, path: Path, kind: str) -> None:
     """
     with output_file(path) as partial:
         WRITERS[kind](tables, partial)
+
+
+def merge_lists(parts: Sequence[Path], path: Path, kind: str) -> None:
+    """Write files of :func:`save_lists` as one, in their order, and delete them.
+
+    Args:
+        parts: The files.
+        path: As for :func:`save_lists`.
+        kind: As for :func:`save_lists`, that of the files.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    with output_file(path) as unfinished:
+        (_merge_tables if kind == "parquet" else _merge_texts)(parts, unfinished, kind)
+    for part in parts:
+        part.unlink()
+
+
+def _merge_texts(parts: Sequence[Path], path: Path, kind: str) -> None:
+    with path.open("wb") as whole:
+        for number, part in enumerate(parts):
+            with part.open("rb") as file:
+                if kind == "csv" and number > 0:
+                    file.readline()  # the header
+                copyfileobj(file, whole)
+
+
+def _merge_tables(parts: Sequence[Path], path: Path, _kind: str) -> None:
+    parquet = optional_package("pyarrow.parquet")
+    files = [parquet.ParquetFile(part) for part in parts]
+    with parquet.ParquetWriter(path, files[0].schema_arrow) as writer:
+        for file in files:
+            for batch in file.iter_batches():
+                writer.write_batch(batch)
 
 
 def _write_csv(tables: Tables, path: Path) -> None:

@@ -32,6 +32,7 @@ from pyg_advinfonce.graph import (
     train_degrees,
 )
 from pyg_advinfonce.methods import Method
+from pyg_advinfonce.ranks import ranks
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 from pyg_advinfonce.serving.new_users import fold_in
 
@@ -146,12 +147,17 @@ class Recommender:
     def stream(
         self, users: Iterable[RawId] | None = None, *, k: int = 20
     ) -> Iterator[pd.DataFrame]:
-        """Yield the table of :meth:`recommend` in pieces, if it exceeds memory."""
+        """Yield the table of :meth:`recommend` in pieces, if it exceeds memory.
+
+        Of all users, each process of a launch has its share, in the order of ranks.
+        """
         if users is None:
             row = torch.arange(len(self.users.values), device="cpu")
         else:
             row = self.users.rows(users)
         self._warn_of_untrained(USER, row)
+        if users is None and (group := ranks()) is not None:
+            row = row[group.share(len(row))]
         return self._tables(self._ranking, self.users.values, self.scorer, row, k)
 
     def recommend_new(

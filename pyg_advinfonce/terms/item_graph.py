@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.functional import check_choice, check_positive
 from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.objective import Step, Term
-from pyg_advinfonce.ops import edge_scores
+from pyg_advinfonce.ops import edge_scores, total
 
 Form = Literal["code", "paper"]
 MAX_PAIRS = 1 << 23  # co-occurring item pairs in memory at once
@@ -95,7 +95,8 @@ class ItemGraph(Term):
         user = z.user.index_select(0, batch.src_index)  # [B, D]
         index = self.neighbors.index_select(0, batch.dst_pos_index)  # [B, S]
         weight = self.weights.index_select(0, batch.dst_pos_index)
-        loss = torch.linalg.vecdot(weight, softplus(-edge_scores(user, z.item, index)))
+        scores = total(edge_scores(user, z.item, index))
+        loss = torch.linalg.vecdot(weight, softplus(-scores))
         return loss.sum() if self.reduction == "sum" else loss.mean()
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import EPS, check_choice, squares
 from pyg_advinfonce.objective import Step, Term
+from pyg_advinfonce.ops import total
 
 
 class EmbeddingL2(Term):
@@ -50,7 +51,7 @@ class EmbeddingL2(Term):
 
     def forward(self, step: Step) -> Tensor:
         parts = [self._squares(*pair, step.batch) for pair in self._tables(step)]
-        roles = [reduce(torch.add, role) for role in zip(*parts, strict=True)]
+        roles = [total(reduce(torch.add, role)) for role in zip(*parts, strict=True)]
         if self.norm == "plain":  # the gradient at 0 is 0
             roles = [2 * role.clamp(min=EPS**2).sqrt() for role in roles]
         number = step.batch.src_index.numel() if self.reduction == "mean" else 1
@@ -111,4 +112,4 @@ class TableL2(Term):
 
     def forward(self, step: Step) -> Tensor:
         norms = [p.square().sum() for p in step.encoder.parameters()]
-        return torch.stack(norms).sum() / 2
+        return total(torch.stack(norms).sum()) / 2

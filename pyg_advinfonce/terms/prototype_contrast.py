@@ -16,6 +16,8 @@ from pyg_advinfonce.functional import (
     view_info_nce,
 )
 from pyg_advinfonce.objective import Step, Term
+from pyg_advinfonce.ops import own_columns, whole_columns
+from pyg_advinfonce.ranks import agreed
 
 
 class PrototypeContrast(Term):
@@ -98,10 +100,10 @@ class PrototypeContrast(Term):
         size = max(1, min(self.num_prototypes, x.size(0) // 2))
         means = KMeans(size, init="random", n_init=1, max_iter=25, random_state=seed)
         with threadpool_limits(1):
-            means.fit(x.detach().cpu().numpy())
+            means.fit(whole_columns(x).detach().cpu().numpy())
         centroids = torch.from_numpy(means.cluster_centers_).to(x.device, x.dtype)
         cluster = torch.from_numpy(means.labels_).to(x.device, torch.long)
-        return unit_rows(centroids), cluster
+        return unit_rows(own_columns(agreed(centroids))), agreed(cluster)
 
     def _sum(self, anchor: Tensor, centroids: Tensor, own: Tensor) -> Tensor:
         """Contrast rows ``[B, D]`` with their ``own [B]`` and other centroids."""

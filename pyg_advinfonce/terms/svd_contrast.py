@@ -13,7 +13,7 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import at_least_float32, check_positive
 from pyg_advinfonce.graph import INTERACTS, num_nodes, weighted_edges
 from pyg_advinfonce.objective import Step, Term
-from pyg_advinfonce.ops import sum_log_partitions
+from pyg_advinfonce.ops import sum_log_partitions, total
 
 _POWER_ITERATIONS = 10  # the spectrum of sparse data decays slowly
 
@@ -48,7 +48,7 @@ class SVDContrast(Term):
         - **output:** a scalar
     """  # noqa: D205
 
-    needs_whole_graph = True
+    contrasts_all = needs_whole_graph = True
     user: Tensor  # [U, q]
     scale: Tensor  # [q]
     item: Tensor  # [I, q]
@@ -116,7 +116,7 @@ class SVDContrast(Term):
         low = factor.index_select(0, nodes) @ thin  # [T, D]
         low = torch.add(low, table.index_select(0, nodes), alpha=self.alpha[0])
         anchor, z = at_least_float32(low) / self.tau, at_least_float32(z)
-        own = torch.linalg.vecdot(anchor, z.index_select(0, nodes)).clamp(-5, 5)
+        own = total(torch.linalg.vecdot(anchor, z.index_select(0, nodes))).clamp(-5, 5)
         share = count.to(own.dtype) / index.numel()
         return sum_log_partitions(anchor, z, share) - share.dot(own)
 

@@ -14,6 +14,7 @@ from pyg_advinfonce.training.checkpoint import (
     save_weights,
     write_tensors,
 )
+from pyg_advinfonce.training.columns import total_norm
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
 from pyg_advinfonce.training.trackers import TensorBoard, Tracker
 from pyg_advinfonce.training.trainer import (
@@ -47,6 +48,7 @@ __all__ = [
     "read_tensors",
     "save_weights",
     "seed_everything",
+    "total_norm",
     "train_only",
     "write_tensors",
 ]

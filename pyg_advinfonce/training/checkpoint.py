@@ -12,6 +12,7 @@ from torch import Tensor, nn, uint8
 
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.files import whole_file
+from pyg_advinfonce.training.columns import table_names, whole_tables
 
 KEY = "pyg_advinfonce"
 
@@ -68,9 +69,20 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     return found.hexdigest()
 
 
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Write a module's state atomically."""
-    write_tensors(path, module.state_dict())
+def save_weights(
+    module: nn.Module, path: Path, tensors: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write a module's state atomically, with whole tables, in rank 0 only.
+
+    Args:
+        module: The module.
+        path: The file.
+        tensors: Another state of the module (default: the current one).
+    """
+    state = module.state_dict() if tensors is None else tensors
+    whole = whole_tables(state, table_names(module))
+    if whole is not None:
+        write_tensors(path, whole)
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.ranks import agreed, dividing
 from pyg_advinfonce.schema import Count, FileData, Number, Real, check_values
 from pyg_advinfonce.training.checkpoint import (
     load_tensors,
     read_tensors,
     write_tensors,
 )
+from pyg_advinfonce.training.columns import own_tables, table_names, whole_tables
 from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 FORMAT_VERSION = 2
@@ -38,10 +40,12 @@ class TrainingState:
         tensors: Copies of all changing tensors, by name.
         about: The other values, JSON-serialisable, without the hyperparameters of the
             optimisers, which their phases define.
+        tables: Names of the tensors that processes divide by columns.
     """
 
     tensors: Mapping[str, Tensor]
     about: Mapping[str, Any]
+    tables: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, trainer: Trainer) -> "TrainingState":
@@ -59,7 +63,12 @@ class TrainingState:
         # Records are not modified; deep copies of all would take longer than an epoch.
         history = [dict(vars(record)) for record in trainer.history]
         about = {"stopping": stopping.state(), "history": history, "optimizers": plain}
-        return cls(copies, about)
+        return cls(copies, about, _tables(trainer, copies))
+
+    def whole(self) -> "TrainingState | None":
+        """Return the state with whole tables in rank 0, and None in the others."""
+        tensors = whole_tables(self.tensors, self.tables)
+        return None if tensors is None else replace(self, tensors=tensors)
 
     def restore(self, trainer: Trainer) -> None:
         """Load this state into a new trainer with the same settings.
@@ -68,6 +77,9 @@ class TrainingState:
             CheckpointError: If the trainer has other settings.
         """
         reason = "state of another run"
+        if dividing() is not None:
+            tensors = own_tables(self.tensors, _tables(trainer, self.tensors))
+            self = replace(self, tensors=tensors)
         load_tensors(trainer.method, self._part("method"), reason)
         best = self._part("best")
         own = {name: _form(t) for name, t in trainer.method.state_dict().items()}
@@ -93,6 +105,17 @@ class TrainingState:
         }
 
 
+def _tables(trainer: Trainer, tensors: Mapping[str, Tensor]) -> frozenset[str]:
+    """Return the names of tables, and of the optimisers' values for them."""
+    known = table_names(trainer.method)
+    return frozenset(
+        name
+        for name, tensor in tensors.items()
+        if tensor.dim() == 2
+        and (name.startswith("phase/") or name.partition("/")[2] in known)
+    )
+
+
 def _memory(optimizer: Optimizer) -> Iterator[tuple[str, Any]]:
     """Yield an optimiser's state values, named ``parameter index/key``."""
     for place, known in optimizer.state_dict()["state"].items():
@@ -112,8 +135,7 @@ def _remember(optimizer: Optimizer, memory: Mapping[str, Any]) -> None:
         state.setdefault(int(place), {})[key] = value
     expected = _forms_after_a_step(optimizer) if state else {}
     for index, found in state.items():
-        forms = {name: _form(value) for name, value in found.items()}
-        if expected is not None and forms != expected.get(index):
+        if expected is not None and _forms(found) != expected.get(index):
             raise ValueError(f"the optimiser's state {index} is of another one")
         counts = [v for v in found.values() if isinstance(v, Tensor) and not v.dim()]
         if not all(0 <= float(count) < torch.inf for count in counts):
@@ -140,7 +162,12 @@ def _forms_after_a_step(optimizer: Optimizer) -> dict[int, dict[str, object]] | 
     except RuntimeError:
         return None
     kept = twin.state_dict()["state"]
-    return {i: {n: _form(v) for n, v in values.items()} for i, values in kept.items()}
+    return {i: _forms(values) for i, values in kept.items()}
+
+
+def _forms(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the form of values; the type of a number depends on the kernel."""
+    return {n: _form(v) if _dimensions(v) else None for n, v in values.items()}
 
 
 def _dimensions(value: object) -> int:
@@ -176,7 +203,8 @@ class StateFile(Callback):
 
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         self.state = TrainingState.of(trainer)
-        if self._is_due(record.epoch + 1):
+        is_due = torch.tensor(self._is_due(record.epoch + 1), device="cpu")
+        if agreed(is_due):
             self.write()
 
     def write(self) -> None:
@@ -184,9 +212,12 @@ class StateFile(Callback):
         if self.state is None:
             return
         self._written = time.monotonic()
-        about = {"format": FORMAT_VERSION, "run": self.run, **self.state.about}
+        state = self.state.whole()
+        if state is None:
+            return
+        about = {"format": FORMAT_VERSION, "run": self.run, **state.about}
         try:
-            write_tensors(self.path, self.state.tensors, about)
+            write_tensors(self.path, state.tensors, about)
         except OSError as error:
             warnings.warn(
                 f"cannot save the training state, a previous one may remain: {error}",

@@ -9,7 +9,6 @@ from typing import Any, NoReturn, Protocol, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch_geometric.data import HeteroData
 
@@ -20,6 +19,8 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
+from pyg_advinfonce.ranks import agreed, dividing
+from pyg_advinfonce.training.columns import AgreedStop
 
 CHECK_EVERY = 50
 """Number of steps between two checks for non-finite values, except on a CPU."""
@@ -140,13 +141,21 @@ class Trainer:
             NonFiniteLossError: If a loss, gradient or score is NaN or infinite.
         """
         self._check_trainable()
+        with AgreedStop() as stop:
+            self._fit(stop)
+        if self.monitor is None:
+            return len(self.history) - 1
+        self.stopping.restore(self.method)
+        return self.stopping.best_epoch
+
+    def _fit(self, stop: AgreedStop) -> None:
         while len(self.history) < self.epochs and not self.stopping.should_stop:
             epoch = len(self.history)
             started, record = time.perf_counter(), Record(epoch=epoch)
             for index, (phase, optimizer) in enumerate(self.phases):
                 if phase.active(epoch) and self.method.params_of(phase):
                     seed_everything(self.seed, epoch, index)
-                    record.losses |= self._run_phase(phase, optimizer, epoch)
+                    record.losses |= self._run_phase(phase, optimizer, epoch, stop)
                     record.phases.append(phase.name)
             if self.fitted is not None:
                 seed_everything(self.seed, epoch, 0)
@@ -156,10 +165,6 @@ class Trainer:
             self._wait()
             record.seconds = time.perf_counter() - started
             self._finish_epoch(record)
-        if self.monitor is None:
-            return len(self.history) - 1
-        self.stopping.restore(self.method)
-        return self.stopping.best_epoch
 
     @property
     def seconds_per_epoch(self) -> float | None:
@@ -188,7 +193,7 @@ class Trainer:
         return phase.optimizer(owned)
 
     def _run_phase(
-        self, phase: Phase, optimizer: Optimizer, epoch: int
+        self, phase: Phase, optimizer: Optimizer, epoch: int, stop: AgreedStop
     ) -> dict[str, float]:
         """Run one pass over the batches; return the mean of each term."""
         params = self.method.params_of(phase)
@@ -196,9 +201,11 @@ class Trainer:
         constant = self._constant_embeddings(params)
         totals: dict[str, Tensor] = {}
         _train_mode(self.method)
-        check = FiniteCheck(phase.name, params, self.check_every)
+        check = FiniteCheck(phase.name, params, self.check_every, stop)
         with train_only(self.method, params), check:
             for index, (graph, batch) in enumerate(self.sampler):
+                if index == 0:
+                    _check_same_batch(batch)
                 step = Step(self.method.encoder, graph, batch, epoch, index, constant)
                 parts = phase.objective(step)
                 optimizer.zero_grad(set_to_none=True)
@@ -237,11 +244,10 @@ class Trainer:
     def _validate(self, record: Record, monitor: str) -> None:
         split = monitor.split("/")[0]
         try:
-            record.metrics = self.evaluator.metrics(
-                self.method.scorer(self.graph), split
-            )
+            found = self.evaluator.metrics(self.method.scorer(self.graph), split)
         except NonFiniteLossError as error:
             raise NonFiniteLossError(f"epoch {record.epoch}: {error}") from error
+        record.metrics = _agreed(found)
         if monitor not in record.metrics:
             raise ConfigError(
                 f"monitor must be one of {list(record.metrics)} (got '{monitor}')"
@@ -334,13 +340,27 @@ def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[No
 
 @dataclass(frozen=True)
 class _UncheckedStep:
-    """A past step: its batch, losses and gradient norm."""
+    """A past step: its batch, losses, gradient norm and processes that are to end."""
 
     epoch: int
     index: int
     batch: EdgeBatch
     names: tuple[str, ...]
-    values: Tensor  # [T + 1]
+    values: Tensor  # [T + 2]
+
+
+def _check_same_batch(batch: EdgeBatch) -> None:
+    """Check that all processes have drawn the same batch, e.g. on the same GPUs."""
+    ranks = dividing()
+    if ranks is not None:
+        ids = batch.user_id, batch.pos_id, batch.neg_id
+        ranks.check_same("batches", *(x.flatten().tolist() for x in ids))
+
+
+def _agreed(metrics: dict[str, float]) -> dict[str, float]:
+    """Return rank 0's metrics, on which all processes base their decisions."""
+    values = torch.tensor([*metrics.values()], dtype=torch.float64, device="cpu")
+    return dict(zip(metrics, agreed(values).tolist(), strict=True))
 
 
 def _train_mode(module: nn.Module) -> None:
@@ -364,12 +384,18 @@ class FiniteCheck:
         phase: Name of the phase.
         params: Parameters that the phase trains.
         every: Number of steps per check; 1 checks before the weights change.
+        stop: Signals that end training after a checked step.
     """
 
     def __init__(
-        self, phase: str, params: Sequence[nn.Parameter], every: int = CHECK_EVERY
+        self,
+        phase: str,
+        params: Sequence[nn.Parameter],
+        every: int = CHECK_EVERY,
+        stop: AgreedStop | None = None,
     ) -> None:
         self.phase, self.params, self.every = phase, params, every
+        self._stop = stop or AgreedStop()
         self._steps: list[_UncheckedStep] = []
         self._num_ids = 0
 
@@ -387,8 +413,8 @@ class FiniteCheck:
             NonFiniteLossError: If a check is due and a step was bad.
         """
         losses = [part.detach() for part in parts.values()]
-        norm = get_total_norm([p.grad for p in self.params if p.grad is not None])
-        values = torch.stack([*losses, norm.to(losses[0].device)])
+        ends = (x.to(losses[0].device) for x in self._stop.norm(self.params))
+        values = torch.stack([*losses, *ends])
         self._steps.append(
             _UncheckedStep(step.epoch, step.index, step.batch, tuple(parts), values)
         )
@@ -410,9 +436,11 @@ class FiniteCheck:
         finite = sums.isfinite().tolist()
         if not all(finite):
             self._fail(steps[finite.index(False)])
+        if self._stop.ranks and any(step.values[-1] > 0 for step in steps):
+            self._stop.end()
 
     def _fail(self, step: _UncheckedStep) -> NoReturn:
-        *losses, norm = step.values.tolist()
+        *losses, norm, _ = step.values.tolist()
         named = zip(step.names, losses, strict=True)
         raise NonFiniteLossError(
             f"loss or gradient became NaN or infinite in phase '{self.phase}', epoch "

@@ -307,6 +307,12 @@ def test_a_custom_model(run_page):
     assert names["given"].metrics == pytest.approx(names["frozen"].metrics)
 
 
+def test_several_processes(run_page):
+    names, printed = run_page("guides/scale.md")
+    assert float(printed) == names["result"].metrics["test/recall@20"]
+    assert Path("runs/mine/metrics.json").is_file()
+
+
 def test_every_guide_is_run_here():
     source = Path(__file__).read_text("utf-8")
     guides = [f"guides/{path.name}" for path in DOCS.glob("guides/*.md")]
