@@ -8,6 +8,8 @@ from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from pyg_advinfonce.errors import ConfigError
 
@@ -189,7 +191,11 @@ def launch_id() -> str:
 
 def is_restarted() -> bool:
     """Whether ``torchrun --max-restarts`` has started this process again."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _num_restarts() > 0
+
+
+def _num_restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextmanager
@@ -213,7 +219,12 @@ def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks | None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     both = distributed.is_nccl_available() and torch.cuda.is_available()
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if both else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if both else "gloo"
+    store, rank, size = next(rendezvous("env://"))
+    # A restarted process would read addresses of the last start, which the launcher's
+    # store keeps.
+    own = PrefixStore(f"attempt {_num_restarts()}", store)
+    distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
     try:
         found = Ranks()
         kind = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
