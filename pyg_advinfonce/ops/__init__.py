@@ -1,6 +1,7 @@
 """Expensive operations, each one function with several backends."""
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency, silence_sparse_beta
+from pyg_advinfonce.ops.default_backends import default_backends
 from pyg_advinfonce.ops.draw_columns import draw_columns
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
@@ -19,6 +20,7 @@ __all__ = [
     "CSR",
     "MOST_GATHERED",
     "Adjacency",
+    "default_backends",
     "default_edge_scores_backend",
     "default_propagate_backend",
     "draw_columns",
