@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "loader": {"errors", "batch", "graph", "pairs"},
     "evaluation": {"errors", "graph", "ops", "registry", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
-    | {"schema", "encoders", "methods", "evaluation"},
+    | {"ops", "schema", "encoders", "methods", "evaluation"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},
     "config": {"errors", "files", "registry", "schema", "graph", "losses", "datasets"},
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}

@@ -42,6 +42,7 @@ class Contrast(Term):
         check_positive(tau=tau)
         self.tau, self.candidates, self.anchors = tau, candidates, anchors
         self.needs_whole_graph = candidates == "all"
+        self.waits = anchors == "nodes" or candidates == "all"  # counts distinct nodes
 
     def contrast(
         self, first: Tables, second: Tables, users: Tensor, items: Tensor
@@ -144,6 +145,7 @@ class NeighborContrast(Term):
     """  # noqa: D205
 
     needs_whole_graph = True
+    waits = True
 
     def __init__(
         self, layer: int = 2, tau: float = 0.1, item_weight: float = 1.0

@@ -49,6 +49,7 @@ class SVDContrast(Term):
     """  # noqa: D205
 
     needs_whole_graph = True
+    waits = True
     user: Tensor  # [U, q]
     scale: Tensor  # [q]
     item: Tensor  # [I, q]

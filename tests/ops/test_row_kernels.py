@@ -13,8 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.functional import info_nce
+from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.ops import (
     Adjacency,
     default_backends,
@@ -22,6 +26,9 @@ from pyg_advinfonce.ops import (
     layer_sum,
     propagate,
 )
+from pyg_advinfonce.training import Trainer, TrainingState
+from tests import cases
+from tests.cases import find
 
 HAS_TRITON = find_spec("triton") is not None
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -198,6 +205,54 @@ def test_a_context_chooses_the_kernels_and_their_gradients():
         torch.testing.assert_close(one, other, rtol=0, atol=2**-6 * size)
         assert not torch.equal(one, other)
     assert not torch.equal(half[0], half[0].bfloat16().float())  # of float32's sums
+
+
+MOVES = {"detach", "new_empty", "set_"}  # also of the interpreter, which copies
+
+
+class Half(TorchDispatchMode):
+    """Remembers the operations of torch that take or return bfloat16."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        tensors = [x for x in tree_leaves((args, out)) if isinstance(x, torch.Tensor)]
+        if any(x.dtype == torch.bfloat16 for x in tensors):
+            self.found.add(func.overloadpacket.__name__)
+        return out
+
+
+def history(model, loss, backends):
+    """Train an epoch; return the losses, all state and what saw bfloat16."""
+    graph = cases.toy_graph().to(DEVICE)
+    sampler = EdgeSampler(graph, batch_size=12, num_negatives=4)
+    method = find(loss).method(model).to(DEVICE)
+    options = {"epochs": 1, "monitor": None, "backends": backends}
+    trainer = Trainer(method, graph, sampler, Evaluator(graph), **options)
+    with Half() as half:
+        trainer.fit()
+    losses = [value for r in trainer.history for value in r.losses.values()]
+    return losses, TrainingState.of(trainer).tensors, half.found
+
+
+@needs_kernels
+@pytest.mark.parametrize(("model", "loss"), [("lightgcn", "adv"), ("xsimgcl", "bpr")])
+def test_only_kernels_read_bfloat16(model, loss):
+    """Sums, log-sum-exps, losses, gradients and Adam are float32."""
+    both = {"edge_scores": "bf16", "propagate": "bf16"}
+    losses, state, half = history(model, loss, both)
+    assert {"_to_copy"} <= half <= {"_to_copy", *MOVES}
+    assert {x.dtype for x in state.values()} == {torch.float32}
+    plain, same, none = history(model, loss, {})
+    assert none == set()
+    assert losses == pytest.approx(plain, rel=2**-6)
+    assert losses != plain
+    again = history(model, loss, {})  # nothing of the context is left
+    assert again[0] == plain
+    assert all(torch.equal(again[1][name], x) for name, x in same.items())
 
 
 @needs_kernels
