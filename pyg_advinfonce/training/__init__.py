@@ -14,6 +14,7 @@ from pyg_advinfonce.training.checkpoint import (
     save_weights,
     write_tensors,
 )
+from pyg_advinfonce.training.cuda_graph import StepGraph
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
 from pyg_advinfonce.training.trackers import TensorBoard, Tracker
 from pyg_advinfonce.training.trainer import (
@@ -37,6 +38,7 @@ __all__ = [
     "Sampler",
     "SplitMetrics",
     "StateFile",
+    "StepGraph",
     "TensorBoard",
     "Tracker",
     "Trainer",

@@ -13,8 +13,13 @@ from pyg_advinfonce.errors import ConfigError, NonFiniteLossError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.objective import Phase, always
-from pyg_advinfonce.training import Trainer, TrainingState, seed_everything
-from pyg_advinfonce.training.cuda_graph import WARM_UP, StepGraph
+from pyg_advinfonce.training import (
+    StepGraph,
+    Trainer,
+    TrainingState,
+    seed_everything,
+)
+from pyg_advinfonce.training.cuda_graph import WARM_UP
 from tests import cases
 from tests.cases import CASES, FIRST, PAIRS, find, pair_name
 from tests.host_mode import Watch
