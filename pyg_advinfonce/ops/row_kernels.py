@@ -95,9 +95,9 @@ def pair_scores(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
     out = x_src.new_empty(num_src, width, dtype=_sum_type(x_src))
     if out.numel() > 0:
         entries = min(_ENTRIES, triton.next_power_of_2(width))
-        _score[num_src, triton.cdiv(width, entries)](
-            x_src, x_dst, index, out, len(x_dst), width, dim, entries, **_block(x_src)
-        )
+        grid, given = (num_src, triton.cdiv(width, entries)), (x_src, x_dst, index, out)
+        with torch.cuda.device_of(out):  # Triton takes the current one
+            _score[grid](*given, len(x_dst), width, dim, entries, **_block(x_src))
     return out
 
 
@@ -116,10 +116,10 @@ def row_sums(rowptr: Tensor, col: Tensor, value: Tensor, x: Tensor) -> Tensor:
     x = x.contiguous()
     out = x.new_empty(rowptr.numel() - 1, x.size(1), dtype=_sum_type(x))
     if out.numel() > 0:
-        block = _block(x)
-        _sum[out.size(0), triton.cdiv(x.size(1), block["columns"])](
-            rowptr, col, value, x, out, x.size(1), _ENTRIES, **block
-        )
+        block, dim = _block(x), x.size(1)
+        grid = out.size(0), triton.cdiv(dim, block["columns"])
+        with torch.cuda.device_of(out):
+            _sum[grid](rowptr, col, value, x, out, dim, _ENTRIES, **block)
     return out
 
 

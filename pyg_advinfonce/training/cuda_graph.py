@@ -103,8 +103,9 @@ class _Cuda:
     def record(
         self, work: Callable[[], tuple[Tensor, ...]]
     ) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self.stream):
+        graph, main = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
+        # a capture that fails leaves its stream as the current one
+        with torch.cuda.stream(main), torch.cuda.graph(graph, stream=self.stream):
             found = work()
         return graph.replay, found
 

@@ -5,6 +5,7 @@ runs the tests of the kernels there.
 """
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -57,6 +58,34 @@ def test_the_kernels_pass_their_tests_in_the_interpreter():
     assert " passed" in run.stdout
 
 
+@pytest.mark.skipif(not HAS_TRITON, reason="triton is not installed")
+@pytest.mark.skipif(INTERPRETED, reason="needs the compiler, not the interpreter")
+@pytest.mark.parametrize("table", ["*fp32", "*bf16", "*fp64"])
+def test_the_kernels_compile_for_a_gpu_without_atomics(table, tmp_path, monkeypatch):
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from pyg_advinfonce.ops import row_kernels
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    total = triton.language.float64 if table == "*fp64" else triton.language.float32
+    sums = "*fp64" if table == "*fp64" else "*fp32"
+    numbers = dict.fromkeys(("num_dst", "width", "dim"), "i32")
+    chosen = {"entries": 32, "columns": 64, "total": total}
+    pointers = {
+        row_kernels._score: {"x_src": table, "x_dst": table, "index": "*i64"},
+        row_kernels._sum: {"rowptr": "*i32", "col": "*i32", "value": sums, "x": table},
+    }
+    for kernel, given in pointers.items():
+        known = {**given, "out": sums, **numbers, **dict.fromkeys(chosen, "constexpr")}
+        signature = {name: known[name] for name in kernel.arg_names}
+        source = ASTSource(kernel, signature, chosen)
+        made = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+        assert len(made.asm["cubin"]) > 0
+        assert not re.search(r"\b(atom|red)\.", made.asm["ptx"])
+
+
 def rounded(x, backend):
     """Return what a backend reads of a table, in float64."""
     return (x.bfloat16() if backend == "bf16" else x).double()
@@ -92,16 +121,16 @@ def scored(x, y, index, seed, backend):
 
 @needs_kernels
 @backends
-@pytest.mark.parametrize("index_dtype", [torch.int32, torch.int64])
 @pytest.mark.parametrize(
     ("size", "num_dst", "width", "dim"),
     [(4, 6, 3, 5), (3, 7, 1, 1), (1, 1, 4, 3), (2, 3, 40, 8), (2, 5, 3, 131)],
     ids=["odd", "one", "repeated", "wide", "deep"],
 )
-def test_scores_and_both_gradients(backend, index_dtype, size, num_dst, width, dim):
+def test_scores_and_both_gradients(backend, size, num_dst, width, dim):
     """More pairs than a block has, and more columns; rows repeat, some have no pair."""
     x, y = tables(size, num_dst, dim)
-    index = torch.randint(num_dst, (size, width), dtype=index_dtype)
+    dtype = torch.int32 if size == 2 else torch.int64
+    index = torch.randint(num_dst, (size, width), dtype=dtype)
     index[0] = num_dst - 1
     seed = torch.randn(size, width)
     found = scored(x, y, index, seed, backend)
@@ -148,10 +177,10 @@ def test_an_index_out_of_range_scores_no_number(wrong):
 
 def relation():
     """Return an adjacency with an empty row and one of more entries than a block."""
-    row = torch.tensor([0] * 70 + [2] * 3 + [3])
-    col = torch.cat([torch.arange(70), torch.tensor([0, 1, 5, 69])])
-    weight = torch.linspace(0.1, 1, 74)
-    return torch.stack([col, row]), weight, 70, 4
+    row = torch.tensor([0] * 40 + [2] * 3 + [3])
+    col = torch.cat([torch.arange(40), torch.tensor([0, 1, 5, 39])])
+    weight = torch.linspace(0.1, 1, 44)
+    return torch.stack([col, row]), weight, 40, 4
 
 
 @needs_kernels
@@ -225,11 +254,11 @@ class Half(TorchDispatchMode):
         return out
 
 
-def history(model, loss, backends):
+def history(backends):
     """Train an epoch; return the losses, all state and what saw bfloat16."""
     graph = cases.toy_graph().to(DEVICE)
     sampler = EdgeSampler(graph, batch_size=12, num_negatives=4)
-    method = find(loss).method(model).to(DEVICE)
+    method = find("adv").method().to(DEVICE)
     options = {"epochs": 1, "monitor": None, "backends": backends}
     trainer = Trainer(method, graph, sampler, Evaluator(graph), **options)
     with Half() as half:
@@ -239,18 +268,17 @@ def history(model, loss, backends):
 
 
 @needs_kernels
-@pytest.mark.parametrize(("model", "loss"), [("lightgcn", "adv"), ("xsimgcl", "bpr")])
-def test_only_kernels_read_bfloat16(model, loss):
+def test_only_kernels_read_bfloat16():
     """Sums, log-sum-exps, losses, gradients and Adam are float32."""
     both = {"edge_scores": "bf16", "propagate": "bf16"}
-    losses, state, half = history(model, loss, both)
+    losses, state, half = history(both)
     assert {"_to_copy"} <= half <= {"_to_copy", *MOVES}
     assert {x.dtype for x in state.values()} == {torch.float32}
-    plain, same, none = history(model, loss, {})
+    plain, same, none = history({})
     assert none == set()
     assert losses == pytest.approx(plain, rel=2**-6)
     assert losses != plain
-    again = history(model, loss, {})  # nothing of the context is left
+    again = history({})  # nothing of the context is left
     assert again[0] == plain
     assert all(torch.equal(again[1][name], x) for name, x in same.items())
 
@@ -258,7 +286,7 @@ def test_only_kernels_read_bfloat16(model, loss):
 @needs_kernels
 @backends
 def test_sums_have_a_fixed_order(backend):
-    x, y = tables(50, 4, 16)
-    index, seed = torch.randint(4, (50, 30)), torch.randn(50, 30)
+    x, y = tables(9, 4, 16)
+    index, seed = torch.randint(4, (9, 30)), torch.randn(9, 30)
     first, second = (scored(x, y, index, seed, backend) for _ in range(2))
     assert all(map(torch.equal, first, second))
