@@ -118,7 +118,8 @@ def prepare_capture(
 ) -> None:
     """Check that steps can be captured, and set the optimisers so that theirs can.
 
-    A capturable Adam computes the same numbers: its kernels count steps on the device.
+    A fused Adam, as all phases of the library have, computes the same numbers if it is
+    capturable.
 
     Raises:
         ConfigError: If the device, the sampler, a term or an optimiser does not allow

@@ -278,9 +278,11 @@ def test_only_kernels_read_bfloat16():
     assert none == set()
     assert losses == pytest.approx(plain, rel=2**-6)
     assert losses != plain
-    again = history({})  # nothing of the context is left
-    assert again[0] == plain
-    assert all(torch.equal(again[1][name], x) for name, x in same.items())
+    again, other, _ = history({})  # nothing of the context is left
+    assert again == pytest.approx(plain, rel=1e-5)
+    if DEVICE == "cpu":  # sums on a GPU have no fixed order
+        assert again == plain
+        assert all(torch.equal(other[name], value) for name, value in same.items())
 
 
 @needs_kernels

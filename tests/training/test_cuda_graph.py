@@ -21,15 +21,17 @@ from pyg_advinfonce.training import (
 )
 from pyg_advinfonce.training.cuda_graph import WARM_UP
 from tests import cases
-from tests.cases import CASES, FIRST, PAIRS, find, pair_name
+from tests.cases import CASES, TRAINED, find, pair_name
 from tests.host_mode import Watch
 from tests.methods.test_host_free import EXEMPT
 from tests.tape import Tape
 
-ALL = [*PAIRS, *((case.model, case) for case in CASES if case not in FIRST)]
 WAITING = {model for row in EXEMPT if not row.settings for model in row.models}
 NUM_FULL = 8  # batches of three of the 24 train pairs
-CAPTURED = [(model, case) for model, case in ALL if model not in WAITING]
+# Each row of a loss, and each model with its first loss.
+ROWS = [(case.model, case) for case in CASES]
+ROWS += [(model, find(next(iter(entry.losses)))) for model, entry in TRAINED.items()]
+CAPTURED = [(model, case) for model, case in ROWS if model not in WAITING]
 
 
 def is_same(first, second):
@@ -214,7 +216,7 @@ def test_a_step_that_cannot_be_captured(said, kind, message):
         take(torch.ones(1))
 
 
-@pytest.mark.parametrize(("model", "case"), ALL, ids=pair_name)
+@pytest.mark.parametrize(("model", "case"), ROWS, ids=pair_name)
 def test_what_waits_for_the_device_is_refused(model, case):
     """The same methods as those whose steps are exempt in ``test_host_free.py``."""
     method = case.method(model)
