@@ -5,6 +5,8 @@ tables in float64. No kernel uses atomic operations, so the order of each sum, a
 it each bit, depends on the operands only.
 """
 
+import os
+
 import torch
 import triton
 import triton.language as tl
@@ -89,7 +91,11 @@ def pair_scores(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
 
     Returns:
         ``[B, K]``, float32 for tables in half precision.
+
+    Raises:
+        ValueError: If the tables are not on a GPU.
     """
+    _check_device(x_src)
     x_src, x_dst, index = x_src.contiguous(), x_dst.contiguous(), index.contiguous()
     (num_src, width), dim = index.shape, x_src.size(1)
     out = x_src.new_empty(num_src, width, dtype=_sum_type(x_src))
@@ -112,7 +118,11 @@ def row_sums(rowptr: Tensor, col: Tensor, value: Tensor, x: Tensor) -> Tensor:
 
     Returns:
         ``[N, D]``, float32 for a table in half precision.
+
+    Raises:
+        ValueError: If the table is not on a GPU.
     """
+    _check_device(x)
     x = x.contiguous()
     out = x.new_empty(rowptr.numel() - 1, x.size(1), dtype=_sum_type(x))
     if out.numel() > 0:
@@ -121,6 +131,14 @@ def row_sums(rowptr: Tensor, col: Tensor, value: Tensor, x: Tensor) -> Tensor:
         with torch.cuda.device_of(out):
             _sum[grid](rowptr, col, value, x, out, dim, _ENTRIES, **block)
     return out
+
+
+def _check_device(x: Tensor) -> None:
+    if not x.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
+        raise ValueError(
+            "the backends 'triton' and 'bf16' expect tensors on a GPU "
+            f"(got {x.device}): choose another backend"
+        )
 
 
 def _sum_type(x: Tensor) -> torch.dtype:

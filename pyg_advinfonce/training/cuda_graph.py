@@ -66,15 +66,13 @@ class StepGraph:
             self._left -= 1
             return recorder.run(lambda: self._step(sample))
         self._sample.copy_(sample)
-        if self._replay is None:
-            self._capture(recorder, self._sample)
-        assert self._replay is not None
-        self._replay()
+        replay = self._replay or self._capture(recorder, self._sample)
+        replay()
         return tuple(result.clone() for result in self._results)
 
-    def _capture(self, recorder: Recorder, sample: Tensor) -> None:
+    def _capture(self, recorder: Recorder, sample: Tensor) -> Callable[[], None]:
         try:
-            found = recorder.record(lambda: self._step(sample))
+            replay, results = recorder.record(lambda: self._step(sample))
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
@@ -83,7 +81,8 @@ class StepGraph:
                 f"the GPU is waited for (got {' '.join(str(error).split())}): set "
                 "train.cuda_graph to false"
             ) from error
-        self._replay, self._results = found
+        self._replay, self._results = replay, results
+        return replay
 
 
 class _Cuda:

@@ -86,6 +86,20 @@ def test_the_kernels_compile_for_a_gpu_without_atomics(table, tmp_path, monkeypa
         assert not re.search(r"\b(atom|red)\.", made.asm["ptx"])
 
 
+@pytest.mark.skipif(not HAS_TRITON, reason="triton is not installed")
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter takes a CPU's tensors")
+@backends
+def test_a_cpu_is_refused(backend):
+    x, y = tables(4, 6, 5)
+    index = torch.zeros(4, 3, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"expect tensors on a GPU \(got cpu\)"):
+        edge_scores(x, y, index, backend=backend)
+    edges, weight, num_src, num_dst = relation()
+    adjacency = Adjacency.from_edge_index(edges, weight, num_src, num_dst)
+    with pytest.raises(ValueError, match="choose another backend"):
+        propagate(adjacency, torch.ones(num_src, 2), backend=backend)
+
+
 def rounded(x, backend):
     """Return what a backend reads of a table, in float64."""
     return (x.bfloat16() if backend == "bf16" else x).double()
