@@ -5,7 +5,8 @@
 Each method is built as ``advnce train`` builds it and trained on the simulated graph.
 ``gathered`` is the very same step with this library's operations replaced by what one
 writes without them (``gathers.py``): PyG's ``LGConv`` over an edge list, negatives
-gathered as [B, K, D], whole score matrices. On a CPU every method and way runs in a
+gathered as [B, K, D], whole score matrices. ``gpu_check.py`` has further ways, which
+are settings. On a CPU every method and way runs in a
 process of its own, one after another, so that its peak memory is its own; on a GPU the
 peak is reset instead. An epoch is its start (views, clusters, temperatures) and its
 steps, sampling and optimiser included. With one thread the time is the process's on a
@@ -22,7 +23,6 @@ gathered: ``limit`` is the ratio of the paper's Table 9 times 1.25.
 
 import argparse
 import copy
-import functools
 import gc
 import json
 import subprocess
@@ -36,14 +36,15 @@ from gathers import gathered
 from graphs import SIZES, random_graph
 from largest import LargestArray
 from timing import clock_of, machine, median_ms, peak_mb, print_table
+from torch import Tensor
 
 from pyg_advinfonce.build import build_method, make_trainer
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.machine import keep_freed_memory
 from pyg_advinfonce.objective import Step
-from pyg_advinfonce.ops import silence_sparse_beta
+from pyg_advinfonce.ops import default_backends, silence_sparse_beta
 from pyg_advinfonce.registry import LOSSES, MODELS, NO_LOSS
-from pyg_advinfonce.training import seed_everything, train_only
+from pyg_advinfonce.training import StepGraph, seed_everything, train_only
 
 # The paper's Table 9, seconds an epoch over those of InfoNCE on the same encoder.
 TABLE_9 = {
@@ -74,15 +75,22 @@ def pairs() -> list[str]:
     return [name for name in dict.fromkeys(names) if name in legal]
 
 
-def configure(name: str, size: str, preset: str) -> Config:
+# Ways besides the default and ``gathered``, which are settings.
+SETTINGS = {
+    "graph": {"cuda_graph": True},
+    "triton": {"triton": True},
+    "bf16": {"precision": "bf16"},
+    "graph and bf16": {"cuda_graph": True, "precision": "bf16"},
+}
+
+
+def configure(name: str, size: str, preset: str, way: str = "ours") -> Config:
     model, _, loss = name.partition("-")
     sampled = {} if loss == "bpr" or model == "ultragcn" else {"num_negatives": 128}
     batch_size = min(2048, SIZES[size][2])
-    layers = [{"train": {"batch_size": batch_size, **sampled}}]
+    chosen = SETTINGS.get(way, {})
+    layers = [{"train": {"batch_size": batch_size, **sampled, **chosen}}]
     return Config.resolve(model, loss, size, preset=preset, layers=layers)
-
-
-graph_of = functools.cache(random_graph)
 
 
 def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
@@ -90,8 +98,8 @@ def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
     keep_freed_memory()
     silence_sparse_beta()
     device = torch.device(args.device)
-    graph = copy.copy(graph_of(args.size, device))
-    config = configure(name, args.size, args.preset)
+    graph = copy.copy(random_graph(args.size, device))
+    config = configure(name, args.size, args.preset, way)
     method = build_method(config, graph).to(device)
     trainer = make_trainer(config, method, graph, ())
     phase, optimizer = next(p for p in trainer.phases if p[0].params is None)
@@ -106,23 +114,33 @@ def measure(name: str, way: str, args: argparse.Namespace) -> dict[str, float]:
             torch.cuda.synchronize()
         start = clock() - started
         method.train()
-        batches = iter(trainer.sampler)
+        sampler, samples = trainer.sampler, iter(())
 
-        def step() -> None:
-            nonlocal batches
-            found = next(batches, None)
-            if found is None:
-                batches = iter(trainer.sampler)
-                found = next(batches)
-            parts = phase.objective(Step(method.encoder, *found, epoch, 1))
+        def take(sample: Tensor) -> tuple[Tensor, ...]:
+            parts = phase.objective(
+                Step(method.encoder, graph, sampler.draw(sample), epoch, 1)
+            )
             optimizer.zero_grad(set_to_none=True)
             torch.stack(list(parts.values())).sum().backward()
             optimizer.step()
+            return ()
 
-        with train_only(method, params):
+        take_or_replay = StepGraph(take) if config.train.cuda_graph else take
+
+        def step() -> None:
+            nonlocal samples
+            sample = next(samples, None)
+            if sample is None:
+                samples = iter(sampler.samples())
+                sample = next(samples)
+            take_or_replay(sample)
+
+        with train_only(method, params), default_backends(**trainer.backends):
             step()
             if largest is not None:
                 largest.stop()
+            for _ in range(4 if config.train.cuda_graph else 0):
+                step()  # the capture is the fourth
             ms = median_ms(step, seconds=args.seconds, least=args.least, clock=clock)
     memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0
     memory = memory or peak_mb()

@@ -8,6 +8,8 @@ forward only. Edge scores are [B, K] dot products, forward and backward.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 
 import torch
 from graphs import SIZES, random_graph
@@ -48,7 +50,7 @@ def propagation(graph: HeteroData) -> dict[str, Callable[[], object]]:
         "torch COO product": lambda: coo @ x,
     }
     coo_csr = coo.to_sparse_csr()
-    for backend in ("gather", "csr", "embedding_bag"):
+    for backend in ("gather", "csr", "embedding_bag", *kernels(device)):
         rows[f"propagate, backend {backend}"] = _both(to_item, x_user, x_item, backend)
     return rows
 
@@ -80,17 +82,24 @@ def scores(graph: HeteroData, size: str) -> dict[str, Callable[[], object]]:
 
         return call
 
-    return {
+    rows = {
         "gather [B, K, D], then multiply": timed(
             lambda: edge_scores(x_src, x_dst, index, backend="gather")
         ),
         "all B x I scores, then gather": timed(
             lambda: (x_src @ x_dst.t()).gather(1, index)
         ),
-        "edge_scores, backend fused": timed(
-            lambda: edge_scores(x_src, x_dst, index, backend="fused")
-        ),
     }
+    for backend in ("fused", *kernels(device)):
+        call = partial(edge_scores, x_src, x_dst, index, backend=backend)
+        rows[f"edge_scores, backend {backend}"] = timed(call)
+    return rows
+
+
+def kernels(device: torch.device) -> tuple[str, ...]:
+    """Name the backends that are kernels of Triton, where they run."""
+    runs = device.type == "cuda" and find_spec("triton") is not None
+    return ("triton", "bf16") if runs else ()
 
 
 def main() -> None:

@@ -122,6 +122,9 @@ def gathered(
     return loss
 
 
+WAYS: dict[str, Way] = {"pyg": pyg, "csr": csr, "ours": ours}
+
+
 def measure(way: Way, size: str, device: torch.device, seconds: float) -> dict:
     keep_freed_memory()
     silence_sparse_beta()
@@ -162,16 +165,16 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--way", choices=["pyg", "csr", "ours"])
+    parser.add_argument("--way", choices=list(WAYS))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     if args.way:
-        way = {"pyg": pyg, "csr": csr, "ours": ours}[args.way]
+        way = WAYS[args.way]
         print(json.dumps(measure(way, args.size, device, args.seconds)))
         return
     found = {}
-    for name in ("pyg", "csr", "ours"):
+    for name in WAYS:
         command = [sys.executable, __file__, "--way", name, "--size", args.size]
         command += ["--device", args.device, "--threads", str(args.threads)]
         command += ["--seconds", str(args.seconds)]

@@ -140,5 +140,6 @@ def gathered() -> Iterator[None]:
             setattr(module, name, PLAIN[value])
         yield
     finally:
+        _EDGES.clear()
         for module, name, value in found:
             setattr(module, name, value)

@@ -15,6 +15,7 @@ OPTIONAL = (
     "matplotlib",
     "faiss-cpu",
     "onnx",
+    "triton",
 )
 
 

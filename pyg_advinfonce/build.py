@@ -20,7 +20,7 @@ from pyg_advinfonce.config import (
 )
 from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.encoders import Encoder, FittedEncoder
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, optional_package
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.graph import copy_to, merge_splits, num_nodes, split_edges
 from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
@@ -428,6 +428,11 @@ def _check_separable(config: Config) -> None:
     if not MODELS[config.model.name].load_encoder().is_separable:
         why = "cannot be divided by columns"
         raise ConfigError(f"model '{config.model.name}' {why}: {advice}")
+    if config.train.cuda_graph:
+        raise ConfigError(
+            "train.cuda_graph captures the steps of one process: leave it out, or "
+            f"{advice}"
+        )
     if config.train.loader != "full":
         raise ConfigError(
             "several processes divide the columns of the whole graph's tables: "
@@ -489,7 +494,34 @@ def make_trainer(
         patience=config.train.patience,
         monitor=None if config.train.refit else Trainer.monitor,
         callbacks=callbacks,
+        backends=_backends(config, method.encoder.device),
+        cuda_graph=config.train.cuda_graph,
     )
+
+
+def _backends(config: Config, device: torch.device) -> dict[str, str]:
+    """Return the backends of a step that the section ``[train]`` chooses.
+
+    Raises:
+        ConfigError: If they do not run on the device.
+        MissingExtraError: If triton is not installed.
+    """
+    settings = config.train
+    if settings.precision == "bf16":
+        name, other = "precision 'bf16'", "train.precision to 'fp32'"
+        found = {"edge_scores": "bf16", "propagate": "bf16"}
+    elif settings.triton:
+        name, other = "triton", "train.triton to false"
+        found = {"edge_scores": "triton"}
+    else:
+        return {}
+    if device.type != "cuda":
+        raise ConfigError(
+            f"train.{name} needs kernels of Triton and expects a CUDA device (got "
+            f"{device}): set {other}"
+        )
+    optional_package("triton")
+    return found
 
 
 def _check_memory(

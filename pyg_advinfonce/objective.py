@@ -92,6 +92,8 @@ class Term(nn.Module):
 
     Attributes:
         needs_whole_graph: Whether the term needs the whole graph, not a sample of it.
+        waits: Whether a step of the term waits for its device, or depends on values of
+            Python that change within an epoch: it then cannot be a CUDA graph.
         reads_batch: Whether the term reads the final and layer-0 rows of the batch's
             users and items only, so that a step may compute no others.
         contrasts_all: Whether the term scores nodes of the batch against all nodes.
@@ -99,6 +101,7 @@ class Term(nn.Module):
 
     contrasts_all: bool = False
     needs_whole_graph: bool = False
+    waits: bool = False
     reads_batch: bool = False
 
     def forward(self, step: Step) -> Tensor:
@@ -120,6 +123,7 @@ class RankingLoss(nn.Module):
         negatives: Negatives that the loss needs: ``sampled`` by the sampler, the other
             positives of the batch (``in_batch``), or ``none``.
         needs_whole_graph: Whether the loss needs the whole graph, not a sample of it.
+        waits: As of a :class:`Term`.
         takes_all_negatives: Whether the loss accepts all of a user's other items as
             negatives, in parts of a batch: it is a mean over edges that do not affect
             each other.
@@ -131,6 +135,7 @@ class RankingLoss(nn.Module):
     cosine: bool = True
     negatives: Literal["sampled", "in_batch", "none"] = "sampled"
     needs_whole_graph: bool = False
+    waits: bool = False
     takes_all_negatives: bool = False
     reads_batch: bool = False
 
@@ -195,7 +200,7 @@ class Supervised(Term):
     def __init__(self, loss: RankingLoss, *, perturb: bool = True) -> None:
         super().__init__()
         self.loss, self.perturb = loss, perturb
-        self.needs_whole_graph = loss.needs_whole_graph
+        self.needs_whole_graph, self.waits = loss.needs_whole_graph, loss.waits
         self.reads_batch = "reads_batch" in vars(type(loss)) and loss.reads_batch
 
     def forward(self, step: Step) -> Tensor:
@@ -264,6 +269,10 @@ class Objective(nn.Module):
     def needing_whole_graph(self) -> list[str]:
         """Return the names of the terms that need the whole graph."""
         return [n for n, term in self._terms().items() if term.needs_whole_graph]
+
+    def waiting(self) -> list[str]:
+        """Return the names of the terms that wait for their device."""
+        return [n for n, term in self._terms().items() if term.waits]
 
     def on_epoch_start(self, encoder: nn.Module, graph: HeteroData, epoch: int) -> None:
         """Let every term update its state at the start of an epoch."""

@@ -60,9 +60,9 @@ def watching(note) -> Iterator[None]:
     """Call a function with every step, its terms and the check of its phase."""
     add = FiniteCheck.add
 
-    def noting(check, step, parts):
-        note(step, parts, check)
-        add(check, step, parts)
+    def noting(check, step, names, values):
+        note(step, values[: len(names)].tolist(), check)
+        add(check, step, names, values)
 
     FiniteCheck.add = noting
     try:
@@ -74,7 +74,7 @@ def watching(note) -> Iterator[None]:
 def losses(pair):
     """Return each term of each step, and the metrics of each epoch."""
     trainer, found = assemble(settings(pair), toy_graph(), device="cpu"), []
-    with watching(lambda _, parts, __: found.append([*map(float, parts.values())])):
+    with watching(lambda _, terms, __: found.append(terms)):
         trainer.fit()
     return found, [record.metrics for record in trainer.history]
 
@@ -122,11 +122,7 @@ def mutant(kind, pair):
 
 
 def summed(pair, dim):
-    """Return the bytes that a step of each phase sums, and the item rows that it reads.
-
-    Without those of the norm of all gradients, which is computed after the watched
-    moment.
-    """
+    """Return the bytes that a step of each phase sums, and the item rows that it reads."""
     config = settings(pair, model={"dim": int(dim)}, train={"epochs": 1})
     trainer, found, last = assemble(config, toy_graph(), device="cpu"), {}, [0]
     trainer.monitor = None

@@ -1,9 +1,10 @@
 import math
 import pickle
+import sys
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -28,6 +29,7 @@ from pyg_advinfonce.errors import (
     ConfigError,
     GraphError,
     MemoryShortageError,
+    MissingExtraError,
     NonFiniteLossError,
 )
 from pyg_advinfonce.evaluation import Evaluator
@@ -56,6 +58,7 @@ from pyg_advinfonce.registry import LOSSES, MODELS, Entry
 from pyg_advinfonce.runs import Result, load_run
 from pyg_advinfonce.training import Callback, Trainer, load_weights, train_only
 from tests import cases
+from tests.host_mode import Watch
 from tests.scorers import SCORERS, Ease, untrained
 
 CONFIGS = Path(pyg_advinfonce.__file__).parent / "config" / "packaged"
@@ -484,6 +487,37 @@ def test_all_negatives_take_little_memory(dataset, monkeypatch):
     with pytest.raises(ConfigError, match="training needs at least"):
         assemble(resolve("mf", "adv", **number), dataset, device="cpu")
     assemble(resolve("mf", "adv", train=EVERY), dataset, device="cpu")
+
+
+KERNELS = {
+    "triton": ({"triton": True}, {"edge_scores": "triton"}),
+    "precision 'bf16'": (
+        {"precision": "bf16", "triton": True},
+        {"edge_scores": "bf16", "propagate": "bf16"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_of_triton_are_refused_on_a_cpu(name, dataset):
+    said = rf"train\.{name} needs kernels of Triton .*\(got cpu\): set train\.\w+ to"
+    with pytest.raises(ConfigError, match=said):
+        assemble(resolve("mf", "bpr", train=KERNELS[name][0]), dataset, device="cpu")
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_of_triton_are_those_of_a_step(name, graph, monkeypatch):
+    settings, backends = KERNELS[name]
+    config = resolve("mf", "infonce", train=settings)
+    method = build_method(config, graph)
+    with Watch():
+        monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
+        assert make_trainer(config, method, graph, ()).backends == backends
+        monkeypatch.setitem(sys.modules, "triton", None)
+        with pytest.raises(MissingExtraError, match="pip install triton"):
+            make_trainer(config, method, graph, ())
+    plain = resolve("mf", "infonce")
+    assert make_trainer(plain, method, graph, ()).backends == {}
 
 
 def test_auto_is_a_device_that_is_there():

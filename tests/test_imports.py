@@ -39,82 +39,34 @@ ALLOWED: dict[str, set[str]] = {
     "transforms": {"errors", "graph"},
     "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
     "objective": {"errors", "batch", "encoders", "graph"},
-    "losses": {
-        "ranks",
-        "errors",
-        "registry",
-        "functional",
-        "batch",
-        "graph",
-        "objective",
-    }
-    | {"ops", "transforms", "encoders"},
-    "terms": {"ranks", "batch", "functional", "graph", "objective", "ops"},
-    "methods": {
-        "ranks",
-        "errors",
-        "functional",
-        "graph",
-        "objective",
-        "scorer",
-        "transforms",
-    }
-    | {"encoders", "losses", "terms"},
+    "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
+    | {"ops", "transforms", "encoders", "ranks"},
+    "terms": {"batch", "functional", "graph", "objective", "ops", "ranks"},
+    "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
+    | {"encoders", "losses", "terms", "ranks"},
     "loader": {"errors", "batch", "graph", "pairs"},
-    "evaluation": {"ranks", "errors", "graph", "ops", "registry", "scorer"},
-    "training": {
-        "ranks",
-        "errors",
-        "files",
-        "functional",
-        "progress",
-        "batch",
-        "objective",
-    }
-    | {"schema", "encoders", "methods", "evaluation"},
+    "evaluation": {"errors", "graph", "ops", "registry", "scorer", "ranks"},
+    "training": {"errors", "files", "functional", "progress", "batch", "objective"}
+    | {"ops", "schema", "encoders", "methods", "evaluation", "ranks"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},
     "config": {"errors", "files", "registry", "schema", "graph", "losses", "datasets"},
-    "build": {
-        "ranks",
-        "errors",
-        "machine",
-        "registry",
-        "graph",
-        "objective",
-        "transforms",
-    }
+    "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
     | {"encoders", "losses", "methods", "loader", "evaluation", "training"}
-    | {"datasets", "config", "schema"},
-    "serving": {
-        "ranks",
-        "version",
-        "errors",
-        "files",
-        "registry",
-        "functional",
-        "graph",
-    }
-    | {"ops", "methods", "evaluation", "scorer"},
-    "runs": {
-        "ranks",
-        "errors",
-        "files",
-        "machine",
-        "registry",
-        "batch",
-        "graph",
-        "methods",
-    }
+    | {"datasets", "config", "schema", "ranks"},
+    "serving": {"version", "errors", "files", "registry", "functional", "graph"}
+    | {"ops", "methods", "evaluation", "scorer", "ranks"},
+    "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
     | {"encoders", "objective"}
-    | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"},
-    "experiment": {"ranks", "errors", "progress", "graph", "methods"}
-    | {"evaluation", "training", "datasets", "config", "build", "runs"},
+    | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"}
+    | {"ranks"},
+    "experiment": {"errors", "progress", "graph", "methods"}
+    | {"evaluation", "training", "datasets", "config", "build", "runs", "ranks"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
     | {"experiment", "progress", "schema"},
-    "cli": {"ranks", "version", "errors", "files", "machine", "progress", "registry"}
+    "cli": {"version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
-    | {"scorer", "serving", "runs", "experiment", "studies"},
+    | {"scorer", "serving", "runs", "experiment", "studies", "ranks"},
 }
 
 # Who runs whatever can be trained, and so takes no more than the bases of its parts.

@@ -81,6 +81,12 @@ class Train(BaseModel):
         num_workers: The number of processes that sample neighbours, 0 for none.
         metrics: Metrics of the final evaluation besides the default ones, see
             ``advnce ls metrics``.
+        cuda_graph: Replay the steps of an epoch as a CUDA graph; the numbers are the
+            same (docs/guides/gpu.md). Only on a GPU.
+        triton: Score sampled negatives by a kernel of Triton. Only on a GPU.
+        precision: ``bf16`` reads the rows of embeddings and of gradients as bfloat16 in
+            propagation and in scores of sampled pairs; all else is float32
+            (docs/guides/gpu.md). Only on a GPU.
         refit: Train on the pairs of all splits, for serving: all epochs, without
             validation and metrics.
         seed: The seed of all randomness.
@@ -106,6 +112,9 @@ class Train(BaseModel):
     num_neighbors: list[Annotated[int, Field(ge=-1)]] | None = None
     num_workers: int = Field(default=0, ge=0)
     metrics: list[str] | None = None
+    cuda_graph: bool = False
+    triton: bool = False
+    precision: Literal["fp32", "bf16"] = "fp32"
     refit: bool = False
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
 

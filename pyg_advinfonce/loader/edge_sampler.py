@@ -81,6 +81,11 @@ class EdgeSampler:
         full, rest = divmod(self.num_samples, self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
+    @property
+    def is_static(self) -> bool:
+        """Whether the draws of samples of one size have the same shapes."""
+        return self.num_negatives != "all"
+
     def __iter__(self) -> Iterator[tuple[HeteroData, EdgeBatch]]:
         for sample in self.samples():
             yield self.graph, self.draw(sample)

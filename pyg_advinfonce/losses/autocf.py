@@ -82,6 +82,7 @@ class AutoCFLoss(RankingTerm):
     """  # noqa: D205
 
     needs_whole_graph = True
+    waits = True
     cosine = False
     negatives = "none"
 

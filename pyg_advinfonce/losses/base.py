@@ -89,8 +89,9 @@ class UpdateWatch:
     :attr:`PASSES` passes over the train pairs, or :attr:`PER_USER` positives per user
     if the number of pairs is unknown, unless :meth:`stop` has been called or a given
     table has changed by then. These numbers exceed the length of any first epoch, so
-    that a loop may also update a loss at the end of epochs. Calls without gradients
-    and compiled calls, which a counter would compile anew, are not counted.
+    that a loop may also update a loss at the end of epochs. Calls without gradients,
+    compiled calls, which a counter would compile anew, and the capture of a CUDA graph
+    are not counted.
 
     Args:
         num_users: Number of users.
@@ -116,6 +117,9 @@ class UpdateWatch:
     def count(self, batch: EdgeBatch, *tables: Tensor) -> None:
         """Count a training call with the current tables."""
         if torch.compiler.is_compiling() or self.left <= 0:
+            return
+        cuda = torch.cuda  # asking of a capture fails where no driver is installed
+        if cuda.is_initialized() and cuda.is_current_stream_capturing():
             return
         if not torch.is_grad_enabled():
             return

@@ -134,9 +134,10 @@ class SDRO(Criterion):
         total, count = sum_over_ranks(torch.stack([total, count])).unbind()
         found = (total / count.clamp(min=1)).to(self.group_loss.dtype)
         moved = self.group_loss.lerp(found, self.group_lr)
-        self.group_loss = moved.where(count > 0, self.group_loss)
+        # in place, as a CUDA graph needs it
+        self.group_loss.copy_(moved.where(count > 0, self.group_loss))
         logits = self.log_weight + self.eta * self.group_loss
-        self.log_weight = logits.log_softmax(0)
+        self.log_weight.copy_(logits.log_softmax(0))
 
 
 def popular_ratio(graph: HeteroData) -> Tensor:

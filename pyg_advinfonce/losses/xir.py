@@ -161,7 +161,7 @@ class XIR(Criterion):
 
     def _cache_scores(self, user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         """Score users ``[B, D]`` against the cache ``[B, C]``; mask unsampled items."""
-        row, is_absent = self.cache, None
+        row, is_absent = self.cache.clone(), None  # the gradient needs it unchanged
         if batch.dst_n_id is not None:  # z_item holds a sample of the items
             row_of = torch.full_like(self.occurrence, -1)  # [I]
             row_of[batch.dst_n_id] = torch.arange(z_item.size(0), device=row.device)
@@ -191,9 +191,9 @@ class XIR(Criterion):
             times.index_add_(0, place.view(-1), one.expand(place.numel()))
             count.index_add_(0, ids, times)
         count = sum_over_ranks(count)
-        self.occurrence = self.occurrence + count
+        self.occurrence += count  # in place, as a CUDA graph needs it
         weight = self.occurrence.where(count > 0, 0).log()  # [I]
-        self.cache = draw_columns(weight.unsqueeze(0), self.cache_size).view(-1)
+        self.cache.copy_(draw_columns(weight.unsqueeze(0), self.cache_size).view(-1))
 
 
 def _log_frequency(weight: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from pyg_advinfonce.ops.columns import (
     unit_noise_like,
     whole_columns,
 )
+from pyg_advinfonce.ops.default_backends import default_backends
 from pyg_advinfonce.ops.draw_columns import draw_columns
 from pyg_advinfonce.ops.edge_attention import edge_attention
 from pyg_advinfonce.ops.edge_scores import (
@@ -31,6 +32,7 @@ __all__ = [
     "MOST_GATHERED",
     "Adjacency",
     "apply_linear",
+    "default_backends",
     "default_edge_scores_backend",
     "default_propagate_backend",
     "divide_input",

@@ -12,8 +12,9 @@ from torch.nn.functional import embedding_bag
 from torch_geometric.index import index2ptr
 
 from pyg_advinfonce.ops.adjacency import silence_sparse_beta
+from pyg_advinfonce.ops.default_backends import chosen_backend
 
-BACKENDS = ("fused", "gather")
+BACKENDS = ("fused", "gather", "triton", "bf16")
 MOST_GATHERED = 2**28  # bytes of gathered rows on a GPU; the gradient doubles them
 
 
@@ -26,13 +27,16 @@ def edge_scores(
         s_{bk} = \langle x_b, y_{\mathrm{index}[b, k]} \rangle
 
     The ``fused`` backend never allocates the gathered rows ``[B, K, D]``: scores are
-    one sampled dense-dense product, and gradients are weighted bag sums.
+    one sampled dense-dense product, and gradients are weighted bag sums. Nor do the
+    kernels of Triton, on CUDA only: ``triton``, and ``bf16``, which rounds the rows to
+    bfloat16; its sums, scores and gradients are float32. They sort the pairs by
+    destination for the gradient, so that all sums have a fixed order.
 
     Args:
         x_src: ``[B, D]`` source rows.
         x_dst: ``[I, D]`` all destination rows.
         index: ``[B, K]`` row numbers in ``x_dst``.
-        backend: ``fused`` or ``gather`` (default: that of
+        backend: ``fused``, ``gather``, ``triton`` or ``bf16`` (default: that of
             :func:`default_edge_scores_backend`).
 
     Returns:
@@ -40,7 +44,8 @@ def edge_scores(
 
     Raises:
         ValueError: If shapes do not match or the backend is unknown.
-        IndexError: If an index is out of range (on a GPU, torch raises its own error).
+        IndexError: If an index is out of range (on a GPU, torch raises its own error,
+            and a kernel of Triton returns NaN).
     """
     _check_shapes(x_src, x_dst, index)
     num_bytes = index.numel() * x_dst.size(1) * x_dst.element_size()
@@ -54,12 +59,13 @@ def edge_scores(
         raise ValueError(f"backend must be one of {list(BACKENDS)} (got '{name}')")
     if index.numel() and index.device.type == "cpu":  # the fused kernel does not check
         _check_range(index, x_dst.size(0))
-    if index.size(1) > x_dst.size(0):  # not supported by the fused kernel
+    of_torch = name in ("fused", "gather")
+    if index.size(1) > x_dst.size(0) and of_torch:  # not supported by the fused kernel
         return (x_src @ x_dst.t()).gather(1, index.long())
     half = x_src.dtype in (torch.float16, torch.bfloat16)
     if name == "gather" or index.numel() == 0 or half:
         return _gather(x_src, x_dst, index)
-    scores: Tensor = _EdgeScores.apply(x_src, x_dst, index)
+    scores: Tensor = _EdgeScores.apply(x_src, x_dst, index, name)
     return scores
 
 
@@ -73,10 +79,14 @@ def _outside_graph(
 def default_edge_scores_backend(device: torch.device, num_bytes: int) -> str:
     """Return the default backend for ``num_bytes`` of gathered rows on a device.
 
-    On a GPU ``gather`` is faster, since it launches fewer kernels; ``fused`` is used if
-    the gathered rows take too much memory. On a CPU ``fused`` is always faster.
+    It is the context's choice (:func:`~pyg_advinfonce.ops.default_backends`), if any.
+    Else, on a GPU ``gather`` is faster, since it launches fewer kernels; ``fused`` is
+    used if the gathered rows take too much memory. On a CPU ``fused`` is always faster.
     ``gather`` is used if the self-check of ``fused`` fails.
     """
+    chosen = chosen_backend("edge_scores")
+    if chosen is not None:
+        return chosen
     if device.type != "cpu" and num_bytes <= MOST_GATHERED:
         return "gather"
     return "fused" if _fused_works(device.type) else "gather"
@@ -109,33 +119,60 @@ def _gather(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
 
 class _EdgeScores(Function):
     @staticmethod
-    def forward(ctx: Any, x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        x_src: Tensor,
+        x_dst: Tensor,
+        index: Tensor,
+        backend: str,
+    ) -> Tensor:
         index = index.contiguous()
+        if backend == "bf16":
+            x_src, x_dst = x_src.bfloat16(), x_dst.bfloat16()
         ctx.save_for_backward(x_src, x_dst, index)
-        return _fused(x_src, x_dst, index)
+        ctx.is_fused = backend == "fused"
+        if ctx.is_fused:
+            return _fused(x_src, x_dst, index)
+        from pyg_advinfonce.ops.row_kernels import pair_scores  # needs triton
+
+        return pair_scores(x_src, x_dst, index)
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any,  # noqa: ANN401
         grad: Tensor,
-    ) -> tuple[Tensor | None, Tensor | None, None]:
+    ) -> tuple[Tensor | None, Tensor | None, None, None]:
         x_src, x_dst, index = ctx.saved_tensors
-        grad = grad.contiguous()
+        grad, sums = grad.contiguous(), _weighted_rows if ctx.is_fused else _row_sums
         grad_src = grad_dst = None
         if ctx.needs_input_grad[0]:
-            grad_src = _weighted_rows(index, grad, x_dst)
+            grad_src = sums(index, grad, x_dst)
         if ctx.needs_input_grad[1]:
             rowptr, row, weight = _transpose(index, grad, x_dst.size(0))
-            grad_dst = _weighted_rows(row, weight, x_src, rowptr)
-        return grad_src, grad_dst, None
+            grad_dst = sums(row, weight, x_src, rowptr)
+        return grad_src, grad_dst, None, None
+
+
+def _row_sums(
+    index: Tensor, weight: Tensor, x: Tensor, offsets: Tensor | None = None
+) -> Tensor:
+    from pyg_advinfonce.ops.row_kernels import row_sums  # needs triton
+
+    if offsets is None:
+        offsets = _even_offsets(index)
+    return row_sums(offsets, index, weight, x)
+
+
+def _even_offsets(index: Tensor) -> Tensor:
+    """Return the offsets ``[B + 1]`` of rows of one width in a flat ``[B, K]``."""
+    end, step = index.numel() + 1, index.size(1)
+    return torch.arange(0, end, step, dtype=index.dtype, device=index.device)
 
 
 def _fused(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
     (num_src, num_neg), device = index.shape, index.device
-    rowptr = torch.arange(
-        0, index.numel() + 1, num_neg, dtype=index.dtype, device=device
-    )
+    rowptr = _even_offsets(index)
     silence_sparse_beta()
     pattern = torch.sparse_csr_tensor(
         rowptr,
@@ -189,7 +226,7 @@ def _fused_works(device_type: str) -> bool:
     index = torch.tensor([[3, 0], [1, 1]], device=device)
     try:
         with torch.enable_grad():
-            fused = _EdgeScores.apply(x_src, x_dst, index)
+            fused = _EdgeScores.apply(x_src, x_dst, index, "fused")
             plain = _gather(x_src, x_dst, index)
             seed = torch.tensor([[1.0, 2.0], [3.0, 4.0]], device=device)
             found = torch.autograd.grad(fused, (x_src, x_dst), seed)

@@ -9,7 +9,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency
-from pyg_advinfonce.ops.propagate import sparse_product
+from pyg_advinfonce.ops.propagate import default_propagate_backend, sparse_product
 
 Tables = tuple[Tensor, Tensor]
 Rows = tuple[Tensor | None, Tensor | None]
@@ -104,7 +104,8 @@ class _LayerSum(Function):
                 fresh.add_(term, alpha=alpha[k])
 
         ctx.relations, ctx.alpha, ctx.rows, ctx.part = relations, alpha, rows, part
-        sums = _horner(x, [*[whole] * (len(alpha) - 2), part], alpha, add)
+        ctx.backend = backend = default_propagate_backend(x_user.device)
+        sums = _horner(x, [*[whole] * (len(alpha) - 2), part], alpha, add, backend)
         return *sums, *(e if e is not t else None for e, t in zip(ego, x, strict=True))
 
     @staticmethod
@@ -127,7 +128,8 @@ class _LayerSum(Function):
             for fresh, grad, row in zip(sums, grads, ctx.rows, strict=True):
                 _add_rows(fresh, grad, row, alpha[k])
 
-        sums = _horner(grads, [part, *[whole] * (len(alpha) - 2)], alpha, add)
+        matrices = [part, *[whole] * (len(alpha) - 2)]
+        sums = _horner(grads, matrices, alpha, add, ctx.backend)
         for fresh, grad, row in zip(sums, grad_ego, ctx.rows, strict=True):
             if grad is not None:
                 _add_rows(fresh, grad, row, 1.0)
@@ -139,11 +141,15 @@ def _horner(
     matrices: Sequence[tuple[CSR, CSR]],
     alpha: Sequence[float],
     add: Callable[[int, Tables], None],
+    backend: str,
 ) -> Tables:
     """Multiply by the matrices in turn; ``add`` adds the term of layer ``k``."""
     last = len(alpha) - 1
     for k, (to_user, to_item) in zip(range(last - 1, -1, -1), matrices, strict=True):
-        x = sparse_product(to_user, x[1]), sparse_product(to_item, x[0])
+        x = (
+            sparse_product(to_user, x[1], backend),
+            sparse_product(to_item, x[0], backend),
+        )
         if k == last - 1:
             for fresh in x:
                 fresh.mul_(alpha[last])

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
 from pyg_advinfonce.ops.adjacency import CSR, Adjacency
+from pyg_advinfonce.ops.default_backends import chosen_backend
 
 
 def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) -> Tensor:
@@ -22,8 +23,10 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
         adjacency: ``[N, M]`` adjacency of the relation.
         x: ``[M, D]`` source rows.
         backend: ``embedding_bag`` (fused kernel; default on CPU, and on CUDA with
-            deterministic algorithms), ``csr`` (torch's sparse product; default on CUDA)
-            or ``gather`` (plain indexing).
+            deterministic algorithms), ``csr`` (torch's sparse product; default on
+            CUDA), ``gather`` (plain indexing), ``triton`` (a kernel of Triton, on CUDA
+            only) or ``bf16`` (the same, with ``x`` and the output's gradient rounded
+            to bfloat16; weights, sums and results are float32).
 
     Returns:
         ``[N, D]``; zero for destinations without messages.
@@ -42,17 +45,21 @@ def propagate(adjacency: Adjacency, x: Tensor, *, backend: str | None = None) ->
     return product
 
 
-def sparse_product(matrix: CSR, x: Tensor) -> Tensor:
+def sparse_product(matrix: CSR, x: Tensor, backend: str | None = None) -> Tensor:
     """Return the product of a matrix with rows ``[M, D]``, without a gradient."""
-    return BACKENDS[default_propagate_backend(x.device)](matrix, x)
+    return BACKENDS[backend or _of_device(x.device)](matrix, x)
 
 
 def default_propagate_backend(device: torch.device) -> str:
-    """Return the default backend of a device.
+    """Return the default backend: the context's choice, else that of the device.
 
     The product of cuSPARSE is not bit-reproducible; embedding_bag sums each row in
     order.
     """
+    return chosen_backend("propagate") or _of_device(device)
+
+
+def _of_device(device: torch.device) -> str:
     in_order = device.type == "cpu" or torch.are_deterministic_algorithms_enabled()
     return "embedding_bag" if in_order else "csr"
 
@@ -93,8 +100,20 @@ def _gather(matrix: CSR, x: Tensor) -> Tensor:
     return x.new_zeros(matrix.num_rows, x.size(1)).index_add_(0, row, messages)
 
 
+def _triton(matrix: CSR, x: Tensor) -> Tensor:
+    from pyg_advinfonce.ops.row_kernels import row_sums  # needs triton
+
+    return row_sums(matrix.rowptr, matrix.col, matrix.value, x)
+
+
+def _bf16(matrix: CSR, x: Tensor) -> Tensor:
+    return _triton(matrix, x.bfloat16())
+
+
 BACKENDS: Mapping[str, Callable[[CSR, Tensor], Tensor]] = {
     "embedding_bag": _embedding_bag,
     "csr": _csr,
     "gather": _gather,
+    "triton": _triton,
+    "bf16": _bf16,
 }

@@ -42,6 +42,7 @@ class Contrast(Term):
         check_positive(tau=tau)
         self.tau, self.candidates, self.anchors = tau, candidates, anchors
         self.needs_whole_graph = self.contrasts_all = candidates == "all"
+        self.waits = anchors == "nodes" or candidates == "all"  # counts distinct nodes
 
     def contrast(
         self, first: Tables, second: Tables, users: Tensor, items: Tensor
@@ -143,7 +144,7 @@ class NeighborContrast(Term):
         - **output:** a scalar
     """  # noqa: D205
 
-    contrasts_all = needs_whole_graph = True
+    contrasts_all = needs_whole_graph = waits = True
 
     def __init__(
         self, layer: int = 2, tau: float = 0.1, item_weight: float = 1.0

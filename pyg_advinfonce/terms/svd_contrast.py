@@ -48,7 +48,7 @@ class SVDContrast(Term):
         - **output:** a scalar
     """  # noqa: D205
 
-    contrasts_all = needs_whole_graph = True
+    contrasts_all = needs_whole_graph = waits = True
     user: Tensor  # [U, q]
     scale: Tensor  # [q]
     item: Tensor  # [I, q]

@@ -15,6 +15,7 @@ from pyg_advinfonce.training.checkpoint import (
     write_tensors,
 )
 from pyg_advinfonce.training.columns import total_norm
+from pyg_advinfonce.training.cuda_graph import StepGraph
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
 from pyg_advinfonce.training.trackers import TensorBoard, Tracker
 from pyg_advinfonce.training.trainer import (
@@ -38,6 +39,7 @@ __all__ = [
     "Sampler",
     "SplitMetrics",
     "StateFile",
+    "StepGraph",
     "TensorBoard",
     "Tracker",
     "Trainer",

@@ -152,7 +152,7 @@ def _forms_after_a_step(optimizer: Optimizer) -> dict[int, dict[str, object]] | 
     twins = [nn.Parameter(torch.empty_like(p, device="meta")) for p in owned]
     twin = deepcopy(optimizer, {id(p): t for p, t in zip(owned, twins, strict=True)})
     for group in twin.param_groups:
-        group["fused"] = False  # a kernel for real devices only
+        group |= {"fused": False, "capturable": False}  # for real devices only
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)
     for values in twin.state.values():  # some optimisers begin with a state

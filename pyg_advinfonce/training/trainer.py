@@ -19,8 +19,10 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
+from pyg_advinfonce.ops import default_backends
 from pyg_advinfonce.ranks import agreed, dividing
 from pyg_advinfonce.training.columns import AgreedStop
+from pyg_advinfonce.training.cuda_graph import StepGraph, prepare_capture
 
 CHECK_EVERY = 50
 """Number of steps between two checks for non-finite values, except on a CPU."""
@@ -98,9 +100,14 @@ class Trainer:
         patience: Number of validations without improvement after which training stops.
         monitor: Metric of the validation split that selects the best epoch, or None.
         callbacks: Callbacks, run in order after every epoch.
+        backends: Backends of operations in a step, as the arguments of
+            :func:`~pyg_advinfonce.ops.default_backends`.
+        cuda_graph: Replay the steps of a pass as a CUDA graph, captured anew in each
+            epoch and phase, after three steps without it. The numbers are the same.
 
     Raises:
-        ConfigError: If the monitored metric is not of the validation split.
+        ConfigError: If the monitored metric is not of the validation split, or a step
+            cannot be a CUDA graph.
     """
 
     method: Method
@@ -113,6 +120,8 @@ class Trainer:
     patience: int = 20
     monitor: str | None = "valid/recall@20"
     callbacks: Sequence[Callback] = ()
+    backends: Mapping[str, str] = field(default_factory=dict)
+    cuda_graph: bool = False
     history: list[Record] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -130,8 +139,11 @@ class Trainer:
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
-        on_cpu = self.method.encoder.device.type == "cpu"
-        self.check_every = 1 if on_cpu else CHECK_EVERY
+        device = self.method.encoder.device
+        self.check_every = 1 if device.type == "cpu" else CHECK_EVERY
+        if self.cuda_graph:
+            objective, optimizers = self.method.objective, [o for _, o in self.phases]
+            prepare_capture(device, self.sampler, objective, optimizers)
 
     def fit(self) -> int:
         """Train from the end of the history; restore and return the best epoch.
@@ -199,26 +211,18 @@ class Trainer:
         params = self.method.params_of(phase)
         phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
         constant = self._constant_embeddings(params)
-        totals: dict[str, Tensor] = {}
         _train_mode(self.method)
         check = FiniteCheck(phase.name, params, self.check_every, stop)
-        with train_only(self.method, params), check:
-            for index, (graph, batch) in enumerate(self.sampler):
-                if index == 0:
-                    _check_same_batch(batch)
-                step = Step(self.method.encoder, graph, batch, epoch, index, constant)
-                parts = phase.objective(step)
-                optimizer.zero_grad(set_to_none=True)
-                torch.stack(list(parts.values())).sum().backward()
-                check.add(step, parts)
-                optimizer.step()
-                for name, part in parts.items():
-                    totals[name] = totals.get(name, 0.0) + part.detach()
+        steps = _Steps(self.method, phase, optimizer, check, epoch, constant)
+        take: Any = steps.captured if self.cuda_graph else steps.eager
+        chosen = default_backends(**self.backends)
+        with train_only(self.method, params), check, chosen:
+            total: Tensor = sum(take(self.sampler, self.graph))  # [T + 2]
         optimizer.zero_grad(set_to_none=True)
-        self.last_batch = (graph, batch)
+        self.last_batch = steps.last
         return {
-            f"{phase.name}/{name}": float(total) / len(self.sampler)
-            for name, total in totals.items()
+            f"{phase.name}/{name}": value / len(self.sampler)
+            for name, value in zip(steps.names, total.tolist()[:-2], strict=True)
         }
 
     def _constant_embeddings(self, params: Sequence[nn.Parameter]) -> Embeddings | None:
@@ -338,6 +342,73 @@ def train_only(module: nn.Module, params: Iterable[nn.Parameter]) -> Iterator[No
             p.requires_grad_(flag)
 
 
+class _DrawnSampler(Protocol):
+    """What :class:`~pyg_advinfonce.loader.EdgeSampler` has besides its batches."""
+
+    def samples(self) -> Sequence[Tensor]: ...
+    def draw(self, sample: Tensor) -> EdgeBatch: ...
+
+
+@dataclass
+class _Steps:
+    """The steps of one pass over the batches: forward, backward, check, update.
+
+    Attributes:
+        names: Names of the terms.
+        last: The last step's graph and batch.
+    """
+
+    method: Method
+    phase: Phase
+    optimizer: Optimizer
+    check: "FiniteCheck"
+    epoch: int
+    constant: Embeddings | None
+    names: tuple[str, ...] = field(default=(), init=False)
+    last: tuple[HeteroData, EdgeBatch] | None = field(default=None, init=False)
+
+    def eager(self, sampler: Sampler, _: HeteroData) -> Iterator[Tensor]:
+        """Yield each step's values of the check, ``[T + 2]``."""
+        for index, (graph, batch) in enumerate(sampler):
+            if index == 0:
+                _check_same_batch(batch)
+            step = self._step(graph, batch, index)
+            values = self._differentiate(step)
+            self.check.add(step, self.names, values)
+            self.optimizer.step()
+            yield values
+
+    def captured(self, sampler: _DrawnSampler, graph: HeteroData) -> Iterator[Tensor]:
+        """Yield the same of a CUDA graph, with the draw of the batch in it."""
+
+        def take(sample: Tensor) -> tuple[Tensor, ...]:
+            batch = sampler.draw(sample)
+            values = self._differentiate(self._step(graph, batch, 0))
+            self.optimizer.step()
+            return values, batch.src_index, batch.dst_pos_index, batch.dst_neg_index
+
+        take_or_replay = StepGraph(take)
+        for index, sample in enumerate(sampler.samples()):
+            values, src, pos, neg = take_or_replay(sample)
+            step = self._step(graph, EdgeBatch(src, pos, neg), index)
+            self.check.add(step, self.names, values)
+            yield values
+
+    def _step(self, graph: HeteroData, batch: EdgeBatch, index: int) -> Step:
+        encoder, constant = self.method.encoder, self.constant
+        step = Step(encoder, graph, batch, self.epoch, index, constant)
+        self.last = graph, batch
+        return step
+
+    def _differentiate(self, step: Step) -> Tensor:
+        """Set the gradients; return the values of the step."""
+        parts = self.phase.objective(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        self.names = tuple(parts)
+        return self.check.values(parts)
+
+
 @dataclass(frozen=True)
 class _UncheckedStep:
     """A past step: its batch, losses, gradient norm and processes that are to end."""
@@ -406,17 +477,20 @@ class FiniteCheck:
         if kind is None or issubclass(kind, Exception):
             self.check()
 
-    def add(self, step: Step, parts: Mapping[str, Tensor]) -> None:
-        """Record a step's losses and the parameters' gradient norm.
+    def values(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return losses, the norm of the gradients and the signals, ``[T + 2]``."""
+        losses = [part.detach() for part in parts.values()]
+        ends = (x.to(losses[0].device) for x in self._stop.norm(self.params))
+        return torch.stack([*losses, *ends])
+
+    def add(self, step: Step, names: Sequence[str], values: Tensor) -> None:
+        """Record a step's :meth:`values`, the losses by their names.
 
         Raises:
             NonFiniteLossError: If a check is due and a step was bad.
         """
-        losses = [part.detach() for part in parts.values()]
-        ends = (x.to(losses[0].device) for x in self._stop.norm(self.params))
-        values = torch.stack([*losses, *ends])
         self._steps.append(
-            _UncheckedStep(step.epoch, step.index, step.batch, tuple(parts), values)
+            _UncheckedStep(step.epoch, step.index, step.batch, tuple(names), values)
         )
         held = step.batch.dst_neg_index if step.batch.seen is None else step.batch.seen
         self._num_ids += held.numel()

@@ -14,7 +14,7 @@ COUNT = torch.tensor([4, 2, 1, 1])
 
 def drawn_by(criterion, tables, batch, seed=0):
     """Return how often each item is drawn in one training step."""
-    before = criterion.occurrence
+    before = criterion.occurrence.clone()
     torch.manual_seed(seed)
     criterion.train()(*tables, batch)
     return criterion.occurrence - before

@@ -11,10 +11,11 @@ from pyg_advinfonce.ops import (
     edge_scores,
     silence_sparse_beta,
 )
-from pyg_advinfonce.ops.edge_scores import BACKENDS, _transpose
+from pyg_advinfonce.ops.edge_scores import _transpose
 from tests.host_mode import Watch
 
 module = import_module("pyg_advinfonce.ops.edge_scores")  # the name is the function's
+BACKENDS = ("fused", "gather")  # the others are in test_row_kernels.py
 backends = pytest.mark.parametrize("backend", BACKENDS)
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 INDEX = ((3, 0, 3), (1, 1, 1), (2, 0, 5), (5, 4, 3))  # row 0 has an item twice
@@ -219,7 +220,7 @@ def test_wrong_shapes(src, dst, index, message):
 
 
 def test_an_unknown_backend():
-    with pytest.raises(ValueError, match=r"must be one of \['fused', 'gather'\]"):
+    with pytest.raises(ValueError, match="'triton', 'bf16'"):
         edge_scores(*operands(), torch.tensor(INDEX), backend="dense")
 
 

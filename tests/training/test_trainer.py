@@ -606,9 +606,9 @@ def test_seen_items_count_as_what_is_held(monkeypatch):
     batch = replace(cases.toy_batch(5, 0), seen=torch.zeros(2, 10, dtype=torch.long))
     with Unread() as mode, checked(50) as check:
         for index in range(7):
-            step, parts = one_step(index)
+            step, *found = one_step(index)
             step.batch = batch
-            check.add(step, parts)
+            check.add(step, *found)
     assert mode.reads == 4
 
 
@@ -620,7 +620,7 @@ def checked(every):
 
 def one_step(index):
     step = Step(None, None, cases.toy_batch(5, 4), 0, index)
-    return step, {"rec": torch.tensor(1.0), "l2": torch.tensor(0.5)}
+    return step, ("rec", "l2"), torch.tensor([1.0, 0.5, 2.0])
 
 
 def test_an_infinite_loss_is_caught():
