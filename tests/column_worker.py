@@ -4,6 +4,7 @@
 and writes what it returned in rank 0. Numbers are in double precision.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,7 +123,7 @@ def mutant(kind, pair):
 
 
 def summed(pair, dim):
-    """Return the bytes that a step of each phase sums, and the item rows that it reads."""
+    """Return the bytes that a step of each phase sums, and the items that it reads."""
     config = settings(pair, model={"dim": int(dim)}, train={"epochs": 1})
     trainer, found, last = assemble(config, toy_graph(), device="cpu"), {}, [0]
     trainer.monitor = None
@@ -153,8 +154,10 @@ def refusals(most, *cases):
         for word in words:
             key, value = word.split("=")
             section, name = key.split(".")
-            is_number = value.isdigit()
-            sections.setdefault(section, {})[name] = int(value) if is_number else value
+            plain = value.isdigit() or value == "true"
+            sections.setdefault(section, {})[name] = (
+                json.loads(value) if plain else value
+            )
         try:
             assemble(settings(pair, **sections), toy_graph(), device="cpu")
         except AdvInfoNCEError as error:

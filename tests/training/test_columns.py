@@ -107,6 +107,7 @@ REFUSALS = {
     "mf+bpr model.dim=1": "needs a column of every table (got one of 1)",
     "sgl+bpr train.batch_size=24": "a contrast with all nodes would sum 504 scores",
     "mf+infonce train.num_negatives=all": "would sum 120 scores per step",
+    "mf+bpr train.cuda_graph=true": "captures the steps of one process",
 }
 
 
