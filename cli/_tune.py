@@ -13,7 +13,7 @@ from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
 from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
 
-from ._train import Plan
+from ._plan import Plan
 from .console import Bar, fitted, next_step
 from .options import FAILED
 

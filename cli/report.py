@@ -19,6 +19,10 @@ def report(
     cache_dir: Path | None = CacheDir,
 ) -> None:
     """Write one HTML file with metrics, curves, settings and figures."""
+    from pyg_advinfonce.runs import STUDY, TRIALS, read_run
+
+    if not any((folder / name).exists() for name in (STUDY, TRIALS)):
+        read_run(folder, partly=True)  # an error comes before torch is imported
     from pyg_advinfonce.studies.report import write_report
 
     typer.echo(write_report(folder, out, root=data_root, cache_dir=cache_dir))

@@ -30,13 +30,16 @@ def settings(
     check_pair(model, loss)
     import json
 
-    from pyg_advinfonce.build import name_custom
     from pyg_advinfonce.config import Config, packaged
     from pyg_advinfonce.config import settings as all_settings
 
     custom = import_custom(model=model, loss=loss)
     config = Config.resolve(model, loss, data, preset=preset)
-    rows = all_settings(name_custom(config, **custom), **custom)
+    if custom:
+        from pyg_advinfonce.build import name_custom
+
+        config = name_custom(config, **custom)
+    rows = all_settings(config, **custom)
     if as_json:
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return

@@ -62,20 +62,23 @@ def tune(
 ) -> None:
     """Search for good settings on the validation split alone."""
     check_pair(model, loss)
-    from pyg_advinfonce.machine import keep_freed_memory
-
-    from . import _train, _tune
+    from . import _plan
     from .options import import_custom, use_threads
 
-    use_threads(threads)
-    keep_freed_memory()
-    layers = _train.layers(None, assignments, epochs, valid_fraction)
+    layers = _plan.layers(None, assignments, epochs, valid_fraction)
     if seed is not None:
         layers.append({"train": {"seed": seed}})
     custom = import_custom(model=model, loss=loss)
-    plan = _train.Plan(
+    plan = _plan.Plan(
         model, loss, data, layers, None, data_root, cache_dir, custom=custom
     )
+    plan.resolve()  # finds errors before torch is imported
+    from pyg_advinfonce.machine import keep_freed_memory
+
+    from . import _tune
+
+    use_threads(threads)
+    keep_freed_memory()
     _tune.run(
         plan,
         space=space,

@@ -3,8 +3,9 @@
 Names are imported on first use, so that presets load neither pydantic nor torch.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pyg_advinfonce.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pyg_advinfonce.config.config import (
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from pyg_advinfonce.config.options import (
         FROM_TRAIN,
+        check_keys,
         loss_target,
         model_targets,
         set_by_train,
@@ -38,6 +40,7 @@ _HOME = {
     "PRESETS": "presets",
     "Sections": "config",
     "Train": "config",
+    "check_keys": "options",
     "check_loader": "config",
     "paper_numbers": "config",
     "packaged": "config",
@@ -60,6 +63,7 @@ __all__ = [
     "Config",
     "Sections",
     "Train",
+    "check_keys",
     "check_loader",
     "flatten",
     "loss_target",
@@ -76,11 +80,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from pyg_advinfonce.config.config import Config, Train
-from pyg_advinfonce.losses import build_hardness, find_hardness
-from pyg_advinfonce.registry import LOSSES, MODELS, is_custom
+from pyg_advinfonce.registry import LOSSES, MODELS, find, is_custom
+from pyg_advinfonce.schema import check_options
+from pyg_advinfonce.source import described
 
 Target = Callable[..., Any]
 
@@ -35,17 +34,26 @@ class Setting:
     meaning: str
 
 
-def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: ANN401
+def model_targets(
+    config: Config,
+    model: Any = None,  # noqa: ANN401
+    *,
+    load: bool = True,
+) -> list[Target]:
     """Return the callables with the keys of ``[model]``; the last builds the model.
 
     Args:
         config: The configuration.
         model: The custom model, if the configuration names one; a module has no keys.
+        load: Import the library's own; otherwise stand-ins have their arguments and
+            docstrings.
     """
     if not is_custom(config.model.name):
         entry = MODELS[config.model.name]
-        return [entry.load_encoder(), entry.load()]
-    if model is None or isinstance(model, nn.Module):
+        if load:
+            return [entry.load_encoder(), entry.load()]
+        return [described(entry.encoder), described(entry.target)]
+    if model is None or _is_module(model):
         return []
     builder: Target = getattr(model, "from_graph", model)
     takes = inspect.signature(builder).parameters.values()
@@ -53,23 +61,70 @@ def model_targets(config: Config, model: Any = None) -> list[Target]:  # noqa: A
     return [model, builder] if hands_on else [builder]
 
 
+def _is_module(custom: object) -> bool:
+    from torch import nn  # custom code has imported it
+
+    return isinstance(custom, nn.Module)
+
+
 def set_by_train(builder: Target) -> tuple[str, ...]:
     """Return the arguments that ``[train]`` sets; only methods are given a loss."""
     return FROM_TRAIN if "loss" in inspect.signature(builder).parameters else ()
 
 
-def loss_target(config: Config, loss: Any = None) -> Target | None:  # noqa: ANN401
+def loss_target(
+    config: Config,
+    loss: Any = None,  # noqa: ANN401
+    *,
+    load: bool = True,
+) -> Target | None:
     """Return the callable with the keys of ``[loss]``, if any.
 
     Args:
         config: The configuration.
         loss: The class of the custom loss, if the configuration names one.
+        load: As for :func:`model_targets`.
     """
     name = config.loss.name
     if is_custom(name):
-        return None if isinstance(loss, nn.Module) else loss
-    found: Target | None = LOSSES[name].load() if name in LOSSES else None
+        return None if loss is None or _is_module(loss) else loss
+    if name not in LOSSES:
+        return None
+    found: Target = LOSSES[name].load() if load else described(LOSSES[name].target)
     return found
+
+
+def check_keys(config: Config) -> None:
+    """Check the keys and types of a model and a loss of the library.
+
+    It finds, without importing torch, what building them would find.
+
+    Raises:
+        ConfigError: If a key is unknown or a value has the wrong type.
+    """
+    if "model" not in config.custom:
+        targets = model_targets(config, load=False)
+        given = set_by_train(targets[-1])
+        check_options("model", targets, config.model.options, given=given)
+    if "loss" not in config.custom:
+        kind = loss_target(config, load=False)
+        kinds = [kind] if kind else []
+        check_options("loss", kinds, config.loss.options, given=["hardness"])
+        if kind and takes_hardness(kind):
+            options = dict(config.hardness)
+            options.pop("kind", None)
+            check_options("hardness", [_hardness_target(config)], options)
+
+
+def takes_hardness(loss: Target) -> bool:
+    """Whether a loss has a hardness, the section ``[hardness]``."""
+    return "hardness" in inspect.signature(loss).parameters
+
+
+def _hardness_target(config: Config) -> Target:
+    builder = inspect.signature(described("losses:build_hardness")).parameters
+    name = str(config.hardness.get("kind", builder["kind"].default))
+    return described(find("hardness.kind", name).target)
 
 
 def settings(
@@ -88,19 +143,19 @@ def settings(
     Raises:
         UnknownNameError: If the kind of hardness does not exist.
     """
-    targets, kind = model_targets(config, model), loss_target(config, loss)
+    targets = model_targets(config, model, load=False)
+    kind = loss_target(config, loss, load=False)
     models = {k: v for target in targets for k, v in _defaults(target).items()}
     elsewhere = set_by_train(targets[-1]) if targets else ()
     models = {k: v for k, v in models.items() if k not in elsewhere}
     width = {"dim": config.model.options.get("dim", models.get("dim"))}
     losses = {} if kind is None else _defaults(kind, tied=width)
     losses.pop("hardness", None)
-    takes_hardness = kind and "hardness" in inspect.signature(kind).parameters
     return [
         *_section("data", {}, config.data.options, []),
         *_section("model", models, config.model.options, targets),
         *_section("loss", losses, config.loss.options, [kind] if kind else []),
-        *(_hardness(config, width) if takes_hardness else []),
+        *(_hardness(config, width) if kind and takes_hardness(kind) else []),
         *_section("train", Train().model_dump(), config.train.model_dump(), [Train]),
     ]
 
@@ -114,10 +169,9 @@ def setting_values(
 
 
 def _hardness(config: Config, width: Mapping[str, object]) -> list[Setting]:
-    defaults = _defaults(build_hardness)
-    kind = find_hardness(str(config.hardness.get("kind", defaults["kind"])))
-    defaults |= _defaults(kind, tied=width)
-    return _section("hardness", defaults, config.hardness, [build_hardness, kind])
+    targets = [described("losses:build_hardness"), _hardness_target(config)]
+    defaults = _defaults(targets[0]) | _defaults(targets[1], tied=width)
+    return _section("hardness", defaults, config.hardness, targets)
 
 
 def _section(

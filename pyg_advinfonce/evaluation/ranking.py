@@ -14,12 +14,11 @@ from pyg_advinfonce.graph import (
     candidate_mask,
     is_among,
     num_nodes,
-    pair_keys,
-    pairs_of,
     ragged_places,
     split_edges,
     split_names,
 )
+from pyg_advinfonce.keys import pair_keys, pairs_of
 from pyg_advinfonce.ops import top_items
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 
@@ -68,7 +67,7 @@ class Chunk:
 class CandidateRanking:
     """Ranking of candidate items for any user, in bounded memory.
 
-    Pairs are sorted, distinct :func:`~pyg_advinfonce.graph.pair_keys`.
+    Pairs are sorted, distinct :func:`~pyg_advinfonce.keys.pair_keys`.
 
     Args:
         is_candidate: ``[I]`` bool, the items that may be listed.

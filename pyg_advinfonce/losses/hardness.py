@@ -6,7 +6,6 @@ A hardness turns logits :math:`G` of a row's ``K`` negatives into
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import torch
@@ -23,7 +22,7 @@ from pyg_advinfonce.functional import (
 )
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.losses.base import scores_by_row
-from pyg_advinfonce.registry import unknown
+from pyg_advinfonce.registry import resolve
 
 
 class Hardness(nn.Module):
@@ -209,12 +208,8 @@ class RandomHardness(Hardness):
         return delta.masked_fill(~batch.neg_mask, 0.0)
 
 
-KINDS: Mapping[str, type[Hardness]] = {
-    "uniform": UniformHardness,
-    "embedding": EmbeddingHardness,
-    "mlp": MLPHardness,
-    "random": RandomHardness,
-}
+KINDS = (UniformHardness, EmbeddingHardness, MLPHardness, RandomHardness)
+"""The library's own classes."""
 
 
 def find_hardness(kind: str) -> type[Hardness]:
@@ -223,9 +218,8 @@ def find_hardness(kind: str) -> type[Hardness]:
     Raises:
         UnknownNameError: If the kind is unknown.
     """
-    if kind not in KINDS:
-        raise unknown("hardness.kind", kind, KINDS)
-    return KINDS[kind]
+    found: type[Hardness] = resolve("hardness.kind", kind)
+    return found
 
 
 def build_hardness(

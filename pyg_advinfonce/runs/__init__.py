@@ -1,5 +1,11 @@
-"""Runs on disk: folders, seeds, summaries and trained models."""
+"""Runs on disk: folders, seeds, summaries and trained models.
 
+What needs torch is imported on first use, so that runs are listed without it.
+"""
+
+from typing import TYPE_CHECKING
+
+from pyg_advinfonce.lazy import lazy_names
 from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
@@ -25,16 +31,19 @@ from pyg_advinfonce.runs.folder import (
     run_lock,
     seed_folders,
     seed_path,
+    trained_seed,
 )
-from pyg_advinfonce.runs.resume import check_settings
-from pyg_advinfonce.runs.seed_folder import SeedFolder
 from pyg_advinfonce.runs.summary import (
     mean_and_std,
     mean_and_std_text,
     run_summary,
     seed_text,
 )
-from pyg_advinfonce.runs.trained import Result, load_run
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.runs.resume import check_settings
+    from pyg_advinfonce.runs.seed_folder import SeedFolder
+    from pyg_advinfonce.runs.trained import Result, load_run
 
 __all__ = [
     "BEST",
@@ -67,4 +76,15 @@ __all__ = [
     "seed_folders",
     "seed_path",
     "seed_text",
+    "trained_seed",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Result": "trained",
+        "SeedFolder": "seed_folder",
+        "check_settings": "resume",
+        "load_run": "trained",
+    },
+)

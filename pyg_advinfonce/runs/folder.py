@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import locked, writing
 
 SUMMARY = "summary.json"
@@ -170,3 +170,19 @@ def seed_folders(run: Path) -> list[Path]:
     if (run / CONFIG).is_file():
         return [run]
     return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]
+
+
+def trained_seed(folder: Path) -> Path:
+    """Return the folder of a run's only seed, after a check that it has weights.
+
+    Raises:
+        CheckpointError: If the folder holds no trained run, or several seeds.
+    """
+    seeds = seed_folders(folder)
+    if len(seeds) > 1:
+        names = ", ".join(seed.name for seed in seeds)
+        raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")
+    for name in (CONFIG, WEIGHTS):
+        if not (seeds[0] / name).is_file():
+            raise CheckpointError(f"{seeds[0]} holds no finished run: it has no {name}")
+    return seeds[0]

@@ -27,10 +27,10 @@ from pyg_advinfonce.graph import (
     USER,
     candidate_mask,
     num_nodes,
-    pair_keys,
     seen_pairs,
     train_degrees,
 )
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 from pyg_advinfonce.serving.new_users import fold_in

@@ -12,10 +12,10 @@ from pyg_advinfonce.graph import (
     SEEN,
     is_among,
     num_nodes,
-    pair_keys,
     split_edges,
     split_names,
 )
+from pyg_advinfonce.keys import pair_keys
 
 
 class Summary(TypedDict):

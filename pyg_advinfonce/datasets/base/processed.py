@@ -22,7 +22,7 @@ from pyg_advinfonce.datasets.base.description import (
 )
 from pyg_advinfonce.datasets.base.split_files import IdList, SplitPairs
 from pyg_advinfonce.errors import DataError, DataWarning
-from pyg_advinfonce.files import reading, whole_file
+from pyg_advinfonce.files import whole_file
 from pyg_advinfonce.graph import (
     ITEM,
     SEEN,
@@ -260,19 +260,6 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
     if (digest, rest) != (payload["digest"], payload["rest"]):
         raise DataError("content hash differs")
     return Processed(graph, cast("Summary", summary), digest, tuple(notes))
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, which is read in blocks.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    digest = sha256()
-    with reading(path), path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def process(raw: SplitPairs) -> Processed:

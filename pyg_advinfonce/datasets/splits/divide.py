@@ -28,7 +28,7 @@ from pyg_advinfonce.datasets.splits.popularity_shift import (
 )
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
-from pyg_advinfonce.graph import pair_keys
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.registry import unknown
 
 OVERLAPS = ("keep", "drop", "error")

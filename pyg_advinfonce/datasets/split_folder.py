@@ -11,7 +11,6 @@ import numpy as np
 
 from pyg_advinfonce.datasets.base import (
     SplitPairs,
-    file_sha256,
     table_suffix,
 )
 from pyg_advinfonce.datasets.published import SOURCES, raw_files
@@ -41,6 +40,7 @@ from pyg_advinfonce.datasets.tables import (
     table_sha256,
 )
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.files import file_sha256
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
 from pyg_advinfonce.registry import unknown
 
