@@ -93,7 +93,11 @@ class SeedLoop:
             self.progress.say(f"config: {_one_line(configs[0])}")
             if self.is_auto and self.device.type == "cpu":
                 self.progress.say("device: cpu, no CUDA device is available")
-            seeds = [self._seed(config) for config in configs]
+            labels = _labels([config.train.seed for config in configs])
+            seeds = [
+                self._seed(config, label)
+                for config, label in zip(configs, labels, strict=True)
+            ]
         except KeyboardInterrupt:
             named = _custom_words(configs[0])
             words = ["train", *named, "--resume", self.folder, *self._machine()]
@@ -109,7 +113,7 @@ class SeedLoop:
                 file.parent.mkdir(exist_ok=True)
                 config.save(file)
 
-    def _seed(self, config: Config) -> FinishedSeed:
+    def _seed(self, config: Config, label: str) -> FinishedSeed:
         folder = self._seed_folder(config)
         with ExitStack() as stack:
             trackers = [] if self.tracker is None else [self.tracker(folder)]
@@ -120,6 +124,7 @@ class SeedLoop:
                 self.dataset,
                 folder,
                 progress=self.progress,
+                label=label,
                 callbacks=trackers,
                 device=self.device,
                 force=self.force,
@@ -155,6 +160,14 @@ class SeedLoop:
 
     def _seed_folder(self, config: Config) -> Path:
         return seed_path(self.folder, config.train.seed)
+
+
+def _labels(seeds: Sequence[int]) -> list[str]:
+    """Return a name per seed, with its place among several."""
+    number = len(seeds)
+    if number == 1:
+        return [f"seed {seeds[0]}"]
+    return [f"seed {seed} ({i} of {number})" for i, seed in enumerate(seeds, 1)]
 
 
 def _one_line(config: Config) -> str:

@@ -12,7 +12,8 @@ import typer
 from .options import USAGE, SourceRoot
 
 if TYPE_CHECKING:
-    from pyg_advinfonce.datasets.published import Stock
+    from pyg_advinfonce.errors import counted
+from pyg_advinfonce.datasets.published import Stock
 
 app = typer.Typer(
     name="data",
@@ -107,7 +108,7 @@ def list_sets(data_root: Path = SourceRoot) -> None:
 
 def _stock_text(stock: "Stock") -> str:
     unsized = f" without {', '.join(stock.unsized)}" if stock.unsized else ""
-    files = "1 file" if stock.num_files == 1 else f"{stock.num_files} files"
+    files = counted(stock.num_files, "file")
     whole = f"{files}, {stock.num_bytes:,} bytes{unsized}"
     if stock.folder is None:
         return f"not downloaded ({whole})"

@@ -339,6 +339,9 @@ METRICS: Mapping[str, str] = {
 DEFAULT_METRICS = ("recall", "ndcg", "hr", "precision", "mrr")
 """The metrics that are computed unless others are asked for."""
 
+MONITOR = "valid/recall@20"
+"""The validation metric that selects the best epoch."""
+
 TOTAL_METRICS = ("coverage", "gini")
 """The metrics of all lists together, without a value per user."""
 

@@ -58,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
     "loader": {"errors", "batch", "graph", "pairs"},
     "evaluation": {"errors", "graph", "keys", "ops", "registry", "scorer"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
-    | {"schema", "encoders", "methods", "evaluation"},
+    | {"schema", "encoders", "methods", "evaluation", "registry"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"}
     | {"keys", "lazy"},
     "config": {"errors", "files", "registry", "schema", "graph", "datasets"}

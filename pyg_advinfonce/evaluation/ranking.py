@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, is_out_of_memory
+from pyg_advinfonce.errors import (
+    ConfigError,
+    NonFiniteLossError,
+    counted,
+    is_out_of_memory,
+)
 from pyg_advinfonce.evaluation.ties import Ties, favour
 from pyg_advinfonce.graph import (
     candidate_mask,
@@ -137,8 +142,8 @@ class CandidateRanking:
         found = len(scorer.z_user), len(scorer.z_item)
         if found != (self.num_users, self.num_items):
             raise ValueError(
-                f"expected embeddings of {self.num_users} users and {self.num_items} "
-                f"items (got {found[0]} and {found[1]})"
+                f"expected embeddings of {counted(self.num_users, 'user')} and "
+                f"{counted(self.num_items, 'item')} (got {found[0]} and {found[1]})"
             )
 
     @torch.no_grad()
@@ -303,8 +308,8 @@ class SplitRanking:
         first = ", ".join(map(str, wrong[:5].tolist()))
         more = ", ..." if len(wrong) > 5 else ""
         raise NonFiniteLossError(
-            f"scores of {len(wrong)} users are NaN while ranking split "
-            f"'{self.split}': users {first}{more}"
+            f"scores of {counted(len(wrong), 'user')} are NaN while ranking "
+            f"split '{self.split}': users {first}{more}"
         )
 
 

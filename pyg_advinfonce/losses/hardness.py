@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import counted
 from pyg_advinfonce.functional import (
     EPS,
     MASKED,
@@ -110,7 +111,10 @@ class EmbeddingHardness(Hardness):
             psi = self.user.index_select(0, batch.user_id)  # [B, D]
             return scores_by_row(psi, self.item, batch, batch.neg_id)
         except IndexError as error:
-            size = f"{len(self.user)} users and {len(self.item)} items"
+            size = (
+                f"{counted(len(self.user), 'user')} and "
+                f"{counted(len(self.item), 'item')}"
+            )
             reason = f"the batch has ids outside the hardness of {size}"
             raise IndexError(f"{reason}: {error}") from error
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, counted
 from pyg_advinfonce.files import read_bytes, whole_file
-from pyg_advinfonce.registry import unknown
+from pyg_advinfonce.registry import MONITOR, unknown
 from pyg_advinfonce.runs.folder import (
     CONFIG,
     HISTORY,
@@ -91,6 +91,17 @@ class FinishedSeed:
     def seed(self) -> int:
         """The seed."""
         return self.config.train.seed
+
+    @property
+    def line(self) -> str:
+        """The best epoch, its validation and the time, in less than a line."""
+        outcome = self.outcome
+        facts = [counted(outcome.epochs, "epoch")]
+        score = outcome.metrics.get(MONITOR)
+        if score is not None:
+            best = f"epoch {outcome.best_epoch} of 0-{outcome.epochs - 1}"
+            facts = [f"{MONITOR} {score:.4f} in {best}"]
+        return ", ".join([*facts, f"{outcome.wall_seconds:.1f} s"])
 
     def refit_config(self) -> Config:
         """Return the settings to train on all splits, for as long as validation chose.

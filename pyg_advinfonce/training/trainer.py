@@ -20,6 +20,7 @@ from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.files import without_nan
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
+from pyg_advinfonce.registry import MONITOR
 
 CHECK_EVERY = 50
 """Number of steps between two checks for non-finite values, except on a CPU."""
@@ -60,6 +61,9 @@ class Record:
 
 class Callback:
     """Base class of callbacks, run after every epoch; they may add to its record."""
+
+    def on_step(self, trainer: "Trainer", share: float) -> None:
+        """Run after a training step, with the share of the epoch's steps done."""
 
     def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
         """Run after an epoch."""
@@ -110,7 +114,7 @@ class Trainer:
     seed: int = 0
     eval_every: int = 5
     patience: int = 20
-    monitor: str | None = "valid/recall@20"
+    monitor: str | None = MONITOR
     callbacks: Sequence[Callback] = ()
     history: list[Record] = field(default_factory=list, init=False)
 
@@ -129,6 +133,7 @@ class Trainer:
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
+        self._num_phases = 1
         on_cpu = self.method.encoder.device.type == "cpu"
         self.check_every = 1 if on_cpu else CHECK_EVERY
 
@@ -143,10 +148,12 @@ class Trainer:
         while len(self.history) < self.epochs and not self.stopping.should_stop:
             epoch = len(self.history)
             started, record = time.perf_counter(), Record(epoch=epoch)
+            self._num_phases = sum(phase.active(epoch) for phase, _ in self.phases)
             for index, (phase, optimizer) in enumerate(self.phases):
                 if phase.active(epoch) and self.method.params_of(phase):
                     seed_everything(self.seed, epoch, index)
-                    record.losses |= self._run_phase(phase, optimizer, epoch)
+                    done = len(record.phases)
+                    record.losses |= self._run_phase(phase, optimizer, epoch, done)
                     record.phases.append(phase.name)
             if self.fitted is not None:
                 seed_everything(self.seed, epoch, 0)
@@ -188,9 +195,12 @@ class Trainer:
         return phase.optimizer(owned)
 
     def _run_phase(
-        self, phase: Phase, optimizer: Optimizer, epoch: int
+        self, phase: Phase, optimizer: Optimizer, epoch: int, done: int
     ) -> dict[str, float]:
-        """Run one pass over the batches; return the mean of each term."""
+        """Run one pass over the batches; return the mean of each term.
+
+        ``done`` phases of the epoch ran before it.
+        """
         params = self.method.params_of(phase)
         phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
         constant = self._constant_embeddings(params)
@@ -207,6 +217,9 @@ class Trainer:
                 optimizer.step()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + part.detach()
+                share = (done + (index + 1) / len(self.sampler)) / self._num_phases
+                for callback in self.callbacks:
+                    callback.on_step(self, share)
         optimizer.zero_grad(set_to_none=True)
         self.last_batch = (graph, batch)
         return {

@@ -21,7 +21,7 @@ from pyg_advinfonce.datasets.base.description import (
     graph_summary,
 )
 from pyg_advinfonce.datasets.base.split_files import IdList, SplitPairs
-from pyg_advinfonce.errors import DataError, DataWarning
+from pyg_advinfonce.errors import DataError, DataWarning, counted
 from pyg_advinfonce.files import whole_file
 from pyg_advinfonce.graph import (
     ITEM,
@@ -91,7 +91,7 @@ class ProcessedDataset:
             if count not in (0, known.get(splits)):
                 one, other = splits.split("/")
                 warnings.warn(
-                    f"{self.label}: {count:,} pairs of {one} are also in {other}",
+                    f"{self.label}: {_also(count, one)} also in {other}",
                     DataWarning,
                     stacklevel=4,
                 )
@@ -260,6 +260,10 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
     if (digest, rest) != (payload["digest"], payload["rest"]):
         raise DataError("content hash differs")
     return Processed(graph, cast("Summary", summary), digest, tuple(notes))
+
+
+def _also(number: int, split: str) -> str:
+    return counted(number, f"pair of {split} is", f"pairs of {split} are")
 
 
 def process(raw: SplitPairs) -> Processed:
