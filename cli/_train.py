@@ -1,7 +1,6 @@
 """Training for ``advnce train``: settings, seeds, resuming and output."""
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +31,7 @@ from pyg_advinfonce.runs import (
     check_data,
     check_settings,
     create_run_folder,
+    is_seed_name,
     read_run,
     run_lock,
     run_summary,
@@ -240,7 +240,7 @@ def resume(run: Path, again: Again, *, force: bool) -> None:
         CheckpointError: If the folder holds no run, or a run with other settings.
     """
     is_seed = (run / CONFIG).is_file()
-    if is_seed and not re.fullmatch(r"seed-\d+", run.name):
+    if is_seed and not is_seed_name(run.name):
         raise CheckpointError(
             f"{run} was written by train() in Python: resume it there, "
             "train(..., out=..., resume=True)"

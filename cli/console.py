@@ -69,10 +69,10 @@ def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
     return found
 
 
-def wrapped(text: str, *, indent: int) -> str:
+def wrapped(text: str, *, indent: int, width: int = WIDTH) -> str:
     """Wrap a text to the width of a terminal; indent all lines but the first."""
     lines = textwrap.wrap(
-        text, WIDTH - indent, break_long_words=False, break_on_hyphens=False
+        text, width - indent, break_long_words=False, break_on_hyphens=False
     )
     return f"\n{' ' * indent}".join(lines)
 
@@ -118,8 +118,11 @@ class Bar(Progress):
         self._bar: tqdm[NoReturn] | None = None
 
     def say(self, text: str) -> None:
-        if not self.quiet:
-            tqdm.write(text, file=sys.stderr)
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            text = wrapped(text, indent=2, width=_width())
+        tqdm.write(text, file=sys.stderr)
 
     def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
         self.finish()

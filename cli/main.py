@@ -30,6 +30,7 @@ from . import (
     report,
     reproduce,
     settings,
+    show,
     train,
     tune,
 )
@@ -57,6 +58,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.add_typer(data.app)
 app.command("report")(report.report)
 app.command("ls")(ls.ls)
+app.command("show")(show.show)
 app.command("settings")(settings.settings)
 app.command("doctor")(doctor.doctor)
 

@@ -25,12 +25,15 @@ def settings(
     ),
     preset: str = typer.Option("default", help="default, repro or faithful."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    as_toml: bool = typer.Option(
+        False, "--toml", help="Print a commented file for `advnce train --config`."
+    ),
 ) -> None:
     """List the settings of a model and a loss and what they mean."""
     check_pair(model, loss)
     import json
 
-    from pyg_advinfonce.config import Config, packaged
+    from pyg_advinfonce.config import Config, packaged, settings_toml
     from pyg_advinfonce.config import settings as all_settings
 
     custom = import_custom(model=model, loss=loss)
@@ -40,6 +43,9 @@ def settings(
 
         config = name_custom(config, **custom)
     rows = all_settings(config, **custom)
+    if as_toml:
+        typer.echo(settings_toml(config, rows), nl=False)
+        return
     if as_json:
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return

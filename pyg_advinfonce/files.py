@@ -220,6 +220,21 @@ def locked(
         lock.release()
 
 
+def is_locked(file: Path) -> bool:
+    """Return whether another process holds a lock of :func:`locked`."""
+    if not file.is_file():
+        return False
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError):
+        return False
+    lock.release()
+    return False
+
+
 def check_replaceable(path: Path, kind: str = "file", mark: str = "") -> None:
     """Check that a path is free or holds a file that may be replaced.
 

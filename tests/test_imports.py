@@ -68,16 +68,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"datasets", "config", "schema"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"keys", "ops", "methods", "evaluation", "scorer"},
-    "runs": {
-        "errors",
-        "files",
-        "lazy",
-        "machine",
-        "registry",
-        "batch",
-        "graph",
-        "methods",
-    }
+    "runs": {"errors", "files", "lazy", "machine", "registry"}
+    | {"batch", "graph", "methods", "version"}
     | {"encoders", "objective"}
     | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"},
     "experiment": {"errors", "progress", "graph", "methods"}

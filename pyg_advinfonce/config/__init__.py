@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         set_by_train,
         setting_values,
         settings,
+        settings_toml,
     )
     from pyg_advinfonce.config.presets import PRESETS
 
@@ -53,6 +54,7 @@ _HOME = {
     "setting_values": "options",
     "settings": "options",
     "settings_text": "config",
+    "settings_toml": "options",
     "unflatten": "config",
 }
 
@@ -76,6 +78,7 @@ __all__ = [
     "setting_values",
     "settings",
     "settings_text",
+    "settings_toml",
     "unflatten",
 ]
 

@@ -3,10 +3,16 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from textwrap import wrap
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pyg_advinfonce.config.config import Config, Train
+import tomli_w
+from pydantic import BaseModel
+
+from pyg_advinfonce.config.config import NAMED, Config, Train
 from pyg_advinfonce.registry import LOSSES, MODELS, find, is_custom
 from pyg_advinfonce.schema import check_options
 from pyg_advinfonce.source import described
@@ -26,12 +32,16 @@ class Setting:
         value: The value.
         is_default: Whether the value is the library's default.
         meaning: The argument's docstring, without markup.
+        default: The library's default; None if there is none.
+        allowed: What it may be, e.g. ``a number of at least 0``; empty if unknown.
     """
 
     name: str
     value: object
     is_default: bool
     meaning: str
+    default: object
+    allowed: str
 
 
 def model_targets(
@@ -181,12 +191,15 @@ def _section(
     described: Sequence[Target],
 ) -> list[Setting]:
     meanings = {k: v for target in described for k, v in _arguments(target)}
+    allowed = {k: v for target in described for k, v in _allowed(target)}
     return [
         Setting(
             f"{section}.{key}",
             value,
             key in defaults and value == defaults[key],
             meanings.get(key, ""),
+            defaults.get(key),
+            allowed.get(key, ""),
         )
         for key, value in {**defaults, **chosen}.items()
     ]
@@ -219,3 +232,80 @@ def _plain(text: str) -> str:
     """Remove the markup of references, formulas and literals."""
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?([^`]*)`", r"\1", " ".join(text.split()))
     return text.replace("``", "").replace("\\", "")
+
+
+def settings_toml(config: Config, found: Sequence[Setting]) -> str:
+    """Return settings as a commented file for ``advnce train --config``.
+
+    Args:
+        config: The configuration.
+        found: Its :func:`settings`.
+    """
+    named = {section: getattr(config, section).name for section in NAMED}
+    sections = {setting.name.split(".")[0]: "" for setting in found}
+    lines = [f"# All settings of {config.pair} on {config.data.name}."]
+    for section in dict.fromkeys([*named, *sections]):
+        lines += ["", f"[{section}]"]
+        if section in named:
+            lines.append(_toml_line("name", named[section]))
+        for setting in found:
+            own, key = setting.name.split(".")
+            if own == section:
+                lines += ["", *_comments(setting)]
+                is_set = setting.value is not None
+                lines.append(_toml_line(key, setting.value) if is_set else f"# {key} =")
+    return "\n".join(lines) + "\n"
+
+
+def _comments(setting: Setting) -> Iterator[str]:
+    """Yield the description, the allowed values and the default of a setting."""
+    default = setting.default
+    known = "not set" if default is None else _toml_line("x", default)[4:]
+    text = f"{setting.allowed}; default: {known}" if setting.allowed else ""
+    for part in filter(None, (setting.meaning, text)):
+        yield from wrap(part, 80, initial_indent="# ", subsequent_indent="# ")
+
+
+def _toml_line(key: str, value: object) -> str:
+    """Return an assignment in TOML, on one line."""
+    plain = list(value) if isinstance(value, tuple) else value
+    text = " ".join(tomli_w.dumps({key: plain}).split())
+    return text.replace("[ ", "[").replace(", ]", "]")
+
+
+def _allowed(target: Target) -> Iterator[tuple[str, str]]:
+    """Yield each argument and what its annotation allows."""
+    if isinstance(target, type) and issubclass(target, BaseModel):
+        for name, field in target.model_fields.items():
+            yield name, _kind_text(field.annotation, field.metadata)
+        return
+    function = target.__init__ if inspect.isclass(target) else target
+    with suppress(Exception):  # annotations may name imports under TYPE_CHECKING
+        for name, kind in inspect.get_annotations(function, eval_str=True).items():
+            yield name, _kind_text(kind)
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_LIMITS = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+
+
+def _kind_text(kind: Any, metadata: Sequence[object] = ()) -> str:  # noqa: ANN401
+    """Return what a type allows, e.g. ``a number above 0``; empty if it is unknown."""
+    origin, inner = get_origin(kind), [a for a in get_args(kind) if a is not NoneType]
+    if kind in _KINDS:
+        limits = (
+            f"{word} {limit}"
+            for name, word in _LIMITS.items()
+            for item in metadata
+            if (limit := getattr(item, name, None)) is not None and limit < 2**62
+        )
+        return " ".join([_KINDS[kind], *limits])
+    if origin is Literal:
+        return "one of " + ", ".join(f'"{choice}"' for choice in inner)
+    if origin is Annotated:
+        return _kind_text(inner[0], inner[1:])
+    if origin in (Union, UnionType):
+        return " or ".join(filter(None, map(_kind_text, inner)))
+    if origin in (list, Sequence) and (one := _kind_text(inner[0])):
+        return f"a list, each {one}"
+    return ""

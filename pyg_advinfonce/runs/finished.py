@@ -194,10 +194,15 @@ def check_data(what: Path, trained_on: str, found: str) -> None:
     Raises:
         CheckpointError: If the fingerprints differ.
     """
-    if trained_on.rpartition(": ")[2] != found.rpartition(": ")[2]:
+    if not is_same_data(trained_on, found):
         raise CheckpointError(
             f"{what} was trained on other data: {trained_on}; found {found}"
         )
+
+
+def is_same_data(one: str, other: str) -> bool:
+    """Return whether two fingerprints are of the same data, under any label."""
+    return one.rpartition(": ")[2] == other.rpartition(": ")[2]
 
 
 def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:

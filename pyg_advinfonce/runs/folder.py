@@ -6,6 +6,7 @@
     ├── summary.json                all seeds, written when they are finished
     └── seed-0/
         ├── config.toml             the settings, written first
+        ├── run.json                date, command and version of every start
         ├── history.jsonl           one record per epoch
         ├── state.safetensors       the training state after an epoch
         ├── weights.safetensors     of the best epoch
@@ -27,6 +28,7 @@ from pyg_advinfonce.files import locked, writing
 
 SUMMARY = "summary.json"
 CONFIG, METRICS, HISTORY = "config.toml", "metrics.json", "history.jsonl"
+STARTS = "run.json"
 STATE, WEIGHTS = "state.safetensors", "weights.safetensors"
 EMBEDDINGS = "embeddings.safetensors"
 PER_USER = "per_user.npz"
@@ -163,6 +165,11 @@ def folder_name(name: str) -> str:
 def seed_path(run: Path, seed: int) -> Path:
     """Return the folder of one seed of a run."""
     return run / f"seed-{seed}"
+
+
+def is_seed_name(name: str) -> bool:
+    """Return whether a name is one that :func:`seed_path` gives to a folder."""
+    return re.fullmatch(r"seed-\d+", name) is not None
 
 
 def seed_folders(run: Path) -> list[Path]:

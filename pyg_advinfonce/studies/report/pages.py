@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyg_advinfonce.config import Config, paper_numbers, settings
-from pyg_advinfonce.runs import BEST, FinishedSeed, mean_and_std, mean_and_std_text
+from pyg_advinfonce.runs import (
+    BEST,
+    FinishedSeed,
+    mean_and_std,
+    mean_and_std_text,
+    read_starts,
+)
 from pyg_advinfonce.studies import (
     best_command,
     main_metrics,
@@ -147,7 +153,12 @@ def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
 def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     saved = [seed.outcome for seed in seeds]
     speeds = [s.seconds_per_epoch for s in saved if s.seconds_per_epoch is not None]
-    rows = [("device", ", ".join(dict.fromkeys(s.device for s in saved)))]
+    rows = [
+        pair
+        for start in read_starts(seeds[0].folder)
+        for pair in (("started", f"{start.date} UTC"), ("command", start.command))
+    ]
+    rows += [("device", ", ".join(dict.fromkeys(s.device for s in saved)))]
     rows += saved[0].versions.items()
     if speeds:
         rows.append(("training per epoch", f"{sum(speeds) / len(speeds):.4f} s"))

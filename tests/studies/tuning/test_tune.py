@@ -247,7 +247,7 @@ def test_an_interrupted_trial_is_repeated(study, tmp_path, number):
         study(trials=2, progress=progress)
     assert progress.open is None
     mark = " (default)" if number == 0 else ""
-    assert progress.said[-1].startswith(f"trial {number}{mark} interrupted ")
+    assert progress.said[-1].startswith(f"trial {number}{mark} interrupted")
     summary = study(trials=number + 1)
     assert summary["trials"]["finished"] == number + 1
     interrupted, repeated = rows(folder)[number:]
