@@ -28,9 +28,9 @@ def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
     rows = [["split", *columns]]
     for split in sorted(splits, key=lambda s: s == "valid"):
-        rows.append(
-            [split, *(mean_and_std_text(metrics[f"{split}/{c}"]) for c in columns)]
-        )
+        found = (metrics.get(f"{split}/{column}") for column in columns)
+        cells = ("" if value is None else mean_and_std_text(value) for value in found)
+        rows.append([split, *cells])
     return rows
 
 

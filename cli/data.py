@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .options import USAGE, SourceRoot
+from .options import USAGE, SourceRoot, complete_data
 
 if TYPE_CHECKING:
     from pyg_advinfonce.errors import counted
@@ -118,7 +118,9 @@ def _stock_text(stock: "Stock") -> str:
 
 @app.command()
 def fetch(
-    name: str = typer.Argument(help="A data set; see `advnce data list`."),
+    name: str = typer.Argument(
+        help="A data set; see `advnce data list`.", autocompletion=complete_data
+    ),
     data_root: Path = SourceRoot,
     accept_terms: str | None = typer.Option(
         None, metavar="NAME", help="The data set's name again: you accept its terms."
@@ -157,7 +159,9 @@ def fetch(
 
 @app.command()
 def verify(
-    data: str = typer.Argument(help="A data set's name, or a folder's path."),
+    data: str = typer.Argument(
+        help="A data set's name, or a folder's path.", autocompletion=complete_data
+    ),
     data_root: Path = SourceRoot,
 ) -> None:
     """Compare a data set's files with the published ones."""
@@ -174,7 +178,8 @@ def verify(
 @_reads_table
 def describe(
     data: str = typer.Argument(
-        help="A data set's name, or the path of a folder or table."
+        help="A data set's name, or the path of a folder or table.",
+        autocompletion=complete_data,
     ),
     data_root: Path = SourceRoot,
     *,

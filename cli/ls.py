@@ -35,7 +35,7 @@ def ls(
         None, help="The folder of the runs (default: runs)."
     ),
 ) -> None:
-    """List models, losses, datasets, metrics and reproductions, or runs."""
+    """List names of models, losses, data sets and so on, or runs."""
     if table == "runs":
         _list_runs(folder or Path("runs"))
         return

@@ -44,7 +44,6 @@ _received: list[int] = []
 app = typer.Typer(
     name="advnce",
     help="Contrastive collaborative filtering around the AdvInfoNCE loss.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -6,13 +6,14 @@ import typer
 
 from pyg_advinfonce.registry import find_reproduction
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import CacheDir, DataRoot, Device, Threads, complete_reproduction
 
 
 def reproduce(
     name: str = typer.Argument(
         help="A table or figure, see `advnce ls reproductions`, or one row, e.g. "
-        "coat/lightgcn-adv."
+        "coat/lightgcn-adv.",
+        autocompletion=complete_reproduction,
     ),
     data: str | None = typer.Option(
         None,

@@ -6,22 +6,27 @@ import typer
 
 from pyg_advinfonce.registry import check_pair
 
-from .options import import_custom
+from .options import complete_data, complete_loss, complete_model, import_custom
 
 WIDTH = 80
 
 
 def settings(
     model: str = typer.Argument(
-        "lightgcn", help="A model, see `advnce ls models`, or my_module:build."
+        "lightgcn",
+        help="A model, see `advnce ls models`, or my_module:build.",
+        autocompletion=complete_model,
     ),
     loss: str | None = typer.Option(
         None,
         help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
         "model's first).",
+        autocompletion=complete_loss,
     ),
     data: str = typer.Option(
-        "simulated", help="The data set, whose packaged settings apply."
+        "simulated",
+        help="The data set, whose packaged settings apply.",
+        autocompletion=complete_data,
     ),
     preset: str = typer.Option("default", help="default, repro or faithful."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),

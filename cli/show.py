@@ -9,7 +9,7 @@ def show(
     run: Path = typer.Argument(help="A run's folder, finished or not, or one seed."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Show a run: settings, command, date, metrics, history and files."""
+    """Show a run: settings, command, date, metrics and files."""
     import json
 
     from pyg_advinfonce.runs import find_run

@@ -10,7 +10,16 @@ import typer
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.registry import check_pair
 
-from .options import CacheDir, DataRoot, Deterministic, Device, Threads
+from .options import (
+    CacheDir,
+    DataRoot,
+    Deterministic,
+    Device,
+    Threads,
+    complete_data,
+    complete_loss,
+    complete_model,
+)
 
 
 def train(
@@ -18,16 +27,19 @@ def train(
         None,
         help="A model, see `advnce ls models`, or my_module:build for a custom one in "
         "the working directory.",
+        autocompletion=complete_model,
     ),
     loss: str | None = typer.Option(
         None,
         help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
         "model's first).",
+        autocompletion=complete_loss,
     ),
     data: str | None = typer.Option(
         None,
         help="A data set, see `advnce ls datasets`, or the path of a folder or table "
         "(default: simulated).",
+        autocompletion=complete_data,
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,

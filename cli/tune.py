@@ -6,20 +6,32 @@ import typer
 
 from pyg_advinfonce.registry import check_pair
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import (
+    CacheDir,
+    DataRoot,
+    Device,
+    Threads,
+    complete_data,
+    complete_loss,
+    complete_model,
+)
 
 
 def tune(
     model: str = typer.Argument(
-        help="A model, see `advnce ls models`, or my_module:build for a custom one."
+        help="A model, see `advnce ls models`, or my_module:build for a custom one.",
+        autocompletion=complete_model,
     ),
     loss: str | None = typer.Option(
         None,
         help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
         "model's first).",
+        autocompletion=complete_loss,
     ),
     data: str = typer.Option(
-        "simulated", help="A data set, see `advnce ls datasets`, or a folder's path."
+        "simulated",
+        help="A data set, see `advnce ls datasets`, or a folder's path.",
+        autocompletion=complete_data,
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,

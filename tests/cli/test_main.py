@@ -184,3 +184,28 @@ def test_ctrl_c_ends_training_and_says_how_to_go_on(folder, interruptible):
     assert again == "to resume: advnce train --resume runs/simulated-mf-bpr"
     assert last == "advnce: interrupted"
     assert all(line.startswith("device: ") for line in before)  # written by then
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("train light", ["lightgcn", "lightgcl"]),
+        ("train sgl --loss a", ["adv"]),
+        ("train mf --data ml", ["ml-100k", "ml-1m", "ml-20m"]),
+        ("tune mf --loss ad", ["adv", "adap-tau", "adv-mlp", "adv-reverse"]),
+        ("settings ultragcn --loss b", ["bce"]),
+        ("reproduce fig", ["fig4", "fig5", "fig6", "fig7"]),
+        ("data verify ko", []),
+        ("data fetch g", ["gowalla"]),
+    ],
+)
+def test_a_shell_completes_names(advnce, monkeypatch, words, expected):
+    monkeypatch.setenv("_ADVNCE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"advnce {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    found = advnce()
+    assert (found.code, sorted(found.out.split())) == (0, sorted(expected))
+
+
+def test_a_shell_gets_the_script_of_its_completion(advnce):
+    assert "_ADVNCE_COMPLETE" in advnce("--show-completion", "bash").out
