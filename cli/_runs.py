@@ -173,15 +173,14 @@ def _ends(values: Any) -> list[str]:  # noqa: ANN401
 
 def _files(folder: Path) -> list[str]:
     """Return the files of the run and of its first seed."""
-    found = [file.name for file in sorted(folder.iterdir()) if file.is_file()]
-    seeds = sorted(folder.glob("seed-*"))
-    lines = [f"{'files':<{INDENT}}{wrapped(', '.join(_seen(found)), indent=INDENT)}"]
-    if seeds:
-        names = [file.name for file in sorted(seeds[0].iterdir()) if file.is_file()]
-        text = f"{seeds[0].name}/: {', '.join(_seen(names))}"
-        lines.append(f"{'':<{INDENT}}{wrapped(text, indent=INDENT)}")
-    return lines
+    parts = [", ".join(_seen(folder))]
+    for seed in sorted(folder.glob("seed-*"))[:1]:
+        parts.append(f"{seed.name}/: {', '.join(_seen(seed))}")
+    texts = [wrapped(part, indent=INDENT) for part in parts if part]
+    heads = ["files", *[""] * len(texts)]
+    return [f"{head:<{INDENT}}{text}" for head, text in zip(heads, texts, strict=False)]
 
 
-def _seen(names: list[str]) -> list[str]:
+def _seen(folder: Path) -> list[str]:
+    names = [file.name for file in sorted(folder.iterdir()) if file.is_file()]
     return [name for name in names if not name.startswith(".")]

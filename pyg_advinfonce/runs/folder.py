@@ -172,19 +172,21 @@ def is_seed_name(name: str) -> bool:
     return re.fullmatch(r"seed-\d+", name) is not None
 
 
-def seed_folders(run: Path) -> list[Path]:
+def seed_folders(run: Path | str) -> list[Path]:
     """Return the folders of a run's seeds, or the folder itself if it is a seed's."""
+    run = Path(run)
     if (run / CONFIG).is_file():
         return [run]
     return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]
 
 
-def trained_seed(folder: Path) -> Path:
+def trained_seed(folder: Path | str) -> Path:
     """Return the folder of a run's only seed, after a check that it has weights.
 
     Raises:
         CheckpointError: If the folder holds no trained run, or several seeds.
     """
+    folder = Path(folder)
     seeds = seed_folders(folder)
     if len(seeds) > 1:
         names = ", ".join(seed.name for seed in seeds)

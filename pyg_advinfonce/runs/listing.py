@@ -61,12 +61,13 @@ def note_start(folder: Path, *, again: bool) -> None:
     write_text(folder / STARTS, text + "\n")
 
 
-def read_starts(folder: Path) -> list[Start]:
+def read_starts(folder: Path | str) -> list[Start]:
     """Return the starts of a seed's training, none of one by an earlier version.
 
     Raises:
         CheckpointError: If the file is damaged.
     """
+    folder = Path(folder)
     file = folder / STARTS
     return read_json(file, Starts).starts if file.is_file() else []
 
@@ -93,13 +94,14 @@ class Run:
     state: Literal["finished", "running", "interrupted"]
 
 
-def find_run(folder: Path) -> Run:
+def find_run(folder: Path | str) -> Run:
     """Return what is known of a run, finished or not.
 
     Raises:
         CheckpointError: If the folder holds no run, or a file is damaged.
         ConfigError: If its settings are not of this version.
     """
+    folder = Path(folder)
     seeds = [seed for seed in seed_folders(folder) if (seed / CONFIG).is_file()]
     if not seeds:
         raise CheckpointError(f"{folder} holds no run: it has no {CONFIG}")
@@ -118,8 +120,9 @@ def find_run(folder: Path) -> Run:
     )
 
 
-def find_seeds(root: Path) -> list[Path]:
+def find_seeds(root: Path | str) -> list[Path]:
     """Return the folders of all seeds at any depth below a folder."""
+    root = Path(root)
     return sorted(
         file.parent
         for file in root.rglob(CONFIG)
@@ -127,12 +130,13 @@ def find_seeds(root: Path) -> list[Path]:
     )
 
 
-def list_runs(root: Path) -> tuple[list[Run], list[str]]:
+def list_runs(root: Path | str) -> tuple[list[Run], list[str]]:
     """Return the runs at any depth below a folder, and problems with others.
 
     Raises:
         ConfigError: If the folder does not exist.
     """
+    root = Path(root)
     if not root.is_dir():
         raise ConfigError(f"{root}: no such folder: name the folder of your runs")
     runs, problems = [], []

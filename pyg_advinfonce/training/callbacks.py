@@ -143,7 +143,8 @@ class HistoryFile(Callback):
         history: Previous epochs of a resumed training.
     """
 
-    def __init__(self, path: Path, history: Iterable[Record] = ()) -> None:
+    def __init__(self, path: Path | str, history: Iterable[Record] = ()) -> None:
+        path = Path(path)
         self.path = path
         write_text(path, "".join(map(_line, history)))
 

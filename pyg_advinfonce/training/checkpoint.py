@@ -17,7 +17,9 @@ KEY = "pyg_advinfonce"
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
+    path: Path | str,
+    tensors: Mapping[str, Tensor],
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write tensors atomically: the file always has the old or the new content.
 
@@ -29,6 +31,7 @@ def write_tensors(
     Raises:
         OSError: If the file cannot be written; the old file is intact.
     """
+    path = Path(path)
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     text = json.dumps(about or {})
     words = json.dumps({"about": text, "sha256": _digest(plain, text)})
@@ -36,12 +39,13 @@ def write_tensors(
         unfinished.write_bytes(save(plain, {KEY: words}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors, on the CPU, and metadata from a file of :func:`write_tensors`.
 
     Raises:
         CheckpointError: If the file is missing, damaged or in another format.
     """
+    path = Path(path)
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -68,17 +72,19 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     return found.hexdigest()
 
 
-def save_weights(module: nn.Module, path: Path) -> None:
+def save_weights(module: nn.Module, path: Path | str) -> None:
     """Write a module's state atomically."""
+    path = Path(path)
     write_tensors(path, module.state_dict())
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path | str) -> None:
     """Load a module's state from a file.
 
     Raises:
         CheckpointError: If the file is missing, damaged or from another module.
     """
+    path = Path(path)
     tensors, _ = read_tensors(path)
     load_tensors(module, tensors, f"{path}: weights of another model")
 

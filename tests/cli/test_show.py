@@ -62,10 +62,10 @@ def test_all_about_a_run(advnce, run):
         "trained     mf + bpr on coat",
         "state       finished, 2 of 2 seeds (0-1)",
         "settings    as packaged",
-        "recall@20  0.3750 ± 0.1768  0.4000 ± 0.0000",
-        "ndcg@20    0.5000 ± 0.0000",
+        "test   0.3750 ± 0.1768  0.5000 ± 0.0000",
+        "valid  0.4000 ± 0.0000",
         "0          5     4      2.5000     1.2500  0.1000      0.3000",
-        "            seed-0/: config.toml, history.jsonl, metrics.json, per_user.npz",
+        "files       seed-0/: config.toml, history.jsonl, metrics.json, per_user.npz",
     ]:
         assert line in found.out
 

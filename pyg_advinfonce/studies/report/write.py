@@ -18,11 +18,11 @@ MARK = '<meta name="generator" content="advnce'
 
 @styled
 def write_report(
-    folder: Path,
-    out: Path | None = None,
+    folder: Path | str,
+    out: Path | str | None = None,
     *,
-    root: Path | None = None,
-    cache_dir: Path | None = None,
+    root: Path | str | None = None,
+    cache_dir: Path | str | None = None,
 ) -> Path:
     """Write a self-contained page without scripts; return its path.
 
@@ -43,6 +43,10 @@ def write_report(
     Warns:
         UserWarning: If a figure is omitted.
     """
+    folder = Path(folder)
+    out = None if out is None else Path(out)
+    root = None if root is None else Path(root)
+    cache_dir = None if cache_dir is None else Path(cache_dir)
     out = out or folder / "report.html"
     check_replaceable(out, "report of advnce", MARK)
     if is_study(folder):

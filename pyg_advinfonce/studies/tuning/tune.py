@@ -43,7 +43,7 @@ def tune(
     config: Config,
     dataset: Dataset | HeteroData,
     *,
-    folder: Path | Callable[[], Path],
+    folder: Path | str | Callable[[], Path],
     fixed: Collection[str] = (),
     space: Mapping[str, Any] | None = None,
     trials: int = 50,
@@ -110,7 +110,7 @@ def tune(
         raise ConfigError(
             f"model '{config.model.name}' has no setting to search: train it"
         )
-    folder = folder() if callable(folder) else folder
+    folder = folder() if callable(folder) else Path(folder)
     task = Task(
         config,
         dataset,
