@@ -1,6 +1,7 @@
 """The HTML report of a run or a study."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -8,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyg_advinfonce.files import check_replaceable, output_file
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.paper.figures import styled
-from pyg_advinfonce.studies.report.pages import run_page, study_page
+from pyg_advinfonce.studies.report.pages import comparison_page, run_page, study_page
 from pyg_advinfonce.studies.report.read import is_study, read_study
 from pyg_advinfonce.version import __version__
 
@@ -57,6 +58,33 @@ def write_report(
         for missing in filter(None, (values["missing"], values["no_groups"])):
             warnings.warn(f"omitted: {missing}", stacklevel=2)
         page = render("run.html.jinja", values)
+    with output_file(out) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return out
+
+
+@styled
+def write_comparison(
+    folders: Sequence[Path | str], out: Path | str | None = None
+) -> Path:
+    """Write one page about several runs on the same data; return its path.
+
+    Args:
+        folders: The folders of at least two runs; the others are compared with the
+            first.
+        out: The file (default: ``report.html`` beside the first run); an earlier
+            report is replaced.
+
+    Raises:
+        CheckpointError: If a folder holds no finished run.
+        ConfigError: If the runs cannot be compared, or ``out`` is a file of another
+            kind or cannot be written.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    runs = [Path(folder) for folder in folders]
+    out = runs[0].resolve().parent / "report.html" if out is None else Path(out)
+    check_replaceable(out, "report of advnce", MARK)
+    page = render("comparison.html.jinja", comparison_page(runs))
     with output_file(out) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return out
