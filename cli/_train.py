@@ -41,7 +41,7 @@ from pyg_advinfonce.runs import (
 from pyg_advinfonce.training import Tracker, Trainer
 
 from ._plan import Plan
-from .console import fitted, next_step, split_rows
+from .console import fitted, next_step, on_screen, split_rows
 
 
 @dataclass(frozen=True)
@@ -369,7 +369,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     seeds = ", ".join(map(str, summary["seeds"]))
     head = [
         f"{summary['model']} + {summary['loss']} on {summary['device']}",
-        f"data        {fingerprint}",
+        f"data        {on_screen(fingerprint, indent=12)}",
         f"seeds       {seeds}",
     ]
     if summary["config"]["train"]["refit"]:
@@ -384,7 +384,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     untested = all(name.startswith("valid/") for name in summary["metrics"])
     return [
         *head,
-        f"best epoch  {best} (by valid recall@20)",
+        "best epoch  " + on_screen(f"{best} (by valid recall@20)", indent=12),
         *(
             ["note        the last epoch was the best: raise --epochs"]
             if rising

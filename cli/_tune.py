@@ -14,7 +14,7 @@ from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
 
 from ._plan import Plan
-from .console import Bar, fitted, next_step
+from .console import Bar, fitted, next_step, on_screen
 from .options import FAILED
 
 
@@ -66,7 +66,7 @@ def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
     lines = [
         f"{summary['model']} + {summary['loss']}, at most "
         f"{summary['epochs']} epochs per trial: {states}",
-        f"data   {summary['fingerprint']}",
+        f"data   {on_screen(summary['fingerprint'], indent=7)}",
         "",
         *fitted(_rows(summary)),
         "",

@@ -77,6 +77,11 @@ def wrapped(text: str, *, indent: int, width: int = WIDTH) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
+def on_screen(text: str, *, indent: int) -> str:
+    """Wrap a text that is printed to a terminal; a file gets it in one line."""
+    return wrapped(text, indent=indent) if sys.stdout.isatty() else text
+
+
 def next_step(*words: object, data: str, data_root: Path) -> str:
     """Return a command to run next, with ``--data-root`` if it is needed.
 

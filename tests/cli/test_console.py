@@ -159,3 +159,23 @@ def test_a_column_wider_than_a_terminal_is_kept():
         *(["run", "x" * 99], ["mean", "0.1"], []),
         *(["run", "y"], ["mean", "0.2"]),
     ]
+
+
+def test_a_long_text_is_wrapped_on_a_terminal_alone(capsys, monkeypatch):
+    text = " ".join(["word"] * 30)
+    assert progress.on_screen(text, indent=12) == text
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    first, second, third = progress.on_screen(text, indent=12).splitlines()
+    assert max(map(len, (first, second, third))) <= 80
+    assert second.startswith(" " * 12 + "word")
+
+
+def test_a_message_is_wrapped_on_a_terminal_alone(capsys, on_terminal):
+    text = " ".join(["word"] * 30)
+    progress.Bar().say(text)
+    assert capsys.readouterr().err == f"{text}\n"
+    on_terminal(79)
+    progress.Bar().say(text)
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) < 80
+    assert lines[1].startswith("  word")
