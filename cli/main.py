@@ -1,7 +1,9 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
+import shutil
 import signal
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -157,7 +159,17 @@ def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"advnce: {' '.join(text.split())}", file=sys.stderr)
+    line = f"advnce: {' '.join(text.split())}"
+    if sys.stderr.isatty():  # which would break words
+        width = shutil.get_terminal_size().columns - 1
+        line = textwrap.fill(
+            line,
+            width,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
+import io
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from pyg_advinfonce.cli import doctor as doctor_verb
+from pyg_advinfonce.cli.main import _say as say
 
 import pyg_advinfonce
 from pyg_advinfonce.errors import MemoryShortageError
@@ -209,3 +212,19 @@ def test_a_shell_completes_names(advnce, monkeypatch, words, expected):
 
 def test_a_shell_gets_the_script_of_its_completion(advnce):
     assert "_ADVNCE_COMPLETE" in advnce("--show-completion", "bash").out
+
+
+def test_an_error_is_wrapped_between_words_on_a_terminal(advnce, monkeypatch):
+    plain = advnce("ls", "x").err
+    assert plain.count("\n") == 1
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((40, 9)))
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    say(plain.removeprefix("advnce: "))
+    found = terminal.getvalue()
+    assert max(map(len, found.splitlines())) < 40
+    assert " ".join(found.split()) == plain.strip()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
