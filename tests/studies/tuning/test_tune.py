@@ -246,7 +246,7 @@ def test_a_study_says_what_runs_and_how_far_it_is(study, tmp_path):
     study(trials=2, progress=progress)
     first, ended, second, _ = progress.said
     assert first.startswith("trial 0 (1 of 2): ")
-    assert "train.lr=0.001" in first
+    assert "train.lr=" in first
     assert re.fullmatch(
         r"trial 0 \(default\) complete (0\.\d{4}), best so far \1 of trial 0", ended
     )
