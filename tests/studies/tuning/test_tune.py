@@ -248,14 +248,14 @@ def test_a_study_says_what_runs_and_how_far_it_is(study, tmp_path):
     assert first.startswith("trial 0 (1 of 2): ")
     assert "train.lr=" in first
     assert re.fullmatch(
-        r"trial 0 \(default\) complete (0\.\d{4}), best so far \1 of trial 0", ended
+        r"trial 0 \(default\) complete (\d\.\d{4}), best so far \1 of trial 0", ended
     )
     assert second.startswith("trial 1 (2 of 2): ")
     again = Stopping(-1)
     best = study(trials=3, progress=again)["best"]
     assert again.said[0].startswith(
         f"continuing {tmp_path / 'study'}: 2 of 3 trials finished (2 complete), best "
-        "so far 0."
+        "so far "
     )
     assert again.said[1].startswith("trial 2 (3 of 3): ")
     assert again.said[-1].endswith(
