@@ -19,7 +19,8 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import FixedEmbeddings
-from pyg_advinfonce.graph import build_graph, pair_keys, pairs_of
+from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.keys import pair_keys, pairs_of
 from pyg_advinfonce.losses import BC, BPR, CCL, AdapTau, AdvInfoNCE, InfoNCE
 
 USERS = 20_000

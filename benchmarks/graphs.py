@@ -5,7 +5,8 @@ from functools import cache
 import torch
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.graph import build_graph, pair_keys, pairs_of
+from pyg_advinfonce.graph import build_graph
+from pyg_advinfonce.keys import pair_keys, pairs_of
 from pyg_advinfonce.transforms import BipartiteNorm
 
 SIZES = {  # users, items, train pairs

@@ -31,13 +31,8 @@ from pyg_advinfonce.datasets import load_dataset
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
-from pyg_advinfonce.graph import (
-    build_graph,
-    is_among,
-    num_nodes,
-    pair_keys,
-    split_edges,
-)
+from pyg_advinfonce.graph import build_graph, is_among, num_nodes, split_edges
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.scorer import Scorer
 from pyg_advinfonce.studies.paper.figures import (
     BLUE,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
+from pyg_advinfonce.errors import counted
 from pyg_advinfonce.studies import setting_text
 
 from .console import aligned, wrapped
@@ -25,9 +26,10 @@ def _overall(profile: Profile) -> list[str]:
         "data": profile["fingerprint"],
         "folder": profile["folder"] or "none",
         "licence": wrapped(str(profile["licence"] or "unknown"), indent=12),
-        "candidates": f"{profile['candidate_items']:,} of {profile['items']:,} items",
+        "candidates": f"{profile['candidate_items']:,} of "
+        f"{counted(profile['items'], 'item')}",
         **_odd(profile),
-        "seen": f"{profile['seen']:,} further pairs, left out of lists",
+        "seen": f"{counted(profile['seen'], 'further pair')}, left out of lists",
         "overlaps": ", ".join(overlaps) or "none",
         "duplicates": f"{profile['duplicates_merged']:,} merged",
     }
@@ -36,12 +38,17 @@ def _overall(profile: Profile) -> list[str]:
 
 def _odd(profile: Profile) -> dict[str, str]:
     """Return rows about users and items without train pairs or without negatives."""
-    if profile["users_without_train"] is None:
+    numbers = (
+        profile["users_without_train"],
+        profile["items_without_train"],
+        profile["users_with_all_items"],
+    )
+    users, items, whole = (number or 0 for number in numbers)
+    if None in numbers:
         return {"train": "missing"}
-    users, items = profile["users_without_train"], profile["items_without_train"]
     return {
-        "no train": f"{users:,} users, {items:,} items",
-        "all items": f"{profile['users_with_all_items']:,} users",
+        "no train": f"{counted(users, 'user')}, {counted(items, 'item')}",
+        "all items": counted(whole, "user"),
     }
 
 

@@ -111,27 +111,14 @@ class Request:
                 "expected --propensity-power of at least 0 and --propensity-clip above "
                 f"0 and at most 1 (got {propensity_power} and {propensity_clip})"
             )
-        request._check_source()
+        if request.lists is not None and (request.lists_out or request.custom):
+            raise ConfigError(
+                "--lists cannot be combined with --lists-out, --model or --loss"
+            )
         for file in (request.groups_out, request.lists_out):
             if file is not None:
                 output_kind(None, file)
         return request
-
-    def _check_source(self) -> None:
-        if self.lists is None:
-            if self.run is None:
-                raise ConfigError(
-                    "expected a run, or --lists FILE with --data (see advnce evaluate "
-                    "--help)"
-                )
-            if self.data is not None:
-                raise ConfigError("--data is for --lists: a run knows its data")
-        elif (self.run is None) == (self.data is None):
-            raise ConfigError("--lists expects their data: --data NAME, or a run")
-        elif self.lists_out is not None or self.custom:
-            raise ConfigError(
-                "--lists cannot be combined with --lists-out, --model or --loss"
-            )
 
     def sources(self) -> Iterator[Source]:
         """Yield the graph and lists of each seed, or of the file."""

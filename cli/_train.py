@@ -1,7 +1,6 @@
 """Training for ``advnce train``: settings, seeds, resuming and output."""
 
 import json
-import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +12,11 @@ from typing import Any
 import torch
 import typer
 
-from pyg_advinfonce.build import assemble, name_custom
+from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import (
     Config,
     Sections,
     paper_numbers,
-    parse_assignment,
-    read_toml,
     settings_text,
 )
 from pyg_advinfonce.datasets import Dataset
@@ -35,6 +32,7 @@ from pyg_advinfonce.runs import (
     check_data,
     check_settings,
     create_run_folder,
+    is_seed_name,
     read_run,
     run_lock,
     run_summary,
@@ -43,85 +41,8 @@ from pyg_advinfonce.runs import (
 )
 from pyg_advinfonce.training import Tracker, Trainer
 
-from .console import fitted, next_step, split_rows
-
-MAX_SEEDS = 1000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Names and settings of the runs to train."""
-
-    model: str
-    loss: str | None
-    data: str
-    layers: list[Sections]
-    seeds: list[int] | None
-    data_root: Path
-    cache_dir: Path | None
-    preset: str = "default"
-    custom: Mapping[str, Any] = field(default_factory=dict)
-
-    def resolve(self, *layers: Sections) -> Config:
-        """Return the configuration with further settings.
-
-        Raises:
-            ConfigError: If a name or setting is wrong, or the plan names a loss for a
-                model without a forward.
-        """
-        merged = [*self.layers, *layers]
-        names = self.model, self.loss, self.data
-        config = Config.resolve(*names, preset=self.preset, layers=merged)
-        found = name_custom(config, **self.custom)
-        if self.loss is not None and found.loss.name != self.loss:
-            raise ConfigError(
-                f"model '{self.model}' has no forward and cannot be trained: use "
-                f"--loss {found.loss.name} (got {self.loss})"
-            )
-        return found
-
-
-def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
-    """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
-
-    Raises:
-        ConfigError: If both were given, or the text has another form.
-    """
-    if seed is not None and seeds is not None:
-        raise ConfigError("--seed and --seeds were both given: use one of them")
-    if seeds is None:
-        return None if seed is None else [seed]
-    part = r"\d{1,18}(-\d{1,18})?"
-    if not re.fullmatch(f"{part}(,{part})*", seeds):
-        raise ConfigError(f"--seeds expects 0-4 or 1,3,5 (got '{seeds}')")
-    spans = [_span(part) for part in seeds.split(",")]
-    number = sum(map(len, spans))
-    if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
-        raise ConfigError(
-            f"--seeds expects 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
-        )
-    return [seed for span in spans for seed in span]
-
-
-def _span(text: str) -> range:
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
-
-
-def layers(
-    file: Path | None,
-    assignments: list[str],
-    epochs: int | None,
-    valid_fraction: float | None,
-) -> list[Sections]:
-    """Return the settings of the file, then those of the flags, which override them."""
-    found: list[Sections] = [read_toml(file)] if file else []
-    found += [parse_assignment(text) for text in assignments]
-    if epochs is not None:
-        found.append({"train": {"epochs": epochs}})
-    if valid_fraction is not None:
-        found.append({"data": {"valid_fraction": valid_fraction}})
-    return found
+from ._plan import Plan
+from .console import fitted, next_step, on_screen, split_rows
 
 
 @dataclass(frozen=True)
@@ -174,7 +95,11 @@ class SeedLoop:
             self.progress.say(f"config: {_one_line(configs[0])}")
             if self.is_auto and self.device.type == "cpu":
                 self.progress.say("device: cpu, no CUDA device is available")
-            seeds = [self._seed(config) for config in configs]
+            labels = _labels([config.train.seed for config in configs])
+            seeds = [
+                self._seed(config, label)
+                for config, label in zip(configs, labels, strict=True)
+            ]
         except KeyboardInterrupt:
             named = _custom_words(configs[0])
             words = ["train", *named, "--resume", self.folder, *self._machine()]
@@ -190,7 +115,7 @@ class SeedLoop:
                 file.parent.mkdir(exist_ok=True)
                 config.save(file)
 
-    def _seed(self, config: Config) -> FinishedSeed:
+    def _seed(self, config: Config, label: str) -> FinishedSeed:
         folder = self._seed_folder(config)
         with ExitStack() as stack:
             make_tracker = self.tracker if is_first() else None
@@ -202,6 +127,7 @@ class SeedLoop:
                 self.dataset,
                 folder,
                 progress=self.progress,
+                label=label,
                 callbacks=trackers,
                 device=self.device,
                 force=self.force,
@@ -237,6 +163,14 @@ class SeedLoop:
 
     def _seed_folder(self, config: Config) -> Path:
         return seed_path(self.folder, config.train.seed)
+
+
+def _labels(seeds: Sequence[int]) -> list[str]:
+    """Return a name per seed, with its place among several."""
+    number = len(seeds)
+    if number == 1:
+        return [f"seed {seeds[0]}"]
+    return [f"seed {seed} ({i} of {number})" for i, seed in enumerate(seeds, 1)]
 
 
 def _one_line(config: Config) -> str:
@@ -310,7 +244,7 @@ def resume(run: Path, again: Again, *, force: bool) -> None:
         CheckpointError: If the folder holds no run, or a run with other settings.
     """
     is_seed = (run / CONFIG).is_file()
-    if is_seed and not re.fullmatch(r"seed-\d+", run.name):
+    if is_seed and not is_seed_name(run.name):
         raise CheckpointError(
             f"{run} was written by train() in Python: resume it there, "
             "train(..., out=..., resume=True)"
@@ -439,7 +373,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     seeds = ", ".join(map(str, summary["seeds"]))
     head = [
         f"{summary['model']} + {summary['loss']} on {summary['device']}",
-        f"data        {fingerprint}",
+        f"data        {on_screen(fingerprint, indent=12)}",
         f"seeds       {seeds}",
     ]
     if summary["config"]["train"]["refit"]:
@@ -454,7 +388,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
     untested = all(name.startswith("valid/") for name in summary["metrics"])
     return [
         *head,
-        f"best epoch  {best} (by valid recall@20)",
+        "best epoch  " + on_screen(f"{best} (by valid recall@20)", indent=12),
         *(
             ["note        the last epoch was the best: raise --epochs"]
             if rising

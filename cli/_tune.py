@@ -9,12 +9,13 @@ from typing import Any
 import typer
 
 from pyg_advinfonce.config import flatten, read_toml
+from pyg_advinfonce.errors import counted
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
 from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
 
-from ._train import Plan
-from .console import Bar, fitted, next_step
+from ._plan import Plan
+from .console import Bar, fitted, next_step, on_screen
 from .options import FAILED
 
 
@@ -65,8 +66,8 @@ def study_table(summary: Mapping[str, Any], data_root: Path) -> str:
     folder = summary["study_dir"]
     lines = [
         f"{summary['model']} + {summary['loss']}, at most "
-        f"{summary['epochs']} epochs per trial: {states}",
-        f"data   {summary['fingerprint']}",
+        f"{counted(summary['epochs'], 'epoch')} per trial: {states}",
+        f"data   {on_screen(summary['fingerprint'], indent=7)}",
         "",
         *fitted(_rows(summary)),
         "",

@@ -1,5 +1,8 @@
 """Terminal output: progress bars, aligned tables and the next command."""
 
+import math
+import os
+import re
 import shlex
 import sys
 import textwrap
@@ -25,9 +28,9 @@ def split_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     columns = list(dict.fromkeys(name.split("/")[1] for name in metrics))
     rows = [["split", *columns]]
     for split in sorted(splits, key=lambda s: s == "valid"):
-        rows.append(
-            [split, *(mean_and_std_text(metrics[f"{split}/{c}"]) for c in columns)]
-        )
+        found = (metrics.get(f"{split}/{column}") for column in columns)
+        cells = ("" if value is None else mean_and_std_text(value) for value in found)
+        rows.append([split, *cells])
     return rows
 
 
@@ -66,12 +69,17 @@ def fitted(rows: Sequence[Sequence[str]]) -> list[str]:
     return found
 
 
-def wrapped(text: str, *, indent: int) -> str:
+def wrapped(text: str, *, indent: int, width: int = WIDTH) -> str:
     """Wrap a text to the width of a terminal; indent all lines but the first."""
     lines = textwrap.wrap(
-        text, WIDTH - indent, break_long_words=False, break_on_hyphens=False
+        text, width - indent, break_long_words=False, break_on_hyphens=False
     )
     return f"\n{' ' * indent}".join(lines)
+
+
+def on_screen(text: str, *, indent: int) -> str:
+    """Wrap a text that is printed to a terminal; a file gets it in one line."""
+    return wrapped(text, indent=indent) if sys.stdout.isatty() else text
 
 
 def next_step(*words: object, data: str, data_root: Path) -> str:
@@ -93,6 +101,12 @@ def _is_found(data: str, root: Path) -> bool:
 
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_WITHIN = 60.0
+"""The seconds after which a file gets a line within an epoch."""
+
+SECONDS_BETWEEN_FRAMES = 0.1
+LEAST_BAR = 10
+"""The least width of a bar that is shown."""
 
 
 class Bar(Progress):
@@ -103,16 +117,23 @@ class Bar(Progress):
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet, self._done, self._said = quiet, 0, 0.0
+        self.quiet, self._said, self._shown = quiet, 0.0, 0.0
+        self._label, self._unit, self._note = "", "", ""
+        self._done, self._total, self._share = 0, 0, 0.0
         self._bar: tqdm[NoReturn] | None = None
 
     def say(self, text: str) -> None:
-        if not self.quiet:
-            print(text, file=sys.stderr)
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            text = wrapped(text, indent=2, width=_width())
+        tqdm.write(text, file=sys.stderr)
 
     def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
         self.finish()
-        self._done, self._said = 0, time.monotonic()
+        self._label, self._unit, self._note = label, unit, ""
+        self._done, self._total, self._share = 0, total or 0, 0.0
+        self._said, self._shown = time.monotonic(), 0.0
         is_file, hidden = unit == "B", self.quiet or not sys.stderr.isatty()
         if is_file and hidden:
             self.say(label if total is None else f"{label}, {total:,} bytes")
@@ -123,23 +144,69 @@ class Bar(Progress):
             unit_scale=is_file,
             leave=is_file,
             disable=hidden,
+            ncols=_width(),
+            bar_format=None if is_file else self._layout(),
         )
-        self._line = f"{label}, {unit}"
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self._done += steps
-        if self._bar is None:
-            return
-        self._bar.update(steps)
-        if not note:
-            return
-        if not self._bar.disable:
-            self._bar.set_postfix_str(note)
-        elif time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            self.say(f"{self._line} {self._done - 1}: {note}")
+        self._done, self._share = self._done + steps, 0.0
+        self._note = note or self._note
+        if self._bar is not None and self._unit == "B":
+            self._bar.update(steps)
+        elif note:
+            self._show(f"{self._unit} {self._done - 1}: {note}", SECONDS_BETWEEN_LINES)
+        else:
+            self._show("", math.inf)
+
+    def within(self, share: float) -> None:
+        self._share = share
+        text = f"{self._unit} {self._done}, {share:.0%}"
+        self._show(f"{text}: {self._note}" if self._note else text, SECONDS_WITHIN)
 
     def finish(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def _show(self, line: str, seconds: float) -> None:
+        """Draw the bar, or say a line if the last one is that many seconds old."""
+        now = time.monotonic()
+        if self._bar is None:
+            return
+        if not self._bar.disable:
+            if now - self._shown > SECONDS_BETWEEN_FRAMES:
+                self._shown, self._bar.n = now, self._done + self._share
+                self._bar.bar_format, self._bar.ncols = self._layout(), _width()
+                self._bar.refresh()
+        elif now - self._said > seconds:
+            self._said = now
+            self.say(f"{self._label}, {line}")
+
+    def _layout(self) -> str:
+        """Return tqdm's format of a line, the longest one that fits."""
+        label, note = (re.sub("[{}]", "", text) for text in (self._label, self._note))
+        count = f"{self._done}/{self._total} {self._share:3.0%}"
+        note = f", {note}" if note else ""
+        unit, time, bar = f", {self._unit}", " {elapsed}", " |{bar}|"
+        layouts = [
+            f"{label}{unit} {count}{bar}{time}{note}",
+            f"{label}{unit} {count}{note}{time}",
+            f"{label} {count}{note}{time}",
+        ]
+        sizes = {"{elapsed}": "00:00", "{bar}": "=" * LEAST_BAR}
+        for layout in layouts:
+            text = layout
+            for name, example in sizes.items():
+                text = text.replace(name, example)
+            if len(text) <= _width():
+                return layout
+        return f"{label} {count}{note}"
+
+
+def _width() -> int:
+    """Return the columns of the terminal but the last, where some begin a line."""
+    try:
+        found = os.get_terminal_size(sys.stderr.fileno()).columns or WIDTH
+    except (OSError, ValueError):
+        found = WIDTH
+    return found - 1

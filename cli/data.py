@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .options import USAGE, SourceRoot
+from .options import USAGE, SourceRoot, complete_data
 
 if TYPE_CHECKING:
-    from pyg_advinfonce.datasets.published import Stock
+    from pyg_advinfonce.errors import counted
+from pyg_advinfonce.datasets.published import Stock
 
 app = typer.Typer(
     name="data",
@@ -107,7 +108,7 @@ def list_sets(data_root: Path = SourceRoot) -> None:
 
 def _stock_text(stock: "Stock") -> str:
     unsized = f" without {', '.join(stock.unsized)}" if stock.unsized else ""
-    files = "1 file" if stock.num_files == 1 else f"{stock.num_files} files"
+    files = counted(stock.num_files, "file")
     whole = f"{files}, {stock.num_bytes:,} bytes{unsized}"
     if stock.folder is None:
         return f"not downloaded ({whole})"
@@ -117,7 +118,9 @@ def _stock_text(stock: "Stock") -> str:
 
 @app.command()
 def fetch(
-    name: str = typer.Argument(help="A data set; see `advnce data list`."),
+    name: str = typer.Argument(
+        help="A data set; see `advnce data list`.", autocompletion=complete_data
+    ),
     data_root: Path = SourceRoot,
     accept_terms: str | None = typer.Option(
         None, metavar="NAME", help="The data set's name again: you accept its terms."
@@ -156,7 +159,9 @@ def fetch(
 
 @app.command()
 def verify(
-    data: str = typer.Argument(help="A data set's name, or a folder's path."),
+    data: str = typer.Argument(
+        help="A data set's name, or a folder's path.", autocompletion=complete_data
+    ),
     data_root: Path = SourceRoot,
 ) -> None:
     """Compare a data set's files with the published ones."""
@@ -173,7 +178,8 @@ def verify(
 @_reads_table
 def describe(
     data: str = typer.Argument(
-        help="A data set's name, or the path of a folder or table."
+        help="A data set's name, or the path of a folder or table.",
+        autocompletion=complete_data,
     ),
     data_root: Path = SourceRoot,
     *,

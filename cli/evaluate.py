@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from pyg_advinfonce.errors import ConfigError
+
 from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
 
 DEFAULT = ["20"]
@@ -65,11 +67,14 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Rank held-out splits by a run's weights, or measure lists."""
+    _check_source(run, lists, data)
     from pyg_advinfonce.machine import find_device
 
-    from ._evaluate import Request, print_evaluation
     from .options import import_custom, metric_names, use_threads
     from .process import together
+
+    names = None if metrics is None else metric_names(metrics)
+    from ._evaluate import Request, print_evaluation
 
     use_threads(threads)
     place = find_device(device)
@@ -81,7 +86,7 @@ def evaluate(
         cache_dir=cache_dir,
         device=str(place),
         k=k,
-        metrics=None if metrics is None else metric_names(metrics),
+        metrics=names,
         split=split,
         strict=strict,
         propensity_power=propensity_power,
@@ -93,3 +98,26 @@ def evaluate(
     )
     with together(place, columns=False):
         print_evaluation(request, warns_of_length=k != DEFAULT, as_json=as_json)
+
+
+def _check_source(run: Path | None, lists: Path | None, data: str | None) -> None:
+    """Check what is evaluated, before torch is imported.
+
+    Raises:
+        ConfigError: If flags are missing or contradict each other.
+        CheckpointError: If the run is not trained.
+    """
+    if lists is not None:
+        if (run is None) == (data is None):
+            raise ConfigError("--lists expects their data: --data NAME, or a run")
+        return
+    if run is None:
+        raise ConfigError(
+            "expected a run, or --lists FILE with --data (see advnce evaluate --help)"
+        )
+    if data is not None:
+        raise ConfigError("--data is for --lists: a run knows its data")
+    from pyg_advinfonce.runs import seed_folders, trained_seed
+
+    for seed in seed_folders(run):
+        trained_seed(seed)

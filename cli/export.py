@@ -27,6 +27,9 @@ def export(
     loss: str | None = CustomLoss,
 ) -> None:
     """Write embeddings whose dot products rank as one file."""
+    from pyg_advinfonce.runs import trained_seed
+
+    trained_seed(run)  # an error comes before torch is imported
     from pyg_advinfonce.runs import load_run
     from pyg_advinfonce.serving import find_format
 

@@ -1,9 +1,11 @@
-"""``advnce ls``: names of models, losses, data sets, metrics, reproductions."""
+"""``advnce ls``: names of models, losses, data sets, metrics, reproductions; runs."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import typer
 
+from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.registry import (
     DATASETS,
     LOSSES,
@@ -26,12 +28,21 @@ TABLES: Mapping[str, Mapping[str, Entry | str]] = {
 def ls(
     table: str | None = typer.Argument(
         None,
-        help="One of models, losses, datasets, metrics, reproductions (default: all).",
+        help="One of models, losses, datasets, metrics, reproductions (default: all), "
+        "or runs.",
+    ),
+    folder: Path | None = typer.Argument(
+        None, help="The folder of the runs (default: runs)."
     ),
 ) -> None:
-    """List models, losses, datasets, metrics and reproductions."""
+    """List names of models, losses, data sets and so on, or runs."""
+    if table == "runs":
+        _list_runs(folder or Path("runs"))
+        return
+    if folder is not None:
+        raise ConfigError(f"a folder is for `advnce ls runs` (got {folder})")
     if table is not None and table not in TABLES:
-        raise unknown("table", table, TABLES)
+        raise unknown("table", table, [*TABLES, "runs"])
     for title in TABLES if table is None else [table]:
         if table is None:
             typer.echo(f"{title}:")
@@ -39,3 +50,14 @@ def ls(
         for name, row in TABLES[title].items():
             text = row if isinstance(row, str) else row.help
             typer.echo(f"  {name:<{width}}{text}")
+
+
+def _list_runs(root: Path) -> None:
+    from pyg_advinfonce.runs import list_runs
+
+    from ._runs import runs_text
+
+    runs, problems = list_runs(root)
+    for problem in problems:
+        typer.echo(f"advnce: warning: {problem}", err=True)
+    typer.echo(runs_text(runs, root) if runs else f"{root} holds no run")

@@ -1,8 +1,10 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ from . import (
     report,
     reproduce,
     settings,
+    show,
     train,
     tune,
 )
@@ -48,7 +51,6 @@ _received: list[int] = []
 app = typer.Typer(
     name="advnce",
     help="Contrastive collaborative filtering around the AdvInfoNCE loss.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -62,6 +64,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.add_typer(data.app)
 app.command("report")(report.report)
 app.command("ls")(ls.ls)
+app.command("show")(show.show)
 app.command("settings")(settings.settings)
 app.command("doctor")(doctor.doctor)
 
@@ -178,7 +181,17 @@ def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"advnce: {' '.join(text.split())}", file=sys.stderr)
+    line = f"advnce: {' '.join(text.split())}"
+    if sys.stderr.isatty():  # which would break words
+        width = shutil.get_terminal_size().columns - 1
+        line = textwrap.fill(
+            line,
+            width,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

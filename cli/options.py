@@ -4,7 +4,7 @@ import importlib
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pyg_advinfonce.errors import ConfigError, optional_package
-from pyg_advinfonce.registry import DATA_ROOT, METRICS, TRACKERS, is_custom, unknown
+from pyg_advinfonce.registry import (
+    DATA_ROOT,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    REPRODUCTIONS,
+    TRACKERS,
+    Entry,
+    is_custom,
+    unknown,
+)
 
 from .process import MAX_THREADS
 
@@ -75,6 +86,33 @@ CustomLoss: str | None = typer.Option(
     help="The custom loss of the run, likewise.",
 )
 Device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N.")
+
+
+def _matching(table: Mapping[str, Entry], start: str) -> list[tuple[str, str]]:
+    return [(n, e.help) for n, e in table.items() if n.startswith(start)]
+
+
+def complete_model(incomplete: str) -> list[tuple[str, str]]:
+    """Return the models that a shell completes, with their descriptions."""
+    return _matching(MODELS, incomplete)
+
+
+def complete_loss(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Return the losses, of the model if it is named."""
+    words = [*context.args, context.params.get("model")]
+    model = next((word for word in words if word in MODELS), None)
+    known = LOSSES if model is None else MODELS[model].losses
+    return _matching({n: e for n, e in LOSSES.items() if n in known}, incomplete)
+
+
+def complete_data(incomplete: str) -> list[tuple[str, str]]:
+    """Return the data sets."""
+    return _matching(DATASETS, incomplete)
+
+
+def complete_reproduction(incomplete: str) -> list[tuple[str, str]]:
+    """Return the tables and figures."""
+    return _matching(REPRODUCTIONS, incomplete)
 
 
 def use_threads(threads: int | None) -> None:

@@ -52,6 +52,9 @@ def recommend(
     loss: str | None = CustomLoss,
 ) -> None:
     """List the best items of users by a trained run's weights."""
+    from pyg_advinfonce.runs import trained_seed
+
+    trained_seed(run)  # an error comes before torch is imported
     from pyg_advinfonce.errors import ConfigError
     from pyg_advinfonce.graph import SEEN_KINDS
     from pyg_advinfonce.machine import find_device

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, DataRoot, Device, Threads
+from pyg_advinfonce.registry import find_reproduction
+
+from .options import CacheDir, DataRoot, Device, Threads, complete_reproduction
 
 
 def reproduce(
     name: str = typer.Argument(
         help="A table or figure, see `advnce ls reproductions`, or one row, e.g. "
-        "coat/lightgcn-adv."
+        "coat/lightgcn-adv.",
+        autocompletion=complete_reproduction,
     ),
     data: str | None = typer.Option(
         None,
@@ -46,21 +49,26 @@ def reproduce(
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:
     """Reproduce a table or figure of the paper."""
+    find_reproduction(name)
+    from . import _plan
+
+    numbers = _plan.parse_seeds(None, seeds) or []
+    layers = _plan.layers(None, assignments, epochs, None)
     from pyg_advinfonce.machine import find_device, keep_freed_memory
     from pyg_advinfonce.studies.paper import Request
 
-    from . import _reproduce, _train
+    from . import _reproduce
     from .options import use_threads
 
     use_threads(threads)
     keep_freed_memory()
     request = Request(
         name,
-        _train.parse_seeds(None, seeds) or [],
+        numbers,
         find_device(device),
         out=out,
         data=data,
-        layers=_train.layers(None, assignments, epochs, None),
+        layers=layers,
         data_root=data_root,
         cache_dir=cache_dir,
         against=against,

@@ -6,37 +6,51 @@ import typer
 
 from pyg_advinfonce.registry import check_pair
 
-from .options import import_custom
+from .options import complete_data, complete_loss, complete_model, import_custom
 
 WIDTH = 80
 
 
 def settings(
     model: str = typer.Argument(
-        "lightgcn", help="A model, see `advnce ls models`, or my_module:build."
+        "lightgcn",
+        help="A model, see `advnce ls models`, or my_module:build.",
+        autocompletion=complete_model,
     ),
     loss: str | None = typer.Option(
         None,
         help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
         "model's first).",
+        autocompletion=complete_loss,
     ),
     data: str = typer.Option(
-        "simulated", help="The data set, whose packaged settings apply."
+        "simulated",
+        help="The data set, whose packaged settings apply.",
+        autocompletion=complete_data,
     ),
     preset: str = typer.Option("default", help="default, repro or faithful."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    as_toml: bool = typer.Option(
+        False, "--toml", help="Print a commented file for `advnce train --config`."
+    ),
 ) -> None:
     """List the settings of a model and a loss and what they mean."""
     check_pair(model, loss)
     import json
 
-    from pyg_advinfonce.build import name_custom
-    from pyg_advinfonce.config import Config, packaged
+    from pyg_advinfonce.config import Config, packaged, settings_toml
     from pyg_advinfonce.config import settings as all_settings
 
     custom = import_custom(model=model, loss=loss)
     config = Config.resolve(model, loss, data, preset=preset)
-    rows = all_settings(name_custom(config, **custom), **custom)
+    if custom:
+        from pyg_advinfonce.build import name_custom
+
+        config = name_custom(config, **custom)
+    rows = all_settings(config, **custom)
+    if as_toml:
+        typer.echo(settings_toml(config, rows), nl=False)
+        return
     if as_json:
         typer.echo(json.dumps({row.name: _finite(row.value) for row in rows}))
         return

@@ -10,7 +10,16 @@ import typer
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.registry import check_pair
 
-from .options import CacheDir, DataRoot, Deterministic, Device, Threads
+from .options import (
+    CacheDir,
+    DataRoot,
+    Deterministic,
+    Device,
+    Threads,
+    complete_data,
+    complete_loss,
+    complete_model,
+)
 
 
 def train(
@@ -18,16 +27,19 @@ def train(
         None,
         help="A model, see `advnce ls models`, or my_module:build for a custom one in "
         "the working directory.",
+        autocompletion=complete_model,
     ),
     loss: str | None = typer.Option(
         None,
         help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
         "model's first).",
+        autocompletion=complete_loss,
     ),
     data: str | None = typer.Option(
         None,
         help="A data set, see `advnce ls datasets`, or the path of a folder or table "
         "(default: simulated).",
+        autocompletion=complete_data,
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
@@ -99,6 +111,34 @@ def train(
     """Train a model and evaluate it on every held-out split."""
     if model is not None:
         check_pair(model, loss)
+    from . import _plan
+    from .options import find_tracker, import_custom, metric_names, use_threads
+
+    layers = _plan.layers(config, assignments, epochs, valid_fraction)
+    layers.append({"train": _loader(loader, num_neighbors)})
+    if metrics is not None:
+        layers.append({"train": {"metrics": metric_names(metrics)}})
+    chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
+    if resume is not None:
+        new: dict[str, object] = {"out": out, "overwrite": overwrite, "refit": refit}
+        _refuse(chosen | new, "--resume")
+    elif refit is not None:
+        _refuse(chosen | {"force": force}, "--refit")
+    elif force:
+        raise ConfigError("--force has no effect without --resume")
+    else:
+        plan = _plan.Plan(
+            _given(model),
+            loss,
+            data or "simulated",
+            layers,
+            _plan.parse_seeds(seed, seeds),
+            data_root,
+            cache_dir,
+            preset,
+            import_custom(model=model, loss=loss),
+        )
+        plan.resolve()  # finds errors before torch is imported
     from pyg_advinfonce.machine import (
         find_device,
         keep_freed_memory,
@@ -106,24 +146,18 @@ def train(
     )
 
     from . import _train
-    from ._train import SeedLoop
     from .console import Bar
-    from .options import find_tracker, import_custom, metric_names, use_threads
     from .process import together
 
     use_threads(threads)
     keep_freed_memory()
     if deterministic:
         use_deterministic_algorithms()
-    layers = _train.layers(config, assignments, epochs, valid_fraction)
-    layers.append({"train": _loader(loader, num_neighbors)})
-    if metrics is not None:
-        layers.append({"train": {"metrics": metric_names(metrics)}})
     custom = import_custom(model=model, loss=loss)
     place = find_device(device)
     with together(place, columns=True):
         make_loop = partial(
-            SeedLoop,
+            _train.SeedLoop,
             custom=custom,
             data_root=data_root,
             device=place,
@@ -133,37 +167,15 @@ def train(
             as_json=as_json,
             progress=Bar(quiet=quiet),
         )
-        chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
         given = {"model": model, "loss": loss, "data": data}
         names = {key: name for key, name in given.items() if name is not None}
         again = _train.Again(names, layers, make_loop, data_root, cache_dir)
         if resume is not None:
-            new: dict[str, object] = {
-                "out": out,
-                "overwrite": overwrite,
-                "refit": refit,
-            }
-            _refuse(chosen | new, "--resume")
             _train.resume(resume, again, force=force)
-            return
-        if refit is not None:
-            _refuse(chosen | {"force": force}, "--refit")
+        elif refit is not None:
             _train.refit(refit, again, out=out, overwrite=overwrite)
-            return
-        if force:
-            raise ConfigError("--force has no effect without --resume")
-        plan = _train.Plan(
-            _given(model),
-            loss,
-            data or "simulated",
-            layers,
-            _train.parse_seeds(seed, seeds),
-            data_root,
-            cache_dir,
-            preset,
-            custom,
-        )
-        _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
+        else:
+            _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 
 
 def _given(model: str | None) -> str:

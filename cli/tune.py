@@ -6,20 +6,32 @@ import typer
 
 from pyg_advinfonce.registry import check_pair
 
-from .options import CacheDir, DataRoot, Device, Threads
+from .options import (
+    CacheDir,
+    DataRoot,
+    Device,
+    Threads,
+    complete_data,
+    complete_loss,
+    complete_model,
+)
 
 
 def tune(
     model: str = typer.Argument(
-        help="A model, see `advnce ls models`, or my_module:build for a custom one."
+        help="A model, see `advnce ls models`, or my_module:build for a custom one.",
+        autocompletion=complete_model,
     ),
     loss: str | None = typer.Option(
         None,
         help="A loss, see `advnce ls losses`, or my_module:MyLoss (default: the "
         "model's first).",
+        autocompletion=complete_loss,
     ),
     data: str = typer.Option(
-        "simulated", help="A data set, see `advnce ls datasets`, or a folder's path."
+        "simulated",
+        help="A data set, see `advnce ls datasets`, or a folder's path.",
+        autocompletion=complete_data,
     ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
@@ -62,20 +74,23 @@ def tune(
 ) -> None:
     """Search for good settings on the validation split alone."""
     check_pair(model, loss)
-    from pyg_advinfonce.machine import keep_freed_memory
-
-    from . import _train, _tune
+    from . import _plan
     from .options import import_custom, use_threads
 
-    use_threads(threads)
-    keep_freed_memory()
-    layers = _train.layers(None, assignments, epochs, valid_fraction)
+    layers = _plan.layers(None, assignments, epochs, valid_fraction)
     if seed is not None:
         layers.append({"train": {"seed": seed}})
     custom = import_custom(model=model, loss=loss)
-    plan = _train.Plan(
+    plan = _plan.Plan(
         model, loss, data, layers, None, data_root, cache_dir, custom=custom
     )
+    plan.resolve()  # finds errors before torch is imported
+    from pyg_advinfonce.machine import keep_freed_memory
+
+    from . import _tune
+
+    use_threads(threads)
+    keep_freed_memory()
     _tune.run(
         plan,
         space=space,

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.errors import GraphError
-from pyg_advinfonce.graph import is_among, pair_keys
+from pyg_advinfonce.graph import is_among
+from pyg_advinfonce.keys import pair_keys
 
 LEAST_LOG_Q = math.log(1e-20)
 """Lower bound of ``neg_log_q``; importance weights above it fit in float32."""

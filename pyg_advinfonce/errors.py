@@ -119,6 +119,17 @@ def optional_package(name: str) -> Any:  # noqa: ANN401
         ) from error
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number and what it counts: ``1 user``, ``2,000 users``.
+
+    Args:
+        number: The number.
+        one: The text after 1.
+        many: The text after any other number (default: ``one`` with an s).
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether Python, CUDA or torch's CPU allocator ran out of memory."""
     words = [

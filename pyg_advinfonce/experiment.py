@@ -163,9 +163,10 @@ def train_seed(
     """
     dataset, folder = as_dataset(dataset), Path(folder)
     config = name_custom(config, model, loss).fitted_to(dataset)
+    label = label or f"seed {config.train.seed}"
     found = from_first(lambda: find_seed(folder, config, dataset.fingerprint))
     if found is not None:
-        progress.say(f"{label or f'seed {found.seed}'}: finished already")
+        progress.say(f"{label}: finished already, {found.line}")
         return found
     train(
         config,
@@ -178,7 +179,9 @@ def train_seed(
         label=label,
         **options,
     )
-    return from_first(lambda: read_seed(folder))
+    found = from_first(lambda: read_seed(folder))
+    progress.say(f"{label}: {found.line}")
+    return found
 
 
 def _needing_memory(config: Config) -> str:

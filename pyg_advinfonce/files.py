@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -219,6 +220,21 @@ def locked(
         lock.release()
 
 
+def is_locked(file: Path) -> bool:
+    """Return whether another process holds a lock of :func:`locked`."""
+    if not file.is_file():
+        return False
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError):
+        return False
+    lock.release()
+    return False
+
+
 def check_replaceable(path: Path, kind: str = "file", mark: str = "") -> None:
     """Check that a path is free or holds a file that may be replaced.
 
@@ -278,3 +294,16 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
         cells = [spreadsheet_text(x) if isinstance(x, str) else x for x in column]
         found[name] = pd.Series(cells, column.index, object)
     return found
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, which is read in blocks.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    digest = sha256()
+    with reading(path), path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

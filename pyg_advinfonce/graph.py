@@ -24,6 +24,7 @@ from torch_geometric.data import HeteroData
 from torch_geometric.utils import coalesce, to_edge_index
 
 from pyg_advinfonce.errors import GraphError
+from pyg_advinfonce.keys import MAX_ROWS
 from pyg_advinfonce.pairs import Pairs, set_pairs, stored_pairs
 
 USER, ITEM = "user", "item"
@@ -39,9 +40,6 @@ _MOST_USERS_PER_PAIR = 7  # 4 bytes per user and pair, or 32 bytes per pair
 
 SEEN_KINDS = ("all", "train", "none")
 """Which pairs :func:`seen_pairs` returns."""
-
-MAX_ROWS = 2**31
-"""Upper bound of user and item rows, so that a pair fits into an int64."""
 
 
 def build_graph(
@@ -510,26 +508,6 @@ def _check_candidates(graph: HeteroData) -> None:
         )
     if not mask.any():
         raise GraphError("candidate_mask must be True for at least one item (got none)")
-
-
-_Rows = TypeVar("_Rows", Tensor, NDArray[np.int64])
-
-
-def pair_keys(user: _Rows, item: _Rows) -> _Rows:
-    """Return one int64 key per user-item pair, ordered by user, then item.
-
-    Args:
-        user: Integer tensor or array of rows below :data:`MAX_ROWS`.
-        item: The same, of a broadcastable shape.
-    """
-    if isinstance(user, Tensor):
-        return user.long() * MAX_ROWS + item
-    return user.astype(np.int64, copy=False) * MAX_ROWS + item
-
-
-def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:
-    """Return users and items of keys made by :func:`pair_keys`."""
-    return keys // MAX_ROWS, keys % MAX_ROWS
 
 
 def ragged_places(start: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,5 +23,8 @@ class Progress:
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Advance the open part, with a note on its state."""
 
+    def within(self, share: float) -> None:
+        """Receive the share of the open part's next step that is done."""
+
     def finish(self) -> None:
         """End the open part, if any; repeated calls have no effect."""

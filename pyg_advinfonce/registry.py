@@ -6,6 +6,7 @@ command line can list names without importing torch.
 
 import importlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -141,6 +142,14 @@ LOSSES: Mapping[str, Entry] = {
     ),
 }
 """The losses by name."""
+
+HARDNESS: Mapping[str, Entry] = {
+    "uniform": Entry("losses:UniformHardness", "Equal for all negatives"),
+    "embedding": Entry("losses:EmbeddingHardness", "From embeddings of its own"),
+    "mlp": Entry("losses:MLPHardness", "From an MLP over the embeddings"),
+    "random": Entry("losses:RandomHardness", "Random (ablation)"),
+}
+"""The kinds of hardness, ``hardness.kind``."""
 
 # The losses of matrix factorisation and LightGCN, the paper's own first.
 _GENERAL: Mapping[str, Options] = {
@@ -330,6 +339,9 @@ METRICS: Mapping[str, str] = {
 DEFAULT_METRICS = ("recall", "ndcg", "hr", "precision", "mrr")
 """The metrics that are computed unless others are asked for."""
 
+MONITOR = "valid/recall@20"
+"""The validation metric that selects the best epoch."""
+
 TOTAL_METRICS = ("coverage", "gini")
 """The metrics of all lists together, without a value per user."""
 
@@ -387,29 +399,71 @@ REPRODUCTIONS: Mapping[str, Entry] = {
 """The paper's tables and figures, and tables of benchmarks, by name."""
 
 
+LONG_CUTOFF = 0.8
+"""The similarity of a long name that is suggested; of a short one it is 0.5."""
+
 _ROW = Entry("studies.paper:reproduce_table", "One row of the tables")
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
-    """Return the error for an unknown name, with the known names."""
-    known = list(choices)
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    hint = f", did you mean '{close[0]}'?" if close else ";"
+    """Return the error for an unknown name, with the known names.
+
+    Args:
+        kind: What the name is of, e.g. ``loss``.
+        name: The unknown name.
+        choices: The known names. The entries of a table are also found by their long
+            names, e.g. ``adv`` by ``AdvInfoNCE``.
+    """
+    known = {_letters(choice): choice for choice in choices}
+    aliases = dict(known)
+    for choice in known.values():
+        entry = choices.get(choice) if isinstance(choices, Mapping) else None
+        for text in _long_names(entry) if isinstance(entry, Entry) else ():
+            aliases.setdefault(_letters(text), choice)
+    asked = _letters(name)
+    close = get_close_matches(asked, aliases, n=1, cutoff=LONG_CUTOFF)
+    close = close or get_close_matches(asked, known, n=1, cutoff=0.5)
+    hint = f", did you mean '{aliases[close[0]]}'?" if close else ";"
     return UnknownNameError(
-        f"unknown {kind} '{name}'{hint} choose from {', '.join(known)}"
+        f"unknown {kind} '{name}'{hint} choose from {', '.join(known.values())}"
     )
 
 
+def _long_names(entry: Entry) -> tuple[str, str]:
+    """Return the name in the code, and what the description begins with."""
+    head = re.split(r"[(:,]", entry.help)[0]
+    return entry.target.split(":")[1].removeprefix("build_"), head
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", text.lower()) or text
+
+
 def resolve(kind: str, name: str) -> Any:  # noqa: ANN401
-    """Return the class or builder of a ``model``, ``loss`` or ``dataset``.
+    """Return the class or builder of a name.
+
+    Args:
+        kind: ``model``, ``loss``, ``hardness.kind`` or ``dataset``.
+        name: The name.
 
     Raises:
         UnknownNameError: If the table has no such name.
     """
-    table = {"model": MODELS, "loss": LOSSES, "dataset": DATASETS}[kind]
+    return find(kind, name).load()
+
+
+def find(kind: str, name: str) -> Entry:
+    """Return the entry that :func:`resolve` loads."""
+    table = _TABLES[kind]
     if name not in table:
         raise unknown(kind, name, table)
-    return table[name].load()
+    return table[name]
+
+
+_TABLES: Mapping[str, Mapping[str, Entry]] = {
+    **{"model": MODELS, "loss": LOSSES, "dataset": DATASETS},
+    "hardness.kind": HARDNESS,
+}
 
 
 def data_root(root: Path | str | None = None) -> Path:
@@ -466,7 +520,7 @@ def check_pair(model: str, loss: str | None) -> None:
     if loss is None or (is_custom(loss) and (custom or NO_LOSS not in known)):
         return
     if loss not in LOSSES and loss not in known and not is_custom(loss):
-        raise unknown("loss", loss, known)
+        raise unknown("loss", loss, {k: LOSSES.get(k) for k in known})
     if loss not in known:
         raise ConfigError(
             f"model '{model}' does not accept the loss '{loss}': "

@@ -5,6 +5,7 @@ import torch
 
 from pyg_advinfonce.errors import (
     MissingExtraError,
+    counted,
     is_out_of_memory,
     optional_package,
 )
@@ -52,3 +53,12 @@ def test_a_package_that_lacks_another_is_not_called_missing(monkeypatch, tmp_pat
     with pytest.raises(ModuleNotFoundError, match="nowhere_at_all") as error:
         optional_package("half")
     assert not isinstance(error.value, MissingExtraError)
+
+
+def test_one_of_a_thing_is_singular():
+    assert [counted(n, "user") for n in (0, 1, 2000)] == [
+        *("0 users", "1 user", "2,000 users"),
+    ]
+    assert [counted(n, "user has", "users have") for n in (1, 2)] == [
+        *("1 user has", "2 users have"),
+    ]

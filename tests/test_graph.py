@@ -14,7 +14,6 @@ from pyg_advinfonce.errors import GraphError
 from pyg_advinfonce.graph import (
     INTERACTS,
     ITEM,
-    MAX_ROWS,
     REV_INTERACTS,
     USER,
     TensorCache,
@@ -24,8 +23,6 @@ from pyg_advinfonce.graph import (
     is_among,
     message_graph,
     num_nodes,
-    pair_keys,
-    pairs_of,
     ragged_places,
     seen_pairs,
     split_edges,
@@ -33,6 +30,7 @@ from pyg_advinfonce.graph import (
     split_type,
     train_degrees,
 )
+from pyg_advinfonce.keys import MAX_ROWS, pair_keys
 from tests.cases import NUM_ITEMS, NUM_USERS, TEST, TRAIN, VALID, pairs
 
 
@@ -41,26 +39,7 @@ def small(**options):
     return build_graph(pairs((0, 0), (0, 2), (1, 1)), **options)
 
 
-NUMBERS = {
-    "int32": lambda rows: torch.tensor(rows, dtype=torch.int32),
-    "int64": torch.tensor,
-    "array": lambda rows: np.array(rows, dtype=np.int64),
-    "int32 array": lambda rows: np.array(rows, dtype=np.int32),
-}
-
-
-@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
-def test_a_pair_is_one_number_that_sorts_by_user_and_then_by_item(numbers):
-    top = MAX_ROWS - 1
-    users, items = [0, 0, 1, top, top], [0, top, 0, 0, top]
-    keys = pair_keys(numbers(users), numbers(items))
-    assert keys.tolist() == sorted(
-        {MAX_ROWS * u + i for u, i in zip(users, items, strict=True)}
-    )
-    assert [rows.tolist() for rows in pairs_of(keys)] == [users, items]
-
-
-@pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("numbers", [torch.tensor, np.array])
 def test_which_pairs_are_among_others(numbers):
     known = pair_keys(numbers([0, 2, 2]), numbers([5, 0, 7]))
     asked = pair_keys(numbers([[0], [2], [3]]), numbers([[5, 7], [7, 8], [5, 7]]))

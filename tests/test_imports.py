@@ -20,9 +20,19 @@ NAME = "pyg_advinfonce"
 # for type checkers as well: who stands higher may look down, never up. Nobody may
 # import `cli` or `studies` but `cli`.
 ALLOWED: dict[str, set[str]] = {
-    "__init__": {"version", "batch", "config", "datasets", "encoders", "evaluation"}
+    "__init__": {
+        "version",
+        "lazy",
+        "batch",
+        "config",
+        "datasets",
+        "encoders",
+        "evaluation",
+    }
     | {"experiment", "graph", "losses", "runs", "serving", "transforms"},
     "version": set(),
+    "lazy": set(),
+    "source": set(),
     "errors": set(),
     "files": {"errors", "progress"},
     "schema": {"errors", "files"},
@@ -34,10 +44,12 @@ ALLOWED: dict[str, set[str]] = {
     "scorer": set(),
     "functional": {"ops"},
     "pairs": set(),
-    "graph": {"errors", "pairs"},
-    "batch": {"errors", "graph"},
+    "keys": set(),
+    "graph": {"errors", "keys", "pairs"},
+    "batch": {"errors", "graph", "keys"},
     "transforms": {"errors", "graph"},
-    "encoders": {"errors", "batch", "functional", "graph", "ops", "transforms"},
+    "encoders": {"errors", "batch", "functional", "graph", "keys", "ops"}
+    | {"transforms"},
     "objective": {"errors", "batch", "encoders", "graph"},
     "losses": {"errors", "registry", "functional", "batch", "graph", "objective"}
     | {"ops", "transforms", "encoders", "ranks"},
@@ -45,17 +57,23 @@ ALLOWED: dict[str, set[str]] = {
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms", "ranks"},
     "loader": {"errors", "batch", "graph", "pairs"},
-    "evaluation": {"errors", "graph", "ops", "registry", "scorer", "ranks"},
+    "evaluation": {"errors", "graph", "keys", "ops", "registry", "scorer"} | {"ranks"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
-    | {"ops", "schema", "encoders", "methods", "evaluation", "ranks"},
-    "datasets": {"errors", "files", "progress", "registry", "graph", "schema"},
-    "config": {"errors", "files", "registry", "schema", "graph", "losses", "datasets"},
+    | {"schema", "encoders", "methods", "evaluation", "registry"}
+    | {"ranks"}
+    | {"ops"},
+    "datasets": {"errors", "files", "progress", "registry", "graph", "schema"}
+    | {"keys", "lazy"},
+    "config": {"errors", "files", "registry", "schema", "graph", "datasets"}
+    | {"lazy", "source"},
     "build": {"errors", "machine", "registry", "graph", "objective", "transforms"}
     | {"encoders", "losses", "methods", "loader", "evaluation", "training"}
     | {"datasets", "config", "schema", "ranks"},
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
-    | {"ops", "methods", "evaluation", "scorer", "ranks"},
-    "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
+    | {"keys", "ops", "methods", "evaluation", "scorer"}
+    | {"ranks"},
+    "runs": {"errors", "files", "lazy", "machine", "registry"}
+    | {"batch", "graph", "methods", "version"}
     | {"encoders", "objective"}
     | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"}
     | {"ranks"},
@@ -63,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"evaluation", "training", "datasets", "config", "build", "runs", "ranks"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
     | {"loader", "evaluation", "training", "datasets", "config", "build", "runs"}
-    | {"experiment", "progress", "schema"},
+    | {"experiment", "keys", "progress", "schema"},
     "cli": {"version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
     | {"scorer", "serving", "runs", "experiment", "studies", "ranks"},
@@ -406,6 +424,35 @@ def test_a_command_that_only_prints_loads_nothing_heavy(words):
 )
 def test_a_wrong_name_is_told_before_anything_heavy_is_loaded(words):
     assert loaded_by_command(words, code=2) <= {"pydantic"}
+
+
+TABLES = {"numpy", "pandas", "pydantic", "scipy"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("data list", 0),
+        ("data verify nowhere", 2),
+        *((f"settings {words}", 0) for words in ("", "mf --loss bc", "ease --json")),
+        ("settings lightgcn --preset no", 2),
+        ("train lightgcn --data gowala", 2),
+        ("train lightgcn --data no/such/folder", 2),
+        *((f"train lightgcn --set {s}=x", 2) for s in ("loss.taw", "train.lr")),
+        *((f"train lightgcn --set {s}=x", 2) for s in ("loss.tau", "hardness.dim")),
+        ("train lightgcn --seeds 3-1", 2),
+        ("train lightgcn --batch-size 3", 2),
+        ("train lightgcn --config no.toml", 2),
+        ("tune sgl --set model.dop=1", 2),
+        ("reproduce tabel4", 2),
+        *((f"{verb} nowhere", 2) for verb in ("evaluate", "compare", "report")),
+        ("recommend nowhere --users all", 2),
+        ("export nowhere --out x.npz", 2),
+        ("evaluate", 2),
+    ],
+)
+def test_an_answer_without_tensors_loads_no_torch(words, code):
+    assert loaded_by_command(words, code) <= TABLES
 
 
 def loaded_by_command(words: str, code: int) -> set[str]:

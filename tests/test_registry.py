@@ -144,3 +144,28 @@ def test_beside_custom_code_names_are_checked():
 def test_a_custom_model_has_the_paper_s_loss_with_its_settings():
     assert default_loss("my_module:build") == "adv"
     assert pair_settings("my_module:build", "bpr") == (LOSSES["bpr"].options, {})
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "expected"),
+    [
+        (LOSSES, "advinfonce", "adv"),
+        (LOSSES, "AdvInfoNCE", "adv"),
+        (LOSSES, "bayesian personalized ranking", "bpr"),
+        (LOSSES, "adapt_tau", "adap-tau"),
+        (LOSSES, "infonc", "infonce"),
+        (MODELS, "matrix factorization", "mf"),
+        (MODELS, "Light-GCNN", "lightgcn"),
+        (MODELS, "ligthgcl", "lightgcl"),
+        (DATASETS, "Yahoo!R3", "yahoo"),
+        (["a-b", "c"], "ab", "a-b"),
+    ],
+)
+def test_a_name_is_suggested_by_its_long_form(table, name, expected):
+    said = str(unknown("name", name, table))
+    assert said.startswith(f"unknown name '{name}', did you mean '{expected}'? choose ")
+
+
+def test_a_name_like_no_other_gets_no_suggestion():
+    said = str(unknown("loss", "zzz", LOSSES))
+    assert said.startswith("unknown loss 'zzz'; choose from bpr, infonce, ")

@@ -3,8 +3,9 @@
 Names are imported on first use, so that presets load neither pydantic nor torch.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pyg_advinfonce.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pyg_advinfonce.config.config import (
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     )
     from pyg_advinfonce.config.options import (
         FROM_TRAIN,
+        check_keys,
         loss_target,
         model_targets,
         set_by_train,
         setting_values,
         settings,
+        settings_toml,
     )
     from pyg_advinfonce.config.presets import PRESETS
 
@@ -38,6 +41,7 @@ _HOME = {
     "PRESETS": "presets",
     "Sections": "config",
     "Train": "config",
+    "check_keys": "options",
     "check_loader": "config",
     "paper_numbers": "config",
     "packaged": "config",
@@ -50,6 +54,7 @@ _HOME = {
     "setting_values": "options",
     "settings": "options",
     "settings_text": "config",
+    "settings_toml": "options",
     "unflatten": "config",
 }
 
@@ -60,6 +65,7 @@ __all__ = [
     "Config",
     "Sections",
     "Train",
+    "check_keys",
     "check_loader",
     "flatten",
     "loss_target",
@@ -72,15 +78,9 @@ __all__ = [
     "setting_values",
     "settings",
     "settings_text",
+    "settings_toml",
     "unflatten",
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name not in _HOME:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -472,12 +472,13 @@ def paper_numbers(config: Config) -> dict[str, Any]:
     return saved.get("published", {})
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path | str) -> dict[str, Any]:
     """Read a TOML file of moderate size.
 
     Raises:
         ConfigError: If the file is missing, too large or malformed.
     """
+    path = Path(path)
     content = read_bytes(path, MAX_BYTES, ConfigError)
     try:
         return tomllib.loads(content.decode())

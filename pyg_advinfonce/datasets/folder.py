@@ -92,15 +92,17 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
 
     def __init__(
         self,
-        root: Path,
+        root: Path | str,
         *,
         name: str,
-        cache_dir: Path | None = None,
+        cache_dir: Path | str | None = None,
         valid_fraction: float | None = None,
         seed: int = 0,
         format: str = "auto",
         positive_if: str | None = None,
     ) -> None:
+        root = Path(root)
+        cache_dir = None if cache_dir is None else Path(cache_dir)
         if format not in (*FORMATS, TRIPLES):
             raise unknown("format", str(format), (*FORMATS, TRIPLES))
         if positive_if is not None and format != TRIPLES:
@@ -212,13 +214,15 @@ class PublishedDataset(InteractionDataset):
 
     def __init__(
         self,
-        root: Path,
+        root: Path | str,
         *,
         name: str,
-        cache_dir: Path | None = None,
+        cache_dir: Path | str | None = None,
         valid_fraction: float | None = None,
         seed: int = 0,
     ) -> None:
+        root = Path(root)
+        cache_dir = None if cache_dir is None else Path(cache_dir)
         self.published = known_set(name)
         super().__init__(
             root,

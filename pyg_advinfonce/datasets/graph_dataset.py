@@ -19,7 +19,6 @@ from pyg_advinfonce.graph import (
     REV_INTERACTS,
     SEEN,
     check_graph,
-    pair_keys,
     set_train_pairs,
     split_edges,
     split_names,
@@ -27,6 +26,7 @@ from pyg_advinfonce.graph import (
     train_pairs,
     with_edge_index,
 )
+from pyg_advinfonce.keys import pair_keys
 
 # Part of the content hash of every data set, or, like edge weights, computed from it.
 _KNOWN = ("num_nodes", "raw_id", "candidate_mask", "edge_index", "edge_weight")

@@ -296,9 +296,9 @@ class TableDataset(ProcessedDataset):
 
     def __init__(
         self,
-        path: Path | pd.DataFrame,
+        path: Path | str | pd.DataFrame,
         *,
-        cache_dir: Path | None = None,
+        cache_dir: Path | str | None = None,
         user_col: str | None = None,
         item_col: str | None = None,
         rating_col: str | None = None,
@@ -319,6 +319,8 @@ class TableDataset(ProcessedDataset):
         num_groups: int | None = None,
         seed: int | None = None,
     ) -> None:
+        path = Path(path) if isinstance(path, str) else path
+        cache_dir = None if cache_dir is None else Path(cache_dir)
         self.source = path
         self.in_memory = not isinstance(path, Path)
         self.label = path.name if isinstance(path, Path) else "DataFrame"

@@ -11,14 +11,8 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.encoders.base import FittedEncoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import check_not_negative, check_positive
-from pyg_advinfonce.graph import (
-    num_nodes,
-    pair_keys,
-    pairs_of,
-    ragged_places,
-    split_edges,
-    train_degrees,
-)
+from pyg_advinfonce.graph import num_nodes, ragged_places, split_edges, train_degrees
+from pyg_advinfonce.keys import pair_keys, pairs_of
 from pyg_advinfonce.ops import top_items
 
 _FLOAT, _DOUBLE, _ID = 4, 8, 8

@@ -9,7 +9,8 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.encoders.base import Embeddings, FittedEncoder
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.functional import check_not_negative, check_positive
-from pyg_advinfonce.graph import num_nodes, pair_keys, pairs_of, split_edges
+from pyg_advinfonce.graph import num_nodes, split_edges
+from pyg_advinfonce.keys import pair_keys, pairs_of
 
 _BLOCK = 2**22
 """Numbers per block of matrices (32 MB in double precision)."""

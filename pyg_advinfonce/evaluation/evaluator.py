@@ -24,10 +24,10 @@ from pyg_advinfonce.graph import (
     check_graph,
     check_rows,
     num_nodes,
-    pair_keys,
     split_edges,
     train_degrees,
 )
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.registry import DEFAULT_METRICS, METRICS, unknown
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
 

@@ -8,18 +8,22 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from pyg_advinfonce.errors import ConfigError, NonFiniteLossError, is_out_of_memory
+from pyg_advinfonce.errors import (
+    ConfigError,
+    NonFiniteLossError,
+    counted,
+    is_out_of_memory,
+)
 from pyg_advinfonce.evaluation.ties import Ties, favour
 from pyg_advinfonce.graph import (
     candidate_mask,
     is_among,
     num_nodes,
-    pair_keys,
-    pairs_of,
     ragged_places,
     split_edges,
     split_names,
 )
+from pyg_advinfonce.keys import pair_keys, pairs_of
 from pyg_advinfonce.ops import top_items
 from pyg_advinfonce.ranks import ranks
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
@@ -69,7 +73,7 @@ class Chunk:
 class CandidateRanking:
     """Ranking of candidate items for any user, in bounded memory.
 
-    Pairs are sorted, distinct :func:`~pyg_advinfonce.graph.pair_keys`.
+    Pairs are sorted, distinct :func:`~pyg_advinfonce.keys.pair_keys`.
 
     Args:
         is_candidate: ``[I]`` bool, the items that may be listed.
@@ -141,8 +145,8 @@ class CandidateRanking:
         found = len(scorer.z_user), len(scorer.z_item)
         if found != (share.stop - share.start, self.num_items):
             raise ValueError(
-                f"expected embeddings of {self.num_users} users and {self.num_items} "
-                f"items (got {found[0]} and {found[1]})"
+                f"expected embeddings of {counted(self.num_users, 'user')} and "
+                f"{counted(self.num_items, 'item')} (got {found[0]} and {found[1]})"
             )
 
     @torch.no_grad()
@@ -316,8 +320,8 @@ class SplitRanking:
         first = ", ".join(map(str, wrong[:5].tolist()))
         more = ", ..." if len(wrong) > 5 else ""
         raise NonFiniteLossError(
-            f"scores of {len(wrong)} users are NaN while ranking split "
-            f"'{self.split}': users {first}{more}"
+            f"scores of {counted(len(wrong), 'user')} are NaN while ranking "
+            f"split '{self.split}': users {first}{more}"
         )
 
 

@@ -140,7 +140,7 @@ class AdvInfoNCE(Criterion):
     @property
     def reads_batch(self) -> bool:  # type: ignore[override]
         """Whether the hardness is one of this library, which read the batch only."""
-        return type(self.hardness) in KINDS.values()
+        return type(self.hardness) in KINDS
 
     @classmethod
     def from_graph(

@@ -6,7 +6,6 @@ A hardness turns logits :math:`G` of a row's ``K`` negatives into
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
+from pyg_advinfonce.errors import counted
 from pyg_advinfonce.functional import (
     EPS,
     MASKED,
@@ -25,7 +25,7 @@ from pyg_advinfonce.functional import (
 from pyg_advinfonce.graph import num_nodes
 from pyg_advinfonce.losses.base import scores_by_row
 from pyg_advinfonce.ops import apply_linear, divide_input, empty_table, total
-from pyg_advinfonce.registry import unknown
+from pyg_advinfonce.registry import resolve
 
 
 class Hardness(nn.Module):
@@ -112,7 +112,10 @@ class EmbeddingHardness(Hardness):
             psi = self.user.index_select(0, batch.user_id)  # [B, D]
             return total(scores_by_row(psi, self.item, batch, batch.neg_id))
         except IndexError as error:
-            size = f"{len(self.user)} users and {len(self.item)} items"
+            size = (
+                f"{counted(len(self.user), 'user')} and "
+                f"{counted(len(self.item), 'item')}"
+            )
             reason = f"the batch has ids outside the hardness of {size}"
             raise IndexError(f"{reason}: {error}") from error
 
@@ -212,12 +215,8 @@ class RandomHardness(Hardness):
         return delta.masked_fill(~batch.neg_mask, 0.0)
 
 
-KINDS: Mapping[str, type[Hardness]] = {
-    "uniform": UniformHardness,
-    "embedding": EmbeddingHardness,
-    "mlp": MLPHardness,
-    "random": RandomHardness,
-}
+KINDS = (UniformHardness, EmbeddingHardness, MLPHardness, RandomHardness)
+"""The library's own classes."""
 
 
 def find_hardness(kind: str) -> type[Hardness]:
@@ -226,9 +225,8 @@ def find_hardness(kind: str) -> type[Hardness]:
     Raises:
         UnknownNameError: If the kind is unknown.
     """
-    if kind not in KINDS:
-        raise unknown("hardness.kind", kind, KINDS)
-    return KINDS[kind]
+    found: type[Hardness] = resolve("hardness.kind", kind)
+    return found
 
 
 def build_hardness(

@@ -13,8 +13,6 @@ from pyg_advinfonce.objective import RankingLoss
 from pyg_advinfonce.terms import ViewContrast
 from pyg_advinfonce.transforms import BipartiteNorm, EdgeDrop, NodeDrop, RandomWalkDrop
 
-Augmentation = Literal["edge", "node", "walk"]
-
 
 def build_sgl(
     graph: HeteroData,
@@ -23,7 +21,7 @@ def build_sgl(
     lr: float = 1e-3,
     l2: float = 1e-4,
     l2_options: Mapping[str, Any] | None = None,
-    augmentation: Augmentation = "edge",
+    augmentation: Literal["edge", "node", "walk"] = "edge",
     drop: float = 0.1,
     weight: float = 0.1,
     tau: float = 0.2,
@@ -65,7 +63,7 @@ def build_sgl(
     )
 
 
-def _augmentation(kind: Augmentation, drop: float, num_layers: int) -> BaseTransform:
+def _augmentation(kind: str, drop: float, num_layers: int) -> BaseTransform:
     if kind == "walk":
         return RandomWalkDrop(drop, num_layers)
     return {"edge": EdgeDrop, "node": NodeDrop}[kind](drop)

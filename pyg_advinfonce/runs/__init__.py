@@ -1,11 +1,18 @@
-"""Runs on disk: folders, seeds, summaries and trained models."""
+"""Runs on disk: folders, seeds, summaries and trained models.
 
+What needs torch is imported on first use, so that runs are listed without it.
+"""
+
+from typing import TYPE_CHECKING
+
+from pyg_advinfonce.lazy import lazy_names
 from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
     Outcome,
     check_data,
     find_seed,
+    is_same_data,
     load_per_user,
     read_run,
     read_seed,
@@ -22,19 +29,31 @@ from pyg_advinfonce.runs.folder import (
     continue_run_folder,
     create_run_folder,
     folder_name,
+    is_seed_name,
     run_lock,
     seed_folders,
     seed_path,
+    trained_seed,
 )
-from pyg_advinfonce.runs.resume import check_settings
-from pyg_advinfonce.runs.seed_folder import SeedFolder
+from pyg_advinfonce.runs.listing import (
+    Run,
+    Start,
+    find_run,
+    find_seeds,
+    list_runs,
+    read_starts,
+)
 from pyg_advinfonce.runs.summary import (
     mean_and_std,
     mean_and_std_text,
     run_summary,
     seed_text,
 )
-from pyg_advinfonce.runs.trained import Result, load_run
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.runs.resume import check_settings
+    from pyg_advinfonce.runs.seed_folder import SeedFolder
+    from pyg_advinfonce.runs.trained import Result, load_run
 
 __all__ = [
     "BEST",
@@ -49,22 +68,41 @@ __all__ = [
     "FinishedSeed",
     "Outcome",
     "Result",
+    "Run",
     "SeedFolder",
+    "Start",
     "check_data",
     "check_settings",
     "continue_run_folder",
     "create_run_folder",
+    "find_run",
     "find_seed",
+    "find_seeds",
     "folder_name",
+    "is_same_data",
+    "is_seed_name",
+    "list_runs",
     "load_per_user",
     "load_run",
     "mean_and_std",
     "mean_and_std_text",
     "read_run",
     "read_seed",
+    "read_starts",
     "run_lock",
     "run_summary",
     "seed_folders",
     "seed_path",
     "seed_text",
+    "trained_seed",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Result": "trained",
+        "SeedFolder": "seed_folder",
+        "check_settings": "resume",
+        "load_run": "trained",
+    },
+)

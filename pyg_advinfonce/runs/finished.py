@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, counted
 from pyg_advinfonce.files import read_bytes, whole_file
-from pyg_advinfonce.registry import unknown
+from pyg_advinfonce.registry import MONITOR, unknown
 from pyg_advinfonce.runs.folder import (
     CONFIG,
     HISTORY,
@@ -92,6 +92,17 @@ class FinishedSeed:
         """The seed."""
         return self.config.train.seed
 
+    @property
+    def line(self) -> str:
+        """The best epoch, its validation and the time, in less than a line."""
+        outcome = self.outcome
+        facts = [counted(outcome.epochs, "epoch")]
+        score = outcome.metrics.get(MONITOR)
+        if score is not None:
+            best = f"epoch {outcome.best_epoch} of 0-{outcome.epochs - 1}"
+            facts = [f"{MONITOR} {score:.4f} in {best}"]
+        return ", ".join([*facts, f"{outcome.wall_seconds:.1f} s"])
+
     def refit_config(self) -> Config:
         """Return the settings to train on all splits, for as long as validation chose.
 
@@ -144,19 +155,22 @@ class FinishedSeed:
         return values[metric]
 
 
-def read_seed(folder: Path) -> FinishedSeed:
+def read_seed(folder: Path | str) -> FinishedSeed:
     """Read a finished seed from its folder.
 
     Raises:
         CheckpointError: If the seed is not finished, or a file is damaged.
     """
+    folder = Path(folder)
     file = folder / METRICS
     if not file.is_file():
         raise CheckpointError(f"{folder} holds no finished run: it has no {METRICS}")
     return FinishedSeed(folder, Config.load(folder / CONFIG), read_json(file, Outcome))
 
 
-def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | None:
+def find_seed(
+    folder: Path | str, config: Config, fingerprint: str
+) -> FinishedSeed | None:
     """Return the seed in a folder if it is finished with these settings, else None.
 
     Args:
@@ -167,6 +181,7 @@ def find_seed(folder: Path, config: Config, fingerprint: str) -> FinishedSeed | 
     Raises:
         CheckpointError: If the seed was trained on other data.
     """
+    folder = Path(folder)
     try:
         found = read_seed(folder)
     except (CheckpointError, ConfigError):
@@ -183,13 +198,18 @@ def check_data(what: Path, trained_on: str, found: str) -> None:
     Raises:
         CheckpointError: If the fingerprints differ.
     """
-    if trained_on.rpartition(": ")[2] != found.rpartition(": ")[2]:
+    if not is_same_data(trained_on, found):
         raise CheckpointError(
             f"{what} was trained on other data: {trained_on}; found {found}"
         )
 
 
-def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
+def is_same_data(one: str, other: str) -> bool:
+    """Return whether two fingerprints are of the same data, under any label."""
+    return one.rpartition(": ")[2] == other.rpartition(": ")[2]
+
+
+def read_run(folder: Path | str, *, partly: bool = False) -> list[FinishedSeed]:
     """Read all seeds of a run, or a single seed.
 
     Args:
@@ -200,6 +220,7 @@ def read_run(folder: Path, *, partly: bool = False) -> list[FinishedSeed]:
         CheckpointError: If the folder holds no finished seed, a seed is damaged or,
             unless ``partly``, a seed is not finished.
     """
+    folder = Path(folder)
     seeds = seed_folders(folder)
     if not any((seed / METRICS).is_file() for seed in seeds):
         raise CheckpointError(
@@ -228,12 +249,13 @@ def save_per_user(values: Mapping[str, Values], folder: Path) -> None:
         np.savez_compressed(stream, **arrays)
 
 
-def load_per_user(folder: Path, metric: str) -> tuple[Values, Values]:
+def load_per_user(folder: Path | str, metric: str) -> tuple[Values, Values]:
     """Read the users ``[N]`` of a metric's split, and the value of each user ``[N]``.
 
     Raises:
         CheckpointError: If the file is missing or damaged, or has no such metric.
     """
+    folder = Path(folder)
     file = folder / PER_USER
     if not file.is_file():
         raise CheckpointError(f"{folder} has no {PER_USER}")

@@ -6,6 +6,7 @@
     ├── summary.json                all seeds, written when they are finished
     └── seed-0/
         ├── config.toml             the settings, written first
+        ├── run.json                date, command and version of every start
         ├── history.jsonl           one record per epoch
         ├── state.safetensors       the training state after an epoch
         ├── weights.safetensors     of the best epoch
@@ -22,12 +23,13 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import locked, writing
 from pyg_advinfonce.ranks import is_restarted, launch_id
 
 SUMMARY = "summary.json"
 CONFIG, METRICS, HISTORY = "config.toml", "metrics.json", "history.jsonl"
+STARTS = "run.json"
 STATE, WEIGHTS = "state.safetensors", "weights.safetensors"
 EMBEDDINGS = "embeddings.safetensors"
 PER_USER = "per_user.npz"
@@ -183,8 +185,31 @@ def seed_path(run: Path, seed: int) -> Path:
     return run / f"seed-{seed}"
 
 
-def seed_folders(run: Path) -> list[Path]:
+def is_seed_name(name: str) -> bool:
+    """Return whether a name is one that :func:`seed_path` gives to a folder."""
+    return re.fullmatch(r"seed-\d+", name) is not None
+
+
+def seed_folders(run: Path | str) -> list[Path]:
     """Return the folders of a run's seeds, or the folder itself if it is a seed's."""
+    run = Path(run)
     if (run / CONFIG).is_file():
         return [run]
     return sorted(run.glob("seed-*"), key=lambda seed: (len(seed.name), seed)) or [run]
+
+
+def trained_seed(folder: Path | str) -> Path:
+    """Return the folder of a run's only seed, after a check that it has weights.
+
+    Raises:
+        CheckpointError: If the folder holds no trained run, or several seeds.
+    """
+    folder = Path(folder)
+    seeds = seed_folders(folder)
+    if len(seeds) > 1:
+        names = ", ".join(seed.name for seed in seeds)
+        raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")
+    for name in (CONFIG, WEIGHTS):
+        if not (seeds[0] / name).is_file():
+            raise CheckpointError(f"{seeds[0]} holds no finished run: it has no {name}")
+    return seeds[0]

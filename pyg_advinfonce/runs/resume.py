@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.errors import CheckpointError, counted
 from pyg_advinfonce.runs.finished import check_data
 from pyg_advinfonce.training import TrainingState, read_state
 
@@ -57,8 +57,8 @@ def _check_epochs(state: TrainingState, config: Config) -> None:
     unfinished = config.train.epochs == len(history) and not history[-1]["metrics"]
     if config.train.epochs < len(history) or unfinished:
         raise CheckpointError(
-            f"the run has trained {len(history)} epochs already: train.epochs must be "
-            f"larger (got {config.train.epochs})"
+            f"the run has trained {counted(len(history), 'epoch')} already: "
+            f"train.epochs must be larger (got {config.train.epochs})"
         )
 
 

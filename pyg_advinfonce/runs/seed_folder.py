@@ -26,6 +26,7 @@ from pyg_advinfonce.runs.folder import (
     STATE,
     WEIGHTS,
 )
+from pyg_advinfonce.runs.listing import note_start
 from pyg_advinfonce.runs.resume import load_state
 from pyg_advinfonce.runs.trained import Result, save_embeddings
 from pyg_advinfonce.training import (
@@ -92,6 +93,7 @@ class SeedFolder:
         self._clear(METRICS, WEIGHTS, EMBEDDINGS, PER_USER, BAD_BATCH)
         self._clear(f".{STATE}.*")  # left by a killed process
         self.config.save(self.path / CONFIG)
+        note_start(self.path, again=bool(trainer.history))
         history = HistoryFile(self.path / HISTORY, trainer.history)
         return history, self.state
 

@@ -24,7 +24,7 @@ from pyg_advinfonce.runs.folder import (
     EMBEDDINGS,
     METRICS,
     WEIGHTS,
-    seed_folders,
+    trained_seed,
 )
 from pyg_advinfonce.serving import export, recommend
 from pyg_advinfonce.training import (
@@ -134,14 +134,7 @@ def load_run(
             does not have.
         MemoryShortageError: If the model of the configuration is too large.
     """
-    seeds = seed_folders(Path(folder))
-    if len(seeds) > 1:
-        names = ", ".join(seed.name for seed in seeds)
-        raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")
-    folder = seeds[0]
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder} holds no finished run: it has no {name}")
+    folder = trained_seed(Path(folder))
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has only weights
     outcome = read_seed(folder).outcome if finished else None

@@ -38,7 +38,7 @@ def json_texts(tables: Iterable[pd.DataFrame]) -> Iterator[str]:
 Tables = Iterable[pd.DataFrame]
 
 
-def save_lists(tables: Tables, path: Path, kind: str) -> None:
+def save_lists(tables: Tables, path: Path | str, kind: str) -> None:
     """Write a table that is given in pieces, atomically.
 
     Args:
@@ -50,7 +50,7 @@ def save_lists(tables: Tables, path: Path, kind: str) -> None:
         ConfigError: If the file cannot be written.
         MissingExtraError: If pyarrow is not installed.
     """
-    with output_file(path) as partial:
+    with output_file(Path(path)) as partial:
         WRITERS[kind](tables, partial)
 
 

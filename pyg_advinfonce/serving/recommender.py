@@ -19,6 +19,7 @@ from pyg_advinfonce.errors import (
     DataWarning,
     NonFiniteLossError,
     UnknownNameError,
+    counted,
 )
 from pyg_advinfonce.evaluation import CandidateRanking
 from pyg_advinfonce.functional import unit_rows
@@ -27,10 +28,10 @@ from pyg_advinfonce.graph import (
     USER,
     candidate_mask,
     num_nodes,
-    pair_keys,
     seen_pairs,
     train_degrees,
 )
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.ranks import ranks
 from pyg_advinfonce.scorer import EmbeddingScores, Scorer
@@ -232,9 +233,10 @@ class Recommender:
         if len(untrained) and isinstance(self.scorer, EmbeddingScores):
             ids = self.items if node_type == ITEM else self.users
             first = ids.values[int(untrained[0])]
+            have = counted(len(untrained), f"{node_type} has", f"{node_type}s have")
             warnings.warn(
-                f"{len(untrained):,} {node_type}s have no train pair, e.g. '{first}': "
-                "nothing is learned about them, and their lists are random",
+                f"{have} no train pair, e.g. '{first}': nothing is learned about them, "
+                "and their lists are random",
                 DataWarning,
                 stacklevel=3,
             )
@@ -272,8 +274,9 @@ class Recommender:
             yield self._table(user, score.cpu(), item.cpu())
         if num_without:
             warnings.warn(
-                f"{num_without:,} users have seen all items that may be listed, and "
-                "have no list: seen='train' (--seen train) lists their held-out items",
+                f"{counted(num_without, 'user has', 'users have')} seen all items that "
+                "may be listed, and get no list: seen='train' (--seen train) lists "
+                "their held-out items",
                 DataWarning,
                 stacklevel=2,
             )

@@ -127,7 +127,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def compare_runs(
-    folders: Sequence[Path], metrics: Sequence[str] = ()
+    folders: Sequence[Path | str], metrics: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Compare runs with the first; p-values are corrected over all comparisons.
 

@@ -143,7 +143,8 @@ class HistoryFile(Callback):
         history: Previous epochs of a resumed training.
     """
 
-    def __init__(self, path: Path, history: Iterable[Record] = ()) -> None:
+    def __init__(self, path: Path | str, history: Iterable[Record] = ()) -> None:
+        path = Path(path)
         self.path = path
         write_text(path, "".join(map(_line, history)))
 
@@ -157,7 +158,7 @@ def _line(record: Record) -> str:
 
 
 class EpochProgress(Callback):
-    """Reports epochs to a progress listener, as a task that it starts.
+    """Reports epochs and their steps to a progress listener, as a task that it starts.
 
     The caller ends the task after training, also after an error.
 
@@ -171,12 +172,18 @@ class EpochProgress(Callback):
         self.progress, self._done = progress, 0
         progress.start(label, epochs, unit="epoch")
 
+    def on_step(self, trainer: Trainer, share: float) -> None:
+        self.progress.within(share)
+
     def on_epoch_end(self, trainer: Trainer, record: Record) -> None:
         new, self._done = record.epoch + 1 - self._done, record.epoch + 1
-        note, best = "", trainer.stopping
-        if record.metrics and trainer.monitor is not None:
-            note = (
-                f"{trainer.monitor} {record.metrics[trainer.monitor]:.4f}, "
-                f"best {best.best_score:.4f} in epoch {best.best_epoch}"
-            )
-        self.progress.advance(new, note)
+        main = [phase.name for phase, _ in trainer.phases if phase.params is None]
+        losses = [v for k, v in record.losses.items() if k.split("/")[0] in main]
+        notes = [f"loss {sum(losses):.4f}"] if losses else []
+        best = trainer.stopping
+        if best.best_epoch >= 0:
+            notes += [
+                f"best {best.best_score:.4f} in {best.best_epoch}",
+                f"patience {best.num_bad}/{best.patience}",
+            ]
+        self.progress.advance(new, ", ".join(notes))

@@ -18,7 +18,9 @@ KEY = "pyg_advinfonce"
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any] | None = None
+    path: Path | str,
+    tensors: Mapping[str, Tensor],
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write tensors atomically: the file always has the old or the new content.
 
@@ -30,6 +32,7 @@ def write_tensors(
     Raises:
         OSError: If the file cannot be written; the old file is intact.
     """
+    path = Path(path)
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     text = json.dumps(about or {})
     words = json.dumps({"about": text, "sha256": _digest(plain, text)})
@@ -37,12 +40,13 @@ def write_tensors(
         unfinished.write_bytes(save(plain, {KEY: words}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read tensors, on the CPU, and metadata from a file of :func:`write_tensors`.
 
     Raises:
         CheckpointError: If the file is missing, damaged or in another format.
     """
+    path = Path(path)
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -70,7 +74,7 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
 
 
 def save_weights(
-    module: nn.Module, path: Path, tensors: Mapping[str, Tensor] | None = None
+    module: nn.Module, path: Path | str, tensors: Mapping[str, Tensor] | None = None
 ) -> None:
     """Write a module's state atomically, with whole tables, in rank 0 only.
 
@@ -82,15 +86,16 @@ def save_weights(
     state = module.state_dict() if tensors is None else tensors
     whole = whole_tables(state, table_names(module))
     if whole is not None:
-        write_tensors(path, whole)
+        write_tensors(Path(path), whole)
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path | str) -> None:
     """Load a module's state from a file.
 
     Raises:
         CheckpointError: If the file is missing, damaged or from another module.
     """
+    path = Path(path)
     tensors, _ = read_tensors(path)
     load_tensors(module, tensors, f"{path}: weights of another model")
 

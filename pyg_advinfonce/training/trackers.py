@@ -62,7 +62,8 @@ class TensorBoard(Tracker):
 
     requires = "tensorboard"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
+        folder = Path(folder)
         optional_package(self.requires)
         from torch.utils.tensorboard import SummaryWriter
 

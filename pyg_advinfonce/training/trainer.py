@@ -21,6 +21,7 @@ from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Phase, Step
 from pyg_advinfonce.ops import default_backends
 from pyg_advinfonce.ranks import agreed, dividing
+from pyg_advinfonce.registry import MONITOR
 from pyg_advinfonce.training.columns import AgreedStop
 from pyg_advinfonce.training.cuda_graph import StepGraph, prepare_capture
 
@@ -63,6 +64,9 @@ class Record:
 
 class Callback:
     """Base class of callbacks, run after every epoch; they may add to its record."""
+
+    def on_step(self, trainer: "Trainer", share: float) -> None:
+        """Run after a training step, with the share of the epoch's steps done."""
 
     def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
         """Run after an epoch."""
@@ -118,7 +122,7 @@ class Trainer:
     seed: int = 0
     eval_every: int = 5
     patience: int = 20
-    monitor: str | None = "valid/recall@20"
+    monitor: str | None = MONITOR
     callbacks: Sequence[Callback] = ()
     backends: Mapping[str, str] = field(default_factory=dict)
     cuda_graph: bool = False
@@ -139,6 +143,7 @@ class Trainer:
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
+        self._num_phases = 1
         device = self.method.encoder.device
         self.check_every = 1 if device.type == "cpu" else CHECK_EVERY
         if self.cuda_graph:
@@ -164,10 +169,14 @@ class Trainer:
         while len(self.history) < self.epochs and not self.stopping.should_stop:
             epoch = len(self.history)
             started, record = time.perf_counter(), Record(epoch=epoch)
+            self._num_phases = sum(phase.active(epoch) for phase, _ in self.phases)
             for index, (phase, optimizer) in enumerate(self.phases):
                 if phase.active(epoch) and self.method.params_of(phase):
                     seed_everything(self.seed, epoch, index)
-                    record.losses |= self._run_phase(phase, optimizer, epoch, stop)
+                    done = len(record.phases)
+                    record.losses |= self._run_phase(
+                        phase, optimizer, epoch, stop, done
+                    )
                     record.phases.append(phase.name)
             if self.fitted is not None:
                 seed_everything(self.seed, epoch, 0)
@@ -205,9 +214,17 @@ class Trainer:
         return phase.optimizer(owned)
 
     def _run_phase(
-        self, phase: Phase, optimizer: Optimizer, epoch: int, stop: AgreedStop
+        self,
+        phase: Phase,
+        optimizer: Optimizer,
+        epoch: int,
+        stop: AgreedStop,
+        done: int,
     ) -> dict[str, float]:
-        """Run one pass over the batches; return the mean of each term."""
+        """Run one pass over the batches; return the mean of each term.
+
+        ``done`` phases of the epoch ran before it.
+        """
         params = self.method.params_of(phase)
         phase.objective.on_epoch_start(self.method.encoder, self.graph, epoch)
         constant = self._constant_embeddings(params)
@@ -217,13 +234,22 @@ class Trainer:
         take: Any = steps.captured if self.cuda_graph else steps.eager
         chosen = default_backends(**self.backends)
         with train_only(self.method, params), check, chosen:
-            total: Tensor = sum(take(self.sampler, self.graph))  # [T + 2]
+            values: Any = self._told(take(self.sampler, self.graph), done)
+            total: Tensor = sum(values)  # [T + 2]
         optimizer.zero_grad(set_to_none=True)
         self.last_batch = steps.last
         return {
             f"{phase.name}/{name}": value / len(self.sampler)
             for name, value in zip(steps.names, total.tolist()[:-2], strict=True)
         }
+
+    def _told(self, values: Iterable[Tensor], done: int) -> Iterator[Tensor]:
+        """Yield the values of steps, and tell the callbacks of each."""
+        for index, found in enumerate(values):
+            share = (done + (index + 1) / len(self.sampler)) / self._num_phases
+            for callback in self.callbacks:
+                callback.on_step(self, share)
+            yield found
 
     def _constant_embeddings(self, params: Sequence[nn.Parameter]) -> Embeddings | None:
         """Encode once for a phase that does not train the encoder, else return None."""

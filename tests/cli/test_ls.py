@@ -31,7 +31,7 @@ def test_an_unknown_table_gets_a_suggestion(advnce):
     assert found.code == 2
     assert found.line == (
         "unknown table 'model', did you mean 'models'? "
-        "choose from models, losses, datasets, metrics, reproductions"
+        "choose from models, losses, datasets, metrics, reproductions, runs"
     )
 
 

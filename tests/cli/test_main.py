@@ -1,5 +1,7 @@
+import io
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 from pyg_advinfonce.cli import doctor as doctor_verb
+from pyg_advinfonce.cli.main import _say as say
 
 import pyg_advinfonce
 from pyg_advinfonce.errors import MemoryShortageError
@@ -184,3 +187,44 @@ def test_ctrl_c_ends_training_and_says_how_to_go_on(folder, interruptible):
     assert again == "to resume: advnce train --resume runs/simulated-mf-bpr"
     assert last == "advnce: interrupted"
     assert all(line.startswith("device: ") for line in before)  # written by then
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("train light", ["lightgcn", "lightgcl"]),
+        ("train sgl --loss a", ["adv"]),
+        ("train mf --data ml", ["ml-100k", "ml-1m", "ml-20m"]),
+        ("tune mf --loss ad", ["adv", "adap-tau", "adv-mlp", "adv-reverse"]),
+        ("settings ultragcn --loss b", ["bce"]),
+        ("reproduce fig", ["fig4", "fig5", "fig6", "fig7"]),
+        ("data verify ko", []),
+        ("data fetch g", ["gowalla"]),
+    ],
+)
+def test_a_shell_completes_names(advnce, monkeypatch, words, expected):
+    monkeypatch.setenv("_ADVNCE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"advnce {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    found = advnce()
+    assert (found.code, sorted(found.out.split())) == (0, sorted(expected))
+
+
+def test_a_shell_gets_the_script_of_its_completion(advnce):
+    assert "_ADVNCE_COMPLETE" in advnce("--show-completion", "bash").out
+
+
+def test_an_error_is_wrapped_between_words_on_a_terminal(advnce, monkeypatch):
+    plain = advnce("ls", "x").err
+    assert plain.count("\n") == 1
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((40, 9)))
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    say(plain.removeprefix("advnce: "))
+    found = terminal.getvalue()
+    assert max(map(len, found.splitlines())) < 40
+    assert " ".join(found.split()) == plain.strip()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True

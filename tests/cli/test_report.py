@@ -100,3 +100,21 @@ def test_a_file_of_ones_own_is_left_alone(advnce, run, folder):
     folder.joinpath("thesis.html").write_text("mine", "utf-8")
     found = advnce("report", "run", "--out", "thesis.html")
     assert found.line == "thesis.html is not a report of advnce: it is not overwritten"
+
+
+def test_several_runs_become_one_page(advnce, folder):
+    words = ["train", "mf", "--loss", "bpr", "--epochs", 2, "--quiet"]
+    assert advnce(*words, "--out", "runs/a").code == 0
+    other = ["--set", "train.lr=0.5", "--set", "train.eval_every=1"]
+    assert advnce(*words, *other, "--out", "runs/b").code == 0
+    found = advnce("report", "runs/a", "runs/b")
+    assert found.code == 0
+    text = folder.joinpath("runs/report.html").read_text("utf-8")
+    assert "Comparison of 2 runs" in text
+    assert "advnce train mf --loss bpr --epochs 2 --quiet --out runs/a" in text
+    assert "<tr><th>train.lr</th><td>0.001</td><td>0.5</td></tr>" in text
+    assert "Holm-corrected over 2 comparisons with a" in text
+    assert "Validation Recall@20" in text
+    assert text.count("<svg") == 3
+    assert advnce("report", "runs/a", "runs/a").line.endswith("each of them once")
+    assert "no finished run" in advnce("report", "runs/a", "runs/none").line

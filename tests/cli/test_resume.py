@@ -54,9 +54,9 @@ def test_a_run_of_several_seeds_goes_on(advnce, stop_at):
     stop_at(0)
     found = advnce("train", "--resume", "run", "--json")
     assert metrics(found) == whole
-    assert "seed 0: finished already\n" in found.err
-    assert "seed 1: finished already\n" not in found.err
-    assert "seed 1: resumed after epoch 2\n" in found.err
+    assert "seed 0 (1 of 3): finished already, valid/recall@20 0." in found.err
+    assert "seed 1 (2 of 3): finished already" not in found.err
+    assert "seed 1 (2 of 3): resumed after epoch 2\n" in found.err
 
 
 def test_a_seed_s_folder_stands_for_the_run(advnce, stop_at):

@@ -29,3 +29,15 @@ def test_another_pair_is_an_error(advnce):
     found = advnce("settings", "sgl", "--loss", "ccl")
     assert found.code == 2
     assert "'sgl' does not accept the loss 'ccl'" in found.line
+
+
+def test_a_file_of_all_settings_trains_as_without_it(advnce, folder):
+    words = ["train", "mf", "--data", "simulated", "--epochs", "1", "--json"]
+    found = advnce("settings", "mf", "--toml")
+    assert (found.code, found.err) == (0, "")
+    folder.joinpath("my.toml").write_text(found.out, "utf-8")
+    plain, given = (
+        json.loads(advnce(*words, *more, "--device", "cpu").out)["metrics"]
+        for more in ([], ["--config", "my.toml"])
+    )
+    assert given == plain

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 import torch
-from pyg_advinfonce.cli._train import layers, parse_seeds
+from pyg_advinfonce.cli._plan import layers, parse_seeds
 
 from pyg_advinfonce import build as assemble
 from pyg_advinfonce import experiment
@@ -41,7 +41,9 @@ def test_json_is_one_object_and_all_else_is_standard_error(folder):
     assert run.stdout.count("\n") == 1
     assert list(json.loads(run.stdout)) == KEYS
     assert re.fullmatch(
-        r"data: simulated:coat: .*\nconfig: mf \+ adv: .*\n(device: .*\n)?", run.stderr
+        r"data: simulated:coat: .*\nconfig: mf \+ adv: .*\n(device: .*\n)?"
+        r"seed 0: valid/recall@20 0\.\d{4} in epoch \d of 0-\d, \d+\.\d s\n",
+        run.stderr,
     )
 
 

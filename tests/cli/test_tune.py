@@ -27,9 +27,7 @@ def test_the_table_for_a_person(advnce, folder):
     found = advnce(*QUICK, "--trials", 2, "--out", "study", "--seed", 1)
     assert found.code == 0
     head, data, _, names, best, other, _, where, following = found.out.splitlines()
-    assert head == (
-        "mf + bpr, at most 1 epochs per trial: 2 complete, 0 pruned, 0 failed"
-    )
+    assert head == "mf + bpr, at most 1 epoch per trial: 2 complete, 0 pruned, 0 failed"
     assert data.startswith("data   simulated:coat: 290 users")
     assert names.split() == ["trial", "valid/recall@20", "epoch", "lr", "cosine"]
     values = [float(row.replace("(default)", "").split()[1]) for row in (best, other)]
@@ -39,10 +37,12 @@ def test_the_table_for_a_person(advnce, folder):
     assert following == (
         "next   advnce train mf --loss bpr --data simulated --config study/best.toml"
     )
-    assert [line.split()[:2] for line in found.err.splitlines()] == [
-        ["data:", "simulated:coat:"],
-        ["trial", "0"],
-        ["trial", "1"],
+    assert [line.split()[:3] for line in found.err.splitlines()] == [
+        ["data:", "simulated:coat:", "290"],
+        ["trial", "0", "(1"],
+        ["trial", "0", "(default)"],
+        ["trial", "1", "(2"],
+        ["trial", "1", "complete"],
     ]
 
 

@@ -1,10 +1,18 @@
 import inspect
+import json
+import tomllib
 
 import pytest
 
 from pyg_advinfonce.build import build_method
-from pyg_advinfonce.config import Config, setting_values, settings
-from pyg_advinfonce.errors import UnknownNameError
+from pyg_advinfonce.config import (
+    Config,
+    check_keys,
+    setting_values,
+    settings,
+    settings_toml,
+)
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.registry import MODELS
 from tests.cases import toy_graph
 
@@ -128,3 +136,48 @@ def test_values_are_those_of_the_settings():
     assert found == {setting.name: setting.value for setting in settings(config)}
     assert found["model.dim"] == 64
     assert found.items() >= config.chosen.items()
+
+
+@pytest.mark.parametrize("data", ["simulated", "tencent"])
+@every_pair
+def test_all_settings_as_a_file_are_read_back_unchanged(model, loss, data):
+    config = Config.resolve(model, loss, data, preset="repro")
+    text = settings_toml(config, settings(config))
+    found = Config.resolve(model, loss, data, layers=[tomllib.loads(text)])
+    check_keys(found)
+    assert json.dumps(setting_values(found)) == json.dumps(setting_values(config))
+    assert found.train == config.train
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_file_of_settings_says_what_they_mean_and_may_be():
+    config = Config.resolve("mf", "sdro", "coat", layers=[{"train": {"lr": 0.5}}])
+    text = settings_toml(config, settings(config))
+    assert (
+        "# Adam's learning rate.\n# a number above 0; default: 0.001\nlr = 0.5\n"
+        in text
+    )
+    assert '# one of "full", "neighbor"; default: "full"\nloader = "full"\n' in text
+    assert "a list, each a number; default: [0.6, 0.8]\nthresholds = [0.6, 0.8]" in text
+    assert "default: not set\n# metrics =\n" in text
+    assert "# a whole number of at least 0 or" not in text
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ({"loss": {"taw": 1.0}}, "did you mean 'loss.tau'"),
+        ({"loss": {"tau": "x"}}, "loss.tau: input should be a valid number"),
+        (
+            {"model": {"init": "no"}},
+            "model.init: input should be 'normal' or 'uniform'",
+        ),
+        ({"model": {"lr": 1.0}}, "unknown key 'model.lr'"),
+        ({"hardness": {"kind": "no"}}, "unknown hardness.kind 'no'"),
+        ({"hardness": {"dims": 3}}, "did you mean 'hardness.dim'"),
+    ],
+)
+def test_keys_are_checked_before_anything_is_built(layer, said):
+    config = Config.resolve("lightgcn", "adv", layers=[layer])
+    with pytest.raises(ConfigError, match=said):
+        check_keys(config)

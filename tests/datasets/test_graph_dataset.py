@@ -202,10 +202,10 @@ def test_a_test_split_is_not_needed():
 
 
 def test_cold_users_and_overlaps_are_treated_as_in_files():
-    with pytest.warns(DataWarning, match="1 users of test have no train pair"):
+    with pytest.warns(DataWarning, match="1 user of test has no train pair"):
         dataset = as_dataset(make_graph(TRAIN[:4]))
     assert split_edges(dataset.graph, "test").t().tolist() == [[0, 3]]
-    with pytest.warns(DataWarning, match="graph: 1 pairs of train are also in test"):
+    with pytest.warns(DataWarning, match="graph: 1 pair of train is also in test"):
         as_dataset(make_graph(test=[(0, 0), (0, 3)]))
     with pytest.raises(DataError, match="no user of test has a train pair"):
         as_dataset(make_graph(TRAIN[:4], test=[(2, 0)]))

@@ -213,7 +213,7 @@ def test_triples_may_lack_valid_and_have_ids_of_any_kind(make_folder):
     options = {"root": root, "format": "triples", "positive_if": "rating > 0"}
     with pytest.raises(ConfigError, match=r"no valid\.txt"):
         load_dataset("toy", **options)
-    with pytest.warns(DataWarning, match="1 pairs of train are also in test"):
+    with pytest.warns(DataWarning, match="1 pair of train is also in test"):
         dataset = load_dataset("toy", valid_fraction=0.2, **options)
     assert found_pairs(dataset) == {row[:2] for row in rows}
 

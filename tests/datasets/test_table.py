@@ -76,13 +76,13 @@ def test_users_that_come_too_late_are_left_out(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
     assert [str(w.message) for w in caught] == [
-        "1 users of valid have no train pair: their 2 pairs are dropped, and "
+        "1 user of valid has no train pair: their 2 pairs are dropped, and "
         "recommendations for these users are random",
-        "1 items of valid have no train pair: their 1 pairs stay, but training "
+        "1 item of valid has no train pair: their 1 pair stays, but training "
         "learns nothing about these items",
-        "1 users of test have no train pair: their 2 pairs are dropped, and "
+        "1 user of test has no train pair: their 2 pairs are dropped, and "
         "recommendations for these users are random",
-        "1 items of test have no train pair: their 1 pairs stay, but training "
+        "1 item of test has no train pair: their 1 pair stays, but training "
         "learns nothing about these items",
     ]
     assert splits.rows == {
@@ -169,7 +169,7 @@ def test_tables_that_are_splits_share_their_rows(tmp_path):
         "valid": write(tmp_path, [(2, 9)], "valid.csv", ("user", "item")),
         "test": write(tmp_path, [(1, 7), (3, 5)], "test.csv", ("user", "item")),
     }
-    with pytest.warns(DataWarning, match="1 users of test have no train pair"):
+    with pytest.warns(DataWarning, match="1 user of test has no train pair"):
         splits = read_split_tables(files, TableOptions())
     assert splits.item_ids.tolist() == [5, 7, 9]
     assert raw_pairs(splits) == {

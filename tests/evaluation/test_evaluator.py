@@ -592,7 +592,7 @@ def test_bad_arguments():
     z_user, z_item = embeddings_for([1], 3)
     with pytest.raises(GraphError, match="no split 'valid'"):
         evaluator(z_user, z_item, "valid")
-    with pytest.raises(ValueError, match=r"1 users and 3 items \(got 1 and 2\)"):
+    with pytest.raises(ValueError, match=r"1 user and 3 items \(got 1 and 2\)"):
         evaluator(z_user, z_item[:2], "test")
     for bad in (-1, 1):
         with pytest.raises(ValueError, match=r"user must be in \[0, 0\] \(got "):
@@ -747,7 +747,7 @@ def test_a_scorer_s_nan_names_split_and_users(chunk_size):
     assert evaluator.metrics(Table(table), "test") == expected
     user = torch.tensor([5, 8, 2])
     table[8, mask.nonzero()[-1]] = torch.nan
-    with pytest.raises(NonFiniteLossError, match=r"scores of 1 users .*: users 8$"):
+    with pytest.raises(NonFiniteLossError, match=r"scores of 1 user .*: users 8$"):
         evaluator.rank(Table(table), user, "test")
 
 

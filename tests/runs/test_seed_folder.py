@@ -93,7 +93,7 @@ def test_a_new_training_leaves_nothing_of_the_old_one(dataset, tmp_path):
     (tmp_path / f".{STATE}.123").touch()  # what a kill has left
     interrupted(dataset, tmp_path, after=0, config=configure(train={"lr": 0.5}))
     assert {file.name for file in tmp_path.iterdir()} == {
-        *("config.toml", "history.jsonl"),
+        *("config.toml", "history.jsonl", "run.json"),
     }
 
 

@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from pyg_advinfonce.cli._train import parse_seeds
+from pyg_advinfonce.cli._plan import parse_seeds
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.files import without_nan

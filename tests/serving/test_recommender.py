@@ -117,7 +117,7 @@ def test_similar_items_are_trained(make):
     graph = cases.toy_graph()
     found = Recommender(make(graph), graph)
     assert 11 not in found.similar([0], k=20)["item"].tolist()
-    with pytest.warns(DataWarning, match=r"1 items have no train pair, e\.g\. '11'"):
+    with pytest.warns(DataWarning, match=r"1 item has no train pair, e\.g\. '11'"):
         found.similar([0, 11], k=3)
     with pytest.raises(UnknownNameError, match="unknown item '12'"):
         found.similar([12])

@@ -188,7 +188,7 @@ def test_who_has_seen_everything_is_told():
     rows += [("b", 3, 1), ("c", 0, 4), ("c", 1, 4), ("c", 5, 4)]
     frame = pd.DataFrame(rows, columns=["user", "item", "rating"])
     data = load_dataset(frame, positive_if=LIKED, valid_fraction=0.2, test_fraction=0.2)
-    with pytest.warns(DataWarning, match="1 users have seen all items"):
+    with pytest.warns(DataWarning, match="1 user has seen all items"):
         assert "a" not in set(recommender(data.graph).recommend()["user"])
 
 
@@ -197,7 +197,7 @@ def test_nobody_untrained_gets_a_list_without_a_word(tmp_path):
         (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
     (tmp_path / "user_ids.txt").write_text("ann\nbob\ncold\n", encoding="utf-8")
     graph = load_dataset(str(tmp_path), cache_dir=tmp_path / "cache").graph
-    with pytest.warns(DataWarning, match=r"1 users have no train pair, e\.g\. 'cold'"):
+    with pytest.warns(DataWarning, match=r"1 user has no train pair, e\.g\. 'cold'"):
         recommender(graph).recommend(["bob", "cold"])
     recommender(graph).recommend(["bob"])
 

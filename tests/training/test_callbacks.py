@@ -330,17 +330,26 @@ class Told(Progress):
     def advance(self, steps=1, note=""):
         self.heard.append((steps, note))
 
+    def within(self, share):
+        self.heard.append(share)
+
 
 def test_progress_is_told_of_epochs_also_where_a_training_goes_on():
     told = Told()
     shown = EpochProgress(told, "seed 3", 10)
-    stopping = SimpleNamespace(best_score=0.5, best_epoch=4)
-    trainer = SimpleNamespace(monitor="valid/recall@20", stopping=stopping)
+    stopping = SimpleNamespace(best_score=0.0, best_epoch=-1, num_bad=0, patience=20)
+    phases = [
+        SimpleNamespace(name=n, params=p) for n, p in (("adv", []), ("main", None))
+    ]
+    trainer = SimpleNamespace(stopping=stopping, phases=[(p, None) for p in phases])
     shown.on_epoch_end(trainer, Record(epoch=4))
-    metrics = {"valid/recall@20": 0.25}
-    shown.on_epoch_end(trainer, Record(epoch=5, metrics=metrics))
+    shown.on_step(trainer, 0.25)
+    stopping.best_score, stopping.best_epoch, stopping.num_bad = 0.5, 4, 3
+    losses = {"main/rec": 1.5, "main/l2": 0.25, "adv/rec": 9.0}
+    shown.on_epoch_end(trainer, Record(epoch=5, losses=losses))
     assert told.heard == [
         ("seed 3", 10, "epoch"),
         (5, ""),
-        (1, "valid/recall@20 0.2500, best 0.5000 in epoch 4"),
+        0.25,
+        (1, "loss 1.7500, best 0.5000 in 4, patience 3/20"),
     ]

@@ -1057,3 +1057,20 @@ def test_without_validation_all_epochs_are_fitted():
     for _ in range(3):
         again.encoder.fit(trainer.graph)
     assert is_same(state_of(trainer.method), state_of(again))
+
+
+class Shares(Callback):
+    def __init__(self):
+        self.heard = []
+
+    def on_step(self, trainer, share):
+        self.heard.append(share)
+
+
+def test_callbacks_hear_of_every_step_of_all_phases():
+    heard = Shares()
+    trainer = make(find("adv"), epochs=1, callbacks=[heard])
+    trainer.fit()
+    number = len(trainer.history[0].phases) * len(trainer.sampler)
+    assert number >= 4
+    assert heard.heard == pytest.approx([(i + 1) / number for i in range(number)])

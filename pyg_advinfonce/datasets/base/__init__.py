@@ -1,19 +1,16 @@
-"""Shared parts of data sets: split files, processed graphs, summaries."""
+"""Shared parts of data sets: split files, processed graphs, summaries.
 
-from pyg_advinfonce.datasets.base.description import Summary, fingerprint_text
+What needs torch is imported on first use.
+"""
+
+from typing import TYPE_CHECKING
+
 from pyg_advinfonce.datasets.base.named import (
     TABLE_SUFFIXES,
+    check_name,
     find_folder,
     is_table,
     table_suffix,
-)
-from pyg_advinfonce.datasets.base.processed import (
-    FORMAT_VERSION,
-    Processed,
-    ProcessedDataset,
-    file_sha256,
-    load_or_build,
-    process,
 )
 from pyg_advinfonce.datasets.base.split_files import (
     FORMATS,
@@ -42,6 +39,17 @@ from pyg_advinfonce.datasets.base.split_files import (
     split_of_file,
     take_ids,
 )
+from pyg_advinfonce.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.datasets.base.description import Summary, fingerprint_text
+    from pyg_advinfonce.datasets.base.processed import (
+        FORMAT_VERSION,
+        Processed,
+        ProcessedDataset,
+        load_or_build,
+        process,
+    )
 
 __all__ = [
     "FORMATS",
@@ -60,10 +68,10 @@ __all__ = [
     "SplitPairs",
     "Summary",
     "begins",
+    "check_name",
     "distinct_keys",
     "distinct_pairs",
     "file_per_split",
-    "file_sha256",
     "find_folder",
     "fingerprint_text",
     "is_integer_id",
@@ -82,3 +90,16 @@ __all__ = [
     "table_suffix",
     "take_ids",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "FORMAT_VERSION": "processed",
+        "Processed": "processed",
+        "ProcessedDataset": "processed",
+        "Summary": "description",
+        "fingerprint_text": "description",
+        "load_or_build": "processed",
+        "process": "processed",
+    },
+)

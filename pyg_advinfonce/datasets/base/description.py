@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
+from pyg_advinfonce.errors import counted
 from pyg_advinfonce.graph import (
     ITEM,
     SEEN,
     is_among,
     num_nodes,
-    pair_keys,
     split_edges,
     split_names,
 )
+from pyg_advinfonce.keys import pair_keys
 
 
 class Summary(TypedDict):
@@ -58,8 +59,8 @@ def fingerprint_text(graph: HeteroData, name: str, digest: str) -> str:
     num_users, num_items = num_nodes(graph)
     splits = ", ".join(f"{split} {n:,}" for split, n in count_pairs(graph).items())
     return (
-        f"{name}: {num_users:,} users, {num_items:,} items, {splits}, "
-        f"sha256 {digest[:12]}"
+        f"{name}: {counted(num_users, 'user')}, {counted(num_items, 'item')}, "
+        f"{splits}, sha256 {digest[:12]}"
     )
 
 

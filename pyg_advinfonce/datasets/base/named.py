@@ -35,6 +35,18 @@ def _has_table_suffix(data: str) -> bool:
     return table_suffix(Path(data)) in TABLE_SUFFIXES
 
 
+def check_name(data: str, root: Path) -> None:
+    """Check that a text leads to data: a name, or an existing table or folder.
+
+    Raises:
+        UnknownNameError: If it is neither a name nor a path.
+        ConfigError: If it is a file of another kind.
+        DatasetNotFoundError: If it is a path that does not exist.
+    """
+    if data.partition(":")[0] not in DATASETS and not is_table(data):
+        find_folder(data, root)
+
+
 def find_folder(data: str, root: Path) -> Path:
     """Return the folder of that name under root, or of that path."""
     is_bare = bool(data) and Path(data).name == data

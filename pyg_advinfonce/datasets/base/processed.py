@@ -21,8 +21,8 @@ from pyg_advinfonce.datasets.base.description import (
     graph_summary,
 )
 from pyg_advinfonce.datasets.base.split_files import IdList, SplitPairs
-from pyg_advinfonce.errors import DataError, DataWarning
-from pyg_advinfonce.files import reading, whole_file
+from pyg_advinfonce.errors import DataError, DataWarning, counted
+from pyg_advinfonce.files import whole_file
 from pyg_advinfonce.graph import (
     ITEM,
     SEEN,
@@ -91,7 +91,7 @@ class ProcessedDataset:
             if count not in (0, known.get(splits)):
                 one, other = splits.split("/")
                 warnings.warn(
-                    f"{self.label}: {count:,} pairs of {one} are also in {other}",
+                    f"{self.label}: {_also(count, one)} also in {other}",
                     DataWarning,
                     stacklevel=4,
                 )
@@ -262,17 +262,8 @@ def _unpack(payload: dict[str, object], key: str) -> Processed:
     return Processed(graph, cast("Summary", summary), digest, tuple(notes))
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, which is read in blocks.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    digest = sha256()
-    with reading(path), path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+def _also(number: int, split: str) -> str:
+    return counted(number, f"pair of {split} is", f"pairs of {split} are")
 
 
 def process(raw: SplitPairs) -> Processed:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pyg_advinfonce.errors import DataError
 from pyg_advinfonce.files import reading, regular_file
-from pyg_advinfonce.graph import MAX_ROWS, pair_keys
+from pyg_advinfonce.keys import MAX_ROWS, pair_keys
 
 IntArray = NDArray[np.int64 | np.int32]
 """Rows or positions; int32 where a large table would not fit into memory."""

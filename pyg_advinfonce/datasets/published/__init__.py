@@ -1,4 +1,9 @@
-"""Published data sets: catalogue, download, verification."""
+"""Published data sets: catalogue, download, verification.
+
+What reads tables is imported on first use.
+"""
+
+from typing import TYPE_CHECKING
 
 from pyg_advinfonce.datasets.published.archive import raw_files
 from pyg_advinfonce.datasets.published.catalogue import (
@@ -6,7 +11,12 @@ from pyg_advinfonce.datasets.published.catalogue import (
     known_set,
     recognise,
 )
-from pyg_advinfonce.datasets.published.check import FileCheck, Stock, inventory, verify
+from pyg_advinfonce.datasets.published.check import (
+    FileCheck,
+    Stock,
+    inventory,
+    verify,
+)
 from pyg_advinfonce.datasets.published.entry import (
     Licence,
     Published,
@@ -14,8 +24,11 @@ from pyg_advinfonce.datasets.published.entry import (
     Upstream,
 )
 from pyg_advinfonce.datasets.published.fetch import fetch
-from pyg_advinfonce.datasets.published.owners import SOURCES
 from pyg_advinfonce.datasets.published.place import RawFolder
+from pyg_advinfonce.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.datasets.published.owners import SOURCES
 
 __all__ = [
     "CATALOGUE",
@@ -34,3 +47,10 @@ __all__ = [
     "recognise",
     "verify",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "SOURCES": "owners",
+    },
+)

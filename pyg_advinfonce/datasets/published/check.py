@@ -39,7 +39,7 @@ class Stock:
     licence: Licence
 
 
-def inventory(root: Path | None = None) -> list[Stock]:
+def inventory(root: Path | str | None = None) -> list[Stock]:
     """List the local files of every published data set without reading them.
 
     Args:
@@ -82,7 +82,7 @@ class FileCheck:
     detail: str
 
 
-def verify(data: str, root: Path | None = None) -> list[FileCheck]:
+def verify(data: str, root: Path | str | None = None) -> list[FileCheck]:
     """Compare the files of a data set with the published ones.
 
     Args:

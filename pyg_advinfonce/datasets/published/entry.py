@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from pyg_advinfonce.datasets.base import RawFile, Summary
+from pyg_advinfonce.datasets.base import RawFile
 from pyg_advinfonce.errors import DatasetIntegrityError, DataWarning
+
+if TYPE_CHECKING:
+    from pyg_advinfonce.datasets.base import Summary
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class Published:
             if known is not None:
                 _check_file(known, file)
 
-    def check_counts(self, summary: Summary) -> None:
+    def check_counts(self, summary: "Summary") -> None:
         """Warn if a number of users, items or pairs is not the published one.
 
         Fewer users or items are not: those without a pair may have been dropped.

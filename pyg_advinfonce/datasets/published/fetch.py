@@ -27,7 +27,7 @@ ADVICE = "set another root with --data-root"
 
 def fetch(
     name: str,
-    root: Path | None = None,
+    root: Path | str | None = None,
     *,
     accept_terms: str | None = None,
     offline: bool = False,

@@ -12,7 +12,8 @@ from pyg_advinfonce.datasets.base import IntArray, Processed, ProcessedDataset
 from pyg_advinfonce.datasets.simulated.exposure import draw_clicks, uniform_exposure
 from pyg_advinfonce.datasets.simulated.preference import SIZES, Preference, Size
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.graph import build_graph, is_among, pair_keys
+from pyg_advinfonce.graph import build_graph, is_among
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.registry import unknown
 
 

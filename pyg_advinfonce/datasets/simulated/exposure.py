@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pyg_advinfonce.datasets.base import IntArray, distinct_pairs
 from pyg_advinfonce.datasets.simulated.preference import Preference, Size
-from pyg_advinfonce.graph import pair_keys
+from pyg_advinfonce.keys import pair_keys
 
 PairPredicate = Callable[[IntArray, IntArray], NDArray[np.bool_]]
 

@@ -27,8 +27,8 @@ from pyg_advinfonce.datasets.splits.popularity_shift import (
     shuffled_rows,
 )
 from pyg_advinfonce.datasets.tables import Log
-from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
-from pyg_advinfonce.graph import pair_keys
+from pyg_advinfonce.errors import ConfigError, DataError, DataWarning, counted
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.registry import unknown
 
 OVERLAPS = ("keep", "drop", "error")
@@ -386,16 +386,17 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
         if not is_known.all():
             cold = len(np.unique(pairs[0, ~is_known]))
             _warn_of_cold(
-                f"{cold:,} users of {name} have no train pair: their "
-                f"{(~is_known).sum():,} pairs are dropped, and recommendations for "
-                "these users are random"
+                f"{_of(name, cold, 'user', 'has', 'have')} no train pair: their "
+                f"{counted(int((~is_known).sum()), 'pair is', 'pairs are')} dropped, "
+                "and recommendations for these users are random"
             )
         is_cold = ~has_train[1][kept[name][1]]
         if is_cold.any():
             cold = len(np.unique(kept[name][1, is_cold]))
             _warn_of_cold(
-                f"{cold:,} items of {name} have no train pair: their {is_cold.sum():,} "
-                "pairs stay, but training learns nothing about these items"
+                f"{_of(name, cold, 'item', 'has', 'have')} no train pair: their "
+                f"{counted(int(is_cold.sum()), 'pair stays', 'pairs stay')}, but "
+                "training learns nothing about these items"
             )
     return kept
 
@@ -428,8 +429,8 @@ def resolve_overlaps(splits: Mapping[str, IntArray], how: str) -> dict[str, IntA
         fresh = ~np.isin(pair_keys(*pairs), earlier)
         if how == "error" and not fresh.all():
             raise DataError(
-                f"{(~fresh).sum():,} pairs of {name} are also in train or valid: "
-                "remove them, or use --overlap keep or drop"
+                f"{_of(name, int((~fresh).sum()), 'pair', 'is', 'are')} also in train "
+                "or valid: remove them, or use --overlap keep or drop"
             )
         if not fresh.any():
             raise ConfigError(
@@ -512,3 +513,8 @@ def _marks(columns: Iterable[IntArray], number: int) -> NDArray[np.bool_]:
     for column in columns:
         found[column] = True
     return found
+
+
+def _of(split: str, number: int, what: str, one: str, many: str) -> str:
+    """Return e.g. ``1 user of test has``."""
+    return counted(number, f"{what} of {split} {one}", f"{what}s of {split} {many}")

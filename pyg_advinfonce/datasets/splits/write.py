@@ -20,11 +20,10 @@ from pyg_advinfonce.datasets.base import (
     IntArray,
     SplitPairs,
     begins,
-    file_sha256,
     raw_ids_text,
 )
 from pyg_advinfonce.errors import ConfigError
-from pyg_advinfonce.files import writing
+from pyg_advinfonce.files import file_sha256, writing
 from pyg_advinfonce.schema import Count, FileData, read_json
 
 FORMAT_VERSION = 1

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from pyg_advinfonce.datasets.base import file_sha256
 from pyg_advinfonce.datasets.tables.text import TextFile
 from pyg_advinfonce.datasets.tables.values import (
     CHUNK_ROWS,
@@ -24,7 +23,7 @@ from pyg_advinfonce.datasets.tables.values import (
     shown,
 )
 from pyg_advinfonce.errors import DataError, optional_package
-from pyg_advinfonce.files import MAX_BYTES, reading, regular_file
+from pyg_advinfonce.files import MAX_BYTES, file_sha256, reading, regular_file
 
 _ROWS_OF_NAMES = 1000
 _WORD = re.compile(r"[^a-z]")

@@ -1,7 +1,9 @@
 """Request and result of a reproduction of a table or figure."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,15 @@ import torch
 
 from pyg_advinfonce.config import Config, Sections
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.errors import DataError
+from pyg_advinfonce.errors import CheckpointError, ConfigError, DataError
 from pyg_advinfonce.graph import test_splits
-from pyg_advinfonce.runs import RUNS, continue_run_folder
+from pyg_advinfonce.runs import (
+    RUNS,
+    FinishedSeed,
+    continue_run_folder,
+    find_seeds,
+    read_seed,
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,16 @@ class Request:
     def runs(self) -> Path:
         """The folder of all runs, in :attr:`folder`."""
         return self.folder / RUNS
+
+    @cached_property
+    def elsewhere(self) -> list[FinishedSeed]:
+        """The finished seeds of other runs, at any depth below ``runs``."""
+        found = []
+        for seed in find_seeds(Path("runs")):
+            if not seed.resolve().is_relative_to(self.runs.resolve()):
+                with suppress(CheckpointError, ConfigError):
+                    found.append(read_seed(seed))
+        return found
 
     def make_folders(self) -> None:
         """Make :attr:`folder` and :attr:`runs`, unless they exist.

@@ -20,6 +20,7 @@ from pyg_advinfonce.runs import (
     FinishedSeed,
     find_seed,
     folder_name,
+    is_same_data,
     mean_and_std,
     seed_path,
     seed_text,
@@ -160,6 +161,9 @@ def train_missing(row: TableRow, request: Request, progress: Progress) -> None:
     found = _find(row, row.dataset, request)
     missing = [seed for seed, run in found.items() if run is None]
     progress.say(f"{row.name}, {_state(found)}; {row.settings}")
+    others = [s.folder for s in found.values() if s in request.elsewhere]
+    for folder in dict.fromkeys(folder.parent for folder in others):
+        progress.say(f"{row.name}: finished seeds of {folder} are used")
     if missing and request.check:
         seeds = seed_text(missing)
         row.reason = f"seeds {seeds} are not trained: run without --check"
@@ -171,11 +175,20 @@ def train_missing(row: TableRow, request: Request, progress: Progress) -> None:
 def _find(
     row: TableRow, dataset: Dataset, request: Request
 ) -> dict[int, FinishedSeed | None]:
+    """Return the finished seeds of a row, those of other runs included."""
     folder = run_folder(request.runs, row.config, dataset.fingerprint)
-    return {
+    found = {
         seed: stored_seed(folder, row.config_of(seed), dataset.fingerprint)
         for seed in request.seeds
     }
+    for seed in [seed for seed, run in found.items() if run is None]:
+        config = row.config_of(seed).fitted_to(dataset)
+        same = (run for run in request.elsewhere if run.config == config)
+        found[seed] = next(
+            (run for run in same if is_same_data(run.fingerprint, dataset.fingerprint)),
+            None,
+        )
+    return found
 
 
 def _state(found: dict[int, FinishedSeed | None]) -> str:

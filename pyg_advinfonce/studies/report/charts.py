@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -211,6 +211,39 @@ def draw_curve(curve: Curve, seeds: Sequence[FinishedSeed]) -> "Figure":
         draw_level(axes, 0)
     if len(curve.lines) > 1:
         axes.legend(loc="best")
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
+    axes.margins(x=0.01)
+    return figure
+
+
+def run_curves(runs: Mapping[str, Sequence[FinishedSeed]]) -> Iterator[Chart]:
+    """Draw the training curves of several runs, by name, in one panel each."""
+    for curve in TRAINING:
+        [column] = curve.lines.values()
+        if any(_has(seed, column) for seeds in runs.values() for seed in seeds):
+            name = curve.title.lower().replace(" ", "-")
+            svg = inline_svg(_draw_runs(curve, column, runs), name, curve.title)
+            yield Chart(curve.title, "One line per seed.", svg)
+
+
+@styled
+def _draw_runs(
+    curve: Curve, column: str, runs: Mapping[str, Sequence[FinishedSeed]]
+) -> "Figure":
+    figure, [[axes]] = new_figure(3.9, 2.3)
+    for number, (name, seeds) in enumerate(runs.items()):
+        color = COLORS[number % len(COLORS)]
+        dash = DASHES[number // len(COLORS) % len(DASHES)]
+        label: str | None = name.replace("$", r"\$").lstrip("_")
+        for seed in (seed for seed in seeds if _has(seed, column)):
+            known = seed.history.dropna(subset=column)
+            look = {"color": color, "linestyle": dash, "linewidth": 1.3, "alpha": 0.8}
+            axes.plot(known["epoch"], known[column], label=label, **look)
+            label = None
+            if curve.best:
+                _mark_best(axes, seed, column, color)
+    axes.legend(loc="best")
     axes.set_xlabel("epoch")
     axes.locator_params(axis="x", integer=True)
     axes.margins(x=0.01)

@@ -2,17 +2,30 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyg_advinfonce.config import Config, paper_numbers, settings
-from pyg_advinfonce.runs import BEST, FinishedSeed, mean_and_std, mean_and_std_text
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.runs import (
+    BEST,
+    FinishedSeed,
+    mean_and_std,
+    mean_and_std_text,
+    read_run,
+    read_starts,
+    seed_text,
+)
 from pyg_advinfonce.studies import (
     best_command,
+    compare_runs,
+    format_p,
     main_metrics,
+    note_lines,
     ranked_trials,
     setting_text,
+    tests_text,
 )
 from pyg_advinfonce.studies.paper.figures import (
     BLUE,
@@ -30,6 +43,7 @@ from pyg_advinfonce.studies.report.charts import (
     charts,
     group_figures,
     inline_svg,
+    run_curves,
     run_figures,
 )
 from pyg_advinfonce.studies.report.read import Row, Study, Summary
@@ -147,12 +161,72 @@ def _settings(config: Config) -> list[tuple[str, list[tuple[str, str]]]]:
 def _environment(seeds: Sequence[FinishedSeed]) -> list[tuple[str, str]]:
     saved = [seed.outcome for seed in seeds]
     speeds = [s.seconds_per_epoch for s in saved if s.seconds_per_epoch is not None]
-    rows = [("device", ", ".join(dict.fromkeys(s.device for s in saved)))]
+    rows = [
+        pair
+        for start in read_starts(seeds[0].folder)
+        for pair in (("started", f"{start.date} UTC"), ("command", start.command))
+    ]
+    rows += [("device", ", ".join(dict.fromkeys(s.device for s in saved)))]
     rows += saved[0].versions.items()
     if speeds:
         rows.append(("training per epoch", f"{sum(speeds) / len(speeds):.4f} s"))
     rows.append(("peak memory", f"{max(s.peak_rss_mb for s in saved):.0f} MB"))
     return [*rows, ("data", saved[0].data)]
+
+
+def comparison_page(folders: Sequence[Path]) -> dict[str, Any]:
+    """Return the variables of ``comparison.html.jinja``."""
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        raise ConfigError("a report of several runs expects each of them once")
+    summary, runs = compare_runs(folders), [read_run(folder) for folder in folders]
+    starts = [read_starts(seeds[0].folder) for seeds in runs]
+    compared = {
+        f"{name} {metric}": row["notes"]
+        for metric, rows in summary["metrics"].items()
+        for name, row in zip(names[1:], rows[1:], strict=True)
+    }
+    return {
+        "title": f"{names[0]} and {', '.join(names[1:])}",
+        "fingerprint": summary["data"],
+        "runs": [
+            {
+                "name": name,
+                "pair": seeds[0].config.pair,
+                "seeds": seed_text(seed.seed for seed in seeds),
+                "started": f"{first[0].date} UTC" if first else "",
+            }
+            for name, seeds, first in zip(names, runs, starts, strict=True)
+        ],
+        "metrics": [
+            (metric, list(zip(names, map(_compared, rows), strict=True)))
+            for metric, rows in summary["metrics"].items()
+        ],
+        "notes": [tests_text(len(compared), names[0]), *note_lines(compared)],
+        "charts": list(run_curves(dict(zip(names, runs, strict=True)))),
+        "differing": [
+            (name, ["not set" if v is None else setting_text(v) for v in values])
+            for name, values in summary["differing"].items()
+        ],
+        "commands": [
+            (name, start.command)
+            for name, first in zip(names, starts, strict=True)
+            for start in first
+        ],
+    }
+
+
+def _compared(row: Mapping[str, Any]) -> list[str]:
+    """Return mean, difference and p-values; the first run has only a mean."""
+    mean = mean_and_std_text(row)
+    if "difference" not in row:
+        return [mean, "", "", ""]
+    change = row["difference"]
+    difference = "nan" if change is None else f"{change:+z.4f}"
+    ps = (row["p_seeds_holm"], row["p_users_holm"])
+    return [mean, difference, *map(format_p, ps)]
 
 
 def study_page(study: Study, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The HTML report of a run or a study."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -8,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pyg_advinfonce.files import check_replaceable, output_file
 from pyg_advinfonce.runs import read_run
 from pyg_advinfonce.studies.paper.figures import styled
-from pyg_advinfonce.studies.report.pages import run_page, study_page
+from pyg_advinfonce.studies.report.pages import comparison_page, run_page, study_page
 from pyg_advinfonce.studies.report.read import is_study, read_study
 from pyg_advinfonce.version import __version__
 
@@ -18,11 +19,11 @@ MARK = '<meta name="generator" content="advnce'
 
 @styled
 def write_report(
-    folder: Path,
-    out: Path | None = None,
+    folder: Path | str,
+    out: Path | str | None = None,
     *,
-    root: Path | None = None,
-    cache_dir: Path | None = None,
+    root: Path | str | None = None,
+    cache_dir: Path | str | None = None,
 ) -> Path:
     """Write a self-contained page without scripts; return its path.
 
@@ -43,6 +44,10 @@ def write_report(
     Warns:
         UserWarning: If a figure is omitted.
     """
+    folder = Path(folder)
+    out = None if out is None else Path(out)
+    root = None if root is None else Path(root)
+    cache_dir = None if cache_dir is None else Path(cache_dir)
     out = out or folder / "report.html"
     check_replaceable(out, "report of advnce", MARK)
     if is_study(folder):
@@ -53,6 +58,33 @@ def write_report(
         for missing in filter(None, (values["missing"], values["no_groups"])):
             warnings.warn(f"omitted: {missing}", stacklevel=2)
         page = render("run.html.jinja", values)
+    with output_file(out) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+    return out
+
+
+@styled
+def write_comparison(
+    folders: Sequence[Path | str], out: Path | str | None = None
+) -> Path:
+    """Write one page about several runs on the same data; return its path.
+
+    Args:
+        folders: The folders of at least two runs; the others are compared with the
+            first.
+        out: The file (default: ``report.html`` beside the first run); an earlier
+            report is replaced.
+
+    Raises:
+        CheckpointError: If a folder holds no finished run.
+        ConfigError: If the runs cannot be compared, or ``out`` is a file of another
+            kind or cannot be written.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    runs = [Path(folder) for folder in folders]
+    out = runs[0].resolve().parent / "report.html" if out is None else Path(out)
+    check_replaceable(out, "report of advnce", MARK)
+    page = render("comparison.html.jinja", comparison_page(runs))
     with output_file(out) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
     return out

@@ -69,9 +69,13 @@ def trial_text(row: Mapping[str, Any]) -> str:
     """Return one line about an ended trial."""
     value = "" if row["value"] is None else f" {row['value']:.4f}"
     mark = " (default)" if row["default"] else ""
-    settings = " ".join(f"{k}={setting_text(v)}" for k, v in row["params"].items())
     error = f": {row['error']}" if row["error"] else ""
-    return f"trial {row['trial']}{mark} {row['state']}{value}{error} {settings}"
+    return f"trial {row['trial']}{mark} {row['state']}{value}{error}"
+
+
+def params_text(params: Params) -> str:
+    """Return a trial's settings in one line."""
+    return " ".join(f"{name}={setting_text(value)}" for name, value in params.items())
 
 
 def study_summary(

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config, setting_values, unflatten
 from pyg_advinfonce.datasets import Dataset
-from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.errors import CheckpointError, counted
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import STUDY
 from pyg_advinfonce.studies.tuning.space import (
@@ -27,7 +27,12 @@ from pyg_advinfonce.studies.tuning.space import (
     suggest,
 )
 from pyg_advinfonce.studies.tuning.storage import is_finished, is_of_default, requeue
-from pyg_advinfonce.studies.tuning.study_files import trial_row, trial_text
+from pyg_advinfonce.studies.tuning.study_files import (
+    STATES,
+    params_text,
+    trial_row,
+    trial_text,
+)
 from pyg_advinfonce.training import Callback, EpochProgress, Record, Trainer
 
 MAX_ERROR = 500
@@ -49,7 +54,8 @@ class Task:
         default: The default configuration's values that lie in the space.
         device: The device of all trials.
         deadline: The end of the time limit on the monotonic clock.
-        progress: Receives every trial's epochs and end.
+        progress: Receives every trial's settings, epochs and end.
+        trials: The number of finished trials to stop at.
         custom: The custom model and loss, by section.
     """
 
@@ -60,6 +66,7 @@ class Task:
     device: torch.device
     deadline: float
     progress: Progress
+    trials: int
     custom: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -89,7 +96,28 @@ def run_trial(study: Study, task: Task) -> None:
     stored = frozen(study, trial)
     if not is_finished(stored):  # the next trial would not be stored either
         raise CheckpointError(f"{STUDY} is damaged: trial {trial.number} was not kept")
-    task.progress.say(trial_text(trial_row(stored)))
+    task.progress.say(f"{trial_text(trial_row(stored))}{_best(study)}")
+
+
+def _best(study: Study) -> str:
+    """Return the best complete trial as text, if any."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        return ""
+    return f", best so far {study.best_value:.4f} of trial {study.best_trial.number}"
+
+
+def study_text(study: Study, trials: int) -> str:
+    """Return how far a study is, in one line."""
+    states = [t.state for t in study.get_trials(deepcopy=False) if is_finished(t)]
+    counts = ", ".join(
+        f"{states.count(state)} {name}"
+        for state, name in STATES.items()
+        if state in states
+    )
+    return (
+        f"{len(states)} of {counted(trials, 'trial')} finished ({counts}){_best(study)}"
+    )
 
 
 def _note(trial: Trial, judge: "_Judge") -> None:
@@ -110,11 +138,14 @@ def _attempt(
 ) -> Mapping[str, Any]:
     """Train a trial's configuration; return the arguments of ``study.tell``."""
     try:
+        done = sum(map(is_finished, study.get_trials(deepcopy=False)))
+        label = f"trial {trial.number} ({done + 1} of {task.trials})"
         config = _choose(study, task, trial)
+        task.progress.say(f"{label}: {params_text(trial.user_attrs['settings'])}")
         if (earlier := _repeated(study, trial)) is not None:
             judge.notes |= {key: earlier.user_attrs[key] for key in PROGRESS}
             return {"values": earlier.value}
-        label, epochs = f"trial {trial.number}", config.train.epochs
+        epochs = config.train.epochs
         callbacks = [judge, EpochProgress(task.progress, label, epochs)]
         trainer = assemble(
             config,

@@ -29,7 +29,12 @@ from pyg_advinfonce.studies.tuning.storage import (
     storage_errors,
 )
 from pyg_advinfonce.studies.tuning.study_files import save_study
-from pyg_advinfonce.studies.tuning.trial import OutOfTimeError, Task, run_trial
+from pyg_advinfonce.studies.tuning.trial import (
+    OutOfTimeError,
+    Task,
+    run_trial,
+    study_text,
+)
 
 VALIDATIONS_BEFORE_PRUNING = 10
 
@@ -38,7 +43,7 @@ def tune(
     config: Config,
     dataset: Dataset | HeteroData,
     *,
-    folder: Path | Callable[[], Path],
+    folder: Path | str | Callable[[], Path],
     fixed: Collection[str] = (),
     space: Mapping[str, Any] | None = None,
     trials: int = 50,
@@ -73,7 +78,7 @@ def tune(
         timeout: The time limit in seconds; a trial that it interrupts is repeated when
             the study is continued.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
-        progress: Receives every trial's epochs and end.
+        progress: Receives every trial's settings, epochs and end.
         pruner: Ends unpromising trials (default: after ten validations, trials below
             the median of the earlier trials).
         model: A custom model, a class or a function, built anew for each trial. Its
@@ -105,7 +110,7 @@ def tune(
         raise ConfigError(
             f"model '{config.model.name}' has no setting to search: train it"
         )
-    folder = folder() if callable(folder) else folder
+    folder = folder() if callable(folder) else Path(folder)
     task = Task(
         config,
         dataset,
@@ -114,6 +119,7 @@ def tune(
         place,
         math.inf if timeout is None else time.monotonic() + timeout,
         progress,
+        trials,
         custom,
     )
     settings = _settings(task, fixed)
@@ -121,6 +127,8 @@ def tune(
     pruner = pruner or MedianPruner(n_warmup_steps=warmup)
     with storage_errors(folder):
         study = open_study(folder, settings, task.default, pruner, progress)
+        if any(map(is_finished, study.get_trials(deepcopy=False))):
+            progress.say(f"continuing {folder}: {study_text(study, trials)}")
         try:
             while _num_begun(study) < trials:
                 run_trial(study, task)

@@ -20,7 +20,7 @@ from pyg_advinfonce.datasets.base.split_files import (
     parse_raw_ids,
 )
 from pyg_advinfonce.errors import DataError
-from pyg_advinfonce.graph import MAX_ROWS
+from pyg_advinfonce.keys import MAX_ROWS
 
 
 def parse(folder, **known):

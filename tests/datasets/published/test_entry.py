@@ -87,7 +87,7 @@ def test_a_cached_set_warns_again(root, make_folder):
             Tiny(root)
         messages.append([str(warning.message) for warning in caught])
     assert messages[0] == messages[1]
-    assert messages[0][-1] == "tiny: 1 pairs of train are also in valid"
+    assert messages[0][-1] == "tiny: 1 pair of train is also in valid"
 
 
 def test_ids_beyond_the_known_numbers_are_refused(root, make_folder):

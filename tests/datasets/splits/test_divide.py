@@ -21,7 +21,7 @@ from pyg_advinfonce.datasets.splits.divide import (
 )
 from pyg_advinfonce.datasets.tables import Log
 from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
-from pyg_advinfonce.graph import pair_keys
+from pyg_advinfonce.keys import pair_keys
 
 BLOCK = np.stack(np.divmod(np.arange(1000), 50))  # 20 users with 50 items each
 OPTIONS = [

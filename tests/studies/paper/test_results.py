@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,13 +9,14 @@ from filelock import FileLock
 from pyg_advinfonce import experiment
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.progress import Progress
-from pyg_advinfonce.studies.paper import paper_table
+from pyg_advinfonce.studies.paper import Request, paper_table
 from pyg_advinfonce.studies.paper.results import (
     TableRow,
     make_measurements,
     make_seed,
     run_folder,
     stored_seed,
+    train_missing,
 )
 from pyg_advinfonce.training import Callback
 from tests.finished_seeds import write_run
@@ -88,6 +90,39 @@ def test_a_seed_that_was_trained_is_found(tmp_path, dataset):
     trained = make_seed(tmp_path, config, dataset, device=CPU)
     assert stored_seed(tmp_path, config, "toy") == trained
     assert (trained.seed, trained.folder) == (3, tmp_path / "seed-3")
+
+
+class Lines(Progress):
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "data", "used"),
+    [
+        ({}, "toy", True),
+        ({}, "label: toy", True),
+        ({}, "other", False),
+        ({"train": {"seed": 4}}, "toy", False),
+        ({"train": {"lr": 0.5}}, "toy", False),
+    ],
+)
+def test_a_finished_seed_of_any_other_run_is_used(
+    tmp_path, monkeypatch, dataset, changed, data, used
+):
+    monkeypatch.chdir(tmp_path)
+    dataset.fingerprint = data
+    other = Path("runs", "mine", "deep")
+    trained = make_seed(other, configure(**changed), dataset, device=CPU)
+    dataset.fingerprint, progress = "toy", Lines()
+    request = Request("table4", [3], CPU, check=True)
+    row = TableRow(paper_table("table4").rows[0], "toy", configure(), dataset, [RECALL])
+    train_missing(row, request, progress)
+    assert row.seeds == ([trained] if used else [])
+    assert (f"{row.name}: finished seeds of {other} are used" in progress.said) == used
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import csv
 import json
 import math
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -232,11 +233,34 @@ class Stopping(Progress):
 
     def advance(self, steps=1, note=""):
         self.epochs += steps
-        if (self.open, self.epochs) == (f"trial {self.number}", 2):
+        begun = self.open.startswith(f"trial {self.number} (")
+        if begun and self.epochs == 2:
             raise KeyboardInterrupt
 
     def finish(self):
         self.open = None
+
+
+def test_a_study_says_what_runs_and_how_far_it_is(study, tmp_path):
+    progress = Stopping(-1)
+    study(trials=2, progress=progress)
+    first, ended, second, _ = progress.said
+    assert first.startswith("trial 0 (1 of 2): ")
+    assert "train.lr=" in first
+    assert re.fullmatch(
+        r"trial 0 \(default\) complete (\d\.\d{4}), best so far \1 of trial 0", ended
+    )
+    assert second.startswith("trial 1 (2 of 2): ")
+    again = Stopping(-1)
+    best = study(trials=3, progress=again)["best"]
+    assert again.said[0].startswith(
+        f"continuing {tmp_path / 'study'}: 2 of 3 trials finished (2 complete), best "
+        "so far "
+    )
+    assert again.said[1].startswith("trial 2 (3 of 3): ")
+    assert again.said[-1].endswith(
+        f"best so far {best['value']:.4f} of trial {best['trial']}"
+    )
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -247,7 +271,7 @@ def test_an_interrupted_trial_is_repeated(study, tmp_path, number):
         study(trials=2, progress=progress)
     assert progress.open is None
     mark = " (default)" if number == 0 else ""
-    assert progress.said[-1].startswith(f"trial {number}{mark} interrupted ")
+    assert progress.said[-1].startswith(f"trial {number}{mark} interrupted")
     summary = study(trials=number + 1)
     assert summary["trials"]["finished"] == number + 1
     interrupted, repeated = rows(folder)[number:]

@@ -20,7 +20,8 @@ from pyg_advinfonce.datasets import Dataset
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.files import write_text
-from pyg_advinfonce.graph import is_among, pair_keys, split_edges, test_splits
+from pyg_advinfonce.graph import is_among, split_edges, test_splits
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.progress import Progress
 from pyg_advinfonce.runs import Result
 from pyg_advinfonce.schema import Count, FileData, Real, read_json

@@ -239,7 +239,7 @@ def test_tables_of_splits_are_loaded_with_their_options(recbole):
 
 def test_pairs_in_two_tables_are_counted(tables):
     (tables / "test.tsv").write_text("user\titem\n1\t1\n2\t9\n")
-    with pytest.warns(DataWarning, match="tables: 1 pairs of train are also in test"):
+    with pytest.warns(DataWarning, match="tables: 1 pair of train is also in test"):
         load_dataset(str(tables))
 
 

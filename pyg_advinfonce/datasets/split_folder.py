@@ -11,7 +11,6 @@ import numpy as np
 
 from pyg_advinfonce.datasets.base import (
     SplitPairs,
-    file_sha256,
     table_suffix,
 )
 from pyg_advinfonce.datasets.published import SOURCES, raw_files
@@ -41,6 +40,7 @@ from pyg_advinfonce.datasets.tables import (
     table_sha256,
 )
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
+from pyg_advinfonce.files import file_sha256
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
 from pyg_advinfonce.registry import unknown
 
@@ -49,9 +49,9 @@ Make = Callable[[SplitSpec, Callable[[], SplitPairs]], SplitFolder]
 
 def make_split(
     source: str,
-    out: Path,
+    out: Path | str,
     *,
-    raw: Path | None = None,
+    raw: Path | str | None = None,
     table: TableOptions | None = None,
     split: SplitOptions | None = None,
     overlap: str = "keep",
@@ -81,6 +81,8 @@ def make_split(
         ConfigError: If an option is invalid, a split is empty or ``out`` holds other
             files.
     """
+    out = Path(out)
+    raw = None if raw is None else Path(raw)
     table, split = table or TableOptions(), split or SplitOptions()
     if overlap not in OVERLAPS:
         raise unknown("overlap", overlap, OVERLAPS)
@@ -172,7 +174,7 @@ def _columns(path: Path, options: TableOptions, split: SplitOptions) -> dict[str
 
 
 def save_simulated(
-    out: Path,
+    out: Path | str,
     *,
     size: str = "coat",
     popularity_bias: float = 1.0,
@@ -192,6 +194,7 @@ def save_simulated(
         UnknownNameError: If the size is unknown.
         ConfigError: If an argument is out of range or ``out`` holds other files.
     """
+    out = Path(out)
     options = {"size": size, "popularity_bias": float(popularity_bias), "seed": seed}
     spec = SplitSpec({}, {"kind": "simulated", **options})
 

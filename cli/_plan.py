@@ -1,0 +1,102 @@
+"""Names and settings of a training, checked before torch is imported."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyg_advinfonce.config import (
+    Config,
+    Sections,
+    check_keys,
+    parse_assignment,
+    read_toml,
+)
+from pyg_advinfonce.datasets.base import check_name
+from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.registry import data_root as default_root
+
+MAX_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Names and settings of the runs to train."""
+
+    model: str
+    loss: str | None
+    data: str
+    layers: list[Sections]
+    seeds: list[int] | None
+    data_root: Path
+    cache_dir: Path | None
+    preset: str = "default"
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve(self, *layers: Sections) -> Config:
+        """Return the configuration with further settings.
+
+        Raises:
+            ConfigError: If a name or setting is wrong, or the plan names a loss for a
+                model without a forward.
+        """
+        merged = [*self.layers, *layers]
+        names = self.model, self.loss, self.data
+        config = Config.resolve(*names, preset=self.preset, layers=merged)
+        check_keys(config)
+        check_name(self.data, default_root(self.data_root))
+        if not self.custom:
+            return config
+        from pyg_advinfonce.build import name_custom
+
+        found = name_custom(config, **self.custom)
+        if self.loss is not None and found.loss.name != self.loss:
+            raise ConfigError(
+                f"model '{self.model}' has no forward and cannot be trained: use "
+                f"--loss {found.loss.name} (got {self.loss})"
+            )
+        return found
+
+
+def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
+    """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
+
+    Raises:
+        ConfigError: If both were given, or the text has another form.
+    """
+    if seed is not None and seeds is not None:
+        raise ConfigError("--seed and --seeds were both given: use one of them")
+    if seeds is None:
+        return None if seed is None else [seed]
+    part = r"\d{1,18}(-\d{1,18})?"
+    if not re.fullmatch(f"{part}(,{part})*", seeds):
+        raise ConfigError(f"--seeds expects 0-4 or 1,3,5 (got '{seeds}')")
+    spans = [_span(part) for part in seeds.split(",")]
+    number = sum(map(len, spans))
+    if not all(spans) or number > MAX_SEEDS or len(set().union(*spans)) < number:
+        raise ConfigError(
+            f"--seeds expects 1 to {MAX_SEEDS} different seeds (got '{seeds}')"
+        )
+    return [seed for span in spans for seed in span]
+
+
+def _span(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def layers(
+    file: Path | None,
+    assignments: list[str],
+    epochs: int | None,
+    valid_fraction: float | None,
+) -> list[Sections]:
+    """Return the settings of the file, then those of the flags, which override them."""
+    found: list[Sections] = [read_toml(file)] if file else []
+    found += [parse_assignment(text) for text in assignments]
+    if epochs is not None:
+        found.append({"train": {"epochs": epochs}})
+    if valid_fraction is not None:
+        found.append({"data": {"valid_fraction": valid_fraction}})
+    return found

@@ -1,0 +1,152 @@
+"""What runs a folder holds, and what is known of each."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from pyg_advinfonce.config import Config
+from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.files import is_locked, write_text
+from pyg_advinfonce.runs.finished import FinishedSeed, read_seed
+from pyg_advinfonce.runs.folder import (
+    CONFIG,
+    HISTORY,
+    LOCK,
+    METRICS,
+    STARTS,
+    is_seed_name,
+    seed_folders,
+)
+from pyg_advinfonce.schema import FileData, read_json
+from pyg_advinfonce.version import __version__
+
+
+class Start(FileData):
+    """A start of a training.
+
+    Attributes:
+        date: The date and time in UTC, ``2026-01-31 12:00``.
+        command: The command.
+        version: The version of this library.
+    """
+
+    date: str
+    command: str
+    version: str
+
+
+class Starts(FileData):
+    """The content of ``run.json``: the first start and those that resumed it."""
+
+    starts: list[Start]
+
+
+def note_start(folder: Path, *, again: bool) -> None:
+    """Write date, command and version of a training to its folder.
+
+    Args:
+        folder: The seed's folder.
+        again: Keep the earlier starts, since the training is resumed.
+    """
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    new = Start(date=now, command=command, version=__version__)
+    earlier = read_starts(folder) if again else []
+    text = Starts(starts=[*earlier, new]).model_dump_json(indent=2)
+    write_text(folder / STARTS, text + "\n")
+
+
+def read_starts(folder: Path | str) -> list[Start]:
+    """Return the starts of a seed's training, none of one by an earlier version.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    folder = Path(folder)
+    file = folder / STARTS
+    return read_json(file, Starts).starts if file.is_file() else []
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk.
+
+    Attributes:
+        folder: Its folder, or that of its only seed.
+        config: The settings of its first seed.
+        seeds: The finished seeds.
+        num_seeds: The number of seeds, finished or not.
+        starts: The starts of its first seed.
+        state: ``running`` if a process is training it by ``advnce train``, else
+            ``interrupted`` until all seeds are finished.
+    """
+
+    folder: Path
+    config: Config
+    seeds: Sequence[FinishedSeed]
+    num_seeds: int
+    starts: Sequence[Start]
+    state: Literal["finished", "running", "interrupted"]
+
+
+def find_run(folder: Path | str) -> Run:
+    """Return what is known of a run, finished or not.
+
+    Raises:
+        CheckpointError: If the folder holds no run, or a file is damaged.
+        ConfigError: If its settings are not of this version.
+    """
+    folder = Path(folder)
+    seeds = [seed for seed in seed_folders(folder) if (seed / CONFIG).is_file()]
+    if not seeds:
+        raise CheckpointError(f"{folder} holds no run: it has no {CONFIG}")
+    finished = [read_seed(seed) for seed in seeds if (seed / METRICS).is_file()]
+    is_running = is_locked(folder / LOCK)
+    ended: Literal["finished", "interrupted"] = "interrupted"
+    if len(finished) == len(seeds):
+        ended = "finished"
+    return Run(
+        folder,
+        Config.load(seeds[0] / CONFIG),
+        finished,
+        len(seeds),
+        read_starts(seeds[0]),
+        "running" if is_running else ended,
+    )
+
+
+def find_seeds(root: Path | str) -> list[Path]:
+    """Return the folders of all seeds at any depth below a folder."""
+    root = Path(root)
+    return sorted(
+        file.parent
+        for file in root.rglob(CONFIG)
+        if is_seed_name(file.parent.name) or (file.parent / HISTORY).is_file()
+    )
+
+
+def list_runs(root: Path | str) -> tuple[list[Run], list[str]]:
+    """Return the runs at any depth below a folder, and problems with others.
+
+    Raises:
+        ConfigError: If the folder does not exist.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ConfigError(f"{root}: no such folder: name the folder of your runs")
+    runs, problems = [], []
+    for folder, _ in groupby(map(_run_of, find_seeds(root))):
+        try:
+            runs.append(find_run(folder))
+        except (CheckpointError, ConfigError) as error:
+            problems.append(str(error))
+    return runs, problems
+
+
+def _run_of(seed: Path) -> Path:
+    return seed.parent if is_seed_name(seed.name) else seed
