@@ -1,6 +1,5 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
-import os
 import shutil
 import signal
 import sys
@@ -21,6 +20,7 @@ from pyg_advinfonce.errors import (
     NonFiniteLossError,
     is_out_of_memory,
 )
+from pyg_advinfonce.launch import is_first_process, is_launched
 from pyg_advinfonce.version import __version__
 
 from . import (
@@ -79,7 +79,7 @@ def root(
         typer.echo(f"advnce {__version__}")
         raise typer.Exit
     verb = context.invoked_subcommand
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and verb not in (None, *TOGETHER):
+    if is_launched() and verb not in (None, *TOGETHER):
         raise ConfigError(
             f"advnce {verb} runs in one process: start it without torchrun, which is "
             f"for {', '.join(TOGETHER)}"
@@ -175,7 +175,7 @@ def _command(error: Exception) -> str:
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return  # the first process says the same
     _say(f"warning: {message}")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pyg_advinfonce.errors import DataWarning
+from pyg_advinfonce.launch import is_first_process, is_launched, num_restarts
 
 if TYPE_CHECKING:
     import torch
@@ -81,22 +82,21 @@ def is_first_to_fail() -> bool:
 
     The processes of a launch fail together, and one message is enough.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not is_launched():
         return True
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     try:
         store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        return store.add(f"advnce/failed/{attempt}", 1) == 1
+        return store.add(f"advnce/failed/{num_restarts()}", 1) == 1
     except (RuntimeError, OSError, ValueError):  # the launcher has ended
-        return os.environ.get("RANK") == "0"
+        return is_first_process()
 
 
 def is_lost_process(error: Exception) -> bool:
     """Whether an error is that another process of this launch has gone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not is_launched():
         return False
     from torch.distributed import DistError
 

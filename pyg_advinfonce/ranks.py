@@ -1,6 +1,5 @@
 """The processes of one training: what each owns, and what they exchange."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -12,6 +11,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.launch import is_launched, num_restarts
 
 T = TypeVar("T")
 
@@ -177,27 +177,6 @@ def is_first() -> bool:
     return _ranks is None or _ranks.rank == 0
 
 
-def is_launched() -> bool:
-    """Whether ``torchrun`` has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
-
-
-def launch_id() -> str:
-    """Return what the starts and restarts of a launch have in common, else ''."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return ""
-    return f"{os.environ['TORCHELASTIC_RUN_ID']} {os.getppid()}"
-
-
-def is_restarted() -> bool:
-    """Whether ``torchrun --max-restarts`` has started this process again."""
-    return _num_restarts() > 0
-
-
-def _num_restarts() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
 @contextmanager
 def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks | None]:
     """Join the processes that ``torchrun`` has started, until the end of the block.
@@ -223,7 +202,7 @@ def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks | None]:
     store, rank, size = next(rendezvous("env://"))
     # A restarted process would read addresses of the last start, which the launcher's
     # store keeps.
-    own = PrefixStore(f"attempt {_num_restarts()}", store)
+    own = PrefixStore(f"attempt {num_restarts()}", store)
     distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
     try:
         found = Ranks()

@@ -39,7 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "machine": {"errors", "version"},
     "registry": {"errors"},
     "progress": set(),
-    "ranks": {"errors"},
+    "launch": set(),
+    "ranks": {"errors", "launch"},
     "ops": {"ranks"},
     "scorer": set(),
     "functional": {"ops"},
@@ -76,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"batch", "graph", "methods", "version"}
     | {"encoders", "objective"}
     | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"}
-    | {"ranks"},
+    | {"launch", "ranks"},
     "experiment": {"errors", "progress", "graph", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs", "ranks"},
     "studies": {"version", "errors", "files", "machine", "registry", "batch", "graph"}
@@ -84,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"experiment", "keys", "progress", "schema"},
     "cli": {"version", "errors", "files", "machine", "progress", "registry"}
     | {"graph", "ops", "evaluation", "training", "datasets", "config", "build"}
-    | {"scorer", "serving", "runs", "experiment", "studies", "ranks"},
+    | {"scorer", "serving", "runs", "experiment", "studies", "launch", "ranks"},
 }
 
 # Who runs whatever can be trained, and so takes no more than the bases of its parts.
@@ -97,6 +98,7 @@ LIGHT: dict[str, set[str]] = {
     NAME: set(),
     f"{NAME}.errors": set(),
     f"{NAME}.registry": set(),
+    f"{NAME}.launch": set(),
     f"{NAME}.config.presets": set(),
     f"{NAME}.cli.main": {"typer"},
 }

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.files import locked, writing
-from pyg_advinfonce.ranks import is_restarted, launch_id
+from pyg_advinfonce.launch import launch_id, num_restarts
 
 SUMMARY = "summary.json"
 CONFIG, METRICS, HISTORY = "config.toml", "metrics.json", "history.jsonl"
@@ -59,7 +59,7 @@ def create_run_folder(out: Path | None, name: str, *, overwrite: bool = False) -
         ConfigError: If ``out`` exists and may not be replaced, or cannot be written.
     """
     with writing(out or Path("runs"), "choose another --out"):
-        if is_restarted() and (found := _of_launch(out, name)) is not None:
+        if num_restarts() and (found := _of_launch(out, name)) is not None:
             return found
         if out is None and not overwrite:
             return _numbered(name)

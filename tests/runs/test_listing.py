@@ -7,8 +7,8 @@ from filelock import FileLock
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.runs import find_run, find_seeds, list_runs, read_starts
-from pyg_advinfonce.runs.folder import LOCK, METRICS
+from pyg_advinfonce.runs import LOCK, find_run, find_seeds, list_runs, read_starts
+from pyg_advinfonce.runs.folder import METRICS
 from pyg_advinfonce.runs.listing import note_start
 from pyg_advinfonce.version import __version__
 from tests.finished_seeds import write_run
