@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pyg_advinfonce.errors import counted
+
 from .options import USAGE, SourceRoot, complete_data
 
 if TYPE_CHECKING:
-    from pyg_advinfonce.errors import counted
-from pyg_advinfonce.datasets.published import Stock
+    from pyg_advinfonce.datasets.published import Stock
 
 app = typer.Typer(
     name="data",

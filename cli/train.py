@@ -114,6 +114,7 @@ def train(
     from . import _plan
     from .options import find_tracker, import_custom, metric_names, use_threads
 
+    tracker = find_tracker(track)
     layers = _plan.layers(config, assignments, epochs, valid_fraction)
     layers.append({"train": _loader(loader, num_neighbors)})
     if metrics is not None:
@@ -163,7 +164,7 @@ def train(
             device=place,
             is_auto=device == "auto",
             save_every=save_every,
-            tracker=find_tracker(track),
+            tracker=tracker,
             as_json=as_json,
             progress=Bar(quiet=quiet),
         )

@@ -135,7 +135,7 @@ def test_run_folder(advnce, folder):
     seed = folder / "run" / "seed-0"
     assert {p.name for p in seed.iterdir()} == {
         *("config.toml", "history.jsonl", "metrics.json", "weights.safetensors"),
-        *("per_user.npz", "state.safetensors"),
+        *("per_user.npz", "state.safetensors", "run.json"),
     }
     saved = json.loads(seed.joinpath("metrics.json").read_text())
     means = {name: value["mean"] for name, value in summary["metrics"].items()}
