@@ -80,6 +80,40 @@ def dataset(graph):
     return SimpleNamespace(graph=graph, fingerprint="toy", summary=dict)
 
 
+def trainer_of(dataset, model="lightgcn", **keys):
+    config = Config.resolve(model, "adv", "toy", layers=[SMALL, {"train": keys}])
+    return assemble(config, dataset, device="cpu")
+
+
+def test_the_optimiser_is_chosen_for_the_main_phase_only(dataset):
+    keys = {"optimizer": "adamw", "weight_decay": 0.25, "lr": 0.5, "clip_norm": 2.0}
+    schedule = {"lr_schedule": "step", "lr_epochs": 3, "lr_factor": 0.25}
+    trainer = trainer_of(dataset, **keys, **schedule)
+    (adversary, rising), (main, falling) = trainer.phases
+    assert (adversary.name, main.name) == ("adversary", "main")
+    assert (type(rising), type(falling)) == (torch.optim.Adam, torch.optim.AdamW)
+    assert falling.defaults["weight_decay"] == 0.25
+    assert falling.defaults["lr"] == 0.5
+    assert (adversary.lr_schedule, adversary.clip_norm) == (None, None)
+    assert main.clip_norm == 2.0
+    found = main.lr_schedule(falling)
+    assert (found.step_size, found.gamma) == (3, 0.25)
+
+
+def test_by_default_it_is_plain_adam(dataset):
+    (phase, optimizer) = trainer_of(dataset).phases[1]
+    assert type(optimizer) is torch.optim.Adam
+    assert optimizer.defaults["weight_decay"] == 0
+    assert (phase.lr_schedule, phase.clip_norm) == (None, None)
+
+
+def test_a_method_has_its_optimiser(dataset):
+    config = Config.resolve("mf", layers=[SMALL, {"train": {"clip_norm": 1.0}}])
+    method = Method.compose(LightGCN(3, 3, 4), BPR())
+    with pytest.raises(ConfigError, match="whose main phase has its own clip_norm"):
+        assemble(config, dataset, model=method)
+
+
 def resolve(model, loss, /, **sections):
     small = SMALL | {"model": cases.width(model, 4)}
     layers = [small, {"train": {"epochs": 2, "eval_every": 1}}, sections]

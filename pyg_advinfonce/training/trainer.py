@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 from torch_geometric.data import HeteroData
 
@@ -128,6 +128,11 @@ class Trainer:
                 self.epochs = min(self.epochs, 1)  # further epochs would be equal
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
+        self._schedules = {
+            phase.name: phase.lr_schedule(optimizer)
+            for phase, optimizer in self.phases
+            if phase.lr_schedule is not None
+        }
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
         on_cpu = self.method.encoder.device.type == "cpu"
         self.check_every = 1 if on_cpu else CHECK_EVERY
@@ -155,11 +160,20 @@ class Trainer:
                 record.phases.append(FIT)
             self._wait()
             record.seconds = time.perf_counter() - started
+            for name, schedule in self._schedules.items():
+                record.diagnostics[f"{name}/lr"] = float(schedule.get_last_lr()[0])
+            self.advance_schedules(record)
             self._finish_epoch(record)
         if self.monitor is None:
             return len(self.history) - 1
         self.stopping.restore(self.method)
         return self.stopping.best_epoch
+
+    def advance_schedules(self, record: Record) -> None:
+        """Advance the learning rates of the phases that ran in an epoch."""
+        for name, schedule in self._schedules.items():
+            if name in record.phases:
+                schedule.step()
 
     @property
     def seconds_per_epoch(self) -> float | None:
@@ -203,7 +217,9 @@ class Trainer:
                 parts = phase.objective(step)
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(parts.values())).sum().backward()
-                check.add(step, parts)
+                norm = check.add(step, parts)
+                if phase.clip_norm is not None:
+                    clip_grads_with_norm_(params, phase.clip_norm, norm)
                 optimizer.step()
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0.0) + part.detach()
@@ -380,8 +396,8 @@ class FiniteCheck:
         if kind is None or issubclass(kind, Exception):
             self.check()
 
-    def add(self, step: Step, parts: Mapping[str, Tensor]) -> None:
-        """Record a step's losses and the parameters' gradient norm.
+    def add(self, step: Step, parts: Mapping[str, Tensor]) -> Tensor:
+        """Record a step's losses; return the norm of all parameters' gradient.
 
         Raises:
             NonFiniteLossError: If a check is due and a step was bad.
@@ -396,6 +412,7 @@ class FiniteCheck:
         self._num_ids += held.numel()
         if len(self._steps) >= self.every or self._num_ids >= HELD_IDS:
             self.check()
+        return norm
 
     def check(self) -> None:
         """Check the steps since the last check.
