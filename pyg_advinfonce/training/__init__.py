@@ -15,7 +15,7 @@ from pyg_advinfonce.training.checkpoint import (
     write_tensors,
 )
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
-from pyg_advinfonce.training.trackers import TensorBoard, Tracker
+from pyg_advinfonce.training.trackers import MLflow, TensorBoard, Tracker, WandB
 from pyg_advinfonce.training.trainer import (
     Callback,
     EarlyStopping,
@@ -33,6 +33,7 @@ __all__ = [
     "EpochProgress",
     "FalseNegatives",
     "HistoryFile",
+    "MLflow",
     "Record",
     "Sampler",
     "SplitMetrics",
@@ -41,6 +42,7 @@ __all__ = [
     "Tracker",
     "Trainer",
     "TrainingState",
+    "WandB",
     "batch_hardness",
     "load_weights",
     "read_state",
