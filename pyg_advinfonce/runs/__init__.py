@@ -1,5 +1,6 @@
 """Runs on disk: folders, seeds, summaries and trained models."""
 
+from pyg_advinfonce.runs.card import write_card
 from pyg_advinfonce.runs.finished import (
     TIMES,
     FinishedSeed,
@@ -67,4 +68,5 @@ __all__ = [
     "seed_folders",
     "seed_path",
     "seed_text",
+    "write_card",
 ]
