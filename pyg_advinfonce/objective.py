@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
@@ -138,6 +139,14 @@ class RankingLoss(nn.Module):
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from a graph, e.g. from its counts or degrees."""
         return cls(**options)
+
+    def extra_repr(self) -> str:
+        """Return the arguments that are numbers, strings or truth values."""
+        own = {
+            name: getattr(self, name, None) for name in signature(type(self)).parameters
+        }
+        known = (int, float, str)
+        return ", ".join(f"{k}={v!r}" for k, v in own.items() if isinstance(v, known))
 
     def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
         """Return the loss of a step, averaged over its batch.

@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": {"version", "errors", "files", "registry", "functional", "graph"}
     | {"ops", "methods", "evaluation", "scorer"},
     "runs": {"errors", "files", "machine", "registry", "batch", "graph", "methods"}
-    | {"encoders", "objective"}
+    | {"encoders", "objective", "version"}
     | {"evaluation", "training", "datasets", "config", "build", "serving", "schema"},
     "experiment": {"errors", "progress", "graph", "methods"}
     | {"evaluation", "training", "datasets", "config", "build", "runs"},

@@ -1,7 +1,14 @@
 """Training loop: epochs of phases, early stopping and callbacks."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import (
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, Self
@@ -51,6 +58,27 @@ class Record:
     seconds: float = 0.0
     phases: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of_flat(cls, values: Mapping[str, Any], splits: Collection[str]) -> Self:
+        """Return the record of :meth:`flat`, whose phases are those with a loss.
+
+        Args:
+            values: The flat object.
+            splits: Names of the splits, which a metric's name begins with.
+        """
+        found = cls(int(values["epoch"]), seconds=float(values["seconds"]))
+        for name, value in values.items():
+            first, slash, _ = name.partition("/")
+            part = found.diagnostics
+            if slash and first not in splits:
+                part = found.losses
+                found.phases += [] if first in found.phases else [first]
+            elif slash and first == "valid":
+                part = found.metrics
+            if name not in ("epoch", "seconds"):
+                part[name] = float("nan") if value is None else float(value)
+        return found
+
     def flat(self) -> dict[str, float | int | None]:
         """Return a flat, JSON-serialisable object; non-finite values become null."""
         values = {"seconds": self.seconds, **self.losses, **self.metrics}
@@ -69,7 +97,7 @@ class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
     """Iterable of batches, each with the graph that its rows refer to."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Trainer:
     """Trains a method in epochs of phases and selects on a validation metric.
 
@@ -161,7 +189,7 @@ class Trainer:
             self._wait()
             record.seconds = time.perf_counter() - started
             for name, schedule in self._schedules.items():
-                record.diagnostics[f"{name}/lr"] = float(schedule.get_last_lr()[0])
+                record.diagnostics[f"{name}_lr"] = float(schedule.get_last_lr()[0])
             self.advance_schedules(record)
             self._finish_epoch(record)
         if self.monitor is None:
@@ -174,6 +202,11 @@ class Trainer:
         for name, schedule in self._schedules.items():
             if name in record.phases:
                 schedule.step()
+
+    def __repr__(self) -> str:
+        phases = ", ".join(phase.name for phase, _ in self.phases) or "no phases"
+        done = f"{len(self.history)} of {self.epochs} epochs"
+        return f"Trainer({phases}: {done}, seed {self.seed})"
 
     @property
     def seconds_per_epoch(self) -> float | None:

@@ -240,7 +240,7 @@ def test_a_schedule_goes_on_bit_for_bit_from_every_epoch(schedule, first):
 
     whole = begin(callbacks=[states := States()])
     best = whole.fit()
-    rates = [record.diagnostics["main/lr"] for record in whole.history]
+    rates = [record.diagnostics["main_lr"] for record in whole.history]
     assert len({*rates}) > 1
     assert {*rates[: first + 1]} == {rates[0]}
     for state in states.kept[:-1]:
