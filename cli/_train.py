@@ -56,7 +56,7 @@ class SeedLoop:
         device: The device.
         is_auto: Whether the device was chosen automatically.
         save_every: As for :func:`~pyg_advinfonce.experiment.train`.
-        tracker: Function that makes a tracker from a seed's folder.
+        tracker: Function that makes a tracker from a seed's folder and settings.
         force: As for :func:`~pyg_advinfonce.experiment.train`.
         custom: The custom model and loss, by section.
         as_json: Print one JSON object.
@@ -71,7 +71,7 @@ class SeedLoop:
     device: torch.device
     is_auto: bool = False
     save_every: int | None = None
-    tracker: Callable[[Path], Tracker] | None = None
+    tracker: Callable[[Path, Mapping[str, Any]], Tracker] | None = None
     force: bool = False
     custom: Mapping[str, Any] = field(default_factory=dict)
     as_json: bool = False
@@ -118,11 +118,11 @@ class SeedLoop:
     def _seed(self, config: Config, label: str) -> FinishedSeed:
         folder = self._seed_folder(config)
         with ExitStack() as stack:
-            make_tracker = self.tracker if is_first() else None
-            trackers = [] if make_tracker is None else [make_tracker(folder)]
+            make, settings = self.tracker if is_first() else None, config.flat()
+            trackers = [] if make is None else [make(folder, settings)]
             for tracker in trackers:
                 stack.enter_context(closing(tracker))
-            return train_seed(
+            found = train_seed(
                 config,
                 self.dataset,
                 folder,
@@ -135,6 +135,9 @@ class SeedLoop:
                 trainer=self.ready.pop() if self.ready else None,
                 **self.custom,
             )
+            for tracker in trackers:
+                tracker.on_result(found.outcome.metrics)
+            return found
 
     def _print(self, seeds: Sequence[FinishedSeed]) -> None:
         summary = run_summary(seeds, self.folder)

@@ -19,6 +19,12 @@ def export(
         metavar="safetensors|npz|parquet|faiss|onnx",
         help="The format (default: the suffix of --out).",
     ),
+    card: bool = typer.Option(
+        False,
+        "--card",
+        help="Also write a model card for a model hub, README.md in the folder of "
+        "--out.",
+    ),
     data_root: Path = DataRoot,
     cache_dir: Path | None = CacheDir,
     device: str = Device,
@@ -30,7 +36,7 @@ def export(
     from pyg_advinfonce.runs import trained_seed
 
     trained_seed(run)  # an error comes before torch is imported
-    from pyg_advinfonce.runs import load_run
+    from pyg_advinfonce.runs import load_run, write_card
     from pyg_advinfonce.serving import find_format
 
     from .options import import_custom, use_threads
@@ -42,3 +48,5 @@ def export(
         run, root=data_root, cache_dir=cache_dir, device=device, **custom
     )
     typer.echo(trained.export(out, to))
+    if card:
+        typer.echo(write_card(run, out))

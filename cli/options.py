@@ -4,7 +4,7 @@ import importlib
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,8 +168,8 @@ def output_kind(kind: str | None, out: Path | None) -> str:
     return found
 
 
-def find_tracker(name: str | None) -> "Callable[[Path], Tracker] | None":
-    """Return a function that makes a tracker from a seed's folder, or None.
+def find_tracker(name: str | None) -> "type[Tracker] | None":
+    """Return the class of a tracker, or None.
 
     Raises:
         UnknownNameError: If the tracker does not exist.

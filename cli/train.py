@@ -104,7 +104,9 @@ def train(
         help="Epochs between two writes of the training state (default: after an epoch "
         "if the last write was more than 30 seconds ago).",
     ),
-    track: str | None = typer.Option(None, help="Also log to a tracker: tensorboard."),
+    track: str | None = typer.Option(
+        None, help="Also log to a tracker: tensorboard, wandb or mlflow."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing but the result."),
 ) -> None:

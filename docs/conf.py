@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 OUTSIDE = (
     *("torch", "torch_geometric", "numpy", "pandas", "pd", "optuna", "matplotlib"),
     *("annotated_types", "pydantic", "collections", "pathlib", "fractions"),
-    *("urllib", "http"),
+    *("urllib", "http", "types"),
 )
 
 project = "pyg_advinfonce"
@@ -22,7 +22,7 @@ copyright = "pyg_advinfonce developers, MIT licence"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # notebooks, and Markdown by myst_parser
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
@@ -43,6 +43,8 @@ nitpick_ignore_regex = [
         r"HeteroData|FieldInfo|NoneType|Ge|Le|1e\+100|Axes|Figure|NDArray|ArrayLike|P|pyg_advinfonce\..*\.[A-Z]|.*\.Model",
     ),
 ]
+
+nb_execution_mode = "off"  # the tests run the notebooks
 
 myst_heading_anchors = 3
 myst_fence_as_directive = ["math"]  # as GitHub writes formulas

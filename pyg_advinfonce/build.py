@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch_geometric.data import HeteroData
 from pyg_advinfonce.config import (
     FROM_TRAIN,
     Config,
+    Train,
     check_loader,
     loss_target,
     model_targets,
@@ -27,7 +29,7 @@ from pyg_advinfonce.loader import EdgeSampler, NeighborEdgeSampler
 from pyg_advinfonce.losses import Hardness, build_hardness, find_hardness
 from pyg_advinfonce.machine import MemoryEstimate, check_memory, find_device
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.objective import RankingLoss
+from pyg_advinfonce.objective import RankingLoss, adam, cosine, stepped
 from pyg_advinfonce.ranks import dividing
 from pyg_advinfonce.registry import (
     LOSSES,
@@ -146,13 +148,26 @@ def build_method(
     if isinstance(model, Method):
         _refuse_options("model", config.model.options)
         _refuse_options("loss", config.loss.options | config.hardness)
+        if changed := _main_phase(config.train):
+            raise ConfigError(
+                f"the model is a method, whose main phase has its own "
+                f"{' and '.join(changed)}: set them there, not in [train]"
+            )
         return model
     seed_everything(config.train.seed, 0, 0, stream=2)
     ranking = build_loss(config, graph, loss, model=model)
     seed_everything(config.train.seed, 0, 0, stream=1)
     found = _build_model(config, graph, ranking, model)
-    if isinstance(found, Method):
-        return found
+    method = found if isinstance(found, Method) else _composed(config, found, ranking)
+    method.phases = tuple(
+        replace(phase, **_main_phase(config.train)) if phase.params is None else phase
+        for phase in method.phases
+    )
+    return method
+
+
+def _composed(config: Config, found: object, ranking: RankingLoss | None) -> Method:
+    """Return a method of a module and a loss."""
     if not isinstance(found, nn.Module):
         raise ConfigError(
             f"model '{config.model.name}' must be or return a torch module "
@@ -166,6 +181,23 @@ def build_method(
     if ranking is not None:
         _check_trainable(config, found)
     return Method.compose(found, ranking, **_from_train(config))
+
+
+def _main_phase(train: Train) -> dict[str, Any]:
+    """Return what ``[train]`` sets of the main phase, besides its learning rate."""
+    found: dict[str, Any] = {}
+    if train.optimizer != "adam" or train.weight_decay:
+        is_decoupled = train.optimizer == "adamw"
+        found["optimizer"] = adam(
+            train.lr, weight_decay=train.weight_decay, decoupled=is_decoupled
+        )
+    if train.lr_schedule != "constant":
+        assert train.lr_epochs is not None  # checked with the settings
+        make = {"step": stepped, "cosine": cosine}[train.lr_schedule]
+        found["lr_schedule"] = make(train.lr_epochs, train.lr_factor)
+    if train.clip_norm is not None:
+        found["clip_norm"] = train.clip_norm
+    return found
 
 
 def _check_trainable(config: Config, model: nn.Module) -> None:

@@ -92,10 +92,12 @@ class TrainingLoopWarning(UserWarning):
 EXTRAS: Mapping[str, str] = {
     "faiss": "ann",
     "matplotlib": "plot",
+    "mlflow": "mlflow",
     "onnx": "onnx",
     "optuna": "tune",
     "pyarrow": "data",
     "tensorboard": "track",
+    "wandb": "wandb",
 }
 """Extra that installs each optional package."""
 

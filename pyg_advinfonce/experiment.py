@@ -16,7 +16,7 @@ from pyg_advinfonce.errors import explaining_memory
 from pyg_advinfonce.evaluation import Evaluator, UserMetrics
 from pyg_advinfonce.graph import split_names
 from pyg_advinfonce.methods import Method
-from pyg_advinfonce.progress import Progress
+from pyg_advinfonce.progress import Progress, listener
 from pyg_advinfonce.ranks import from_first
 from pyg_advinfonce.runs import FinishedSeed, Result, SeedFolder, find_seed, read_seed
 from pyg_advinfonce.training import (
@@ -40,7 +40,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     save_every: int | None = None,
-    progress: Progress = Progress(),
+    progress: Progress | bool = True,
     label: str = "",
     trainer: Trainer | None = None,
 ) -> Result:
@@ -66,7 +66,8 @@ def train(
         force: Allow another ``train.epochs`` or ``train.patience`` on resuming.
         save_every: The number of epochs between two writes of the state (default: write
             after an epoch if the last write was more than 30 seconds ago).
-        progress: Receives the epochs.
+        progress: Receives the epochs (default: a bar, in a notebook or on a terminal);
+            False shows nothing.
         label: The training's name in ``progress`` (default: ``seed 0``).
         trainer: The trainer from :func:`~pyg_advinfonce.build.assemble` for the same
             configuration, data, device, model and loss (default: a new one).
@@ -79,7 +80,7 @@ def train(
         MemoryShortageError: If memory runs out.
         NonFiniteLossError: If loss or gradient becomes NaN or infinite.
     """
-    dataset = as_dataset(dataset)
+    dataset, progress = as_dataset(dataset), listener(progress)
     config = name_custom(config, model, loss).fitted_to(dataset)
     if trainer is None:
         trainer = assemble(config, dataset, device=device, model=model, loss=loss)
@@ -138,7 +139,7 @@ def train_seed(
     *,
     model: CustomModel | None = None,
     loss: CustomLoss | None = None,
-    progress: Progress = Progress(),
+    progress: Progress | bool = True,
     label: str = "",
     **options: Any,  # noqa: ANN401
 ) -> FinishedSeed:
@@ -161,7 +162,7 @@ def train_seed(
         CheckpointError: If the folder is damaged or belongs to other settings or data.
         ConfigError: As for :func:`train`. Its other errors are raised too.
     """
-    dataset, folder = as_dataset(dataset), Path(folder)
+    dataset, folder, progress = as_dataset(dataset), Path(folder), listener(progress)
     config = name_custom(config, model, loss).fitted_to(dataset)
     label = label or f"seed {config.train.seed}"
     found = from_first(lambda: find_seed(folder, config, dataset.fingerprint))

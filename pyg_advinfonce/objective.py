@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
@@ -143,6 +146,14 @@ class RankingLoss(nn.Module):
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from a graph, e.g. from its counts or degrees."""
         return cls(**options)
+
+    def extra_repr(self) -> str:
+        """Return the arguments that are numbers, strings or truth values."""
+        own = {
+            name: getattr(self, name, None) for name in signature(type(self)).parameters
+        }
+        known = (int, float, str)
+        return ", ".join(f"{k}={v!r}" for k, v in own.items() if isinstance(v, known))
 
     def on_step(self, step: Step, *, perturb: bool = True) -> Tensor:
         """Return the loss of a step, averaged over its batch.
@@ -342,20 +353,64 @@ def _every(period: int, first: int, times: int, epoch: int) -> bool:
 
 OptimizerFactory = Callable[[list[nn.Parameter]], Optimizer]
 
+ScheduleFactory = Callable[[Optimizer], LRScheduler]
 
-def adam(lr: float = 1e-3, *, maximize: bool = False) -> OptimizerFactory:
+
+def adam(
+    lr: float = 1e-3,
+    *,
+    maximize: bool = False,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> OptimizerFactory:
     """Return a factory of Adam optimisers, which accepts an empty parameter list.
 
     Args:
         lr: Learning rate.
         maximize: Maximise the objective instead of minimising it.
+        weight_decay: Weight decay of all parameters, added to the gradient.
+        decoupled: Subtract the weight decay from the parameters instead, as AdamW does.
     """
-    return partial(_adam, lr, maximize)
+    return partial(_adam, lr, maximize, weight_decay, decoupled)
 
 
-def _adam(lr: float, maximize: bool, params: list[nn.Parameter]) -> Optimizer:
+def _adam(
+    lr: float,
+    maximize: bool,
+    weight_decay: float,
+    decoupled: bool,
+    params: list[nn.Parameter],
+) -> Optimizer:
     group = {"params": params}  # may be empty, unlike a list of parameters
-    return Adam([group], lr=lr, maximize=maximize, fused=True)
+    kind = AdamW if decoupled else Adam
+    return kind(
+        [group], lr=lr, maximize=maximize, weight_decay=weight_decay, fused=True
+    )
+
+
+def stepped(epochs: int, factor: float) -> ScheduleFactory:
+    """Return a schedule that multiplies the learning rate every few epochs.
+
+    Args:
+        epochs: Number of epochs between two changes.
+        factor: Factor of a change.
+    """
+    return partial(StepLR, step_size=epochs, gamma=factor)
+
+
+def cosine(epochs: int, factor: float) -> ScheduleFactory:
+    """Return a schedule that lowers the learning rate along half a cosine.
+
+    Args:
+        epochs: Number of epochs after which the learning rate stays constant.
+        factor: Factor of the learning rate from then on.
+    """
+    return partial(LambdaLR, lr_lambda=partial(_cosine, epochs, factor))
+
+
+def _cosine(epochs: int, factor: float, epoch: int) -> float:
+    done = min(epoch / epochs, 1.0)
+    return factor + (1 - factor) * (1 + math.cos(math.pi * done)) / 2
 
 
 @dataclass(frozen=True)
@@ -370,6 +425,10 @@ class Phase:
         optimizer: Factory of the phase's optimiser, given these parameters; it may
             divide them into groups.
         active: Predicate of the epochs, counted from 0, in which the phase runs.
+        lr_schedule: Factory of a learning rate scheduler of torch, given the optimiser;
+            it makes one step after each epoch in which the phase runs.
+        clip_norm: Maximum norm of the gradient of all these parameters together; a
+            larger gradient is scaled down to it.
     """
 
     name: str
@@ -377,3 +436,5 @@ class Phase:
     params: tuple[nn.Parameter, ...] | None = None
     optimizer: OptimizerFactory = adam(1e-3)  # noqa: RUF009 (a function)
     active: EpochPredicate = always
+    lr_schedule: ScheduleFactory | None = None
+    clip_norm: float | None = None

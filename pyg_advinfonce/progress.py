@@ -1,5 +1,9 @@
 """Progress reports of long-running work."""
 
+import sys
+import warnings
+from typing import Any
+
 
 class Progress:
     """Interface of a progress listener; this base class ignores all reports.
@@ -28,3 +32,54 @@ class Progress:
 
     def finish(self) -> None:
         """End the open part, if any; repeated calls have no effect."""
+
+
+class ProgressBar(Progress):
+    """Shows each part as a bar of tqdm, in a notebook or on a terminal.
+
+    Elsewhere, e.g. in a log file, nothing is shown.
+    """
+
+    _bar: Any = None
+
+    def say(self, text: str) -> None:
+        if _is_watched():
+            print(text, file=sys.stderr)
+
+    def start(self, label: str, total: int | None = None, *, unit: str = "") -> None:
+        from tqdm import TqdmWarning
+
+        with warnings.catch_warnings():  # without ipywidgets the bar is one of text
+            warnings.simplefilter("ignore", TqdmWarning)
+            from tqdm.auto import tqdm
+        self.finish()
+        scaled = unit == "B"
+        self._bar = tqdm(
+            desc=label,
+            total=total,
+            unit=unit,
+            unit_scale=scaled,
+            disable=not _is_watched(),
+        )
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if self._bar is not None:
+            self._bar.update(steps)
+            if note:
+                self._bar.set_postfix_str(note)
+
+    def finish(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def listener(progress: Progress | bool) -> Progress:
+    """Return a listener: the given one, a bar for True, or none for False."""
+    if isinstance(progress, Progress):
+        return progress
+    return ProgressBar() if progress else Progress()
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty() or "ipykernel" in sys.modules

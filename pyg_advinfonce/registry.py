@@ -347,6 +347,8 @@ TOTAL_METRICS = ("coverage", "gini")
 
 TRACKERS: Mapping[str, Entry] = {
     "tensorboard": Entry("training:TensorBoard", "An event file beside the history"),
+    "wandb": Entry("training:WandB", "A run of Weights & Biases"),
+    "mlflow": Entry("training:MLflow", "A run of MLflow"),
 }
 
 REPRODUCTIONS: Mapping[str, Entry] = {

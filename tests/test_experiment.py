@@ -55,7 +55,7 @@ from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Step
 from pyg_advinfonce.registry import LOSSES, MODELS, Entry
-from pyg_advinfonce.runs import Result, load_run
+from pyg_advinfonce.runs import Result, load_run, read_seed
 from pyg_advinfonce.training import Callback, Trainer, load_weights, train_only
 from tests import cases
 from tests.host_mode import Watch
@@ -81,6 +81,40 @@ HARDNESS = {
 def dataset(graph):
     """The toy graph as a data set."""
     return SimpleNamespace(graph=graph, fingerprint="toy", summary=dict)
+
+
+def trainer_of(dataset, model="lightgcn", **keys):
+    config = Config.resolve(model, "adv", "toy", layers=[SMALL, {"train": keys}])
+    return assemble(config, dataset, device="cpu")
+
+
+def test_the_optimiser_is_chosen_for_the_main_phase_only(dataset):
+    keys = {"optimizer": "adamw", "weight_decay": 0.25, "lr": 0.5, "clip_norm": 2.0}
+    schedule = {"lr_schedule": "step", "lr_epochs": 3, "lr_factor": 0.25}
+    trainer = trainer_of(dataset, **keys, **schedule)
+    (adversary, rising), (main, falling) = trainer.phases
+    assert (adversary.name, main.name) == ("adversary", "main")
+    assert (type(rising), type(falling)) == (torch.optim.Adam, torch.optim.AdamW)
+    assert falling.defaults["weight_decay"] == 0.25
+    assert falling.defaults["lr"] == 0.5
+    assert (adversary.lr_schedule, adversary.clip_norm) == (None, None)
+    assert main.clip_norm == 2.0
+    found = main.lr_schedule(falling)
+    assert (found.step_size, found.gamma) == (3, 0.25)
+
+
+def test_by_default_it_is_plain_adam(dataset):
+    (phase, optimizer) = trainer_of(dataset).phases[1]
+    assert type(optimizer) is torch.optim.Adam
+    assert optimizer.defaults["weight_decay"] == 0
+    assert (phase.lr_schedule, phase.clip_norm) == (None, None)
+
+
+def test_a_method_has_its_optimiser(dataset):
+    config = Config.resolve("mf", layers=[SMALL, {"train": {"clip_norm": 1.0}}])
+    method = Method.compose(LightGCN(3, 3, 4), BPR())
+    with pytest.raises(ConfigError, match="whose main phase has its own clip_norm"):
+        assemble(config, dataset, model=method)
 
 
 def resolve(model, loss, /, **sections):
@@ -645,11 +679,76 @@ def test_a_result_and_a_run_say_what_they_are_in_a_line(tmp_path):
     config = Config.resolve("mf", "bpr", layers=layers)
     data = load_dataset("simulated")
     result = train(config, data, out=tmp_path)
-    metrics = ", ".join(f"{k} {v:.4f}" for k, v in result.metrics.items())
-    best = f"best epoch {result.best_epoch} of 3"
-    assert repr(result) == f"Result(mf + bpr, {best}: {metrics})"
+    shown = [
+        f"{split}/{k}@20" for split in ("valid", "test") for k in ("recall", "ndcg")
+    ]
+    metrics = ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown)
+    what = f"mf + bpr on simulated, seed 0, best epoch {result.best_epoch} of 3"
+    assert repr(result) == f"Result({what}: {metrics})"
     run = load_run(str(tmp_path), root="nowhere")  # simulated data lies nowhere
     assert repr(run) == repr(result)
+
+
+def test_a_history_is_the_same_table_after_training_and_from_a_folder(tmp_path):
+    layers = [{"train": {"epochs": 6, "lr_schedule": "step", "lr_epochs": 2}}]
+    config = Config.resolve("mf", "adv", layers=layers)
+    result = train(config, load_dataset("simulated"), out=tmp_path, device="cpu")
+    run = load_run(tmp_path)
+    assert run.history == result.history
+    assert run.metrics == result.metrics
+    found = result.history_frame()
+    assert found["epoch"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert found["main/rec"].tolist() == [r.losses["main/rec"] for r in result.history]
+    assert found["main_lr"].tolist() == pytest.approx(
+        [1e-3] * 2 + [1e-4] * 2 + [1e-5] * 2
+    )
+    assert found["valid/recall@20"].notna().tolist() == [False] * 4 + [True] * 2
+    pd.testing.assert_frame_equal(found, run.history_frame())
+    pd.testing.assert_frame_equal(found, read_seed(tmp_path).history)
+    (tmp_path / "history.jsonl").unlink()
+    assert load_run(tmp_path).history_frame().empty
+
+
+def test_a_plot_shows_losses_validation_and_the_best_epoch(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    layers = [{"train": {"epochs": 2, "eval_every": 1}}]
+    config = Config.resolve("mf", "bpr", layers=layers)
+    result = train(config, load_dataset("simulated"), out=tmp_path, device="cpu")
+    left, right = result.plot().axes
+    [losses] = left.lines
+    assert losses.get_ydata().tolist() == [r.losses["main/rec"] for r in result.history]
+    recall, best = right.lines
+    assert recall.get_ydata().tolist() == [
+        r.metrics["valid/recall@20"] for r in result.history
+    ]
+    assert best.get_xdata() == [result.best_epoch] * 2
+    from matplotlib import pyplot
+
+    assert pyplot.get_fignums() == []  # no window is left open
+    empty = Result(config, result.method, result.graph, "toy")
+    assert [len(axes.lines) for axes in empty.plot().axes] == [0, 0]
+
+
+def test_what_is_printed_in_a_notebook_is_short(dataset, tmp_path):
+    trainer = trainer_of(dataset)
+    assert repr(trainer) == "Trainer(adversary, main: 0 of 2000 epochs, seed 0)"
+    loss = trainer.method.loss
+    assert repr(loss).splitlines() == [
+        "AdvInfoNCE(",
+        "  tau=0.2, negative_weight=64.0, adversary_lr=0.0001, schedule='official', "
+        "reverse=False, hardness_l2=0.0",
+        "  (hardness): EmbeddingHardness(user=[9, 4], item=[12, 4])",
+        ")",
+    ]
+    assert "LightGCN(\n  user=[9, 4], item=[12, 4]\n" in repr(trainer.method.encoder)
+    layers = [{"train": {"epochs": 1}}]
+    train(
+        Config.resolve("mf", "bpr", layers=layers),
+        load_dataset("simulated"),
+        out=tmp_path,
+    )
+    what = "simulated-mf-bpr, seed 0, best epoch 0 of 1"
+    assert repr(read_seed(tmp_path)) == f"FinishedSeed('{tmp_path}': {what})"
 
 
 def test_a_loaded_run_is_the_result_of_its_training(tmp_path):

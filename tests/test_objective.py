@@ -25,8 +25,10 @@ from pyg_advinfonce.objective import (
     adam,
     always,
     before_epoch,
+    cosine,
     every,
     from_epoch,
+    stepped,
 )
 from pyg_advinfonce.transforms import BipartiteNorm
 
@@ -68,6 +70,40 @@ def test_a_factory_of_optimisers_is_pickled():
     make = pickle.loads(pickle.dumps(adam(0.3, maximize=True)))
     (group,) = make([torch.nn.Parameter(torch.zeros(2))]).param_groups
     assert (group["lr"], group["maximize"], group["fused"]) == (0.3, True, True)
+
+
+def one_step(factory, gradient):
+    p = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    p.grad = torch.full_like(p, gradient)
+    factory([p]).step()
+    return p.detach()
+
+
+def test_weight_decay_is_part_of_the_gradient_or_decoupled():
+    """Without a gradient Adam's first step is lr; AdamW's is lr times the decay."""
+    joint = one_step(adam(0.5, weight_decay=0.1), 0.0)
+    torch.testing.assert_close(joint, torch.full_like(joint, 1 - 0.5))
+    apart = one_step(adam(0.5, weight_decay=0.1, decoupled=True), 0.0)
+    torch.testing.assert_close(apart, torch.full_like(apart, 1 - 0.5 * 0.1))
+
+
+def rates(factory, epochs):
+    """Return the learning rate of every epoch, from 1.0."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = pickle.loads(pickle.dumps(factory))(optimizer)
+    found = []
+    for _ in range(epochs):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+def test_schedules_of_the_learning_rate():
+    assert rates(stepped(2, 0.5), 6) == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert rates(cosine(4, 0.5), 7) == pytest.approx(
+        [1, 0.75 + 0.25 / 2**0.5, 0.75, 0.75 - 0.25 / 2**0.5, 0.5, 0.5, 0.5]
+    )
 
 
 @pytest.mark.parametrize(

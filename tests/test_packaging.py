@@ -17,7 +17,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 
 # The extras that constraints.txt pins.
-PINNED_EXTRAS = ("test", "docs", "dev", "tune", "data", "plot", "sparse", "ann", "onnx")
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+PINNED_EXTRAS = tuple(set(EXTRAS) - {"all"})
 
 # An absolute path into a folder of one machine: no letter or dot stands before it.
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|opt|home|tmp/dev)/")
@@ -85,9 +86,8 @@ def pins() -> dict[str, Requirement]:
 
 
 def requirements() -> list[Requirement]:
-    extras = PYPROJECT["project"]["optional-dependencies"]
     lines = [*PYPROJECT["project"]["dependencies"]]
-    lines += [line for extra in PINNED_EXTRAS for line in extras[extra]]
+    lines += [line for extra in sorted(PINNED_EXTRAS) for line in EXTRAS[extra]]
     return [Requirement(line) for line in lines]
 
 
@@ -96,6 +96,12 @@ def test_a_constraint_is_one_exact_public_version():
     assert [
         str(p) for p in pins().values() if not exact.fullmatch(str(p.specifier))
     ] == []
+
+
+def test_all_is_every_extra_but_those_of_developers_and_what_must_be_compiled():
+    [every] = map(Requirement, EXTRAS["all"])
+    assert canonicalize_name(every.name) == PYPROJECT["project"]["name"]
+    assert every.extras == set(EXTRAS) - {"all", "test", "docs", "dev", "sparse"}
 
 
 @pytest.mark.parametrize("requirement", requirements(), ids=str)

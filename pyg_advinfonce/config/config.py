@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from pyg_advinfonce.config.presets import preset as preset_settings
@@ -59,7 +59,18 @@ class Train(BaseModel):
         num_negatives: The number of negatives per positive, for losses with sampled
             negatives; ``all`` sums over all items that the user has not seen
             (docs/methods.md 0.3).
-        lr: Adam's learning rate.
+        lr: The learning rate at the start of training.
+        lr_schedule: How the learning rate of the main phase changes: not at all
+            (``constant``), by ``lr_factor`` after every ``lr_epochs`` epochs
+            (``step``), or along half a cosine to ``lr_factor`` times ``lr`` in the
+            first ``lr_epochs`` epochs (``cosine``).
+        lr_epochs: The number of epochs of the schedule.
+        lr_factor: The factor of the schedule.
+        optimizer: The optimiser of the main phase: ``adam`` or ``adamw``.
+        weight_decay: The weight decay of all parameters of the main phase, besides the
+            L2 penalty: part of the gradient for ``adam``, decoupled for ``adamw``.
+        clip_norm: The maximum norm of the gradient of all parameters of the main phase
+            together.
         l2: The weight of the L2 penalty on the embeddings.
         l2_negatives: Whether the L2 penalty includes a batch's negatives
             (docs/methods.md D1).
@@ -98,6 +109,12 @@ class Train(BaseModel):
     batch_size: int = Field(default=1024, ge=1)
     num_negatives: int | Literal["all"] = 64
     lr: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    lr_schedule: Literal["constant", "step", "cosine"] = "constant"
+    lr_epochs: int | None = Field(default=None, ge=1, validate_default=True)
+    lr_factor: float = Field(default=0.1, gt=0, lt=1)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     l2: float = Field(default=1e-5, ge=0, allow_inf_nan=False)
     l2_negatives: bool = False
     l2_norm: Literal["squared", "plain"] = "squared"
@@ -117,6 +134,16 @@ class Train(BaseModel):
     precision: Literal["fp32", "bf16"] = "fp32"
     refit: bool = False
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
+
+    @field_validator("lr_epochs")
+    @classmethod
+    def _is_set_for_a_schedule(cls, value: int | None, info: ValidationInfo) -> object:
+        schedule = info.data.get("lr_schedule", "constant")
+        if value is None and schedule != "constant":
+            raise PydanticCustomError(
+                "lr_epochs", "lr_schedule '{name}' needs a number", {"name": schedule}
+            )
+        return value
 
     @field_validator("num_negatives", mode="before")
     @classmethod

@@ -64,6 +64,10 @@ class Encoder(nn.Module):
         """Number of message-passing hops; None if the encoder needs the whole graph."""
         return None
 
+    def extra_repr(self) -> str:
+        own = self.named_parameters(recurse=False)
+        return ", ".join(f"{name}={list(p.shape)}" for name, p in own)
+
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None
     ) -> Embeddings:

@@ -45,6 +45,10 @@ class Hardness(nn.Module):
         """Build from a graph, e.g. from its numbers of users and items."""
         return cls(**options)
 
+    def extra_repr(self) -> str:
+        own = self.named_parameters(recurse=False)
+        return ", ".join(f"{name}={list(p.shape)}" for name, p in own)
+
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         """Return unnormalised log hardness ``[B, K]``."""
         raise NotImplementedError(f"{type(self).__name__} has no logits")

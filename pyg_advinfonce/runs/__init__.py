@@ -95,6 +95,7 @@ __all__ = [
     "seed_path",
     "seed_text",
     "trained_seed",
+    "write_card",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -104,5 +105,6 @@ __getattr__, __dir__ = lazy_names(
         "SeedFolder": "seed_folder",
         "check_settings": "resume",
         "load_run": "trained",
+        "write_card": "card",
     },
 )

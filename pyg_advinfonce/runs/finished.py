@@ -1,6 +1,6 @@
 """Reading finished seeds: settings, metrics, history, metrics per user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,7 +73,7 @@ class Epoch(FileData):
     epoch: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedSeed:
     """One trained seed of a run.
 
@@ -86,6 +86,11 @@ class FinishedSeed:
     folder: Path
     config: Config
     outcome: Outcome
+
+    def __repr__(self) -> str:
+        epochs = f"best epoch {self.outcome.best_epoch} of {self.outcome.epochs}"
+        what = f"{self.config.title}, seed {self.seed}, {epochs}"
+        return f"FinishedSeed({str(self.folder)!r}: {what})"
 
     @property
     def seed(self) -> int:
@@ -129,18 +134,7 @@ class FinishedSeed:
         Raises:
             CheckpointError: If the file is missing or damaged.
         """
-        file = self.folder / HISTORY
-        lines = read_bytes(file, MAX_BYTES, CheckpointError).splitlines()
-        rows = []
-        for number, line in enumerate(lines):
-            row = parse_json(f"{file}:{number + 1}", line, Epoch)
-            if row.epoch != number:
-                raise CheckpointError(
-                    f"{file}:{number + 1} is damaged: expected epoch {number} "
-                    f"(got {row.epoch})"
-                )
-            rows.append(row.model_dump())
-        return pd.DataFrame(rows, columns=None if rows else ["epoch"]).astype(float)
+        return history_table(read_history(self.folder))
 
     def value(self, metric: str) -> float | None:
         """Return a metric or a time of ``TIMES``; None if it is missing or not finite.
@@ -153,6 +147,31 @@ class FinishedSeed:
         if metric not in values:
             raise unknown("metric", metric, self.outcome.metrics)
         return values[metric]
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Read the values of every epoch of a seed; None where one is not finite.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged.
+    """
+    file, rows = folder / HISTORY, []
+    for number, line in enumerate(
+        read_bytes(file, MAX_BYTES, CheckpointError).splitlines()
+    ):
+        row = parse_json(f"{file}:{number + 1}", line, Epoch)
+        if row.epoch != number:
+            raise CheckpointError(
+                f"{file}:{number + 1} is damaged: expected epoch {number} "
+                f"(got {row.epoch})"
+            )
+        rows.append(row.model_dump())
+    return rows
+
+
+def history_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a table with one row per epoch, NaN where a value is missing."""
+    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).astype(float)
 
 
 def read_seed(folder: Path | str) -> FinishedSeed:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import torch
 from torch_geometric.data import HeteroData
 
@@ -11,17 +13,28 @@ from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.datasets import Dataset, as_dataset
 from pyg_advinfonce.encoders import FixedEmbeddings
-from pyg_advinfonce.errors import CheckpointError, ConfigError, explaining_memory
+from pyg_advinfonce.errors import (
+    CheckpointError,
+    ConfigError,
+    explaining_memory,
+    optional_package,
+)
 from pyg_advinfonce.evaluation import UserMetrics
-from pyg_advinfonce.graph import num_nodes
+from pyg_advinfonce.graph import num_nodes, split_names
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Objective
 from pyg_advinfonce.registry import custom_name
-from pyg_advinfonce.runs.finished import check_data, read_seed
+from pyg_advinfonce.runs.finished import (
+    check_data,
+    history_table,
+    read_history,
+    read_seed,
+)
 from pyg_advinfonce.runs.folder import (
     CONFIG,
     EMBEDDINGS,
+    HISTORY,
     METRICS,
     WEIGHTS,
     trained_seed,
@@ -29,10 +42,14 @@ from pyg_advinfonce.runs.folder import (
 from pyg_advinfonce.serving import export, recommend
 from pyg_advinfonce.training import (
     Record,
+    Trainer,
     load_weights,
     read_tensors,
     write_tensors,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MEASURED = (
     *("metrics", "best_epoch", "epochs", "device", "seconds_per_epoch", "wall_seconds"),
@@ -57,8 +74,7 @@ class Result:
         seconds_per_epoch: Mean training time per epoch, without evaluation and without
             the first epoch.
         wall_seconds: The time of the whole run, without loading the data.
-        history: One record per epoch; empty when loaded from a folder, whose
-            :attr:`~pyg_advinfonce.runs.FinishedSeed.history` has it as a table.
+        history: One record per epoch; :meth:`history_frame` has them as a table.
         per_user: The metrics per user, one entry per split; empty when loaded.
     """
 
@@ -90,14 +106,54 @@ class Result:
         }
         return export(self.method, self.graph, path, to=to, notes=notes)
 
+    def history_frame(self) -> pd.DataFrame:
+        """Return the history as a table, one row per epoch, one column per value."""
+        return history_table([record.flat() for record in self.history])
+
+    def plot(self) -> "Figure":
+        """Draw the losses and the validation metric by epoch, and the best epoch.
+
+        In a notebook the figure is shown; elsewhere ``result.plot().savefig(path)``
+        writes it.
+
+        Raises:
+            MissingExtraError: If matplotlib is not installed.
+        """
+        pyplot = optional_package("matplotlib.pyplot")
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3), layout="tight")
+        pyplot.close(figure)  # else a notebook shows it twice
+        frame = self.history_frame()
+        losses = {name: None for record in self.history for name in record.losses}
+        shown = [name for name in losses if name.endswith("/rec")] or list(losses)
+        for axes, names in ((left, shown), (right, [Trainer.monitor])):
+            for name in names:
+                if name in frame:
+                    known = frame.dropna(subset=name)
+                    axes.plot(known["epoch"], known[name], marker=".", label=name)
+            if axes.lines:
+                axes.legend()
+            axes.set_xlabel("epoch")
+        if self.best_epoch >= 0:
+            right.axvline(self.best_epoch, color="grey", linestyle=":")
+        left.set_title("mean loss of an epoch")
+        right.set_title("validation, and the best epoch")
+        found: Figure = figure
+        return found
+
     def __repr__(self) -> str:
-        metrics = ", ".join(
-            f"{name} {'nan' if value is None else format(value, '.4f')}"
-            for name, value in self.metrics.items()
-        )
-        what = f"{self.config.pair}"
+        shown: list[str] = []
+        for split in dict.fromkeys(name.split("/")[0] for name in self.metrics):
+            own = [n for n in self.metrics.items() if n[0].startswith(f"{split}/")]
+            shown += [
+                f"{name} {'nan' if value is None else format(value, '.4f')}"
+                for name, value in own[:2]
+            ]
+        names = (self.config.model.name, self.config.loss.name)
+        pair = " + ".join(name.rpartition(":")[2] for name in names)
+        data = Path(self.config.data.name).name
+        what = f"{pair} on {data}, seed {self.config.train.seed}"
         epochs = f"best epoch {self.best_epoch} of {self.epochs}"
-        return f"Result({what}, {epochs}: {metrics})"
+        return f"Result({what}, {epochs}: {', '.join(shown) or 'no metrics'})"
 
 
 def load_run(
@@ -158,6 +214,8 @@ def load_run(
             method = build_method(config, graph, model=model, loss=loss)
         load_weights(method, folder / WEIGHTS)
     known = {} if outcome is None else {n: getattr(outcome, n) for n in MEASURED}
+    rows = read_history(folder) if (folder / HISTORY).is_file() else []
+    known["history"] = [Record.of_flat(row, split_names(graph)) for row in rows]
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)
 
 

@@ -17,7 +17,7 @@ from pyg_advinfonce.training.checkpoint import (
 from pyg_advinfonce.training.columns import total_norm
 from pyg_advinfonce.training.cuda_graph import StepGraph
 from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
-from pyg_advinfonce.training.trackers import TensorBoard, Tracker
+from pyg_advinfonce.training.trackers import MLflow, TensorBoard, Tracker, WandB
 from pyg_advinfonce.training.trainer import (
     Callback,
     EarlyStopping,
@@ -35,6 +35,7 @@ __all__ = [
     "EpochProgress",
     "FalseNegatives",
     "HistoryFile",
+    "MLflow",
     "Record",
     "Sampler",
     "SplitMetrics",
@@ -44,6 +45,7 @@ __all__ = [
     "Tracker",
     "Trainer",
     "TrainingState",
+    "WandB",
     "batch_hardness",
     "load_weights",
     "read_state",

@@ -33,7 +33,8 @@ class TrainingState:
     """State of a trainer: weights, optimisers, best weights so far and history.
 
     The state has no random generators: a trainer draws from the seed, the epoch and the
-    phase only. A trainer that continues from this state gives the same result as an
+    phase only. Nor has it learning rates: their schedules are repeated for the epochs
+    of the history. A trainer that continues from this state gives the same result as an
     uninterrupted one, bit-identical on the CPU.
 
     Attributes:
@@ -92,6 +93,7 @@ class TrainingState:
                 _remember(optimizer, memory)
             trainer.stopping.load_state(self.about["stopping"], best)
             trainer.history = [Record(**record) for record in self.about["history"]]
+            _replay_schedules(trainer)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             said = " ".join(str(error).split())
             raise CheckpointError(f"{reason}: {said}") from error
@@ -114,6 +116,14 @@ def _tables(trainer: Trainer, tensors: Mapping[str, Tensor]) -> frozenset[str]:
         if tensor.dim() == 2
         and (name.startswith("phase/") or name.partition("/")[2] in known)
     )
+
+
+def _replay_schedules(trainer: Trainer) -> None:
+    """Advance the learning rates as in the epochs of the history."""
+    with warnings.catch_warnings():  # torch expects steps of the optimiser in between
+        warnings.filterwarnings("ignore", "Detected call of .lr_scheduler.step")
+        for record in trainer.history:
+            trainer.advance_schedules(record)
 
 
 def _memory(optimizer: Optimizer) -> Iterator[tuple[str, Any]]:

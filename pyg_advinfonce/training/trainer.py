@@ -1,7 +1,14 @@
 """Training loop: epochs of phases, early stopping and callbacks."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import (
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, Self
@@ -9,6 +16,7 @@ from typing import Any, NoReturn, Protocol, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_
 from torch.optim import Optimizer
 from torch_geometric.data import HeteroData
 
@@ -55,6 +63,27 @@ class Record:
     seconds: float = 0.0
     phases: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of_flat(cls, values: Mapping[str, Any], splits: Collection[str]) -> Self:
+        """Return the record of :meth:`flat`, whose phases are those with a loss.
+
+        Args:
+            values: The flat object.
+            splits: Names of the splits, which a metric's name begins with.
+        """
+        found = cls(int(values["epoch"]), seconds=float(values["seconds"]))
+        for name, value in values.items():
+            first, slash, _ = name.partition("/")
+            part = found.diagnostics
+            if slash and first not in splits:
+                part = found.losses
+                found.phases += [] if first in found.phases else [first]
+            elif slash and first == "valid":
+                part = found.metrics
+            if name not in ("epoch", "seconds"):
+                part[name] = float("nan") if value is None else float(value)
+        return found
+
     def flat(self) -> dict[str, float | int | None]:
         """Return a flat, JSON-serialisable object; non-finite values become null."""
         values = {"seconds": self.seconds, **self.losses, **self.metrics}
@@ -76,7 +105,7 @@ class Sampler(Iterable[tuple[HeteroData, EdgeBatch]], Sized, Protocol):
     """Iterable of batches, each with the graph that its rows refer to."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Trainer:
     """Trains a method in epochs of phases and selects on a validation metric.
 
@@ -142,6 +171,11 @@ class Trainer:
                 self.epochs = min(self.epochs, 1)  # further epochs would be equal
         self.stopping = EarlyStopping(self.patience)
         self.phases = [(p, self._optimizer(p)) for p in self.method.phases]
+        self._schedules = {
+            phase.name: phase.lr_schedule(optimizer)
+            for phase, optimizer in self.phases
+            if phase.lr_schedule is not None
+        }
         self.last_batch: tuple[HeteroData, EdgeBatch] | None = None
         self._num_phases = 1
         device = self.method.encoder.device
@@ -185,7 +219,21 @@ class Trainer:
                 record.phases.append(FIT)
             self._wait()
             record.seconds = time.perf_counter() - started
+            for name, schedule in self._schedules.items():
+                record.diagnostics[f"{name}_lr"] = float(schedule.get_last_lr()[0])
+            self.advance_schedules(record)
             self._finish_epoch(record)
+
+    def advance_schedules(self, record: Record) -> None:
+        """Advance the learning rates of the phases that ran in an epoch."""
+        for name, schedule in self._schedules.items():
+            if name in record.phases:
+                schedule.step()
+
+    def __repr__(self) -> str:
+        phases = ", ".join(phase.name for phase, _ in self.phases) or "no phases"
+        done = f"{len(self.history)} of {self.epochs} epochs"
+        return f"Trainer({phases}: {done}, seed {self.seed})"
 
     @property
     def seconds_per_epoch(self) -> float | None:
@@ -401,7 +449,7 @@ class _Steps:
             step = self._step(graph, batch, index)
             values = self._differentiate(step)
             self.check.add(step, self.names, values)
-            self.optimizer.step()
+            self._update(values)
             yield values
 
     def captured(self, sampler: _DrawnSampler, graph: HeteroData) -> Iterator[Tensor]:
@@ -410,7 +458,7 @@ class _Steps:
         def take(sample: Tensor) -> tuple[Tensor, ...]:
             batch = sampler.draw(sample)
             values = self._differentiate(self._step(graph, batch, 0))
-            self.optimizer.step()
+            self._update(values)
             return values, batch.src_index, batch.dst_pos_index, batch.dst_neg_index
 
         take_or_replay = StepGraph(take)
@@ -419,6 +467,13 @@ class _Steps:
             step = self._step(graph, EdgeBatch(src, pos, neg), index)
             self.check.add(step, self.names, values)
             yield values
+
+    def _update(self, values: Tensor) -> None:
+        """Clip the gradients by their norm, one of the values, and change weights."""
+        if self.phase.clip_norm is not None:
+            norm = values[-2]
+            clip_grads_with_norm_(self.check.params, self.phase.clip_norm, norm)
+        self.optimizer.step()
 
     def _step(self, graph: HeteroData, batch: EdgeBatch, index: int) -> Step:
         encoder, constant = self.method.encoder, self.constant

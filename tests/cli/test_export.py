@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -43,6 +45,26 @@ def test_what_cannot_be_written(advnce, run, folder, words, said):
     assert found.code == 2
     assert found.line.startswith(said)
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_card_lies_beside_the_file_and_its_commands_make_it_again(
+    advnce, run, folder, monkeypatch
+):
+    found = advnce("export", run, "--out", "model/m.npz", "--card")
+    assert (found.code, found.out) == (0, "model/m.npz\nmodel/README.md\n")
+    text = folder.joinpath("model/README.md").read_text("utf-8")
+    [settings] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    [commands] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    again = folder / "again"
+    again.mkdir()
+    again.joinpath("settings.toml").write_text(settings, "utf-8")
+    monkeypatch.chdir(again)
+    for line in commands.splitlines():
+        assert advnce(*shlex.split(line)[1:]).code == 0
+    first, second = np.load(folder / "model/m.npz"), np.load(again / "m.npz")
+    assert np.array_equal(first["item"], second["item"])
+    recall = json.loads(run.joinpath("summary.json").read_text("utf-8"))["metrics"]
+    assert f"| recall@20 | {recall['test/recall@20']['mean']:.4f} |" in text
 
 
 def test_where_to_is_asked_for(advnce, run):

@@ -14,6 +14,8 @@ NEEDS = {
     "ann": ("faiss", ["export", "run", "--to", "faiss", "--out", "made"]),
     "onnx": ("onnx", ["export", "run", "--to", "onnx", "--out", "made"]),
     "track": ("tensorboard", ["train", "mf", "--track", "tensorboard"]),
+    "wandb": ("wandb", ["train", "mf", "--track", "wandb"]),
+    "mlflow": ("mlflow", ["train", "mf", "--track", "mlflow"]),
 }
 WITHOUT = """
 import contextlib, io, json, sys
@@ -42,7 +44,7 @@ def run_without(packages, commands):
 def test_every_extra_that_a_user_may_miss_has_a_row():
     extras = tomllib.loads(PROJECT.read_text("utf-8"))["project"]
     assert set(NEEDS) == set(extras["optional-dependencies"]) - {
-        *("sparse", "test", "docs", "dev"),
+        *("sparse", "test", "docs", "dev", "all"),
     }
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -348,6 +349,24 @@ def test_a_tracker_writes_beside_the_history(advnce, folder):
     assert advnce(*QUICK, "--out", "run", "--track", "tensorboard").code == 0
     (events,) = (folder / "run" / "seed-0").glob("events.out.tfevents.*")
     assert events.stat().st_size > 0
+
+
+def test_a_tracker_has_settings_and_final_metrics(advnce, folder, monkeypatch):
+    told, summary = [], {}
+
+    def init(config, name, **options):
+        told.append((name, config["train.seed"], config["loss.name"]))
+        log = lambda values, step: told.append(step)  # noqa: E731
+        finish = lambda: told.append("finish")  # noqa: E731
+        return SimpleNamespace(log=log, summary=summary, finish=finish)
+
+    fake = SimpleNamespace(init=init, Settings=dict)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    words = ["train", "mf", "--loss", "bpr", "--epochs", "2", "--seed", "3"]
+    assert advnce(*words, "--out", "run", "--track", "wandb").code == 0
+    assert told == [("run/seed-3", 3, "bpr"), 0, 1, "finish"]
+    metrics = json.loads((folder / "run/seed-3/metrics.json").read_text("utf-8"))
+    assert summary == metrics["metrics"]
 
 
 def test_cuda_that_is_not_there(advnce):

@@ -384,6 +384,17 @@ def test_a_packaged_file_may_be_copied_and_changed():
         ("mf", "adv", {"train": {"lr": float("inf")}}, "train.lr: "),
         ("mf", "adv", {"train": {"seed": 2**63}}, "train.seed: "),
         ("mf", "adv", {"train": {"sampling": 1}}, "train.sampling: "),
+        ("mf", "adv", {"train": {"optimizer": "sgd"}}, "train.optimizer: "),
+        ("mf", "adv", {"train": {"weight_decay": -0.1}}, "train.weight_decay: "),
+        ("mf", "adv", {"train": {"clip_norm": 0}}, "train.clip_norm: "),
+        ("mf", "adv", {"train": {"clip_norm": float("nan")}}, "train.clip_norm: "),
+        ("mf", "adv", {"train": {"lr_epochs": 0}}, "train.lr_epochs: "),
+        ("mf", "adv", {"train": {"lr_factor": 1.0}}, "train.lr_factor: "),
+        ("mf", "adv", {"train": {"lr_schedule": "linear"}}, "train.lr_schedule: "),
+        (
+            *("mf", "adv", {"train": {"lr_schedule": "cosine"}}),
+            "train.lr_epochs: lr_schedule 'cosine' needs a number",
+        ),
         ("mf", "adv", {"model": "lightgcn"}, r"\[model\] must be a section of keys"),
         (
             *("mf", "adv", {"model": {"name": "lightgcn"}}),

@@ -17,6 +17,7 @@ import pyg_advinfonce
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS
 
 pytest.importorskip("sphinx", reason="Sphinx is not installed (extra [docs])")
+pytest.importorskip("myst_nb", reason="MyST-NB is not installed (extra [docs])")
 pytest.importorskip("furo", reason="Sphinx's theme is not installed (extra [docs])")
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import torch
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.evaluation import Evaluator
 from pyg_advinfonce.loader import EdgeSampler
+from pyg_advinfonce.objective import adam, cosine, from_epoch, stepped
 from pyg_advinfonce.training import (
     Callback,
     StateFile,
@@ -205,6 +206,48 @@ def test_a_training_with_a_frozen_table_goes_on_bit_for_bit(moment):
         assert_same(outcome(again), outcome(whole))
         for name, before in kept.items():
             assert torch.equal(again.method.get_parameter(name), before)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        stepped(2, 0.5),
+        cosine(3, 0.1),
+        lambda optimizer: torch.optim.lr_scheduler.CyclicLR(
+            optimizer, 0.001, 0.1, step_size_up=2, cycle_momentum=False
+        ),
+    ],
+    ids=["step", "cosine", "of torch"],
+)
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_schedule_goes_on_bit_for_bit_from_every_epoch(schedule, first):
+    """The main phase begins in epoch ``first``, and its schedule with it."""
+
+    def begin(**keys):
+        trainer = make("mf", find("adv"), epochs=6, **keys)
+        trainer.method.phases = tuple(
+            replace(
+                phase,
+                optimizer=adam(0.05),
+                active=from_epoch(first),
+                lr_schedule=schedule,
+            )
+            if phase.params is None
+            else phase
+            for phase in trainer.method.phases
+        )
+        return replace(trainer)
+
+    whole = begin(callbacks=[states := States()])
+    best = whole.fit()
+    rates = [record.diagnostics["main_lr"] for record in whole.history]
+    assert len({*rates}) > 1
+    assert {*rates[: first + 1]} == {rates[0]}
+    for state in states.kept[:-1]:
+        again = begin()
+        state.restore(again)
+        assert again.fit() == best
+        assert_same(outcome(again), outcome(whole))
 
 
 def in_groups(kind, **options):

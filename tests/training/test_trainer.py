@@ -57,6 +57,47 @@ def set_active(method, **predicates):
     return method
 
 
+class Gradients(torch.optim.Adam):
+    """Keeps the norm of all its parameters' gradient before every step."""
+
+    def __init__(self, params):
+        super().__init__([{"params": params}], lr=0.01)
+        self.norms = []
+
+    def step(self, closure=None):
+        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        flat = torch.cat([g.flatten() for g in grads if g is not None])
+        self.norms.append(float(flat.double().square().sum().sqrt()))
+        super().step(closure)
+
+
+def test_a_gradient_is_clipped_by_the_norm_of_all_parameters():
+    """The adversary's gradient is not, and small gradients are left as they are."""
+
+    def norms(clip_norm):
+        case = find("adv")
+        method = case.method("lightgcn", cases.toy_graph())
+        method.phases = tuple(
+            replace(
+                phase,
+                optimizer=Gradients,
+                active=only(0),
+                clip_norm=clip_norm if phase.params is None else None,
+            )
+            for phase in method.phases
+        )
+        trainer = make(case, method=method, epochs=1)
+        trainer.fit()
+        return {phase.name: optimizer.norms for phase, optimizer in trainer.phases}
+
+    free = norms(None)
+    limit = 0.7 * min(free["main"])
+    clipped = norms(limit)
+    assert clipped["main"] == pytest.approx([limit] * len(free["main"]))
+    assert clipped["adversary"] == free["adversary"]
+    assert norms(10 * max(free["main"])) == free
+
+
 def state_of(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
 

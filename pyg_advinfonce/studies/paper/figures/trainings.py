@@ -144,7 +144,7 @@ def train_epochs(
     """Train one seed for exactly ``epochs`` epochs."""
     settings = {"epochs": epochs, "seed": seed, "patience": epochs}
     config = config.updated({"train": settings})
-    return train(config, dataset, device=device, callbacks=callbacks)
+    return train(config, dataset, device=device, callbacks=callbacks, progress=False)
 
 
 def cache_key(
