@@ -20,7 +20,7 @@ from pyg_advinfonce.errors import AdvInfoNCEError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.ops import columns
 from pyg_advinfonce.ranks import dividing, is_first, joined
-from pyg_advinfonce.training import Callback
+from pyg_advinfonce.training import Callback, state
 from pyg_advinfonce.training.trainer import FiniteCheck
 from tests.cases import NUM_ITEMS, toy_graph, width
 
@@ -176,8 +176,17 @@ class Stop(Callback):
             raise KeyboardInterrupt
 
 
-def until(folder, epoch, pair="lightgcn+adv"):
-    """Train in a folder, from where it is, to the end of an epoch."""
+def until(folder, epoch, large="", pair="lightgcn+adv"):
+    """Train in a folder, from where it is, to the end of an epoch.
+
+    Args:
+        folder: The folder.
+        epoch: The epoch.
+        large: Not empty: all tables are large.
+        pair: What is trained.
+    """
+    if large:
+        state.LARGE = 0
     config = settings(pair, train={"epochs": 6})
     stop = [Stop(int(epoch))]
     try:

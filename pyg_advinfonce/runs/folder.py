@@ -9,6 +9,7 @@
         ├── run.json                date, command and version of every start
         ├── history.jsonl           one record per epoch
         ├── state.safetensors       the training state after an epoch
+        ├── state-12/               large tables of it, a file per process
         ├── weights.safetensors     of the best epoch
         ├── embeddings.safetensors  its embeddings, for a custom model or loss
         ├── per_user.npz            the metrics of every user

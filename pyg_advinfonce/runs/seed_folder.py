@@ -35,6 +35,7 @@ from pyg_advinfonce.training import (
     StateFile,
     Trainer,
     TrainingState,
+    remove_shards,
     save_weights,
     write_tensors,
 )
@@ -90,6 +91,7 @@ class SeedFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if state is None:
             self._clear(STATE)
+            remove_shards(self.state.path)
         self._clear(METRICS, WEIGHTS, EMBEDDINGS, PER_USER, BAD_BATCH)
         self._clear(f".{STATE}.*")  # left by a killed process
         self.config.save(self.path / CONFIG)

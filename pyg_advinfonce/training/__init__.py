@@ -16,7 +16,12 @@ from pyg_advinfonce.training.checkpoint import (
 )
 from pyg_advinfonce.training.columns import total_norm
 from pyg_advinfonce.training.cuda_graph import StepGraph
-from pyg_advinfonce.training.state import StateFile, TrainingState, read_state
+from pyg_advinfonce.training.state import (
+    StateFile,
+    TrainingState,
+    read_state,
+    remove_shards,
+)
 from pyg_advinfonce.training.trackers import MLflow, TensorBoard, Tracker, WandB
 from pyg_advinfonce.training.trainer import (
     Callback,
@@ -50,6 +55,7 @@ __all__ = [
     "load_weights",
     "read_state",
     "read_tensors",
+    "remove_shards",
     "save_weights",
     "seed_everything",
     "total_norm",

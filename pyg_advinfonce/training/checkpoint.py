@@ -1,17 +1,19 @@
 """Named tensors, e.g. weights, in hashed safetensors files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, uint8
 
 from pyg_advinfonce.errors import CheckpointError
 from pyg_advinfonce.files import whole_file
+from pyg_advinfonce.ranks import dividing
 from pyg_advinfonce.training.columns import table_names, whole_tables
 
 KEY = "pyg_advinfonce"
@@ -62,6 +64,38 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass  # not written by write_tensors
     raise CheckpointError(f"{path}: damaged, its content does not match its checksum")
+
+
+def read_columns(files: Sequence[Path]) -> dict[str, Tensor]:
+    """Read this process's columns of tables; each file has some columns, in order.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged.
+    """
+    shapes = [_shapes(file) for file in files]
+    parts: dict[str, list[Tensor]] = {name: [] for name in shapes[0]}
+    ranks, starts = dividing(), dict.fromkeys(parts, 0)
+    for file, shape in zip(files, shapes, strict=True):
+        tensors, _ = read_tensors(file)
+        if {name: [*table.shape] for name, table in tensors.items()} != shape:
+            raise CheckpointError(f"{file}: damaged, it does not have its tables")
+        for name, found in parts.items():
+            width = sum(other[name][1] for other in shapes)
+            own = slice(0, width) if ranks is None else ranks.columns(width)
+            bounds = (max(0, x - starts[name]) for x in (own.start, own.stop))
+            found.append(tensors[name][:, slice(*bounds)].clone())
+            starts[name] += shape[name][1]
+    return {name: torch.cat(found, 1) for name, found in parts.items()}
+
+
+def _shapes(file: Path) -> dict[str, list[int]]:
+    """Return the shapes of the tables in a file, which is not read otherwise."""
+    try:
+        with safe_open(file, "pt") as tables:
+            names = tables.keys()
+            return {name: tables.get_slice(name).get_shape() for name in names}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file}: cannot be read ({error})") from error
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

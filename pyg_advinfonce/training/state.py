@@ -1,5 +1,6 @@
 """Training state between two epochs, in memory and on disk."""
 
+import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.ranks import agreed, dividing
+from pyg_advinfonce.ranks import Ranks, agreed, dividing
 from pyg_advinfonce.schema import Count, FileData, Number, Real, check_values
 from pyg_advinfonce.training.checkpoint import (
     load_tensors,
+    read_columns,
     read_tensors,
     write_tensors,
 )
@@ -26,6 +28,8 @@ from pyg_advinfonce.training.trainer import Callback, Record, Trainer
 
 FORMAT_VERSION = 2
 SECONDS_BETWEEN_WRITES = 30.0
+LARGE = 2**33
+"""Bytes of tables above which each of several processes writes its own columns."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class TrainingState:
         tensors: Copies of all changing tensors, by name.
         about: The other values, JSON-serialisable, without the hyperparameters of the
             optimisers, which their phases define.
-        tables: Names of the tensors that processes divide by columns.
+        tables: Names of the tensors of which it has this process's columns only.
     """
 
     tensors: Mapping[str, Tensor]
@@ -79,7 +83,8 @@ class TrainingState:
         """
         reason = "state of another run"
         if dividing() is not None:
-            tensors = own_tables(self.tensors, _tables(trainer, self.tensors))
+            whole = _tables(trainer, self.tensors) - self.tables
+            tensors = own_tables(self.tensors, whole)
             self = replace(self, tensors=tensors)
         load_tensors(trainer.method, self._part("method"), reason)
         best = self._part("best")
@@ -193,7 +198,8 @@ class StateFile(Callback):
     """Keeps the state of the last finished epoch and writes it periodically.
 
     It must come after all callbacks that add to an epoch's record. A failed write is a
-    warning, and the file keeps its previous state.
+    warning, and the file keeps its previous state. If several processes divide large
+    tables, each writes its columns to a folder beside the file, which names it.
 
     Args:
         path: The file.
@@ -222,22 +228,62 @@ class StateFile(Callback):
         if self.state is None:
             return
         self._written = time.monotonic()
-        state = self.state.whole()
-        if state is None:
-            return
-        about = {"format": FORMAT_VERSION, "run": self.run, **state.about}
         try:
-            write_tensors(self.path, state.tensors, about)
+            if (ranks := dividing()) is not None and _is_large(self.state, ranks):
+                self._write_shards(self.state, ranks)
+            elif (state := self.state.whole()) is not None:
+                write_tensors(self.path, state.tensors, self._about(state))
+                remove_shards(self.path)
         except OSError as error:
             warnings.warn(
                 f"cannot save the training state, a previous one may remain: {error}",
                 stacklevel=2,
             )
 
+    def _about(self, state: TrainingState) -> dict[str, Any]:
+        return {"format": FORMAT_VERSION, "run": self.run, **state.about}
+
+    def _write_shards(self, state: TrainingState, ranks: Ranks) -> None:
+        """Write the tables of all processes, then the file that names their folder."""
+        folder = self.path.with_name(f"state-{len(state.about['history'])}")
+        shards, failure = {"folder": folder.name, "size": ranks.size}, None
+        tables = {name: state.tensors[name] for name in state.tables}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_tensors(shard_file(folder, ranks.rank), tables)
+        except OSError as error:
+            failure = error
+        lost = ranks.sum(torch.tensor(float(failure is not None), device="cpu"))
+        if failure is not None:
+            raise failure
+        if lost > 0:
+            raise OSError("another process could not write its columns")
+        if ranks.rank == 0:
+            rest = {n: t for n, t in state.tensors.items() if n not in state.tables}
+            write_tensors(self.path, rest, {**self._about(state), "shards": shards})
+            remove_shards(self.path, but=folder.name)
+
     def _is_due(self, done: int) -> bool:
         if self.every is not None:
             return done % self.every == 0
         return time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
+
+
+def _is_large(state: TrainingState, ranks: Ranks) -> bool:
+    own = sum(state.tensors[name].nbytes for name in state.tables)
+    return bool(agreed(torch.tensor(own * ranks.size > LARGE, device="cpu")))
+
+
+def shard_file(folder: Path, rank: int) -> Path:
+    """Return the file of a process's columns."""
+    return folder / f"{rank}.safetensors"
+
+
+def remove_shards(path: Path, *, but: str = "") -> None:
+    """Remove folders of columns beside the file of a state."""
+    for folder in path.parent.glob("state-*"):
+        if folder.is_dir() and folder.name != but:
+            shutil.rmtree(folder)
 
 
 class RunIdentity(FileData):
@@ -275,10 +321,18 @@ class _Record(FileData):
     phases: list[str]
 
 
+class _Shards(FileData):
+    """The folder of the tables, with a file per process that wrote them."""
+
+    folder: str = Field(pattern=r"^state-\d+$")
+    size: int = Field(ge=1)
+
+
 class _StateData(FileData):
     """The metadata of a training state's file."""
 
     run: RunIdentity
+    shards: _Shards | None = None
     stopping: _Stopping
     history: list[_Record] = Field(min_length=1)
     optimizers: list[dict[str, JsonValue]]
@@ -301,4 +355,9 @@ def read_state(path: Path) -> tuple[TrainingState, RunIdentity]:
     epochs = [record.epoch for record in found.history]
     if epochs != list(range(len(epochs))) or found.stopping.best_epoch >= len(epochs):
         raise CheckpointError(f"{path} is damaged: its epochs do not count from 0")
-    return TrainingState(tensors, about), found.run
+    if found.shards is None:
+        return TrainingState(tensors, about), found.run
+    folder = path.with_name(found.shards.folder)
+    files = [shard_file(folder, rank) for rank in range(found.shards.size)]
+    tables = read_columns(files)
+    return TrainingState({**tensors, **tables}, about, frozenset(tables)), found.run

@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from pyg_advinfonce.training import read_tensors
+from pyg_advinfonce.errors import CheckpointError
+from pyg_advinfonce.training import read_state, read_tensors
 from tests import processes
 from tests.cases import NUM_USERS, PAIRS
 
@@ -120,15 +121,29 @@ def test_refuses_what_cannot_be_divided(tmp_path):
         assert "one process" in message or "set " in message or "fewer" in message
 
 
-def test_the_state_of_two_processes_goes_on_in_one_and_in_three(tmp_path):
+@pytest.mark.parametrize("large", ["", "large"])
+def test_the_state_of_two_processes_goes_on_in_one_and_in_three(tmp_path, large):
     plain, moved = tmp_path / "plain", tmp_path / "moved"
     results(tmp_path, "until", [1], plain, 99)
     ends = [
-        results(tmp_path, "until", [size], moved, epoch)[size]
-        for size, epoch in ((2, 1), (1, 3), (3, 99))
+        results(tmp_path, "until", [size], moved, epoch, large)[size]
+        for size, epoch in ((2, 1), (3, 2), (1, 3), (3, 99))
     ]
-    assert ends == ["stopped", "stopped", "finished"]
-    assert {f.name for f in moved.iterdir()} == {f.name for f in plain.iterdir()}
+    assert ends == ["stopped", "stopped", "stopped", "finished"]
+    shards = {"state-6"} if large else set()
+    names = {f.name for f in plain.iterdir()} | shards
+    assert {f.name for f in moved.iterdir()} == names
+    tensors, about = read_tensors(moved / "state.safetensors")
+    assert ("method/encoder.user" in tensors) is not bool(large)
+    assert about.get("shards") == ({"folder": "state-6", "size": 3} if large else None)
+    if large:
+        state, _ = read_state(moved / "state.safetensors")
+        whole, _ = read_state(plain / "state.safetensors")
+        assert state.tensors.keys() == whole.tensors.keys()
+        assert largest(state.tensors, whole.tensors) < 1e-12
+        (moved / "state-6" / "1.safetensors").unlink()
+        with pytest.raises(CheckpointError, match=r"1\.safetensors"):
+            read_state(moved / "state.safetensors")
     lines = [(f / "history.jsonl").read_text().splitlines() for f in (plain, moved)]
     assert [json.loads(line)["epoch"] for line in lines[1]] == list(range(6))
     one, other = (json.loads((f / "metrics.json").read_text()) for f in (plain, moved))
