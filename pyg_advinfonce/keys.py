@@ -21,7 +21,7 @@ def pair_keys(user: _Rows, item: _Rows) -> _Rows:
         user: Integer tensor or array of rows below :data:`MAX_ROWS`.
         item: The same, of a broadcastable shape.
     """
-    if isinstance(user, np.ndarray):
+    if isinstance(user, np.ndarray | np.generic):
         return user.astype(np.int64, copy=False) * MAX_ROWS + item
     return user.long() * MAX_ROWS + item
 

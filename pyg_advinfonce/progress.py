@@ -82,4 +82,6 @@ def listener(progress: Progress | bool) -> Progress:
 
 
 def _is_watched() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    shell = sys.modules.get("IPython")
+    running = None if shell is None else shell.get_ipython()
+    return sys.stderr.isatty() or getattr(running, "kernel", None) is not None

@@ -71,7 +71,7 @@ def test_files_are_written_to_a_text(tmp_path):
     found = datasets.save_simulated(str(tmp_path / "sim"))
     data = datasets.load_dataset(str(found.path), cache_dir=str(tmp_path / "cache"))
     folder = datasets.InteractionDataset(
-        str(found.path), name="sim", cache_dir=str(tmp_path / "cache")
+        str(tmp_path), name="sim", cache_dir=str(tmp_path / "cache")
     )
     assert folder.fingerprint.endswith(data.fingerprint[-12:])
     assert next(stock.name for stock in published.inventory(str(tmp_path))) == "coat"

@@ -37,11 +37,13 @@ class Tracker(Callback):
     has_begun: bool = False
     has_failed: bool = False
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, settings: Mapping[str, Any] | None = None
+    ) -> None:
         if self.requires:
             optional_package(self.requires)
-        self.folder, self.settings = folder, dict(settings or {})
-        self.name = "/".join(folder.parts[-2:])  # run and seed
+        self.folder, self.settings = Path(folder), dict(settings or {})
+        self.name = "/".join(self.folder.parts[-2:])  # run and seed
 
     def begin(self, *, resumed: bool) -> None:
         """Open what the other methods need; called before the first record."""

@@ -210,7 +210,8 @@ def test_a_shell_completes_names(advnce, monkeypatch, words, expected):
     assert (found.code, sorted(found.out.split())) == (0, sorted(expected))
 
 
-def test_a_shell_gets_the_script_of_its_completion(advnce):
+def test_a_shell_gets_the_script_of_its_completion(advnce, monkeypatch):
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     assert "_ADVNCE_COMPLETE" in advnce("--show-completion", "bash").out
 
 

@@ -21,6 +21,7 @@ FINISHED = {
     "per_user.npz",
     "state.safetensors",
     "weights.safetensors",
+    "run.json",
 }
 
 

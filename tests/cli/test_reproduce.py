@@ -363,7 +363,7 @@ def test_table_13_changes_the_number_of_negatives(advnce):
         (["table11"], "unknown reproduction 'table11', did you mean 'table1"),
         (
             ["table4", "--against", "x"],
-            "unknown row 'x'; choose from bpr, BPR, infonce",
+            "unknown row 'x'; choose from BPR, InfoNCE, CCL",
         ),
         (["table4", "--seeds", "x"], "--seeds expects 0-4 or 1,3,5 (got 'x')"),
         (["table4", "--data", "nowhere"], "unknown data set 'nowhere'"),

@@ -154,8 +154,8 @@ def test_a_file_of_settings_says_what_they_mean_and_may_be():
     config = Config.resolve("mf", "sdro", "coat", layers=[{"train": {"lr": 0.5}}])
     text = settings_toml(config, settings(config))
     assert (
-        "# Adam's learning rate.\n# a number above 0; default: 0.001\nlr = 0.5\n"
-        in text
+        "# The learning rate at the start of training.\n"
+        "# a number above 0; default: 0.001\nlr = 0.5\n" in text
     )
     assert '# one of "full", "neighbor"; default: "full"\nloader = "full"\n' in text
     assert "a list, each a number; default: [0.6, 0.8]\nthresholds = [0.6, 0.8]" in text

@@ -31,6 +31,7 @@ def shown(notebook):
 def test_a_notebook_shows_what_it_prints(path, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the command line sets it
     kept = nbformat.read(path, as_version=4)
     assert shown(executed(path, tmp_path)) == shown(kept), (
         "write the outputs again: python -m tests.notebooks"

@@ -103,7 +103,8 @@ def test_every_command_and_option_is_on_its_page(site):
         shown = unescape(re.sub(r"<[^>]+>", "", sections[place]))
         assert " ".join(command.help.replace("`", "").split()) in shown
         for parameter in command.params:
-            assert parameter.opts[0] in shown
+            named = parameter.param_type_name == "argument" and parameter.metavar
+            assert (parameter.metavar if named else parameter.opts[0]) in shown
 
 
 def test_what_is_private_is_not(names):

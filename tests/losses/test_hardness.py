@@ -16,7 +16,7 @@ from pyg_advinfonce.losses import (
     UniformHardness,
     build_hardness,
 )
-from pyg_advinfonce.losses.hardness import KINDS
+from pyg_advinfonce.registry import HARDNESS
 from tests import cases, reference
 
 DIM = cases.DIM
@@ -227,7 +227,7 @@ def test_mlp_options_are_checked(wrong, said):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("kind", [*KINDS])
+@pytest.mark.parametrize("kind", [*HARDNESS])
 def test_embeddings_may_have_any_precision(kind, dtype):
     z_user, z_item = cases.toy_tables(dtype)
     delta = build(kind)(z_user, z_item, cases.toy_batch())
@@ -275,8 +275,8 @@ def test_kinds_are_built_by_name(graph):
     hardness = build_hardness(graph, "embedding", dim=3)
     assert tuple(hardness.user.shape) == (cases.NUM_USERS, 3)
     assert tuple(hardness.item.shape) == (cases.NUM_ITEMS, 3)
-    for kind, module in KINDS.items():
-        assert type(build_hardness(graph, kind)) is module
+    for kind, entry in HARDNESS.items():
+        assert type(build_hardness(graph, kind)) is entry.load()
 
 
 def test_the_widths_are_those_of_the_authors(graph):

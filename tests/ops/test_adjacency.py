@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from pyg_advinfonce.ops import Adjacency, propagate
-from pyg_advinfonce.ops.propagate import BACKENDS
 
 EDGES = ((0, 1), (0, 3), (1, 1), (2, 0), (2, 6), (3, 1), (4, 6), (0, 6))
 WEIGHTS = (0.5, 1.0, 2.0, -1.0, 0.25, 3.0, 0.125, 1.5)
@@ -32,7 +31,7 @@ def test_a_factor_belongs_to_its_edge_in_the_list():
         assert torch.equal(found.t() if flipped else found, expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["embedding_bag", "csr", "gather"])
 def test_a_dropped_message_is_dropped_forward_and_backward(backend):
     torch.manual_seed(3)
     thinned = relation().drop(0.4)

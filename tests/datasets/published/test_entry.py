@@ -75,7 +75,7 @@ def test_a_file_known_by_its_blob_only_is_warned_about(root, make_folder):
     assert dataset.summary()["pairs"]["train"] == 2
     assert len(messages) == 3
     assert "expected the published file with git blob id" in messages[0]
-    assert "have no train pair" in messages[1]
+    assert "has no train pair" in messages[1]
     assert messages[2].startswith("tiny: expected 3 train pairs, found 2")
 
 

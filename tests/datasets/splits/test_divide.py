@@ -274,7 +274,7 @@ def test_drop_takes_them_out_of_what_is_held_out():
 
 
 def test_error_counts_them():
-    with pytest.raises(DataError, match=r"1 pairs of valid .* --overlap keep or drop"):
+    with pytest.raises(DataError, match=r"1 pair of valid .* --overlap keep or drop"):
         resolve_overlaps(SPLITS, "error")
     apart = {"train": SPLITS["train"], "test": np.array([[0], [5]])}
     assert listed(resolve_overlaps(apart, "error")) == listed(apart)

@@ -191,7 +191,7 @@ def test_another_baseline():
     table = paper_table("table4", "ccl")
     assert table.baseline(table.rows[0]).label == "CCL"
     assert paper_table("table4", "CCL").baseline(table.rows[0]).label == "CCL"
-    with pytest.raises(UnknownNameError, match="unknown row 'cll', did you mean 'ccl'"):
+    with pytest.raises(UnknownNameError, match="unknown row 'cll', did you mean 'CCL'"):
         paper_table("table4", "cll")
 
 
