@@ -3,6 +3,7 @@
 ``python -m tests.notebooks`` writes their outputs again.
 """
 
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs/notebooks").glob("*.ipynb"))
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 UNSTABLE = "application/vnd.jupyter.widget-view+json"
 
 
@@ -18,13 +20,19 @@ def executed(path: Path, folder: Path) -> NotebookNode:
     """Run a notebook in a folder; return it without progress bars and times."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=300,
         resources=resources,
         record_timing=False,
         coalesce_streams=True,
-    ).execute()
+    )
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        client.execute()
+    finally:  # it keeps its own, which ignore Ctrl-C
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     notebook.metadata.pop("language_info", None)  # the version of Python
     for cell in notebook.cells:
         cell.metadata.clear()
