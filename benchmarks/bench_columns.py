@@ -14,12 +14,12 @@ import argparse
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
 from itertools import pairwise
+from statistics import median
 
 import torch
 from graphs import SIZES, random_graph
@@ -128,7 +128,7 @@ def main() -> None:
             for _ in range(args.rounds):
                 for layout, every in found.items():
                     every += run(size, loss, layout, args.steps)
-            base = statistics.median(row[1] for row in found["1 x 1"])
+            base = median(row[1] for row in found["1 x 1"])
             for layout, every in found.items():
                 wall, cpu, memory, summed = (
                     statistics.median(column) for column in zip(*every, strict=True)
