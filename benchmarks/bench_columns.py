@@ -57,11 +57,8 @@ class Clock(Callback):
     def medians(self) -> list[float]:
         """Return milliseconds of wall and of CPU, without the first steps."""
         kept = self.times[WARM_UP:]
-        steps = [
-            [1e3 * (b - a) for a, b in zip(x, y, strict=True)]
-            for x, y in pairwise(kept)
-        ]
-        return [statistics.median(column) for column in zip(*steps, strict=True)]
+        steps = [[b - a for a, b in zip(*pair, strict=True)] for pair in pairwise(kept)]
+        return [1e3 * median(column) for column in zip(*steps, strict=True)]
 
 
 def work(size: str, loss: str, steps: int) -> None:
@@ -130,9 +127,7 @@ def main() -> None:
                     every += run(size, loss, layout, args.steps)
             base = median(row[1] for row in found["1 x 1"])
             for layout, every in found.items():
-                wall, cpu, memory, summed = (
-                    statistics.median(column) for column in zip(*every, strict=True)
-                )
+                wall, cpu, memory, summed = map(median, zip(*every, strict=True))
                 cells = [f"{wall:.1f}", f"{cpu:.1f}", f"{cpu / base:.2f}"]
                 cells += [f"{memory:.0f}", f"{summed:,.0f}"]
                 rows.append([size, f"lightgcn-{loss}", layout, *cells])
