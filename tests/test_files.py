@@ -165,6 +165,15 @@ def test_a_free_lock_is_taken_without_a_word(tmp_path):
         assert told.lines == []
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT raise KeyboardInterrupt, whatever another test's library has set."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_wait_for_a_lock(tmp_path):
     file = tmp_path / "a.lock"
     told = Told(lambda: signal.raise_signal(signal.SIGINT))
