@@ -167,7 +167,7 @@ def test_a_free_lock_is_taken_without_a_word(tmp_path):
 
 @pytest.fixture
 def ctrl_c():
-    """Let SIGINT raise KeyboardInterrupt, whatever another test's library has set."""
+    """Let SIGINT raise KeyboardInterrupt, also in a process in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -85,7 +85,9 @@ class AgreedStop:
     def __enter__(self) -> Self:
         if self.ranks is not None:
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                # A process in the background ignores Ctrl-C, and goes on to do so.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -113,9 +115,12 @@ class AgreedStop:
         raise KeyboardInterrupt
 
     def _end(self) -> None:
-        if self._received:
-            number = self._received[0]
-            self._before[number](number, None)
+        if not self._received:
+            return
+        handler = self._before[self._received[0]]
+        if callable(handler):
+            handler(self._received[0], None)
+        raise KeyboardInterrupt
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._received.append(number)

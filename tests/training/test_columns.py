@@ -1,12 +1,14 @@
 """Training in several processes is the training of one: numbers, files, refusals."""
 
 import json
+import signal
 
 import pytest
 import torch
 
 from pyg_advinfonce.errors import CheckpointError
-from pyg_advinfonce.training import read_state, read_tensors
+from pyg_advinfonce.training import columns, read_state, read_tensors
+from pyg_advinfonce.training.columns import AgreedStop
 from tests import processes
 from tests.cases import NUM_USERS, PAIRS
 
@@ -175,3 +177,28 @@ def test_what_goes_wrong_in_one_process_ends_all(tmp_path, kind):
         assert len(about["history"]) == (1 if kind == "disk" else 2)
         assert tensors["method/encoder.user"].shape == (NUM_USERS, 13)
         assert tensors["method/encoder.user"].isfinite().all() or kind == "nan"
+
+
+def test_a_signal_waits_for_the_end_of_the_block(monkeypatch):
+    monkeypatch.setattr(columns, "dividing", object)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        done = []
+        with pytest.raises(KeyboardInterrupt), AgreedStop():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("the rest of the step")
+        assert done
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_process_in_the_background_goes_on_to_ignore_ctrl_c(monkeypatch):
+    monkeypatch.setattr(columns, "dividing", object)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with AgreedStop():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
