@@ -131,7 +131,7 @@ def changed_settings(config: Config) -> dict[str, tuple[Any, Any]]:
 
 def _settings(config: Config) -> str:
     if config.custom:
-        return f"custom code: see {shlex.quote('config.toml')}"
+        return "custom code: see config.toml"
     changed = [
         f"{key}={own} (packaged: {'not set' if known is None else known})"
         for key, (known, own) in changed_settings(config).items()

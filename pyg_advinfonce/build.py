@@ -40,12 +40,7 @@ from pyg_advinfonce.registry import (
     resolve,
 )
 from pyg_advinfonce.schema import check_options, naming
-from pyg_advinfonce.training import (
-    Callback,
-    Sampler,
-    Trainer,
-    seed_everything,
-)
+from pyg_advinfonce.training import Callback, Sampler, Trainer, seed_everything
 from pyg_advinfonce.transforms import BipartiteNorm
 
 MOST_SUMMED = 2**26
@@ -473,7 +468,7 @@ def _check_separable(config: Config) -> None:
 
 
 def _check_sums(config: Config, method: Method, graph: HeteroData) -> None:
-    """Refuse contrasts with so many nodes that the sums take longer than training."""
+    """Refuse contrasts with all nodes whose sums would take longer than training."""
     users, items = num_nodes(graph)
     size = min(config.train.batch_size, split_edges(graph, "train").size(1))
     contrasts_all = any(term.contrasts_all for term in method.objective.terms.values())

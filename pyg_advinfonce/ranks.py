@@ -27,12 +27,11 @@ class Ranks:
         rank: Number of this process, from 0.
         size: Number of processes.
         num_bytes: Bytes that :meth:`sum` has summed so far.
-        num_sums: Number of its calls.
     """
 
     def __init__(self) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
-        self.num_bytes = self.num_sums = 0
+        self.num_bytes = 0
 
     def share(self, number: int) -> slice:
         """Return this rank's share of rows or columns; the first shares are larger."""
@@ -62,7 +61,6 @@ class Ranks:
         """Return the sum over all ranks of a tensor of the same shape."""
         found = x.detach().clone(memory_format=torch.contiguous_format)
         self.num_bytes += found.numel() * found.element_size()
-        self.num_sums += 1
         distributed.all_reduce(found)
         return found
 

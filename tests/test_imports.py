@@ -58,11 +58,9 @@ ALLOWED: dict[str, set[str]] = {
     "methods": {"errors", "functional", "graph", "objective", "scorer", "transforms"}
     | {"encoders", "losses", "terms", "ranks"},
     "loader": {"errors", "batch", "graph", "pairs"},
-    "evaluation": {"errors", "graph", "keys", "ops", "registry", "scorer"} | {"ranks"},
+    "evaluation": {"errors", "graph", "keys", "ops", "registry", "scorer", "ranks"},
     "training": {"errors", "files", "functional", "progress", "batch", "objective"}
-    | {"schema", "encoders", "methods", "evaluation", "registry"}
-    | {"ranks"}
-    | {"ops"},
+    | {"schema", "encoders", "methods", "evaluation", "registry", "ranks", "ops"},
     "datasets": {"errors", "files", "progress", "registry", "graph", "schema"}
     | {"keys", "lazy"},
     "config": {"errors", "files", "registry", "schema", "graph", "datasets"}

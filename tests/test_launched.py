@@ -8,8 +8,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -28,24 +26,12 @@ LONG = ("--epochs", 40, "--set", "model.dim=32", "--set", "train.eval_every=2")
 
 
 def start(*words):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", *map(str, words)],
-        cwd=processes.ROOT,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    [process] = processes.start(1, *words)
+    return process
 
 
 def ran(*words):
-    process = start(*words)
-    try:
-        printed, said = process.communicate(timeout=processes.SECONDS)
-    finally:
-        process.kill()
-    assert process.returncode == 0, said
+    [(_, printed, said)] = processes.run(1, *words)
     return printed, said
 
 

@@ -32,7 +32,7 @@ class Setting:
         value: The value.
         is_default: Whether the value is the library's default.
         meaning: The argument's docstring, without markup.
-        default: The library's default; None if there is none.
+        default: The library's default, or None.
         allowed: What it may be, e.g. ``a number of at least 0``; empty if unknown.
     """
 

@@ -1,6 +1,5 @@
 """Model cards: a README beside an exported file, for a model hub."""
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,13 @@ from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.files import output_file
 from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS, Entry
 from pyg_advinfonce.runs.finished import FinishedSeed, read_run, read_seed
-from pyg_advinfonce.runs.folder import CONFIG, METRICS, folder_name, seed_folders
+from pyg_advinfonce.runs.folder import (
+    CONFIG,
+    METRICS,
+    folder_name,
+    is_seed_name,
+    seed_folders,
+)
 from pyg_advinfonce.runs.summary import mean_and_std_text, run_summary, seed_text
 from pyg_advinfonce.version import __version__
 
@@ -89,7 +94,7 @@ def write_card(run: Path, file: Path) -> Path:
 def _alike(seed: FinishedSeed) -> list[FinishedSeed]:
     """Return the finished seeds of the same run with the same settings and data."""
     found = [seed]
-    if re.fullmatch(r"seed-\d+", seed.folder.name):
+    if is_seed_name(seed.folder.name):
         folders = seed_folders(seed.folder.resolve().parent)
         finished = [
             f for f in folders if all((f / n).is_file() for n in (CONFIG, METRICS))

@@ -14,7 +14,6 @@ from pyg_advinfonce.training.checkpoint import (
     save_weights,
     write_tensors,
 )
-from pyg_advinfonce.training.columns import total_norm
 from pyg_advinfonce.training.cuda_graph import StepGraph
 from pyg_advinfonce.training.state import (
     StateFile,
@@ -58,7 +57,6 @@ __all__ = [
     "remove_shards",
     "save_weights",
     "seed_everything",
-    "total_norm",
     "train_only",
     "write_tensors",
 ]

@@ -47,13 +47,8 @@ def own_tables(
     return {n: ranks.own(t) if n in known else t for n, t in tensors.items()}
 
 
-def total_norm(params: Iterable[nn.Parameter]) -> Tensor:
-    """Return the norm of the gradients of parameters, over all columns."""
-    return _total_norm(params, 0)[0]
-
-
-def _total_norm(params: Iterable[nn.Parameter], number: int) -> tuple[Tensor, Tensor]:
-    """Return the norm, and the sum of a number over all ranks."""
+def total_norm(params: Iterable[nn.Parameter], number: int) -> tuple[Tensor, Tensor]:
+    """Return the norm of gradients over all columns, and a number's sum over ranks."""
     grads = [p.grad for p in params if p.grad is not None]
     ranks = dividing()
     if ranks is None:
@@ -103,7 +98,7 @@ class AgreedStop:
 
     def norm(self, params: Iterable[nn.Parameter]) -> tuple[Tensor, Tensor]:
         """Return :func:`total_norm`, and how many processes have a signal."""
-        return _total_norm(params, len(self._received))
+        return total_norm(params, len(self._received))
 
     def end(self) -> NoReturn:
         """End training, in all processes, as the first signal would have done.

@@ -11,12 +11,7 @@ from pyg_advinfonce.datasets.published.catalogue import (
     known_set,
     recognise,
 )
-from pyg_advinfonce.datasets.published.check import (
-    FileCheck,
-    Stock,
-    inventory,
-    verify,
-)
+from pyg_advinfonce.datasets.published.check import FileCheck, Stock, inventory, verify
 from pyg_advinfonce.datasets.published.entry import (
     Licence,
     Published,
@@ -48,9 +43,4 @@ __all__ = [
     "verify",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "SOURCES": "owners",
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__, {"SOURCES": "owners"})
