@@ -1,13 +1,14 @@
 """Presets: settings for points on which papers and their code disagree.
 
-``docs/decisions.md`` has the table of decisions. ``default`` holds the recommended
-settings. ``repro`` follows AdvInfoNCE's official code if that has the method, including
+``docs/decisions.md`` has the table of decisions. ``default`` holds what is recommended
+for data without packaged settings. ``repro`` follows AdvInfoNCE's official code if that has the method, including
 bugs that change results. ``faithful`` follows each method's own paper or repository
 (docs/methods.md 9).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from pyg_advinfonce.registry import Options, unknown
@@ -38,7 +39,7 @@ class Choice:
         return (
             (not self.losses or loss in self.losses)
             and (not self.models or model in self.models)
-            and data not in self.not_on
+            and data.split(":")[0] not in self.not_on
         )
 
 
@@ -52,8 +53,40 @@ _OFFICIAL_MODELS = ("mf", "lightgcn", "sgl", "ncl", "xsimgcl")
 _WITH_TAU = (*_ADVERSARIAL, "rand", "infonce", "adap-tau")
 _WITH_NEGATIVES = (*_WITH_TAU, "ccl", "bc")
 
+# What was tuned on ML-1M (docs/benchmarks.md), and the ablations of these losses.
+_TUNED = ("infonce", "rand", *_ADVERSARIAL)
+_WITH_PACKAGED = tuple(
+    folder.name
+    for folder in (resources.files("pyg_advinfonce.config") / "packaged").iterdir()
+)
+
 PRESETS: Mapping[str, tuple[Choice, ...]] = {
-    "default": (),
+    "default": (
+        Choice(
+            "0.2",
+            {"train": {"batch_size": 2048, "lr": 5e-3}},
+            losses=("bpr", *_TUNED),
+            models=("mf", "lightgcn"),
+            not_on=_WITH_PACKAGED,
+            fallback=True,
+        ),
+        Choice(
+            "0.2",
+            {"train": {"num_negatives": 128}},
+            losses=_TUNED,
+            models=("mf", "lightgcn"),
+            not_on=_WITH_PACKAGED,
+            fallback=True,
+        ),
+        Choice(
+            "0.2",
+            {"train": {"batch_size": 2048, "lr": 5e-3}},
+            losses=("bpr",),
+            models=("xsimgcl",),
+            not_on=_WITH_PACKAGED,
+            fallback=True,
+        ),
+    ),
     "repro": (
         Choice(
             "0.2",

@@ -256,12 +256,26 @@ def test_every_pair_can_be_built_by_every_preset(model, loss, name):
     assert bool(method.phases) == (loss != NO_LOSS)
 
 
-@pytest.mark.parametrize("data", ["coat", "tencent", "none"])
+@pytest.mark.parametrize("data", ["coat", "tencent", "simulated:4", "gowalla"])
 @pytest.mark.parametrize(("model", "loss"), PAIRS)
-def test_the_default_preset_changes_nothing(model, loss, data):
+def test_the_default_preset_changes_nothing_on_data_with_packaged_settings(
+    model, loss, data
+):
     assert preset("default", model, loss, data) == {}
-    expected = Config.resolve(model, loss, data)
-    assert Config.resolve(model, loss, data, preset="default") == expected
+
+
+def test_data_without_packaged_settings_has_those_tuned_on_ml_1m():
+    tuned = {"batch_size": 2048, "lr": 5e-3}
+    assert preset("default", "lightgcn", "bpr", "mine") == {"train": tuned}
+    assert preset("default", "xsimgcl", "bpr", "mine") == {"train": tuned}
+    with_negatives = {"train": {**tuned, "num_negatives": 128}}
+    for loss in ("infonce", "adv", "adv-mlp", "adv-reverse", "rand"):
+        assert preset("default", "mf", loss, "mine") == with_negatives
+    assert preset("default", "sgl", "bpr", "mine") == {}
+    assert preset("default", "lightgcn", "bc", "mine") == {}
+    config = Config.resolve("mf", "adv", "mine")
+    assert dict(config.train).items() >= with_negatives["train"].items()
+    assert Config.resolve("mf", "adv", "mine", preset="faithful").train.lr == 1e-3
 
 
 def test_a_preset_leaves_alone_what_it_does_not_concern():
