@@ -1,9 +1,9 @@
 """Presets: settings for points on which papers and their code disagree.
 
 ``docs/decisions.md`` has the table of decisions. ``default`` holds what is recommended
-for data without packaged settings. ``repro`` follows AdvInfoNCE's official code if that has the method, including
-bugs that change results. ``faithful`` follows each method's own paper or repository
-(docs/methods.md 9).
+for data without packaged settings. ``repro`` follows AdvInfoNCE's official code if that
+has the method, including bugs that change results. ``faithful`` follows each method's
+own paper or repository (docs/methods.md 9).
 """
 
 from collections.abc import Mapping
