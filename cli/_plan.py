@@ -87,16 +87,19 @@ def _span(text: str) -> range:
 
 
 def layers(
-    file: Path | None,
-    assignments: list[str],
-    epochs: int | None,
-    valid_fraction: float | None,
+    file: Path | None, assignments: list[str], **flags: Mapping[str, object]
 ) -> list[Sections]:
-    """Return the settings of the file, then those of the flags, which override them."""
+    """Return the settings of the file, then those of ``--set``, then the flags'.
+
+    Args:
+        file: A TOML file.
+        assignments: The texts of ``--set``.
+        **flags: The settings of each section that have a flag, None if not given.
+    """
     found: list[Sections] = [read_toml(file)] if file else []
     found += [parse_assignment(text) for text in assignments]
-    if epochs is not None:
-        found.append({"train": {"epochs": epochs}})
-    if valid_fraction is not None:
-        found.append({"data": {"valid_fraction": valid_fraction}})
+    for section, values in flags.items():
+        given = {key: value for key, value in values.items() if value is not None}
+        if given:
+            found.append({section: given})
     return found
