@@ -171,7 +171,8 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 def history_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return a table with one row per epoch, NaN where a value is missing."""
-    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).astype(float)
+    table = pd.DataFrame(rows, columns=None if rows else ["epoch"])
+    return table.astype(float).astype({"epoch": int})
 
 
 def read_seed(folder: Path | str) -> FinishedSeed:
