@@ -117,6 +117,8 @@ def train(
     """Train a model and evaluate it on every held-out split."""
     if model is not None:
         check_pair(model, loss)
+    from pyg_advinfonce.runs import read_run
+
     from . import _plan
 
     tracker = find_tracker(track)
@@ -136,8 +138,10 @@ def train(
     if resume is not None:
         new: dict[str, object] = {"out": out, "overwrite": overwrite, "refit": refit}
         _refuse(chosen | new, "--resume")
+        saved = _plan.Saved.of(resume)
     elif refit is not None:
         _refuse(chosen | {"force": force}, "--refit")
+        finished = read_run(refit)
     elif force:
         raise ConfigError("--force has no effect without --resume")
     else:
@@ -152,7 +156,7 @@ def train(
             preset,
             custom,
         )
-        plan.resolve()  # finds errors before torch is imported
+        plan.resolve()  # like the others, finds errors before torch is imported
     from pyg_advinfonce.machine import (
         find_device,
         keep_freed_memory,
@@ -184,9 +188,9 @@ def train(
         names = {key: name for key, name in given.items() if name is not None}
         again = _train.Again(names, layers, make_loop, data_root, cache_dir)
         if resume is not None:
-            _train.resume(resume, again, force=force)
+            _train.resume(resume, saved, again, force=force)
         elif refit is not None:
-            _train.refit(refit, again, out=out, overwrite=overwrite)
+            _train.refit(refit, finished, again, out=out, overwrite=overwrite)
         else:
             _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 
