@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyg_advinfonce.progress import wrapped
 from pyg_advinfonce.runs import mean_and_std_text, seed_text
 from pyg_advinfonce.studies import format_p, note_lines, tests_text
 
-from .console import fitted, wrapped
+from .console import fitted, on_screen
 
 HEAD = ["seeds", "mean", "difference", "p seeds", "p users"]
 
 
 def comparison_text(summary: Mapping[str, Any]) -> str:
     """Return one table per metric, the differing settings and the notes."""
-    lines = [f"data  {summary['data']}"]
+    lines = [f"data  {on_screen(summary['data'], indent=6)}"]
     for metric, rows in summary["metrics"].items():
         lines += ["", *fitted(_rows(summary, metric, rows))]
     return "\n".join([*lines, "", _differing(summary), *_notes(summary)])

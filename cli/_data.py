@@ -7,9 +7,10 @@ from typing import Any
 from pyg_advinfonce.datasets import Profile, SplitProfile
 from pyg_advinfonce.datasets.splits import SplitFolder
 from pyg_advinfonce.errors import counted
+from pyg_advinfonce.progress import wrapped
 from pyg_advinfonce.studies import setting_text
 
-from .console import aligned, wrapped
+from .console import aligned
 
 
 def profile_table(profile: Profile) -> str:

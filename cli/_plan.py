@@ -14,8 +14,9 @@ from pyg_advinfonce.config import (
     read_toml,
 )
 from pyg_advinfonce.datasets.base import check_name
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.registry import data_root as default_root
+from pyg_advinfonce.runs import CONFIG, is_seed_name, seed_folders
 
 MAX_SEEDS = 1000
 
@@ -59,6 +60,36 @@ class Plan:
         return found
 
 
+@dataclass(frozen=True)
+class Saved:
+    """The folder of a run, and the settings of its seeds."""
+
+    folder: Path
+    configs: list[Config]
+
+    @classmethod
+    def of(cls, run: Path) -> "Saved":
+        """Read a run to resume, from its folder or that of one of its seeds.
+
+        Raises:
+            CheckpointError: If the folder holds no run of the command line.
+        """
+        is_seed = (run / CONFIG).is_file()
+        if is_seed and not is_seed_name(run.name):
+            raise CheckpointError(
+                f"{run} was written by train() in Python: resume it there, "
+                "train(..., out=..., resume=True)"
+            )
+        folder = run.parent if is_seed else run
+        files = [seed / CONFIG for seed in seed_folders(folder)]
+        for file in files:
+            if not file.is_file():
+                raise CheckpointError(
+                    f"{file.parent} holds no run to resume: it has no {file.name}"
+                )
+        return cls(folder, [Config.load(file) for file in files])
+
+
 def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
     """Read ``--seed 3`` or ``--seeds 0-4,7``; None if neither was given.
 
@@ -87,16 +118,19 @@ def _span(text: str) -> range:
 
 
 def layers(
-    file: Path | None,
-    assignments: list[str],
-    epochs: int | None,
-    valid_fraction: float | None,
+    file: Path | None, assignments: list[str], **flags: Mapping[str, object]
 ) -> list[Sections]:
-    """Return the settings of the file, then those of the flags, which override them."""
+    """Return the settings of the file, then those of ``--set``, then the flags'.
+
+    Args:
+        file: A TOML file.
+        assignments: The texts of ``--set``.
+        **flags: The settings of each section that have a flag, None if not given.
+    """
     found: list[Sections] = [read_toml(file)] if file else []
     found += [parse_assignment(text) for text in assignments]
-    if epochs is not None:
-        found.append({"train": {"epochs": epochs}})
-    if valid_fraction is not None:
-        found.append({"data": {"valid_fraction": valid_fraction}})
+    for section, values in flags.items():
+        given = {key: value for key, value in values.items() if value is not None}
+        if given:
+            found.append({section: given})
     return found

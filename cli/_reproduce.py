@@ -4,16 +4,18 @@ import json
 
 import typer
 
+from pyg_advinfonce.progress import listener
 from pyg_advinfonce.registry import find_reproduction
 from pyg_advinfonce.studies.paper import TEXT_COLUMNS, Reproduction, Request
 
-from .console import Bar, aligned
+from .console import aligned
 from .options import FAILED
 
 
 def run(request: Request, *, as_json: bool, quiet: bool) -> None:
     """Reproduce, print the result and exit 1 unless it succeeded."""
-    reproduce, bar = find_reproduction(request.name).load(), Bar(quiet=quiet)
+    reproduce = find_reproduction(request.name).load()
+    bar = listener(not quiet, lines=True)
     try:
         reproduction: Reproduction = reproduce(request, bar)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import counted
+from pyg_advinfonce.progress import wrapped
 from pyg_advinfonce.registry import MONITOR
 from pyg_advinfonce.runs import (
     Run,
@@ -15,7 +16,7 @@ from pyg_advinfonce.runs import (
     seed_text,
 )
 
-from .console import aligned, fitted, split_rows, wrapped
+from .console import aligned, fitted, split_rows
 
 INDENT = 12
 

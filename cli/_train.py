@@ -32,16 +32,13 @@ from pyg_advinfonce.runs import (
     check_data,
     check_settings,
     create_run_folder,
-    is_seed_name,
-    read_run,
     run_lock,
     run_summary,
-    seed_folders,
     seed_path,
 )
 from pyg_advinfonce.training import Tracker, Trainer
 
-from ._plan import Plan
+from ._plan import Plan, Saved
 from .console import fitted, next_step, on_screen, split_rows
 
 
@@ -234,46 +231,46 @@ class Again:
         return config.load_dataset(self.data_root, self.cache_dir)
 
 
-def resume(run: Path, again: Again, *, force: bool) -> None:
+def resume(run: Path, saved: Saved, again: Again, *, force: bool) -> None:
     """Train the unfinished seeds of a run and print its summary.
 
     Args:
         run: The run's folder, or the folder of one of its seeds.
+        saved: What the folder holds.
         again: The command's names, and settings that it repeats, or changes with
             ``force``.
         force: Accept other values of settings that only decide when training ends.
 
     Raises:
-        CheckpointError: If the folder holds no run, or a run with other settings.
+        CheckpointError: If the run has other settings.
     """
-    is_seed = (run / CONFIG).is_file()
-    if is_seed and not is_seed_name(run.name):
-        raise CheckpointError(
-            f"{run} was written by train() in Python: resume it there, "
-            "train(..., out=..., resume=True)"
-        )
-    folder = run.parent if is_seed else run
-    saved = [_load(seed) for seed in seed_folders(folder)]
     names, layers = again.names, again.layers
-    configs = [_changed(config, names, layers, force=force) for config in saved]
+    configs = [_changed(config, names, layers, force=force) for config in saved.configs]
     _check_alike(configs)
     _check_named(configs[0], names, "--resume", run)
     dataset = again.load_dataset(configs[0])
-    again.make_loop(folder, dataset, force=force).run(configs)
+    again.make_loop(saved.folder, dataset, force=force).run(configs)
 
 
-def refit(run: Path, again: Again, *, out: Path | None, overwrite: bool) -> None:
+def refit(
+    run: Path,
+    seeds: Sequence[FinishedSeed],
+    again: Again,
+    *,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
     """Train every seed of a run again, on the pairs of all splits, in a new folder.
 
     Args:
         run: The run's folder, or the folder of one of its seeds.
+        seeds: The run's seeds.
         again: The command's names; it must have no settings.
         out: The folder (default: one in ``runs``, named after the run).
         overwrite: Replace the existing run.
 
     Raises:
-        CheckpointError: If the folder holds no finished run, its data has changed, or
-            the command has other names.
+        CheckpointError: If the run's data has changed, or the command has other names.
         ConfigError: If the command has settings, or the run was trained on all splits
             itself.
     """
@@ -282,7 +279,6 @@ def refit(run: Path, again: Again, *, out: Path | None, overwrite: bool) -> None
             "--refit keeps the run's settings and trains for as many epochs as "
             "validation chose: remove the other settings"
         )
-    seeds = read_run(run)
     for seed in seeds:
         _changed(seed.config, again.names, [], force=False)
     configs = [seed.refit_config() for seed in seeds]
@@ -297,13 +293,6 @@ def refit(run: Path, again: Again, *, out: Path | None, overwrite: bool) -> None
     name = f"{run.resolve().name}-refit"
     folder = from_first(lambda: create_run_folder(out, name, overwrite=overwrite))
     again.make_loop(folder, dataset).run(configs)
-
-
-def _load(seed: Path) -> Config:
-    file = seed / CONFIG
-    if not file.is_file():
-        raise CheckpointError(f"{seed} holds no run to resume: it has no {file.name}")
-    return Config.load(file)
 
 
 def _check_alike(configs: Sequence[Config]) -> None:

@@ -8,21 +8,22 @@ from typing import Any
 
 import typer
 
-from pyg_advinfonce.config import flatten, read_toml
+from pyg_advinfonce.config import flatten
 from pyg_advinfonce.errors import counted
+from pyg_advinfonce.progress import listener
 from pyg_advinfonce.runs import BEST, STUDY, TRIALS, continue_run_folder
 from pyg_advinfonce.studies import best_command, setting_text
 from pyg_advinfonce.studies.tuning import tune
 
 from ._plan import Plan
-from .console import Bar, fitted, next_step, on_screen
+from .console import fitted, next_step, on_screen
 from .options import FAILED
 
 
 def run(
     plan: Plan,
     *,
-    space: Path | None,
+    space: Mapping[str, Any] | None,
     trials: int,
     timeout: float | None,
     device: str,
@@ -35,17 +36,16 @@ def run(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     config = plan.resolve()
-    searched = None if space is None else flatten(read_toml(space), 2)
     dataset = config.load_dataset(plan.data_root, plan.cache_dir)
     name = f"tune-{config.title}"
-    bar = Bar(quiet=quiet)
+    bar = listener(not quiet, lines=True)
     bar.say(f"data: {dataset.fingerprint}")
     summary = tune(
         config,
         dataset,
         folder=partial(continue_run_folder, out, name, mark=STUDY),
         fixed={key for layer in plan.layers for key in flatten(layer)},
-        space=searched,
+        space=space,
         trials=trials,
         timeout=timeout,
         device=device,

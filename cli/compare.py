@@ -21,10 +21,6 @@ def compare(
     """Compare runs on the same data with the first one."""
     import json
 
-    from pyg_advinfonce.runs import read_run
-
-    for run in runs:
-        read_run(run)  # an error comes before scipy is imported
     from pyg_advinfonce.studies import compare_runs
 
     from ._compare import comparison_text

@@ -99,12 +99,11 @@ def _reads_table(command: Callable[..., None]) -> Callable[..., None]:
 def list_sets(data_root: Path = SourceRoot) -> None:
     """List the published data sets, their files and licences."""
     from pyg_advinfonce.datasets.published import inventory
-
-    from .console import wrapped
+    from pyg_advinfonce.progress import wrapped
 
     for stock in inventory(data_root):
-        typer.echo(f"{stock.name:<14}{_stock_text(stock)}")
-        typer.echo(" " * 14 + wrapped(str(stock.licence), indent=14))
+        typer.echo(f"{stock.name:<15}{_stock_text(stock)}")
+        typer.echo(" " * 15 + wrapped(str(stock.licence), indent=15))
 
 
 def _stock_text(stock: "Stock") -> str:
@@ -143,8 +142,7 @@ def fetch(
 ) -> None:
     """Show a data set's terms, download its files and check them."""
     from pyg_advinfonce.datasets.published import fetch
-
-    from .console import Bar
+    from pyg_advinfonce.progress import ProgressBar
 
     folder = fetch(
         name,
@@ -153,7 +151,7 @@ def fetch(
         offline=offline,
         mirror=mirror,
         insecure=insecure,
-        progress=Bar(),
+        progress=ProgressBar(lines=True),
     )
     typer.echo(folder)
 

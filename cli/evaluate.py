@@ -6,7 +6,17 @@ import typer
 
 from pyg_advinfonce.errors import ConfigError
 
-from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
+from .options import (
+    CacheDir,
+    CustomLoss,
+    CustomModel,
+    DataRoot,
+    Device,
+    Threads,
+    import_custom,
+    metric_names,
+    use_threads,
+)
 
 DEFAULT = ["20"]
 
@@ -70,7 +80,6 @@ def evaluate(
     _check_source(run, lists, data)
     from pyg_advinfonce.machine import find_device
 
-    from .options import import_custom, metric_names, use_threads
     from .process import together
 
     names = None if metrics is None else metric_names(metrics)

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
+from .options import (
+    CacheDir,
+    CustomLoss,
+    CustomModel,
+    DataRoot,
+    Device,
+    Threads,
+    import_custom,
+    use_threads,
+)
 
 
 def export(
@@ -38,8 +47,6 @@ def export(
     trained_seed(run)  # an error comes before torch is imported
     from pyg_advinfonce.runs import load_run, write_card
     from pyg_advinfonce.serving import find_format
-
-    from .options import import_custom, use_threads
 
     use_threads(threads)
     find_format(out, to)

@@ -46,7 +46,7 @@ def ls(
     for title in TABLES if table is None else [table]:
         if table is None:
             typer.echo(f"{title}:")
-        width = max(13, *(len(name) + 1 for name in TABLES[title]))
+        width = max(13, *(len(name) + 2 for name in TABLES[title]))
         for name, row in TABLES[title].items():
             text = row if isinstance(row, str) else row.help
             typer.echo(f"  {name:<{width}}{text}")

@@ -1,9 +1,7 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
-import shutil
 import signal
 import sys
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from pyg_advinfonce.errors import (
     is_out_of_memory,
 )
 from pyg_advinfonce.launch import is_first_process, is_launched
+from pyg_advinfonce.progress import terminal_columns, wrapped
 from pyg_advinfonce.version import __version__
 
 from . import (
@@ -183,14 +182,7 @@ def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
 def _say(text: str) -> None:
     line = f"advnce: {' '.join(text.split())}"
     if sys.stderr.isatty():  # which would break words
-        width = shutil.get_terminal_size().columns - 1
-        line = textwrap.fill(
-            line,
-            width,
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        line = wrapped(line, indent=2, width=terminal_columns() - 1)
     print(line, file=sys.stderr)
 
 

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import typer
 
-from .options import CacheDir, CustomLoss, CustomModel, DataRoot, Device, Threads
+from .options import (
+    CacheDir,
+    CustomLoss,
+    CustomModel,
+    DataRoot,
+    Device,
+    Threads,
+    import_custom,
+    use_threads,
+)
 
 
 def recommend(
@@ -62,7 +71,6 @@ def recommend(
     from pyg_advinfonce.runs import load_run
 
     from ._recommend import ListRequest, print_lists
-    from .options import import_custom, use_threads
     from .process import together
 
     use_threads(threads)

@@ -6,7 +6,14 @@ import typer
 
 from pyg_advinfonce.registry import find_reproduction
 
-from .options import CacheDir, DataRoot, Device, Threads, complete_reproduction
+from .options import (
+    CacheDir,
+    DataRoot,
+    Device,
+    Threads,
+    complete_reproduction,
+    use_threads,
+)
 
 
 def reproduce(
@@ -53,12 +60,11 @@ def reproduce(
     from . import _plan
 
     numbers = _plan.parse_seeds(None, seeds) or []
-    layers = _plan.layers(None, assignments, epochs, None)
+    layers = _plan.layers(None, assignments, train={"epochs": epochs})
     from pyg_advinfonce.machine import find_device, keep_freed_memory
     from pyg_advinfonce.studies.paper import Request
 
     from . import _reproduce
-    from .options import use_threads
 
     use_threads(threads)
     keep_freed_memory()

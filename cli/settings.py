@@ -1,14 +1,11 @@
 """``advnce settings``: names, values and meanings for ``--set``."""
 
-import textwrap
-
 import typer
 
+from pyg_advinfonce.progress import wrapped
 from pyg_advinfonce.registry import check_pair
 
 from .options import complete_data, complete_loss, complete_model, import_custom
-
-WIDTH = 80
 
 
 def settings(
@@ -61,8 +58,7 @@ def settings(
         value = json.dumps(_finite(row.value)).strip('"')
         shown = "not set" if row.value is None else value
         typer.echo(f"\n{' ' if row.is_default else '*'} {row.name} = {shown}")
-        for line in textwrap.wrap(row.meaning, WIDTH - 6):
-            typer.echo(f"      {line}")
+        typer.echo(" " * 6 + wrapped(row.meaning, indent=6))
     typer.echo("\n* not the library's default")
 
 

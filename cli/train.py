@@ -19,6 +19,10 @@ from .options import (
     complete_data,
     complete_loss,
     complete_model,
+    find_tracker,
+    import_custom,
+    metric_names,
+    use_threads,
 )
 
 
@@ -113,20 +117,31 @@ def train(
     """Train a model and evaluate it on every held-out split."""
     if model is not None:
         check_pair(model, loss)
+    from pyg_advinfonce.runs import read_run
+
     from . import _plan
-    from .options import find_tracker, import_custom, metric_names, use_threads
 
     tracker = find_tracker(track)
-    layers = _plan.layers(config, assignments, epochs, valid_fraction)
-    layers.append({"train": _loader(loader, num_neighbors)})
-    if metrics is not None:
-        layers.append({"train": {"metrics": metric_names(metrics)}})
+    layers = _plan.layers(
+        config,
+        assignments,
+        train={
+            "epochs": epochs,
+            "loader": loader,
+            "num_neighbors": _hops(num_neighbors),
+            "metrics": None if metrics is None else metric_names(metrics),
+        },
+        data={"valid_fraction": valid_fraction},
+    )
+    custom = import_custom(model=model, loss=loss)
     chosen: dict[str, object] = {"seed": seed, "seeds": seeds, "preset": preset}
     if resume is not None:
         new: dict[str, object] = {"out": out, "overwrite": overwrite, "refit": refit}
         _refuse(chosen | new, "--resume")
+        saved = _plan.Saved.of(resume)
     elif refit is not None:
         _refuse(chosen | {"force": force}, "--refit")
+        finished = read_run(refit)
     elif force:
         raise ConfigError("--force has no effect without --resume")
     else:
@@ -139,24 +154,23 @@ def train(
             data_root,
             cache_dir,
             preset,
-            import_custom(model=model, loss=loss),
+            custom,
         )
-        plan.resolve()  # finds errors before torch is imported
+        plan.resolve()  # like the others, finds errors before torch is imported
     from pyg_advinfonce.machine import (
         find_device,
         keep_freed_memory,
         use_deterministic_algorithms,
     )
+    from pyg_advinfonce.progress import listener
 
     from . import _train
-    from .console import Bar
     from .process import together
 
     use_threads(threads)
     keep_freed_memory()
     if deterministic:
         use_deterministic_algorithms()
-    custom = import_custom(model=model, loss=loss)
     place = find_device(device)
     with together(place, columns=True):
         make_loop = partial(
@@ -168,15 +182,15 @@ def train(
             save_every=save_every,
             tracker=tracker,
             as_json=as_json,
-            progress=Bar(quiet=quiet),
+            progress=listener(not quiet, lines=True),
         )
         given = {"model": model, "loss": loss, "data": data}
         names = {key: name for key, name in given.items() if name is not None}
         again = _train.Again(names, layers, make_loop, data_root, cache_dir)
         if resume is not None:
-            _train.resume(resume, again, force=force)
+            _train.resume(resume, saved, again, force=force)
         elif refit is not None:
-            _train.refit(refit, again, out=out, overwrite=overwrite)
+            _train.refit(refit, finished, again, out=out, overwrite=overwrite)
         else:
             _train.run(plan, make_loop, device=place, out=out, overwrite=overwrite)
 
@@ -196,14 +210,13 @@ def _refuse(options: Mapping[str, object], other: str) -> None:
             raise ConfigError(f"--{name} cannot be combined with {other}")
 
 
-def _loader(loader: str | None, num_neighbors: str | None) -> dict[str, object]:
-    """Return the settings of ``--loader`` and ``--num-neighbors``."""
-    found: dict[str, object] = {} if loader is None else {"loader": loader}
-    if num_neighbors is not None:
-        if not re.fullmatch(r"-?\d{1,9}(,-?\d{1,9})*", num_neighbors):
-            raise ConfigError(
-                "--num-neighbors expects one number per hop, -1 for all: 20,10 "
-                f"(got '{num_neighbors}')"
-            )
-        found["num_neighbors"] = [int(part) for part in num_neighbors.split(",")]
-    return found
+def _hops(text: str | None) -> list[int] | None:
+    """Read ``--num-neighbors 20,10``."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"-?\d{1,9}(,-?\d{1,9})*", text):
+        raise ConfigError(
+            "--num-neighbors expects one number per hop, -1 for all: 20,10 "
+            f"(got '{text}')"
+        )
+    return [int(part) for part in text.split(",")]

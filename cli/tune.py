@@ -14,6 +14,8 @@ from .options import (
     complete_data,
     complete_loss,
     complete_model,
+    import_custom,
+    use_threads,
 )
 
 
@@ -74,17 +76,22 @@ def tune(
 ) -> None:
     """Search for good settings on the validation split alone."""
     check_pair(model, loss)
-    from . import _plan
-    from .options import import_custom, use_threads
+    from pyg_advinfonce.config import flatten, read_toml
 
-    layers = _plan.layers(None, assignments, epochs, valid_fraction)
-    if seed is not None:
-        layers.append({"train": {"seed": seed}})
+    from . import _plan
+
+    layers = _plan.layers(
+        None,
+        assignments,
+        train={"epochs": epochs, "seed": seed},
+        data={"valid_fraction": valid_fraction},
+    )
     custom = import_custom(model=model, loss=loss)
     plan = _plan.Plan(
         model, loss, data, layers, None, data_root, cache_dir, custom=custom
     )
     plan.resolve()  # finds errors before torch is imported
+    searched = None if space is None else flatten(read_toml(space), 2)
     from pyg_advinfonce.machine import keep_freed_memory
 
     from . import _tune
@@ -93,7 +100,7 @@ def tune(
     keep_freed_memory()
     _tune.run(
         plan,
-        space=space,
+        space=searched,
         trials=trials,
         timeout=timeout,
         device=device,

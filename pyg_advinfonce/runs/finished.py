@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
@@ -30,6 +29,9 @@ from pyg_advinfonce.schema import (
     parse_json,
     read_json,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
@@ -128,7 +130,7 @@ class FinishedSeed:
         return self.outcome.data
 
     @cached_property
-    def history(self) -> pd.DataFrame:
+    def history(self) -> "pd.DataFrame":
         """One row per epoch, one column per value; NaN where a value is missing.
 
         Raises:
@@ -169,9 +171,12 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def history_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def history_table(rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
     """Return a table with one row per epoch, NaN where a value is missing."""
-    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).astype(float)
+    import pandas as pd  # takes longer to import than all else that lists runs
+
+    table = pd.DataFrame(rows, columns=None if rows else ["epoch"])
+    return table.astype(float).astype({"epoch": int})
 
 
 def read_seed(folder: Path | str) -> FinishedSeed:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -155,4 +154,6 @@ def paired_t_test(first: Values, second: Values) -> Significance:
     if np.ptp(found) <= RELATIVE_PRECISION * np.abs(found).max():
         return Significance.unknown("all pairs differ by the same amount")
     note = f"few pairs for a t-test ({len(found)})" if len(found) < FEW else ""
+    from scipy import stats  # takes longer to import than all else here
+
     return Significance(float(stats.ttest_1samp(found, 0.0).pvalue), note)

@@ -60,3 +60,18 @@ def test_without_any_extra_the_core_works_and_the_rest_says_what_is_missing(fold
         (line,) = said.splitlines()
         assert line.endswith(f"pip install 'pyg-advinfonce[{extra}]'")
     assert {path.name for path in folder.iterdir()} == {"log.parquet", "run"}
+
+
+def test_lists_and_usage_errors_need_neither_torch_nor_pandas(folder):
+    lists = ["ls", "settings", "data list"]
+    errors = [
+        *("ls runs", "show run", "evaluate run", "recommend run --users all"),
+        *("export run --out made.npz", "report run", "compare run", "compare a b"),
+        *("train mff", "train mf --set loss.tua=1", "train mf --config no.toml"),
+        *("train --resume run", "train --refit run", "tune mf --space no.toml"),
+        *("reproduce tabel4", "data verify coat", "settings mff"),
+    ]
+    packages = ["torch", "torch_geometric", "pandas", "scipy"]
+    found = run_without(packages, [words.split() for words in lists + errors])
+    assert [code for code, _ in found] == [0] * len(lists) + [2] * len(errors)
+    assert all(said.startswith("advnce: ") for _, said in found[len(lists) :])

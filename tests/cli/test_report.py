@@ -116,5 +116,10 @@ def test_several_runs_become_one_page(advnce, folder):
     assert "Holm-corrected over 2 comparisons with a" in text
     assert "Validation Recall@20" in text
     assert text.count("<svg") == 3
+    for file in folder.glob("runs/*/**/run.json"):
+        file.unlink()
+    assert advnce("report", "runs/a", "runs/b").code == 0
+    assert "Commands" in text
+    assert "Commands" not in folder.joinpath("runs/report.html").read_text("utf-8")
     assert advnce("report", "runs/a", "runs/a").line.endswith("each of them once")
     assert "no finished run" in advnce("report", "runs/a", "runs/none").line

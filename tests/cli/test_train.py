@@ -676,7 +676,12 @@ def test_seeds_are_different_and_not_too_many(text):
 def test_flags_are_stronger_than_assignments_and_those_than_the_file(tmp_path):
     file = tmp_path / "my.toml"
     file.write_text("[train]\nepochs = 1\n", encoding="utf-8")
-    found = layers(file, ["train.epochs=2", "train.epochs=3"], 4, 0.5)
+    found = layers(
+        file,
+        ["train.epochs=2", "train.epochs=3"],
+        train={"epochs": 4},
+        data={"valid_fraction": 0.5},
+    )
     assert [layer.get("train") for layer in found] == [
         {"epochs": 1},
         {"epochs": 2},
