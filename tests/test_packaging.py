@@ -10,8 +10,10 @@ import tomllib
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -114,6 +116,52 @@ def test_all_is_every_extra_but_those_of_developers_and_what_must_be_compiled():
 def test_a_requirement_admits_the_version_that_ci_tests(requirement):
     [tested] = pins()[canonicalize_name(requirement.name)].specifier
     assert requirement.specifier.contains(tested.version)
+
+
+def jobs_of_the_workflows() -> dict[str, dict[str, Any]]:
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    return {
+        f"{file.stem}/{name}": job
+        for file in files
+        for name, job in yaml.safe_load(file.read_text(encoding="utf-8"))[
+            "jobs"
+        ].items()
+    }
+
+
+def test_the_workflows_run_the_oldest_python_and_only_those_of_the_matrix():
+    jobs = jobs_of_the_workflows()
+    versions = jobs["tests/constraints"]["strategy"]["matrix"]["python"]
+    assert PYPROJECT["project"]["requires-python"] == f">={versions[0]}"
+    named = {
+        (job, step["with"]["python-version"])
+        for job, content in jobs.items()
+        for step in content.get("steps", [])
+        if step.get("uses", "").startswith("actions/setup-python@")
+    }
+    single = {pair for pair in named if pair[1] != "${{ matrix.python }}"}
+    assert {job for job, _ in named - single} == {"tests/constraints"}
+    assert {version for _, version in single} == {versions[0], versions[-1]}
+    assert ("tests/lowest", versions[0]) in single
+    assert ("tests/newest", versions[-1]) in single
+
+
+def test_the_workflows_look_for_samplers_of_the_torch_that_is_installed():
+    [step] = [
+        step
+        for step in jobs_of_the_workflows()["tests/constraints"]["steps"]
+        if "PIP_FIND_LINKS" in step.get("env", {})
+    ]
+    [torch] = pins()["torch"].specifier
+    assert f"/torch-{torch.version}+cpu.html" in step["env"]["PIP_FIND_LINKS"]
+
+
+def test_a_release_waits_for_the_tests_and_stores_no_secret():
+    publish = jobs_of_the_workflows()["release/publish"]
+    assert "tests" in publish["needs"]
+    assert publish["permissions"] == {"id-token": "write"}
+    files = (ROOT / ".github" / "workflows").glob("*.yml")
+    assert not any("secrets." in file.read_text(encoding="utf-8") for file in files)
 
 
 def files_of_the_checkout() -> list[Path]:
