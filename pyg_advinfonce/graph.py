@@ -252,6 +252,19 @@ def split_edges(graph: HeteroData, name: str) -> Tensor:
     return pairs
 
 
+def split_ends(graph: HeteroData, name: str) -> tuple[Tensor, Tensor]:
+    """Return :func:`split_edges` as users and items, int32 where pairs are stored so.
+
+    Raises:
+        GraphError: If the split does not exist.
+    """
+    is_train = name == "train" and INTERACTS in graph.edge_types
+    if is_train and (pairs := stored_pairs(graph[INTERACTS])):
+        return pairs.user, pairs.item
+    user, item = split_edges(graph, name)
+    return user, item
+
+
 def seen_pairs(graph: HeteroData, which: str = "all") -> Tensor:
     """Return the distinct pairs ``[2, S]`` of users and items that they know, sorted.
 
