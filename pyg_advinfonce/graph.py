@@ -407,7 +407,9 @@ def check_graph(graph: HeteroData) -> None:
     for node_type, number in zip((USER, ITEM), num_nodes(graph), strict=True):
         _check_ids(node_type, graph[node_type].get("raw_id"), number)
     _check_labels(graph)
-    for name in ["train", *split_names(graph)]:
+    if pairs := shared_pairs(graph):  # a part of their edge_index
+        _check_pairs(graph, "train", torch.stack([pairs.user, pairs.item]))
+    for name in split_names(graph) if pairs else ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
     if SEEN in graph.edge_types:
         _check_pairs(graph, SEEN[1], graph[SEEN].edge_label_index)

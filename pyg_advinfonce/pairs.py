@@ -30,7 +30,8 @@ class Pairs:
 
         Besides the pairs it holds at most 17 bytes per pair at a time.
         """
-        key = (edges[0].long() * num_items).add_(edges[1])  # [E]
+        key = edges[0].to(torch.long, copy=True)  # [E]
+        key.mul_(num_items).add_(edges[1])
         if bool((key[1:] < key[:-1]).any()):
             if key.device.type == "cpu":
                 key.numpy().sort()  # in place, unlike torch's
