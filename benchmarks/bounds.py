@@ -139,6 +139,9 @@ def least_work(
         case "dcl":
             drawn = Work(random=2 * num_pairs * depth)
             work += layer * (2 * depth) + drawn * 2 + contrast
+        case "lightgcl":
+            work += layer * depth + scores(distinct[0], users, dim)
+            work += scores(distinct[1], items, dim)
         case "ncl":
             work += layer * depth + scores(distinct[0], users, dim)
             work += scores(distinct[1], items, dim)

@@ -13,19 +13,22 @@ from torch_geometric.utils import scatter, softmax
 
 from pyg_advinfonce import ops
 from pyg_advinfonce.functional import MASKED
+from pyg_advinfonce.graph import TensorCache
 from pyg_advinfonce.ops import Adjacency
 
 _CONV = LGConv(normalize=False)
-_EDGES: dict[int, tuple[Adjacency, Tensor]] = {}
+_EDGES: TensorCache[Tensor] = TensorCache()
 
 
 def edges_of(adjacency: Adjacency) -> Tensor:
     """Return the edge list ``[2, E]`` of a relation, made once."""
-    if id(adjacency) not in _EDGES:
-        matrix = adjacency.matrix
+    matrix = adjacency.matrix
+
+    def make() -> Tensor:
         row = torch.repeat_interleave(matrix.rowptr.diff())
-        _EDGES[id(adjacency)] = adjacency, torch.stack([matrix.col.long(), row])
-    return _EDGES[id(adjacency)][1]
+        return torch.stack([matrix.col.long(), row])
+
+    return _EDGES([matrix.col, matrix.rowptr], make)
 
 
 def propagate(adjacency: Adjacency, x: Tensor) -> Tensor:
@@ -140,6 +143,5 @@ def gathered() -> Iterator[None]:
             setattr(module, name, PLAIN[value])
         yield
     finally:
-        _EDGES.clear()
         for module, name, value in found:
             setattr(module, name, value)

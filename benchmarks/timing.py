@@ -8,6 +8,17 @@ from collections.abc import Callable
 import torch
 
 
+def once_ms(
+    call: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Call once; return the milliseconds."""
+    started = clock()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return 1e3 * (clock() - started)
+
+
 def median_ms(
     call: Callable[[], object],
     *,
@@ -20,12 +31,8 @@ def median_ms(
     times: list[float] = []
     begun = time.perf_counter()
     while len(times) < least or time.perf_counter() - begun < seconds:
-        started = clock()
-        call()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(clock() - started)
-    return 1e3 * sorted(times)[len(times) // 2]
+        times.append(once_ms(call, clock))
+    return sorted(times)[len(times) // 2]
 
 
 def print_table(head: list[str], rows: list[list[str]]) -> None:

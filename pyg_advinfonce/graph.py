@@ -252,6 +252,19 @@ def split_edges(graph: HeteroData, name: str) -> Tensor:
     return pairs
 
 
+def split_ends(graph: HeteroData, name: str) -> tuple[Tensor, Tensor]:
+    """Return :func:`split_edges` as users and items, int32 where pairs are stored so.
+
+    Raises:
+        GraphError: If the split does not exist.
+    """
+    is_train = name == "train" and INTERACTS in graph.edge_types
+    if is_train and (pairs := stored_pairs(graph[INTERACTS])):
+        return pairs.user, pairs.item
+    user, item = split_edges(graph, name)
+    return user, item
+
+
 def seen_pairs(graph: HeteroData, which: str = "all") -> Tensor:
     """Return the distinct pairs ``[2, S]`` of users and items that they know, sorted.
 
@@ -394,7 +407,9 @@ def check_graph(graph: HeteroData) -> None:
     for node_type, number in zip((USER, ITEM), num_nodes(graph), strict=True):
         _check_ids(node_type, graph[node_type].get("raw_id"), number)
     _check_labels(graph)
-    for name in ["train", *split_names(graph)]:
+    if pairs := shared_pairs(graph):  # a part of their edge_index
+        _check_pairs(graph, "train", torch.stack([pairs.user, pairs.item]))
+    for name in split_names(graph) if pairs else ["train", *split_names(graph)]:
         _check_pairs(graph, name, split_edges(graph, name))
     if SEEN in graph.edge_types:
         _check_pairs(graph, SEEN[1], graph[SEEN].edge_label_index)

@@ -22,8 +22,13 @@ def pair_keys(user: _Rows, item: _Rows) -> _Rows:
         item: The same, of a broadcastable shape.
     """
     if isinstance(user, np.ndarray | np.generic):
-        return user.astype(np.int64, copy=False) * MAX_ROWS + item
-    return user.long() * MAX_ROWS + item
+        keys = np.multiply(user, MAX_ROWS, dtype=np.int64)
+    else:
+        keys = user.long() * MAX_ROWS
+    if keys.shape != item.shape:
+        return keys + item
+    keys += item  # in place: all pairs of a graph may be in it
+    return keys
 
 
 def pairs_of(keys: _Rows) -> tuple[_Rows, _Rows]:

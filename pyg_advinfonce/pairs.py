@@ -30,7 +30,8 @@ class Pairs:
 
         Besides the pairs it holds at most 17 bytes per pair at a time.
         """
-        key = (edges[0].long() * num_items).add_(edges[1])  # [E]
+        key = edges[0].to(torch.long, copy=True)  # [E]
+        key.mul_(num_items).add_(edges[1])
         if bool((key[1:] < key[:-1]).any()):
             if key.device.type == "cpu":
                 key.numpy().sort()  # in place, unlike torch's
@@ -49,10 +50,15 @@ class Pairs:
         """Number of each user's items ``[U]``, int64."""
         return self.start.diff().long()
 
+    @property
+    def user(self) -> Tensor:
+        """Each pair's user ``[E]``, of the type of the items."""
+        return torch.repeat_interleave(self.start.diff())
+
     def edge_index(self, *, is_reverse: bool = False) -> Tensor:
         """Return the pairs ``[2, E]`` int64, users first, or items if reversed."""
         index = self.item.new_empty(2, self.item.numel(), dtype=torch.long)
-        index[int(is_reverse)] = torch.repeat_interleave(self.degree)
+        index[int(is_reverse)] = self.user
         index[1 - int(is_reverse)] = self.item
         return index
 

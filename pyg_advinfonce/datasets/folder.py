@@ -169,7 +169,8 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             tests = {n: p for n, p in pairs.items() if n != "train"}
             pairs = {"train": train, "valid": valid, **tests}
         splits = without_cold_users(pairs)
-        every = np.concatenate([raw.seen, *pairs.values()], axis=1)
+        changed = [p for name, p in pairs.items() if splits[name] is not p]
+        every = np.concatenate([raw.seen, *changed], axis=1)
         if known is not None and known.own_ids:
             ids = np.arange(raw.num_users), np.arange(raw.num_items)
             return process(compact_ids(splits, *ids, raw.duplicates, every))

@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import TypedDict
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
@@ -13,10 +14,12 @@ from pyg_advinfonce.graph import (
     SEEN,
     is_among,
     num_nodes,
-    split_edges,
+    split_ends,
     split_names,
 )
 from pyg_advinfonce.keys import pair_keys
+
+_BLOCK_ROWS = 2**20
 
 
 class Summary(TypedDict):
@@ -45,9 +48,10 @@ def content_hash(graph: HeteroData) -> str:
     """
     digest = sha256(f"{num_nodes(graph)}".encode())
     for name in ["train", *sorted(split_names(graph))]:
-        pairs = split_edges(graph, name).contiguous().numpy().astype("<i8")
-        digest.update(f"{name} {pairs.shape[1]}".encode())
-        digest.update(pairs.tobytes())
+        ends = split_ends(graph, name)
+        digest.update(f"{name} {len(ends[0])}".encode())
+        for block in (part for end in ends for part in end.split(_BLOCK_ROWS)):
+            digest.update(block.numpy().astype("<i8").tobytes())
     mask = graph[ITEM].get("candidate_mask")
     if mask is not None:
         digest.update(b"candidate_mask" + mask.numpy().tobytes())
@@ -67,14 +71,13 @@ def fingerprint_text(graph: HeteroData, name: str, digest: str) -> str:
 def count_pairs(graph: HeteroData) -> dict[str, int]:
     """Return the number of pairs per split, train first."""
     names = ["train", *split_names(graph)]
-    return {name: split_edges(graph, name).size(1) for name in names}
+    return {name: len(split_ends(graph, name)[1]) for name in names}
 
 
 def graph_summary(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
     """Return the counts of a graph; ``duplicates`` were merged into it."""
     num_users, num_items = num_nodes(graph)
-    users, items = split_edges(graph, "train").numpy()
-    _, degrees = np.unique(users, return_counts=True)
+    users, items = map(torch.bincount, split_ends(graph, "train"))
     mask = graph[ITEM].get("candidate_mask")
     return {
         "users": num_users,
@@ -82,9 +85,9 @@ def graph_summary(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
         "candidate_items": num_items if mask is None else int(mask.sum()),
         "pairs": count_pairs(graph),
         "seen": graph[SEEN].edge_label_index.size(1) if SEEN in graph.edge_types else 0,
-        "users_without_train": num_users - len(degrees),
-        "items_without_train": num_items - len(np.unique(items)),
-        "users_with_all_items": int((degrees == num_items).sum()),
+        "users_without_train": num_users - int(users.count_nonzero()),
+        "items_without_train": num_items - int(items.count_nonzero()),
+        "users_with_all_items": int((users == num_items).sum()),
         "overlaps": _overlaps(graph),
         "duplicates_merged": duplicates,
     }
@@ -93,7 +96,7 @@ def graph_summary(graph: HeteroData, duplicates: dict[str, int]) -> Summary:
 def _overlaps(graph: HeteroData) -> dict[str, int]:
     """Count the pairs that train, or valid, shares with each later split."""
     keys: dict[str, NDArray[np.int64]] = {
-        name: pair_keys(*split_edges(graph, name).numpy())
+        name: pair_keys(*(end.numpy() for end in split_ends(graph, name)))
         for name in ["train", *split_names(graph)]
     }
     return {

@@ -30,7 +30,7 @@ from pyg_advinfonce.graph import (
     InputIds,
     build_graph,
     num_nodes,
-    split_edges,
+    split_ends,
     split_names,
 )
 
@@ -206,7 +206,7 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "key": key,
         "num_users": num_users,
         "num_items": num_items,
-        "pairs": {n: split_edges(graph, n).int() for n in _all_splits(graph)},
+        "pairs": {n: _int_pairs(graph, n) for n in _all_splits(graph)},
         "seen": graph[SEEN].edge_label_index.int()
         if SEEN in graph.edge_types
         else None,
@@ -218,6 +218,10 @@ def _pack(processed: Processed, key: str) -> dict[str, object]:
         "notes": list(processed.notes),
         "rest": _rest_hash(graph, processed.summary, processed.notes),
     }
+
+
+def _int_pairs(graph: HeteroData, name: str) -> Tensor:
+    return torch.stack([end.int() for end in split_ends(graph, name)])
 
 
 def _rest_hash(graph: HeteroData, summary: object, notes: Sequence[str]) -> str:

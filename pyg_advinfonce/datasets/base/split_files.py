@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +47,12 @@ USER_IDS, ITEM_IDS = "user_ids.txt", "item_ids.txt"
 _LISTS = {USER_IDS: "user_list.txt", ITEM_IDS: "item_list.txt"}  # of LightGCN
 _MAX_GAPS = 100_000, 10
 _HEAD_BYTES = 2**16
+_BLOCK_BYTES = 2**20
+_LINE_END = re.compile(rb"[\r\n]")
 _BOM = b"\xef\xbb\xbf"
 _COLON = re.compile(rb"((?:^|[\r\n])[0-9]+):")
 _INT64_DIGITS = 18
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -173,10 +176,14 @@ def parse_files(
             check_lists(file)
     for split, file in chosen.items():
         repeated = parse_pairs(file.content, file.path, **limits)
-        if not repeated.size:
+        number = repeated.shape[1]
+        if not number:
             raise DataError(f"{file.path}: expected user-item pairs, found none")
-        pairs[split] = distinct_pairs(repeated)
-        duplicates[split] = repeated.shape[1] - pairs[split].shape[1]
+        keys = distinct_keys(repeated)
+        del repeated  # a large file may not fit into memory twice
+        pairs[split] = pairs_at(keys, np.dtype(np.int32))
+        duplicates[split] = number - len(keys)
+        del keys
     _drop_repeated_test(pairs, duplicates)
     excluded = _excluded_items(files, limits["num_items"])
     users = num_users or 1 + max(int(p[0].max()) for p in pairs.values())
@@ -248,7 +255,7 @@ def _check_gaps(
     slack, factor = _MAX_GAPS
     if number <= slack:
         return
-    distinct = len(np.unique(np.concatenate(columns)))
+    distinct = len(np.unique(np.concatenate([np.unique(ids) for ids in columns])))
     if number > slack + factor * distinct:
         raise DataError(
             f"{folder}: expected {kind} ids that are row numbers, got {distinct:,} "
@@ -362,6 +369,17 @@ def masked(pairs: IntArray, mask: NDArray[np.bool_]) -> IntArray:
     return found
 
 
+def joined(parts: list[NDArray[_Scalar]]) -> NDArray[_Scalar]:
+    """Concatenate along the last axis; each part is dropped once it is copied."""
+    ends = np.cumsum([part.shape[-1] for part in parts])
+    shape = (*parts[0].shape[:-1], int(ends[-1]))
+    found: NDArray[_Scalar] = np.empty(shape, dtype=parts[0].dtype)
+    for end in reversed(ends):
+        part = parts.pop()
+        found[..., end - part.shape[-1] : end] = part
+    return found
+
+
 def parse_pairs(
     content: bytes,
     path: Path,
@@ -382,13 +400,27 @@ def parse_pairs(
             ``path:line:column``.
     """
     content = _text(content)
-    tokens = _tokenize(content)
-    if tokens is not None:
+    parts = [np.zeros((2, 0), dtype=np.int32)]
+    for block in _blocks(content):
+        tokens = _tokenize(block)
+        if tokens is None:
+            return _parse_by_line(content, path, num_users, num_items)
         values, first = tokens
         pairs = _pair_up(values, first)
-        if _below(values[first], num_users) and _below(pairs[1], num_items):
-            return pairs
-    return _parse_by_line(content, path, num_users, num_items)
+        if not (_below(values[first], num_users) and _below(pairs[1], num_items)):
+            return _parse_by_line(content, path, num_users, num_items)
+        parts.append(pairs.astype(np.int32))  # ids are below 2**31
+    return joined(parts)
+
+
+def _blocks(content: bytes) -> Iterator[bytes]:
+    """Yield parts of a text that end with a line."""
+    start = 0
+    while start < len(content):
+        line_end = _LINE_END.search(content, start + _BLOCK_BYTES)
+        end = line_end.end() if line_end else len(content)
+        yield content[start:end]
+        start = end
 
 
 def _tokenize(content: bytes) -> tuple[IntArray, NDArray[np.bool_]] | None:
@@ -439,7 +471,7 @@ def _parse_by_line(
             for (column, word), limit in zip(words, limits, strict=False)
         )
         pairs.extend((user, item) for item in items)
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return np.array(pairs, dtype=np.int32).reshape(-1, 2).T
 
 
 def parse_ids(content: bytes, path: Path, *, limit: int = MAX_ROWS) -> IntArray:

@@ -64,7 +64,7 @@ class Simulated(ProcessedDataset):
     @property
     def test_exposure(self) -> Tensor:
         """Pairs shown at random ``[2, E]``, liked or not, including the test pairs."""
-        return torch.from_numpy(self._exposure)
+        return torch.from_numpy(self._exposure).long()
 
     def likes(self, user_id: Tensor, item_id: Tensor) -> Tensor:
         """Return whether users like items, shown or not.
@@ -109,9 +109,10 @@ def _assemble(
     """Return the graph and the pairs that the test showed."""
     train, valid = clicks
     num_users, num_items = shape.panel or (shape.num_users, shape.num_items)
-    users = np.sort(rng.permutation(shape.num_users)[:num_users])
-    items = np.sort(rng.permutation(shape.num_items)[:num_items])
-    seen = np.sort(pair_keys(*np.concatenate(clicks, axis=1)))
+    users = np.sort(rng.permutation(shape.num_users)[:num_users]).astype(np.int32)
+    items = np.sort(rng.permutation(shape.num_items)[:num_items]).astype(np.int32)
+    seen = np.concatenate([pair_keys(*pairs) for pairs in clicks])
+    seen.sort()
     num_drawn = shape.num_test + (shape.num_valid if shape.panel else 0)
     shown, test = uniform_exposure(
         users,
@@ -120,6 +121,7 @@ def _assemble(
         num_accepted=num_drawn,
         rng=rng,
     )
+    del seen  # it may be large
     if shape.panel:
         valid, test = np.split(test, [shape.num_valid], axis=1)
     mask = np.zeros(shape.num_items, dtype=np.bool_)  # [I]

@@ -5,18 +5,26 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pyg_advinfonce.datasets.base import IntArray, distinct_pairs
+from pyg_advinfonce.datasets.base import (
+    IntArray,
+    begins,
+    distinct_pairs,
+    joined,
+    masked,
+    pairs_at,
+    row_type,
+)
 from pyg_advinfonce.datasets.simulated.preference import Preference, Size
 from pyg_advinfonce.keys import pair_keys
 
 PairPredicate = Callable[[IntArray, IntArray], NDArray[np.bool_]]
 
 _MAX_VIEWS = 3.0
-_MAX_DRAWS = 2**21
+_MAX_DRAWS = 2**18
 _SLOTS_PER_USER = 8
 _ACTIVITY_SCALE = 0.6
 _QUALITY_SHOWS = 0.3
-_USERS_AT_ONCE = 64
+_USERS_AT_ONCE = 8
 
 
 def draw_clicks(
@@ -42,10 +50,14 @@ def draw_clicks(
     kept = start + rng.integers(count)  # one click per user stays in train
     missing = np.setdiff1d(np.arange(shape.num_users), users)
     forced = _liked_by_popularity(preference, missing, log_weight, rng)
-    rest = rng.permutation(np.delete(np.arange(clicks.shape[1]), kept))
+    in_train = np.zeros(clicks.shape[1], dtype=np.bool_)
+    in_train[kept] = True
+    rest = np.flatnonzero(~in_train).astype(row_type(len(in_train)))
+    rng.shuffle(rest)  # as rng.permutation, which would copy it
     valid, train, _ = np.split(rest, [num_valid, num_clicks - shape.num_users])
-    kept = np.concatenate([kept, train])
-    return np.concatenate([clicks[:, kept], forced], axis=1), clicks[:, valid]
+    in_train[train] = True
+    train = np.concatenate([masked(clicks, in_train), forced], axis=1)
+    return train, np.take(clicks, valid, axis=1)
 
 
 def _popularity_rank(
@@ -73,7 +85,7 @@ def _liked_by_popularity(
         liked = preference.likes_of(users[start : start + _USERS_AT_ONCE])  # [B, I]
         score = log_weight + rng.gumbel(size=liked.shape)
         chosen.append(np.where(liked, score, -np.inf).argmax(axis=1))
-    return np.stack([users, np.concatenate(chosen)])
+    return np.stack([users, np.concatenate(chosen)]).astype(np.int32)
 
 
 def popularity_log(
@@ -110,11 +122,12 @@ def popularity_log(
     while True:
         views = _views(log_weight, shown)
         draws = rng.poisson(views * len(activity))
-        clicked = [_clicked_pairs(likes, p) for p in _shown_pairs(draws, slots, rng)]
-        clicks = distinct_pairs(np.concatenate(clicked, axis=1))
-        if clicks.shape[1] >= num_clicks:
-            return clicks
-        shown *= min(1.1 * num_clicks / max(clicks.shape[1], 1), 4.0)
+        clicked = [_clicked_keys(likes, p) for p in _shown_pairs(draws, slots, rng)]
+        keys = joined(clicked)
+        if len(keys) >= num_clicks:
+            keys.sort()
+            return pairs_at(keys, np.dtype(np.int32))
+        shown *= min(1.1 * num_clicks / max(len(keys), 1), 4.0)
 
 
 def _views(log_weight: NDArray[np.float64], shown: float) -> NDArray[np.float64]:
@@ -137,7 +150,10 @@ def _capped(log_views: NDArray[np.float64]) -> NDArray[np.float64]:
 def _shown_pairs(
     draws: IntArray, slots: IntArray, rng: np.random.Generator
 ) -> Iterator[IntArray]:
-    """Yield the distinct pairs ``[2, E]`` shown, in chunks of whole items."""
+    """Yield the distinct pairs ``[2, E]`` shown, in chunks of whole items.
+
+    The chunks' size does not change the pairs.
+    """
     chunk = np.cumsum(draws) // _MAX_DRAWS
     for items in np.split(
         np.arange(len(draws)), np.flatnonzero(np.diff(chunk, prepend=chunk[0]))
@@ -147,8 +163,8 @@ def _shown_pairs(
         yield distinct_pairs(np.stack([user, item]))
 
 
-def _clicked_pairs(likes: PairPredicate, pairs: IntArray) -> IntArray:
-    return pairs[:, likes(pairs[0], pairs[1])]
+def _clicked_keys(likes: PairPredicate, pairs: IntArray) -> NDArray[np.int64]:
+    return pair_keys(*masked(pairs, likes(pairs[0], pairs[1])))
 
 
 def uniform_exposure(
@@ -165,28 +181,30 @@ def uniform_exposure(
         The pairs shown, ``[2, E]``, in their order, and the accepted ones among them,
         ``[2, num_accepted]``.
     """
-    shown: IntArray = np.empty((2, 0), dtype=np.int64)
+    keys = np.empty(0, dtype=np.int64)
     accepted = np.empty(0, dtype=np.bool_)
     while accepted.sum() < num_accepted:
-        fresh = _draw_pairs(users, items, 9 * num_accepted, rng)
-        shown = _distinct_in_order(np.concatenate([shown, fresh], axis=1))
-        fresh = shown[:, len(accepted) :]
+        keys = _drawn_keys(keys, users, items, 9 * num_accepted, rng)
+        fresh = pairs_at(keys[len(accepted) :], np.dtype(np.int32))
         accepted = np.concatenate([accepted, accept(fresh[0], fresh[1])])
+        del fresh
     last = np.flatnonzero(accepted)[num_accepted - 1] + 1
-    shown, accepted = shown[:, :last], accepted[:last]
-    return shown, shown[:, accepted]
+    shown = pairs_at(keys[:last], np.dtype(np.int32))
+    return shown, masked(shown, accepted[:last])
 
 
-def _draw_pairs(
-    users: IntArray, items: IntArray, size: int, rng: np.random.Generator
-) -> IntArray:
-    return np.stack(
-        [users[rng.integers(len(users), size=size)], rng.choice(items, size=size)]
-    )
-
-
-def _distinct_in_order(pairs: IntArray) -> IntArray:
-    """Drop repeated pairs and keep the order of first occurrence."""
-    _, first = np.unique(pair_keys(*pairs), return_index=True)
-    first.sort()
-    return pairs[:, first]
+def _drawn_keys(
+    known: NDArray[np.int64],
+    users: IntArray,
+    items: IntArray,
+    size: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Draw pairs; return their keys after the known ones, each where it is first."""
+    ends = [ids[rng.integers(len(ids), size=size)] for ids in (users, items)]
+    keys = np.concatenate([known, pair_keys(*ends)])
+    del ends
+    order = keys.argsort(kind="stable")
+    is_first = np.empty(len(keys), dtype=np.bool_)
+    is_first[order] = begins(keys[order])
+    return keys[is_first]

@@ -11,7 +11,7 @@ from pyg_advinfonce.datasets.base import IntArray
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-_CHUNK = 2**20
+_CHUNK = 2**17
 _QUALITY_SCALE = 0.5
 _GENEROSITY_SCALE = 0.4
 _SAMPLE_SIZE = 300

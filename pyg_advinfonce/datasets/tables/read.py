@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pyg_advinfonce.datasets.base import (
     IntArray,
     is_integer_id,
     is_printable_id,
+    joined,
     table_suffix,
 )
 from pyg_advinfonce.datasets.tables.columns import Columns, TableOptions
@@ -34,8 +35,6 @@ SUFFIXES = (*TABLE_SUFFIXES, ".txt")
 """Suffixes of tables; ``.txt`` is a table where no split files are accepted."""
 
 _DIGITS = re.compile(r"[0-9]+")
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 ErrorFactory = Callable[[str, str], DataError]
 """Returns the error about an invalid id and what was expected."""
@@ -269,21 +268,14 @@ def _read(table: Table, columns: Columns, users: IdCodes, items: IdCodes) -> Log
         raise _no_positive(table, columns, num_rows)
     dropped = table.num_incomplete
     return Log(
-        _joined(pairs),
-        _joined(times) if times else None,
+        joined(pairs),
+        joined(times) if times else None,
         num_rows + dropped,
         seen_users,
         seen_items,
-        _joined(others),
+        joined(others),
         dropped,
     )
-
-
-def _joined(parts: list[NDArray[_Scalar]]) -> NDArray[_Scalar]:
-    """Concatenate along the last axis, and drop the parts."""
-    found = np.concatenate(parts, axis=-1)
-    parts.clear()
-    return found
 
 
 def _union(seen: IntArray, codes: NDArray[np.int32]) -> IntArray:

@@ -225,7 +225,7 @@ def test_any_bytes_give_pairs_or_one_line_with_the_place(content):
         assert len(message) < 400
     else:
         assert pairs.shape[0] == 2
-        assert pairs.dtype == np.int64
+        assert pairs.dtype == np.int32
         assert pairs.min(initial=0) >= 0
 
 
