@@ -278,7 +278,7 @@ def test_every_published_set_with_its_terms(advnce, folder):
         *("gowalla", "yelp2018", "amazon-book", "lastfm", "amazon-beauty"),
         *("ml-100k", "ml-1m", "ml-20m"),
     ]
-    assert lines[0] == "coat          not downloaded (3 files, 12,795 bytes)"
+    assert lines[0] == "coat           not downloaded (3 files, 12,795 bytes)"
     assert "without train.txt" in lines[2]
     assert "may not be redistributed" in " ".join(found.out.split())
 
@@ -288,7 +288,7 @@ def test_what_is_there(advnce, folder):
     raw.mkdir(parents=True)
     (raw / "train.txt").write_text("0 1\n")
     found = advnce("data", "list", "--root", "elsewhere")
-    assert "coat          1 of 3 files in elsewhere/coat/raw, 4 bytes" in found.out
+    assert "coat           1 of 3 files in elsewhere/coat/raw, 4 bytes" in found.out
 
 
 TABLE = "who;what;stars\n" + "".join(
