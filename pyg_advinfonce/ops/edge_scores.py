@@ -182,8 +182,8 @@ def _fused(x_src: Tensor, x_dst: Tensor, index: Tensor) -> Tensor:
         device=device,
         check_invariants=False,  # a row may hold an item twice, in any order
     )
-    scores = torch.sparse.sampled_addmm(pattern, x_src, x_dst.t(), beta=0.0)
-    return scores.values().view(num_src, num_neg)
+    torch.sparse.sampled_addmm(pattern, x_src, x_dst.t(), beta=0.0, out=pattern)
+    return pattern.values().view(num_src, num_neg)
 
 
 def _weighted_rows(
@@ -191,7 +191,7 @@ def _weighted_rows(
 ) -> Tensor:
     return embedding_bag(
         index,
-        x,
+        x.detach(),  # else torch also prepares a gradient
         offsets,
         mode="sum",
         per_sample_weights=weight,

@@ -82,7 +82,7 @@ def _embedding_bag(matrix: CSR, x: Tensor) -> Tensor:
         return x.new_zeros(matrix.num_rows, x.size(1))
     return embedding_bag(
         matrix.col,
-        x,
+        x.detach(),  # else torch also prepares a gradient
         matrix.rowptr,
         mode="sum",
         per_sample_weights=matrix.value.to(x.dtype),
