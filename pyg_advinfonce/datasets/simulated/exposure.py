@@ -201,7 +201,9 @@ def _drawn_keys(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Draw pairs; return their keys after the known ones, each where it is first."""
-    drawn = np.stack([ids[rng.integers(len(ids), size=size)] for ids in (users, items)])
+    drawn: IntArray = np.stack(
+        [ids[rng.integers(len(ids), size=size)] for ids in (users, items)]
+    )
     keys = np.concatenate([known, pair_keys(*drawn)])
     del drawn
     order = keys.argsort(kind="stable")
