@@ -21,6 +21,7 @@ def pair_keys(user: _Rows, item: _Rows) -> _Rows:
         user: Integer tensor or array of rows below :data:`MAX_ROWS`.
         item: The same, of a broadcastable shape.
     """
+    keys: _Rows
     if isinstance(user, np.ndarray | np.generic):
         keys = np.multiply(user, MAX_ROWS, dtype=np.int64)
     else:

@@ -1,6 +1,7 @@
 """Bytes per edge that a training holds."""
 
 import gc
+import tracemalloc
 from types import ModuleType
 
 import torch
@@ -8,6 +9,13 @@ from torch import Tensor
 
 from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.base import parse_files, read_files, split_files
+from pyg_advinfonce.datasets.simulated import (
+    SIZES,
+    Simulated,
+    exposure,
+    preference,
+)
 from pyg_advinfonce.graph import INTERACTS, REV_INTERACTS, build_graph
 
 NUM_USERS, NUM_ITEMS, NUM_PAIRS = 500, 800, 50_000
@@ -60,6 +68,32 @@ def test_a_training_holds_at_most_24_bytes_per_edge():
     assert held <= 22 * NUM_PAIRS
     reverse = trainer.graph[REV_INTERACTS].edge_index
     assert torch.equal(reverse, trainer.graph[INTERACTS].edge_index.flip(0))
+
+
+def peak_bytes(call):
+    """Return the most bytes that numpy and Python hold during a call."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_text_takes_little_more_than_its_pairs(monkeypatch, tmp_path):
+    monkeypatch.setattr(split_files, "_BLOCK_BYTES", 2**14)
+    lines = [" ".join(map(str, range(u, u + 100))) for u in range(2000)]
+    (tmp_path / "train.txt").write_text("\n".join(lines))
+    files = read_files(tmp_path)
+    assert peak_bytes(lambda: parse_files(files)) < 22 * 2000 * 99
+
+
+def test_a_simulation_takes_little_more_than_its_pairs(monkeypatch):
+    monkeypatch.setattr(exposure, "_MAX_DRAWS", 2**12)
+    monkeypatch.setattr(preference, "_CHUNK", 2**12)
+    size = SIZES["yahoo"]
+    number = size.num_train + size.num_valid + size.num_test
+    assert peak_bytes(lambda: Simulated("yahoo")) < 60 * number
 
 
 def test_the_order_of_edges_is_held_by_a_training_that_drops_messages_only():

@@ -400,7 +400,7 @@ def parse_pairs(
             ``path:line:column``.
     """
     content = _text(content)
-    parts = [np.zeros((2, 0), dtype=np.int32)]
+    parts: list[NDArray[np.int32]] = [np.zeros((2, 0), dtype=np.int32)]
     for block in _blocks(content):
         tokens = _tokenize(block)
         if tokens is None:

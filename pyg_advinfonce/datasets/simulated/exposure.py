@@ -201,9 +201,11 @@ def _drawn_keys(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Draw pairs; return their keys after the known ones, each where it is first."""
-    ends = [ids[rng.integers(len(ids), size=size)] for ids in (users, items)]
-    keys = np.concatenate([known, pair_keys(*ends)])
-    del ends
+    drawn: IntArray = np.stack(
+        [ids[rng.integers(len(ids), size=size)] for ids in (users, items)]
+    )
+    keys = np.concatenate([known, pair_keys(*drawn)])
+    del drawn
     order = keys.argsort(kind="stable")
     is_first = np.empty(len(keys), dtype=np.bool_)
     is_first[order] = begins(keys[order])

@@ -191,6 +191,15 @@ def test_any_layout_reads_as_a_naive_parser_reads_it(lines, bom, final_end):
     assert parse_of_pair_text(content) == expected
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_a_text_is_read_in_blocks_of_any_size(size, monkeypatch):
+    monkeypatch.setattr(pair_text, "_BLOCK_BYTES", size)
+    text = "0 10 11\r\n\r\n1\n2 2147483647\r12 13 14 15\n\n3 0"
+    assert parse_of_pair_text(text.encode()) == naive(text.replace("\r\n\r\n", "\n"))
+    with pytest.raises(DataError, match=r"^some/train\.txt:7:3: expected a non-neg"):
+        parse_pairs(text.replace("3 0", "3 x").encode(), PAIR_TEXT_PATH)
+
+
 def test_a_colon_after_the_user_is_a_blank():
     expected = [(1, 5), (1, 6), (2, 7), (3, 8)]
     for end in ("\n", "\r\n", "\r"):

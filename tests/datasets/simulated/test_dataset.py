@@ -3,7 +3,12 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from pyg_advinfonce.datasets.simulated import SIZES, Simulated
+from pyg_advinfonce.datasets.simulated import (
+    SIZES,
+    Simulated,
+    exposure,
+    preference,
+)
 from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.graph import check_graph, num_nodes, split_edges
 
@@ -135,6 +140,15 @@ def test_the_same_seed_gives_the_same_data(coat):
     for split in ("train", "valid", "test"):
         one, two = split_edges(coat.graph, split), split_edges(again.graph, split)
         assert torch.equal(one, two)
+    assert torch.equal(again.test_exposure, coat.test_exposure)
+
+
+def test_the_data_do_not_depend_on_how_much_is_drawn_at_once(coat, monkeypatch):
+    monkeypatch.setattr(exposure, "_MAX_DRAWS", 100)
+    monkeypatch.setattr(exposure, "_USERS_AT_ONCE", 1)
+    monkeypatch.setattr(preference, "_CHUNK", 1000)
+    again = Simulated()
+    assert again.fingerprint == coat.fingerprint
     assert torch.equal(again.test_exposure, coat.test_exposure)
 
 
