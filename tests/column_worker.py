@@ -110,13 +110,15 @@ def trained(*pairs):
 def mutant(kind, pair):
     """Return the gradients if one of the two backward passes is the other one."""
     if kind == "total":
-        columns._Total.backward = staticmethod(lambda ctx, g: (dividing().sum(g), None))
+        columns._Totals.backward = staticmethod(
+            lambda ctx, *grads: (None, *dividing().sum(*grads))
+        )
     else:
         sums = columns._UnitColumns.backward
 
-        def backward(ctx, grad):
-            ctx.ranks = type("Alone", (), {"sum": staticmethod(lambda x: x)})
-            return sums(ctx, grad)
+        def backward(ctx, *grads):
+            ctx.ranks = type("Alone", (), {"sum": staticmethod(lambda *x: x)})
+            return sums(ctx, *grads)
 
         columns._UnitColumns.backward = staticmethod(backward)
     return one_step(pair)
