@@ -9,7 +9,7 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import embedding, relu, softplus
 
 from pyg_advinfonce.ops import (
@@ -293,6 +293,12 @@ def _normal(std: float, x: Tensor) -> None:
 
 def _uniform(bound: float, x: Tensor) -> None:
     x.uniform_(-bound, bound)
+
+
+def own_shapes(module: nn.Module) -> str:
+    """Return the names and shapes of a module's own parameters, for its text."""
+    own = module.named_parameters(recurse=False)
+    return ", ".join(f"{name}={list(p.shape)}" for name, p in own)
 
 
 def check_positive(**values: float) -> None:

@@ -126,6 +126,10 @@ class Ranks:
                 "and kind of device"
             )
 
+    def wait(self) -> None:
+        """Wait until all ranks have come here."""
+        distributed.barrier()
+
     def _sizes(self, own: int) -> list[int]:
         sizes = torch.zeros(self.size, dtype=torch.long, device="cpu")
         sizes[self.rank] = own
@@ -212,7 +216,7 @@ def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks | None]:
         found.check_same("kind of device", device.type, kind)
         _ranks, _divided = found, columns
         yield found
-        distributed.barrier()  # no rank may close a connection that another one uses
+        found.wait()  # no rank may close a connection that another one uses
     finally:
         _ranks, _divided = None, False
         distributed.destroy_process_group()
