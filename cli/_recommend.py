@@ -121,7 +121,7 @@ def _save(tables: Iterable[pd.DataFrame], out: Path, kind: str) -> None:
         return
     parts = [out.with_name(f".{out.name}.part-{rank}") for rank in range(group.size)]
     save_lists(tables, parts[group.rank], kind)
-    group.check_same("kind of lists", kind)  # all have written
+    group.wait()  # until all have written
     from_first(lambda: merge_lists(parts, out, kind))
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import embedding, relu, softplus
 
 from pyg_advinfonce.ops import (
@@ -31,7 +31,12 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 def unit_rows(x: Tensor) -> Tensor:
     r"""Divide each row by :math:`\max(|x|, 10^{-12})`, in float32 or better."""
-    return unit_columns(at_least_float32(x), EPS)
+    return unit_tables(x)[0]
+
+
+def unit_tables(*tables: Tensor) -> tuple[Tensor, ...]:
+    """Return :func:`unit_rows` of several tables; processes exchange norms once."""
+    return unit_columns(EPS, *map(at_least_float32, tables))
 
 
 def bpr(
@@ -149,7 +154,8 @@ def view_info_nce(
             ``t``).
         weight: ``[T]`` weights of the anchors, without gradient (default: ``1 / T``).
     """
-    source, target = unit_rows(anchor) / tau, unit_rows(candidate)
+    source, target = unit_tables(anchor, candidate)
+    source = source / tau
     own = target if index is None else target.index_select(0, index)  # [T, D]
     scores = total(torch.linalg.vecdot(source, own))  # [T]
     if weight is None:
@@ -183,8 +189,8 @@ def align(z_user: Tensor, z_item: Tensor) -> Tensor:
         z_user: ``[B, D]``, normalised by the function.
         z_item: ``[B, D]`` positives of the users, normalised by the function.
     """
-    distance = (unit_rows(z_user) - unit_rows(z_item)).square().sum(-1)  # [B]
-    return total(distance).mean()
+    user, item = unit_tables(z_user, z_item)
+    return total((user - item).square().sum(-1)).mean()
 
 
 def uniform(z: Tensor, t: float = 2.0) -> Tensor:
@@ -287,6 +293,12 @@ def _normal(std: float, x: Tensor) -> None:
 
 def _uniform(bound: float, x: Tensor) -> None:
     x.uniform_(-bound, bound)
+
+
+def own_shapes(module: nn.Module) -> str:
+    """Return the names and shapes of a module's own parameters, for its text."""
+    own = module.named_parameters(recurse=False)
+    return ", ".join(f"{name}={list(p.shape)}" for name, p in own)
 
 
 def check_positive(**values: float) -> None:

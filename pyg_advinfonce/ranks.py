@@ -57,12 +57,16 @@ class Ranks:
         own = x[:, self.columns(x.size(1))]
         return own.clone(memory_format=torch.contiguous_format)
 
-    def sum(self, x: Tensor) -> Tensor:
-        """Return the sum over all ranks of a tensor of the same shape."""
-        found = x.detach().clone(memory_format=torch.contiguous_format)
+    def sum(self, *parts: Tensor) -> tuple[Tensor, ...]:
+        """Return the sums over all ranks of tensors of the same shapes and type.
+
+        They take one exchange, whose cost hardly depends on the size of small tensors.
+        """
+        found = torch.cat([x.detach().flatten() for x in parts])
         self.num_bytes += found.numel() * found.element_size()
         distributed.all_reduce(found)
-        return found
+        sums = found.split([x.numel() for x in parts])
+        return tuple(s.view(x.shape) for s, x in zip(sums, parts, strict=True))
 
     def first(self, x: Tensor) -> Tensor:
         """Return rank 0's tensor of the same shape."""
@@ -121,6 +125,10 @@ class Ranks:
                 "different ones): start them with the same command, data, versions "
                 "and kind of device"
             )
+
+    def wait(self) -> None:
+        """Wait until all ranks have come here."""
+        distributed.barrier()
 
     def _sizes(self, own: int) -> list[int]:
         sizes = torch.zeros(self.size, dtype=torch.long, device="cpu")
@@ -208,7 +216,7 @@ def joined(device: torch.device, *, columns: bool) -> Iterator[Ranks | None]:
         found.check_same("kind of device", device.type, kind)
         _ranks, _divided = found, columns
         yield found
-        distributed.barrier()  # no rank may close a connection that another one uses
+        found.wait()  # no rank may close a connection that another one uses
     finally:
         _ranks, _divided = None, False
         distributed.destroy_process_group()

@@ -19,7 +19,7 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import AdvInfoNCEError
 from pyg_advinfonce.experiment import train
 from pyg_advinfonce.ops import columns
-from pyg_advinfonce.ranks import dividing, is_first, joined
+from pyg_advinfonce.ranks import Ranks, dividing, is_first, joined
 from pyg_advinfonce.training import Callback, state
 from pyg_advinfonce.training.trainer import FiniteCheck
 from tests.cases import NUM_ITEMS, toy_graph, width
@@ -110,30 +110,39 @@ def trained(*pairs):
 def mutant(kind, pair):
     """Return the gradients if one of the two backward passes is the other one."""
     if kind == "total":
-        columns._Total.backward = staticmethod(lambda ctx, g: (dividing().sum(g), None))
+        columns._Totals.backward = staticmethod(
+            lambda ctx, *grads: (None, *dividing().sum(*grads))
+        )
     else:
         sums = columns._UnitColumns.backward
 
-        def backward(ctx, grad):
-            ctx.ranks = type("Alone", (), {"sum": staticmethod(lambda x: x)})
-            return sums(ctx, grad)
+        def backward(ctx, *grads):
+            ctx.ranks = type("Alone", (), {"sum": staticmethod(lambda *x: x)})
+            return sums(ctx, *grads)
 
         columns._UnitColumns.backward = staticmethod(backward)
     return one_step(pair)
 
 
 def summed(pair, dim):
-    """Return the bytes that a step of each phase sums, and the items that it reads."""
+    """Return the bytes and sums of a step per phase, and the items that it reads."""
     config = settings(pair, model={"dim": int(dim)}, train={"epochs": 1})
-    trainer, found, last = assemble(config, toy_graph(), device="cpu"), {}, [0]
-    trainer.monitor = None
+    trainer, found, last = assemble(config, toy_graph(), device="cpu"), {}, [0, 0]
+    trainer.monitor, group, number, plain = None, dividing(), [0], Ranks.sum
+
+    def counting(ranks, *parts):
+        number[0] += 1
+        return plain(ranks, *parts)
+
+    Ranks.sum = counting
 
     def note(step, _, check):
         rows = step.batch.of_rows(0, NUM_ITEMS).dst_n_id
         read = NUM_ITEMS if rows is None else len(rows)
         if step.index > 0:  # what came before is a whole step
-            found[check.phase] = dividing().num_bytes - last[0], read
-        last[0] = dividing().num_bytes
+            taken = group.num_bytes - last[0], number[0] - last[1]
+            found[check.phase] = *taken, read
+        last[:] = group.num_bytes, number[0]
 
     with watching(note):
         trainer.fit()

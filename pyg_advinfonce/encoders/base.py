@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.functional import own_shapes
 from pyg_advinfonce.graph import ITEM, USER
 
 
@@ -53,6 +54,8 @@ class Encoder(nn.Module):
 
     is_separable: ClassVar[bool] = False
 
+    extra_repr = own_shapes
+
     @property
     def device(self) -> torch.device:
         """The device of the parameters, or else of the buffers, or else the CPU."""
@@ -63,10 +66,6 @@ class Encoder(nn.Module):
     def num_hops(self) -> int | None:
         """Number of message-passing hops; None if the encoder needs the whole graph."""
         return None
-
-    def extra_repr(self) -> str:
-        own = self.named_parameters(recurse=False)
-        return ", ".join(f"{name}={list(p.shape)}" for name, p in own)
 
     def forward(
         self, graph: HeteroData | Sequence[HeteroData], *, perturb: bool | None = None

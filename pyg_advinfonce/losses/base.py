@@ -8,9 +8,9 @@ from torch.utils.checkpoint import checkpoint
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.errors import TrainingLoopWarning
-from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows
+from pyg_advinfonce.functional import MASKED, at_least_float32, unit_rows, unit_tables
 from pyg_advinfonce.objective import RankingLoss, Step
-from pyg_advinfonce.ops import edge_scores, total
+from pyg_advinfonce.ops import edge_scores, total, totals
 from pyg_advinfonce.ranks import dividing
 
 
@@ -165,15 +165,18 @@ def positive_rows(
     Raises:
         IndexError: If an index is out of range (on a GPU, torch raises its own error).
     """
+    user = _rows(z_user, batch.src_index, "src_index", "z_user")
+    return user, _rows(z_item, batch.dst_pos_index, "dst_pos_index", "z_item")
+
+
+def _rows(table: Tensor, index: Tensor, name: str, what: str) -> Tensor:
     try:
-        user = z_user.index_select(0, batch.src_index)
-        return user, z_item.index_select(0, batch.dst_pos_index)
+        return table.index_select(0, index)
     except IndexError as error:
-        bounds = (batch.src_index.aminmax(), batch.dst_pos_index.aminmax())
-        users, items = (f"{int(low)} to {int(high)}" for low, high in bounds)
+        low, high = map(int, index.aminmax())
         raise IndexError(
-            f"src_index must hold rows of z_user, 0 to {len(z_user) - 1} (got {users}),"
-            f" and dst_pos_index rows of z_item, 0 to {len(z_item) - 1} (got {items})"
+            f"{name} must hold rows of {what}, 0 to {len(table) - 1} "
+            f"(got {low} to {high})"
         ) from error
 
 
@@ -198,7 +201,7 @@ def in_batch_scores(
     refuse_neg_rows(batch)
     user, item = positive_rows(z_user, z_item, batch)
     if cosine:
-        user, item = unit_rows(user), unit_rows(item)
+        user, item = unit_tables(user, item)
     user, item = at_least_float32(user) / tau, at_least_float32(item)
     return contrast_rows(user, item, batch.dst_pos_index, mask_hits=mask_hits)
 
@@ -251,13 +254,13 @@ def batch_scores(
             "z_user [U, D] and z_item [I, D] must agree in D "
             f"(got {tuple(z_user.shape)} and {tuple(z_item.shape)})"
         )
+    user, item = _rows(z_user, batch.src_index, "src_index", "z_user"), z_item
     if cosine:
-        z_item, batch = _rows_to_normalise(z_item, batch)
-    item = unit_rows(z_item) if cosine else at_least_float32(z_item)  # [I, D]
-    user, own = positive_rows(z_user, item, batch)
-    user = (unit_rows(user) if cosine else at_least_float32(user)) / tau
-    pos = total((user * own).sum(-1))
-    return pos, negative_scores(user, item, batch, cosine=cosine, log_q=log_q)
+        item, batch = _rows_to_normalise(item, batch)
+        user, item = unit_tables(user, item)  # [B, D], [I, D]
+    user, item = at_least_float32(user) / tau, at_least_float32(item)
+    own = _rows(item, batch.dst_pos_index, "dst_pos_index", "z_item")
+    return scores_of_rows(user, own, item, batch, cosine=cosine, log_q=log_q)
 
 
 def _rows_to_normalise(z_item: Tensor, batch: EdgeBatch) -> tuple[Tensor, EdgeBatch]:
@@ -270,19 +273,21 @@ def _rows_to_normalise(z_item: Tensor, batch: EdgeBatch) -> tuple[Tensor, EdgeBa
     return (z_item, batch) if row is None else (z_item.index_select(0, row), found)
 
 
-def negative_scores(
+def scores_of_rows(
     user: Tensor,
+    own: Tensor,
     item: Tensor,
     batch: EdgeBatch,
     *,
     cosine: bool = True,
     log_q: bool = True,
-) -> Tensor:
-    """Score users against their sampled negatives ``[B, K]``.
+) -> tuple[Tensor, Tensor]:
+    """Score users against their positives ``[B]`` and sampled negatives ``[B, K]``.
 
     Args:
         user: ``[B, D]`` user embeddings divided by tau; for cosines, of length 1 before
             the division.
+        own: ``[B, D]`` embeddings of the positives, likewise of length 1.
         item: ``[I, D]`` item embeddings; for cosines, of length 1.
         batch: The batch. Its ``neg_rows``, if given, are scored in place of the
             negatives' rows of ``item``.
@@ -299,15 +304,17 @@ def negative_scores(
             "set train.num_negatives, or amount in the loader's neg_sampling; for all "
             "negatives call over_all_negatives"
         )
+    pos = (user * own).sum(-1)
     if batch.neg_rows is None:
-        neg = total(scores_by_row(user, item, batch, batch.dst_neg_index))
+        neg = scores_by_row(user, item, batch, batch.dst_neg_index)
     else:
-        neg = total(_row_scores(user, batch.neg_rows, cosine=cosine))
+        neg = _row_scores(user, batch.neg_rows, cosine=cosine)
+    pos, neg = totals(pos, neg)
     if log_q and batch.neg_log_q is not None:
         neg = neg - batch.neg_log_q
     if batch.neg_mask is not None:
         neg = neg.masked_fill(~batch.neg_mask, MASKED)
-    return neg
+    return pos, neg
 
 
 def scores_by_row(

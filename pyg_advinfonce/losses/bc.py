@@ -14,7 +14,7 @@ from pyg_advinfonce.functional import (
     check_positive,
     info_nce,
     reset_tables,
-    unit_rows,
+    unit_tables,
 )
 from pyg_advinfonce.graph import degree_rank, train_degrees
 from pyg_advinfonce.losses.base import Criterion, UpdateWatch, batch_scores
@@ -125,8 +125,8 @@ class BC(Criterion):
     def popularity_loss(self, batch: EdgeBatch) -> Tensor:
         """Return the popularity loss, an InfoNCE of the popularity tables."""
         # Few distinct degrees exist: scoring all of them is cheaper than the batch.
-        user, item = unit_rows(self.user) / self.popularity_tau, unit_rows(self.item)
-        scores = total(user @ item.t())
+        user, item = unit_tables(self.user, self.item)
+        scores = total((user / self.popularity_tau) @ item.t())
         user, width = self.user_rank[batch.user_id], scores.size(1)
         pos = scores.view(-1)[user * width + self.item_rank[batch.pos_id]]  # [B]
         neg = scores.view(-1)[

@@ -20,6 +20,7 @@ from pyg_advinfonce.functional import (
     at_least_float32,
     check_choice,
     check_positive,
+    own_shapes,
     reset_tables,
 )
 from pyg_advinfonce.graph import num_nodes
@@ -40,14 +41,12 @@ class Hardness(nn.Module):
         - **output:** ``[B, K]`` hardness, zero where the batch masks a negative
     """
 
+    extra_repr = own_shapes
+
     @classmethod
     def from_graph(cls, graph: HeteroData, **options: Any) -> Self:  # noqa: ANN401
         """Build from a graph, e.g. from its numbers of users and items."""
         return cls(**options)
-
-    def extra_repr(self) -> str:
-        own = self.named_parameters(recurse=False)
-        return ", ".join(f"{name}={list(p.shape)}" for name, p in own)
 
     def logits(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         """Return unnormalised log hardness ``[B, K]``."""

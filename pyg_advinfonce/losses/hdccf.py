@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from pyg_advinfonce.batch import EdgeBatch
-from pyg_advinfonce.functional import check_positive, debiased_mass, unit_rows
+from pyg_advinfonce.functional import check_positive, debiased_mass, unit_tables
 from pyg_advinfonce.losses.base import Criterion, positive_rows, refuse_neg_rows
 from pyg_advinfonce.ops import log_partitions, total
 
@@ -58,7 +58,7 @@ class HDCCF(Criterion):
 
     def forward(self, z_user: Tensor, z_item: Tensor, batch: EdgeBatch) -> Tensor:
         refuse_neg_rows(batch)
-        user, item = map(unit_rows, positive_rows(z_user, z_item, batch))  # [B, D]
+        user, item = unit_tables(*positive_rows(z_user, z_item, batch))  # [B, D]
         pos = total(torch.linalg.vecdot(user, item)) / self.tau  # [B]
         items = [user, item] if self.same_type else [user]
         mass = self._masses(pos, items, item, batch.dst_pos_index)

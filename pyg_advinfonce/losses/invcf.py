@@ -17,15 +17,15 @@ from pyg_advinfonce.functional import (
     info_nce,
     reset_tables,
     squares,
-    unit_rows,
+    unit_tables,
 )
 from pyg_advinfonce.graph import ITEM, USER, degree_rank, train_degrees
 from pyg_advinfonce.losses.base import (
     UpdateWatch,
     contrast_rows,
-    negative_scores,
     positive_rows,
     refuse_neg_rows,
+    scores_of_rows,
 )
 from pyg_advinfonce.objective import RankingTerm, Step
 from pyg_advinfonce.ops import empty_table, total
@@ -166,12 +166,14 @@ class InvCF(RankingTerm):
 
     def _contrast(self, rows: Rows, table: Tensor, batch: EdgeBatch) -> Tensor:
         """Return the InfoNCE of users with their items, on cosines."""
-        user, item = unit_rows(rows[0]) / self.tau, unit_rows(rows[1])  # [B, D]
         if self.negatives == "in_batch":
+            user, own = unit_tables(*rows)  # [B, D]
             index, mask_hits = batch.dst_pos_index, self.mask_hits
-            return info_nce(*contrast_rows(user, item, index, mask_hits=mask_hits))
-        neg = negative_scores(user, unit_rows(table), batch)
-        return info_nce(total((user * item).sum(-1)), neg)
+            scores = contrast_rows(user / self.tau, own, index, mask_hits=mask_hits)
+        else:
+            user, own, item = unit_tables(*rows, table)
+            scores = scores_of_rows(user / self.tau, own, item, batch)
+        return info_nce(*scores)
 
     def _joined(self, m: Embeddings, z: Embeddings, batch: EdgeBatch) -> Tensor:
         """Return the sum of two InfoNCE of the concatenation ``[z; m]``.

@@ -25,7 +25,7 @@ from pyg_advinfonce.losses.base import (
     refuse_neg_rows,
     sum_over_ranks,
 )
-from pyg_advinfonce.ops import draw_columns, product, total
+from pyg_advinfonce.ops import draw_columns, product, total, totals
 from pyg_advinfonce.ranks import agreed
 
 # Popularity of an item, a stand-in for its frequency in batches.
@@ -127,8 +127,8 @@ class XIR(Criterion):
         refuse_neg_rows(batch)
         user, item = positive_rows(z_user, z_item, batch)
         user, item = self._scaled(user) / self.tau, self._scaled(item)  # [B, D]
-        scores, own = total(product(user, item)), batch.pos_id
-        pos = total(torch.linalg.vecdot(user, item))  # [B]
+        parts = product(user, item), torch.linalg.vecdot(user, item)
+        (scores, pos), own = totals(*parts), batch.pos_id  # [B, B], [B]
         half = max(1, self.cache_size // 2)
         number = half if self.cache_size else own.numel()
         drawn, neg = self._resample(scores, own, own, self.log_q[own], number)

@@ -24,14 +24,19 @@ def total(x: Tensor) -> Tensor:
     All ranks compute the same loss from the result, so that its gradient is that of
     every rank's part: the backward pass sums nothing.
     """
+    return totals(x)[0]
+
+
+def totals(*parts: Tensor) -> tuple[Tensor, ...]:
+    """Return :func:`total` of several tensors by one exchange."""
     ranks = dividing()
     if ranks is None:
-        return x
-    found: Tensor = _Total.apply(x, ranks)
+        return parts
+    found: tuple[Tensor, ...] = _Totals.apply(ranks, *parts)
     return found
 
 
-def unit_columns(x: Tensor, eps: float) -> Tensor:
+def unit_columns(eps: float, *tables: Tensor) -> tuple[Tensor, ...]:
     """Divide each row by its norm over all columns, or by ``eps`` if that is larger.
 
     Each rank uses the norms for its own columns, so that the gradients of the norms are
@@ -39,8 +44,8 @@ def unit_columns(x: Tensor, eps: float) -> Tensor:
     """
     ranks = dividing()
     if ranks is None:
-        return normalize(x, dim=-1, eps=eps)
-    found: Tensor = _UnitColumns.apply(x, eps, ranks)
+        return tuple(normalize(x, dim=-1, eps=eps) for x in tables)
+    found: tuple[Tensor, ...] = _UnitColumns.apply(eps, ranks, *tables)
     return found
 
 
@@ -115,29 +120,39 @@ def own_columns(x: Tensor) -> Tensor:
     return x if ranks is None else ranks.own(x)
 
 
-class _Total(Function):
+class _Totals(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ranks: Ranks) -> Tensor:  # noqa: ANN401
-        return ranks.sum(x)
+    def forward(ctx: Any, ranks: Ranks, *parts: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        return ranks.sum(*parts)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        return grad, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        return None, *grads
 
 
 class _UnitColumns(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float, ranks: Ranks) -> Tensor:  # noqa: ANN401
-        norm = ranks.sum(x.square().sum(-1, keepdim=True)).sqrt()  # [N, 1]
-        scale = norm.clamp(min=eps)
-        ctx.ranks = ranks
-        y = x / scale
-        ctx.save_for_backward(y, scale, norm > eps)
-        return y
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        eps: float,
+        ranks: Ranks,
+        *tables: Tensor,
+    ) -> tuple[Tensor, ...]:
+        squares = ranks.sum(*(x.square().sum(-1, keepdim=True) for x in tables))
+        scales = [x.sqrt().clamp(min=eps) for x in squares]  # [N, 1]
+        units = [x / scale for x, scale in zip(tables, scales, strict=True)]
+        ctx.eps, ctx.ranks = eps, ranks
+        ctx.save_for_backward(*units, *scales)
+        return tuple(units)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
-        y, scale, has_slope = ctx.saved_tensors
-        along = ctx.ranks.sum((grad * y).sum(-1, keepdim=True)) * has_slope
-        return (grad - y * along) / scale, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        units, scales = ctx.saved_tensors[: len(grads)], ctx.saved_tensors[len(grads) :]
+        parts = [*zip(grads, units, scales, strict=True)]
+        dots = ctx.ranks.sum(*((g * y).sum(-1, keepdim=True) for g, y, _ in parts))
+        found = (
+            torch.addcmul(g, y, dot * (scale > ctx.eps), value=-1).div_(scale)
+            for dot, (g, y, scale) in zip(dots, parts, strict=True)
+        )
+        return None, None, *found

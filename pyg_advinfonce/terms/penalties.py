@@ -10,7 +10,7 @@ from torch import Tensor
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.functional import EPS, check_choice, squares
 from pyg_advinfonce.objective import Step, Term
-from pyg_advinfonce.ops import total
+from pyg_advinfonce.ops import total, totals
 
 
 class EmbeddingL2(Term):
@@ -51,9 +51,9 @@ class EmbeddingL2(Term):
 
     def forward(self, step: Step) -> Tensor:
         parts = [self._squares(*pair, step.batch) for pair in self._tables(step)]
-        roles = [total(reduce(torch.add, role)) for role in zip(*parts, strict=True)]
+        roles = totals(*(reduce(torch.add, role) for role in zip(*parts, strict=True)))
         if self.norm == "plain":  # the gradient at 0 is 0
-            roles = [2 * role.clamp(min=EPS**2).sqrt() for role in roles]
+            roles = tuple(2 * role.clamp(min=EPS**2).sqrt() for role in roles)
         number = step.batch.src_index.numel() if self.reduction == "mean" else 1
         return reduce(torch.add, roles) / (2 * number)
 

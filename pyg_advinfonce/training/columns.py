@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
@@ -56,8 +55,8 @@ def total_norm(params: Iterable[nn.Parameter], number: int) -> tuple[Tensor, Ten
         return norm, norm.new_zeros(())
     tables = get_total_norm([g for g in grads if _is_table(g)])
     others = get_total_norm([g for g in grads if not _is_table(g)])
-    sums = ranks.sum(torch.stack([tables.square(), tables.new_tensor(number)]))
-    return (sums[0] + others.to(sums).square()).sqrt(), sums[1]
+    square, count = ranks.sum(tables.square(), tables.new_tensor(number))
+    return (square + others.to(square).square()).sqrt(), count
 
 
 def _is_table(x: Tensor) -> bool:

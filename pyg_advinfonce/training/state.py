@@ -253,7 +253,7 @@ class StateFile(Callback):
             write_tensors(shard_file(folder, ranks.rank), tables)
         except OSError as error:
             failure = error
-        lost = ranks.sum(torch.tensor(float(failure is not None), device="cpu"))
+        (lost,) = ranks.sum(torch.tensor(float(failure is not None), device="cpu"))
         if failure is not None:
             raise failure
         if lost > 0:

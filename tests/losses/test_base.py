@@ -12,7 +12,7 @@ from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.encoders import LightGCN
 from pyg_advinfonce.errors import TrainingLoopWarning
 from pyg_advinfonce.evaluation import Evaluator
-from pyg_advinfonce.functional import unit_rows
+from pyg_advinfonce.functional import unit_rows, unit_tables
 from pyg_advinfonce.loader import EdgeSampler
 from pyg_advinfonce.losses import BC, AdapTau, InvCF, batch_scores
 from pyg_advinfonce.methods import Method
@@ -288,11 +288,11 @@ def test_only_rows_that_are_read_are_normalised(monkeypatch, dtype):
     batch = EdgeBatch(user, item[:, 0], item[:, 1:])
     sizes, whole = [], unit_rows(z[1])
     monkeypatch.setattr(
-        "pyg_advinfonce.losses.base.unit_rows",
-        lambda x: (sizes.append(len(x)), unit_rows(x))[1],
+        "pyg_advinfonce.losses.base.unit_tables",
+        lambda *x: (sizes.extend(map(len, x)), unit_tables(*x))[1],
     )
     pos, neg = batch_scores(*z, batch, tau=0.5)
-    assert sizes == [item.unique().numel(), 3]
+    assert sizes == [3, item.unique().numel()]
     own = unit_rows(z[0][user]) / 0.5
     torch.testing.assert_close(pos, (own * whole[item[:, 0]]).sum(-1))
     expected = (own.unsqueeze(1) * whole[item[:, 1:]]).sum(-1)

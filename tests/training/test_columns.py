@@ -94,11 +94,13 @@ def test_sums_the_stated_bytes_whatever_the_width(tmp_path):
     size, negatives, double = 10, 4, 8
     scores = size * (1 + negatives) + size * negatives  # and those of the hardness
     norm = 2  # the gradients' norm and the signals
-    bytes_summed, read = narrow["main"]
+    bytes_summed, exchanges, read = narrow["main"]
+    assert exchanges == 6
     penalty = 2  # of users and of positives
     norms = 2 * (size + read)  # forward and backward
     assert bytes_summed == double * (scores + norms + penalty + norm)
-    bytes_summed, read = narrow["adversary"]  # its embeddings are constant
+    bytes_summed, exchanges, read = narrow["adversary"]  # its embeddings are constant
+    assert exchanges == 4
     assert bytes_summed == double * (scores + size + read + norm)
 
 
