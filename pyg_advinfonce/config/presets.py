@@ -263,7 +263,11 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("2.13", {"loss": {"cosine": False}}, losses=("invcf",)),
         Choice("2.14", {"train": {"l2": 1e-6}}, losses=("directau",)),
         Choice("3.1", {"model": {"anchors": "edges"}}, models=("sgl",)),
-        Choice("3.8", {"model": {"with_negatives": True}}, models=("lightgcl",)),
+        Choice(
+            "3.8",
+            {"model": {"with_negatives": True, "weight": 0.2, "tau": 0.2}},
+            models=("lightgcl",),
+        ),
     ),
 }
 """The choices of each preset by decision of docs/decisions.md; later ones win."""

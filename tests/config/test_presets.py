@@ -160,7 +160,10 @@ ROWS = (
     loss_row("2.13", "faithful", "invcf", "cosine", False),
     train_row("2.14", "mf", "directau", l2=1e-6),
     Row("3.1", "faithful", "sgl", "bpr", {"model": {"anchors": "edges"}}),
-    Row("3.8", "faithful", "lightgcl", "bpr", {"model": {"with_negatives": True}}),
+    Row(
+        *("3.8", "faithful", "lightgcl", "bpr"),
+        {"model": {"with_negatives": True, "weight": 0.2, "tau": 0.2}},
+    ),
 )
 
 
