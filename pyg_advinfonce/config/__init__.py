@@ -9,6 +9,7 @@ from pyg_advinfonce.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pyg_advinfonce.config.config import (
+        IN_MEMORY,
         NAMED,
         Config,
         Sections,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Config": "config",
     "FROM_TRAIN": "options",
+    "IN_MEMORY": "config",
     "NAMED": "config",
     "PRESETS": "presets",
     "Sections": "config",
@@ -60,6 +62,7 @@ _HOME = {
 
 __all__ = [
     "FROM_TRAIN",
+    "IN_MEMORY",
     "NAMED",
     "PRESETS",
     "Config",

@@ -323,6 +323,7 @@ class TableDataset(ProcessedDataset):
         cache_dir = None if cache_dir is None else Path(cache_dir)
         self.source = path
         self.in_memory = not isinstance(path, Path)
+        self.place = path.resolve() if isinstance(path, Path) else None
         self.label = path.name if isinstance(path, Path) else "DataFrame"
         self.table_options = TableOptions(
             user_col=user_col,

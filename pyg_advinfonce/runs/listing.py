@@ -41,23 +41,31 @@ class Start(FileData):
 
 
 class Starts(FileData):
-    """The content of ``run.json``: the first start and those that resumed it."""
+    """The content of ``run.json``, which is not published with a run.
+
+    Attributes:
+        starts: The first start and those that resumed it.
+        data: The absolute path of the table or folder of the data, None without one.
+    """
 
     starts: list[Start]
+    data: str | None = None
 
 
-def note_start(folder: Path, *, again: bool) -> None:
-    """Write date, command and version of a training to its folder.
+def note_start(folder: Path, data: Path | None, *, again: bool) -> None:
+    """Write date, command and version of a training, and where its data is.
 
     Args:
         folder: The seed's folder.
+        data: The absolute path of the data's table or folder, if any.
         again: Keep the earlier starts, since the training is resumed.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     new = Start(date=now, command=command, version=__version__)
     earlier = read_starts(folder) if again else []
-    text = Starts(starts=[*earlier, new]).model_dump_json(indent=2)
+    place = None if data is None else str(data)
+    text = Starts(starts=[*earlier, new], data=place).model_dump_json(indent=2)
     write_text(folder / STARTS, text + "\n")
 
 
@@ -67,9 +75,22 @@ def read_starts(folder: Path | str) -> list[Start]:
     Raises:
         CheckpointError: If the file is damaged.
     """
-    folder = Path(folder)
-    file = folder / STARTS
-    return read_json(file, Starts).starts if file.is_file() else []
+    return _read(folder).starts
+
+
+def data_place(folder: Path | str) -> Path | None:
+    """Return where the data of a seed was when it was trained, if that is known.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    place = _read(folder).data
+    return None if place is None else Path(place)
+
+
+def _read(folder: Path | str) -> Starts:
+    file = Path(folder) / STARTS
+    return read_json(file, Starts) if file.is_file() else Starts(starts=[])
 
 
 @dataclass(frozen=True)

@@ -177,18 +177,22 @@ def test_the_data_of_a_run_from_elsewhere(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    found = advnce("evaluate", folder / "by-path")
-    assert (found.code, found.line) == (
-        2,
-        f"./toy: no such folder or table in the working directory {elsewhere}: change "
-        "to the directory that the path is relative to (cd)",
-    )
-    found = advnce("evaluate", folder / "by-name")
-    assert found.code == 2
-    assert found.line.endswith(
-        "no folder of that name in data (set another root with --data-root) and none "
-        f"in {elsewhere}"
-    )
+    assert advnce("evaluate", folder / "by-path").out == expected
+    assert advnce("evaluate", folder / "by-name").out == expected
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (folder / "toy").rename(moved / "toy")
+    for run, name in (("by-path", "./toy"), ("by-name", "toy")):
+        found = advnce("evaluate", folder / run)
+        assert (found.code, found.line) == (
+            2,
+            f"{folder / run / 'seed-0'} was trained on '{name}', which is not in "
+            f"{elsewhere} and is not {elsewhere / 'data' / 'toy'} or {folder / 'toy'}: "
+            "name the folder that holds it with --data-root DIR",
+        )
+        found = advnce("evaluate", folder / run, "--data-root", moved)
+        assert found.out == expected
+    (moved / "toy").rename(folder / "toy")
     by_root = advnce("evaluate", folder / "by-name", "--data-root", folder)
     assert (by_root.code, by_root.out) == (0, expected)
     monkeypatch.setenv("ADVNCE_DATA", str(folder))
