@@ -16,6 +16,7 @@ from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import (
     Config,
     Sections,
+    is_same_data_name,
     paper_numbers,
     settings_text,
 )
@@ -338,6 +339,7 @@ def _changed(
     named = {
         section: getattr(saved, section).model_copy(update={"name": name})
         for section, name in names.items()
+        if section != "data" or not is_same_data_name(name, saved.data.name)
     }
     config = saved.model_copy(update=named)
     for layer in layers:

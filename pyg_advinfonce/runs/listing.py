@@ -11,7 +11,7 @@ from typing import Literal
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.files import is_locked, write_text
+from pyg_advinfonce.files import is_locked, not_found, write_text
 from pyg_advinfonce.runs.finished import FinishedSeed, read_seed
 from pyg_advinfonce.runs.folder import (
     CONFIG,
@@ -20,6 +20,7 @@ from pyg_advinfonce.runs.folder import (
     METRICS,
     STARTS,
     is_seed_name,
+    no_run,
     seed_folders,
 )
 from pyg_advinfonce.schema import FileData, read_json
@@ -125,7 +126,7 @@ def find_run(folder: Path | str) -> Run:
     folder = Path(folder)
     seeds = [seed for seed in seed_folders(folder) if (seed / CONFIG).is_file()]
     if not seeds:
-        raise CheckpointError(f"{folder} holds no run: it has no {CONFIG}")
+        raise no_run(folder, CONFIG)
     finished = [read_seed(seed) for seed in seeds if (seed / METRICS).is_file()]
     is_running = is_locked(folder / LOCK)
     ended: Literal["finished", "interrupted"] = "interrupted"
@@ -159,7 +160,8 @@ def list_runs(root: Path | str) -> tuple[list[Run], list[str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise ConfigError(f"{root}: no such folder: name the folder of your runs")
+        message = not_found(root, "folder")
+        raise ConfigError(f"{message}: name the folder of your runs")
     runs, problems = [], []
     for folder, _ in groupby(map(_run_of, find_seeds(root))):
         try:

@@ -265,9 +265,7 @@ def load_data(
         ) from error
 
 
-def _load_named(
-    config: Config, root: Path, cache_dir: Path | str | None
-) -> Dataset:
+def _load_named(config: Config, root: Path, cache_dir: Path | str | None) -> Dataset:
     """Load the data by its name; an unknown name is that of a missing folder."""
     try:
         if config.data.name != IN_MEMORY:

@@ -72,11 +72,12 @@ def test_a_list_has_a_length(advnce, run, k):
     assert (found.code, found.line) == (2, f"-k must be positive (got {k})")
 
 
-@pytest.mark.parametrize("path", ["nowhere", "."])
-def test_no_run(advnce, path):
-    found = advnce("evaluate", path)
-    assert found.code == 2
-    assert found.line == f"{path} holds no finished run: it has no config.toml"
+def test_no_run(advnce, folder):
+    found = advnce("evaluate", "nowhere")
+    assert (found.code, found.line) == (
+        *(2, f"nowhere: no such folder in the working directory {folder}"),
+    )
+    assert advnce("evaluate", ".").line == ". is not a run: it has no config.toml"
 
 
 def test_all_seeds_or_one_of_them(advnce, folder):

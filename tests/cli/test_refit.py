@@ -194,4 +194,4 @@ def test_features_of_a_graph_stay():
 
 
 def test_a_run_that_is_not_finished(advnce, folder):
-    assert "holds no finished run" in advnce("train", "--refit", "nowhere").line
+    assert "nowhere: no such folder" in advnce("train", "--refit", "nowhere").line

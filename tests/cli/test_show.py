@@ -37,7 +37,8 @@ def test_runs_are_listed_in_two_lines(advnce, folder):
 
 def test_where_no_runs_are(advnce, folder):
     assert advnce("ls", "runs").line == (
-        "runs: no such folder: name the folder of your runs"
+        f"runs: no such folder in the working directory {folder}: name the folder of "
+        "your runs"
     )
     folder.joinpath("runs").mkdir()
     assert advnce("ls", "runs").out == "runs holds no run\n"
