@@ -177,8 +177,12 @@ def _setting(error: Exception) -> str:
 
 
 def _with_own_options(text: str) -> str:
-    """Name settings of ``[data]`` by ``--set`` where the command has no other way."""
-    return FLAG.sub(_assignment, text) if _verb in (["train"], ["tune"]) else text
+    return as_assignments(text) if _verb in (["train"], ["tune"]) else text
+
+
+def as_assignments(text: str) -> str:
+    """Replace options of ``advnce data`` by ``--set``, as ``train`` and ``tune`` do."""
+    return FLAG.sub(_assignment, text)
 
 
 def _assignment(flag: re.Match[str]) -> str:

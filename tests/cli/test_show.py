@@ -93,4 +93,4 @@ def test_as_json(advnce, run):
 
 
 def test_no_run(advnce, folder):
-    assert advnce("show", "none").line == "none holds no run: it has no config.toml"
+    assert advnce("show", "none").line.startswith("none: no such folder")

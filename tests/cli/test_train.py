@@ -274,17 +274,28 @@ def test_a_saved_configuration_names_its_data(
         ("who,what\na,1\n", "set it with --set data.user_col=NAME"),
         ("a,1\nb,2\n", "name the columns with --set data.columns=user,item"),
         ("user,item\na,\n", "drop such rows with --set data.drop_incomplete=true"),
-        ("user,item,stars\na,1,\n", "--set 'data.positive_if=stars >= 4'"),
     ],
 )
-def test_advice_about_a_table_is_what_the_command_has(advnce, folder, text, advice):
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_advice_about_a_table_is_what_the_command_has(
+    advnce, folder, command, text, advice
+):
     folder.joinpath("own.csv").write_text(text, "utf-8")
-    for command in ("train", "tune"):
-        found = advnce(command, "mf", "--data", "own.csv")
-        assert found.code == 2
-        assert advice in found.err
-        assert "(data." not in found.err
-    assert "(data." in advnce("data", "describe", "own.csv").err
+    found = advnce(command, "mf", "--data", "own.csv")
+    assert found.code == 2
+    assert advice in found.line
+    assert "(data." not in found.line
+
+
+def test_advice_with_blanks_is_quoted():
+    from pyg_advinfonce.cli.main import as_assignments
+
+    text = (
+        "set --positive-if 'stars >= 4' (data.positive_if) or --columns (data.columns)"
+    )
+    assert as_assignments(text) == (
+        "set --set 'data.positive_if=stars >= 4' or data.columns"
+    )
 
 
 def test_a_file_of_settings_that_is_missing(advnce, folder):

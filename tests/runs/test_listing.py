@@ -85,5 +85,5 @@ def test_a_folder_that_holds_no_run(tmp_path):
     assert list_runs(tmp_path) == ([], [])
     with pytest.raises(ConfigError, match="no such folder"):
         list_runs(tmp_path / "none")
-    with pytest.raises(CheckpointError, match=r"holds no run: it has no config\.toml"):
+    with pytest.raises(CheckpointError, match=r"is not a run: it has no config\.toml"):
         find_run(tmp_path)

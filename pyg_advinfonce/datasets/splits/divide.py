@@ -131,9 +131,10 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
         del splits["test"]
     for name, found in splits.items():
         if not found.size:
+            number = counted(log.pairs.shape[1], "pair")
             raise ConfigError(
-                f"the split '{options.split}' of {log.pairs.shape[1]:,} pairs leaves "
-                f"{name} empty: use more pairs, other fractions or another split"
+                f"the split '{options.split}' of {number} leaves {name} empty: use "
+                "more pairs, other fractions or another split"
             )
     for name, found in splits.items():
         for ends, number in zip(found, numbers, strict=True):
@@ -336,7 +337,8 @@ def split_off_valid(
     is_valid = held_out(train, number, np.random.default_rng(seed))
     if not is_valid.any():
         raise ConfigError(
-            f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
+            f"valid_fraction {fraction} of "
+            f"{counted(train.shape[1], 'train pair')} leaves valid "
             "empty, since every user keeps one: use a larger fraction or a valid.txt"
         )
     return (
