@@ -139,7 +139,7 @@ def test_an_unfinished_run(advnce, run, name):
     run.joinpath("seed-0", name).unlink()
     found = advnce("evaluate", run / "seed-0")
     assert found.code == 2
-    assert found.line.endswith(f"holds no finished run: it has no {name}")
+    assert found.line.endswith(f": it has no {name}")
 
 
 @pytest.mark.parametrize(
