@@ -131,9 +131,9 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
         del splits["test"]
     for name, found in splits.items():
         if not found.size:
-            number = counted(log.pairs.shape[1], "pair")
+            size = counted(log.pairs.shape[1], "pair")
             raise ConfigError(
-                f"the split '{options.split}' of {number} leaves {name} empty: use "
+                f"the split '{options.split}' of {size} leaves {name} empty: use "
                 "more pairs, other fractions or another split"
             )
     for name, found in splits.items():
