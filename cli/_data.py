@@ -46,7 +46,8 @@ def _odd(profile: Profile) -> dict[str, str]:
     )
     users, items, whole = (number or 0 for number in numbers)
     if None in numbers:
-        return {"train": "missing"}
+        is_whole = list(profile["splits"]) == ["all"]
+        return {"train": "not split yet" if is_whole else "missing"}
     return {
         "no train": f"{counted(users, 'user')}, {counted(items, 'item')}",
         "all items": counted(whole, "user"),

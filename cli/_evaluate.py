@@ -26,6 +26,7 @@ from pyg_advinfonce.ranks import from_first
 from pyg_advinfonce.registry import DEFAULT_METRICS
 from pyg_advinfonce.runs import (
     check_data,
+    load_data,
     load_run,
     mean_and_std,
     read_run,
@@ -156,7 +157,7 @@ class Request:
             return found.graph
         seed = read_run(self.run)[0]
         seed.config.check_held_out(seed.folder)
-        dataset = seed.config.load_dataset(self.data_root, self.cache_dir)
+        dataset = load_data(seed.folder, seed.config, self.data_root, self.cache_dir)
         check_data(seed.folder, seed.fingerprint, dataset.fingerprint)
         return dataset.graph
 

@@ -1,7 +1,7 @@
 """Names and settings of a training, checked before torch is imported."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pyg_advinfonce.config import (
 )
 from pyg_advinfonce.datasets.base import check_name
 from pyg_advinfonce.errors import CheckpointError, ConfigError
+from pyg_advinfonce.files import not_found
 from pyg_advinfonce.registry import data_root as default_root
 from pyg_advinfonce.runs import CONFIG, is_seed_name, seed_folders
 
@@ -82,6 +83,8 @@ class Saved:
             )
         folder = run.parent if is_seed else run
         files = [seed / CONFIG for seed in seed_folders(folder)]
+        if not folder.is_dir():
+            raise CheckpointError(not_found(folder, "folder"))
         for file in files:
             if not file.is_file():
                 raise CheckpointError(
@@ -115,6 +118,13 @@ def parse_seeds(seed: int | None, seeds: str | None) -> list[int] | None:
 def _span(text: str) -> range:
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
+
+
+def data_name(layers: Iterable[Sections]) -> str | None:
+    """Return the data that settings name, as those of a saved run do."""
+    sections = (layer.get("data") for layer in layers)
+    names = (s.get("name") for s in sections if isinstance(s, Mapping))
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 def layers(

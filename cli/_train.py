@@ -16,6 +16,7 @@ from pyg_advinfonce.build import assemble
 from pyg_advinfonce.config import (
     Config,
     Sections,
+    is_same_data_name,
     paper_numbers,
     settings_text,
 )
@@ -32,8 +33,10 @@ from pyg_advinfonce.runs import (
     check_data,
     check_settings,
     create_run_folder,
+    load_data,
     run_lock,
     run_summary,
+    seed_folders,
     seed_path,
 )
 from pyg_advinfonce.training import Tracker, Trainer
@@ -226,9 +229,9 @@ class Again:
     data_root: Path
     cache_dir: Path | None
 
-    def load_dataset(self, config: Config) -> Dataset:
-        """Load the run's data."""
-        return config.load_dataset(self.data_root, self.cache_dir)
+    def load_dataset(self, folder: Path, config: Config) -> Dataset:
+        """Load the data of a seed in a folder."""
+        return load_data(folder, config, self.data_root, self.cache_dir)
 
 
 def resume(run: Path, saved: Saved, again: Again, *, force: bool) -> None:
@@ -248,7 +251,7 @@ def resume(run: Path, saved: Saved, again: Again, *, force: bool) -> None:
     configs = [_changed(config, names, layers, force=force) for config in saved.configs]
     _check_alike(configs)
     _check_named(configs[0], names, "--resume", run)
-    dataset = again.load_dataset(configs[0])
+    dataset = again.load_dataset(seed_folders(run)[0], configs[0])
     again.make_loop(saved.folder, dataset, force=force).run(configs)
 
 
@@ -283,7 +286,7 @@ def refit(
         _changed(seed.config, again.names, [], force=False)
     configs = [seed.refit_config() for seed in seeds]
     _check_named(configs[0], again.names, "--refit", run)
-    dataset = again.load_dataset(configs[0])
+    dataset = again.load_dataset(seeds[0].folder, configs[0])
     check_data(run, seeds[0].fingerprint, dataset.fingerprint)
     if out is not None and out.resolve() == run.resolve():
         raise ConfigError(
@@ -336,6 +339,7 @@ def _changed(
     named = {
         section: getattr(saved, section).model_copy(update={"name": name})
         for section, name in names.items()
+        if section != "data" or not is_same_data_name(name, saved.data.name)
     }
     config = saved.model_copy(update=named)
     for layer in layers:

@@ -1,5 +1,6 @@
 """The command ``advnce``: verbs, termination signals, one line per error."""
 
+import re
 import signal
 import sys
 import warnings
@@ -47,6 +48,11 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 _received: list[int] = []
 
+_verb: list[str | None] = []
+
+FLAG = re.compile(r"--[a-z-]+(?: ('[^']*'|[^\s()]+))? \((data\.\w+)\)")
+"""An option of ``advnce data`` with its value, and the setting of the same meaning."""
+
 app = typer.Typer(
     name="advnce",
     help="Contrastive collaborative filtering around the AdvInfoNCE loss.",
@@ -83,6 +89,7 @@ def root(
             f"advnce {verb} runs in one process: start it without torchrun, which is "
             f"for {', '.join(TOGETHER)}"
         )
+    _verb[:] = [verb]
     if verb is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(USAGE)
@@ -144,7 +151,8 @@ def _print_error(error: Exception) -> int:
         _say(f"{usage()}{_setting(error)} (see {_command(error)} --help)")
         return USAGE
     if isinstance(error, AdvInfoNCEError | DataWarning):  # of -W error
-        _say(str(error))
+        for text in [str(error), *getattr(error, "__notes__", [])]:
+            _say(_with_own_options(text))
         failed = isinstance(error, NonFiniteLossError | MemoryShortageError)
         return FAILED if failed else USAGE
     if isinstance(error, OSError):
@@ -168,6 +176,22 @@ def _setting(error: Exception) -> str:
     return f"; change settings with --set {section}.{key}=VALUE"
 
 
+def _with_own_options(text: str) -> str:
+    return as_assignments(text) if _verb in (["train"], ["tune"]) else text
+
+
+def as_assignments(text: str) -> str:
+    """Replace options of ``advnce data`` by ``--set``, as ``train`` and ``tune`` do."""
+    return FLAG.sub(_assignment, text)
+
+
+def _assignment(flag: re.Match[str]) -> str:
+    value, key = flag.groups()
+    if value is None:
+        return f"--set {key}=true" if key == "data.drop_incomplete" else key
+    return "--set " + (f"'{key}={value[1:]}" if value[0] == "'" else f"{key}={value}")
+
+
 def _command(error: Exception) -> str:
     context: typer.Context | None = getattr(error, "ctx", None)
     return context.command_path if context else "advnce"
@@ -176,7 +200,7 @@ def _command(error: Exception) -> str:
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
     if not is_first_process():
         return  # the first process says the same
-    _say(f"warning: {message}")
+    _say(_with_own_options(f"warning: {message}"))
 
 
 def _say(text: str) -> None:

@@ -42,7 +42,7 @@ def train(
     data: str | None = typer.Option(
         None,
         help="A data set, see `advnce ls datasets`, or the path of a folder or table "
-        "(default: simulated).",
+        "(default: that of --config, else simulated).",
         autocompletion=complete_data,
     ),
     data_root: Path = DataRoot,
@@ -148,7 +148,7 @@ def train(
         plan = _plan.Plan(
             _given(model),
             loss,
-            data or "simulated",
+            data or _plan.data_name(layers) or "simulated",
             layers,
             _plan.parse_seeds(seed, seeds),
             data_root,

@@ -99,6 +99,7 @@ def train(
             config,
             dataset.fingerprint,
             place,
+            data=getattr(dataset, "place", None),
             save_every=save_every,
         )
         told += folder.begin(trainer, resume=resume, force=force)

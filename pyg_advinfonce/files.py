@@ -7,7 +7,8 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -169,6 +170,8 @@ def read_bytes(path: Path, max_bytes: int, error: type[AdvInfoNCEError]) -> byte
         with path.open("rb") as file:  # some files have no size before they are read
             content = file.read(max_bytes + 1)
     except (OSError, ValueError) as found:  # ValueError: a null byte in the path
+        if isinstance(found, FileNotFoundError):
+            raise error(not_found(path)) from found
         raise error(f"{path}: {getattr(found, 'strerror', None) or found}") from found
     if len(content) > max_bytes:
         raise error(f"{path}: expected at most {max_bytes:,} bytes")
@@ -294,6 +297,22 @@ def without_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
         cells = [spreadsheet_text(x) if isinstance(x, str) else x for x in column]
         found[name] = pd.Series(cells, column.index, object)
     return found
+
+
+def not_found(path: Path, what: str = "file") -> str:
+    """Return that a file or folder does not exist, where, and similar names there.
+
+    Args:
+        path: The path as it was given.
+        what: What was expected there.
+    """
+    place = "" if path.is_absolute() else f" in the working directory {Path.cwd()}"
+    names: list[str] = []
+    with suppress(OSError, ValueError):  # no such folder, a null byte
+        names = sorted(entry.name for entry in path.parent.iterdir())
+    near = get_close_matches(path.name, names, n=3, cutoff=0.6)
+    found = " or ".join(f"'{path.with_name(name)}'" for name in near)
+    return f"{path}: no such {what}{place}{f', did you mean {found}?' if near else ''}"
 
 
 def file_sha256(path: Path) -> str:

@@ -407,7 +407,9 @@ LONG_CUTOFF = 0.8
 _ROW = Entry("studies.paper:reproduce_table", "One row of the tables")
 
 
-def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
+def unknown(
+    kind: str, name: str, choices: Iterable[str], others: Iterable[str] = ()
+) -> UnknownNameError:
     """Return the error for an unknown name, with the known names.
 
     Args:
@@ -415,10 +417,12 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
         name: The unknown name.
         choices: The known names. The entries of a table are also found by their long
             names, e.g. ``adv`` by ``AdvInfoNCE``.
+        others: Further names to suggest, which are not listed.
     """
-    known = {_letters(choice): choice for choice in choices}
+    listed = {_letters(choice): choice for choice in choices}
+    known = {_letters(other): other for other in others} | listed
     aliases = dict(known)
-    for choice in known.values():
+    for choice in listed.values():
         entry = choices.get(choice) if isinstance(choices, Mapping) else None
         for text in _long_names(entry) if isinstance(entry, Entry) else ():
             aliases.setdefault(_letters(text), choice)
@@ -427,7 +431,7 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UnknownNameError:
     close = close or get_close_matches(asked, known, n=1, cutoff=0.5)
     hint = f", did you mean '{aliases[close[0]]}'?" if close else ";"
     return UnknownNameError(
-        f"unknown {kind} '{name}'{hint} choose from {', '.join(known.values())}"
+        f"unknown {kind} '{name}'{hint} choose from {', '.join(listed.values())}"
     )
 
 

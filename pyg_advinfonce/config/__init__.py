@@ -9,12 +9,14 @@ from pyg_advinfonce.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pyg_advinfonce.config.config import (
+        IN_MEMORY,
         NAMED,
         Config,
         Sections,
         Train,
         check_loader,
         flatten,
+        is_same_data_name,
         packaged,
         paper_numbers,
         parse_assignment,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Config": "config",
     "FROM_TRAIN": "options",
+    "IN_MEMORY": "config",
     "NAMED": "config",
     "PRESETS": "presets",
     "Sections": "config",
@@ -48,6 +51,7 @@ _HOME = {
     "parse_assignment": "config",
     "read_toml": "config",
     "flatten": "config",
+    "is_same_data_name": "config",
     "loss_target": "options",
     "model_targets": "options",
     "set_by_train": "options",
@@ -60,6 +64,7 @@ _HOME = {
 
 __all__ = [
     "FROM_TRAIN",
+    "IN_MEMORY",
     "NAMED",
     "PRESETS",
     "Config",
@@ -68,6 +73,7 @@ __all__ = [
     "check_keys",
     "check_loader",
     "flatten",
+    "is_same_data_name",
     "loss_target",
     "model_targets",
     "packaged",

@@ -260,9 +260,10 @@ class Config(BaseModel):
                 if section == "published":
                     continue
                 _check_section(section, keys)
+                merged[section] |= keys
                 if section in names:
                     _check_name(section, names[section], keys)
-                merged[section] |= keys
+                    merged[section]["name"] = names[section]
         train = validate("train", Train, merged.pop("train"))
         is_set = {*chosen, *(key for layer in layers for key in layer.get("train", ()))}
         train = Train.model_construct(is_set, **dict(train))
@@ -432,10 +433,20 @@ class Config(BaseModel):
 
 def _check_name(section: str, name: str, keys: Mapping[str, Any]) -> None:
     other = keys.get("name", name)
-    if other != name:
+    if other != name and not (section == "data" and is_same_data_name(name, other)):
         raise ConfigError(
             f"the settings name the {section} '{other}' (expected '{name}')"
         )
+
+
+def is_same_data_name(one: str, other: object) -> bool:
+    """Return whether two names may be of the same data, as ``mine`` and ``../mine``.
+
+    Where a path leads to depends on the directory in which a command is run.
+    """
+    if not isinstance(other, str):
+        return False
+    return Path(one).absolute().name == Path(other).absolute().name
 
 
 def _check_section(name: str, keys: object) -> None:

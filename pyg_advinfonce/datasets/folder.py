@@ -115,6 +115,7 @@ class InteractionDataset(ProcessedDataset, InMemoryDataset):
             raise ConfigError(f"expected a folder name without slashes, got '{name}'")
         super().__init__(str(root))
         self.name = self.label = name
+        self.place = root.resolve() / name
         self.cache_dir = cache_dir
         folder = RawFolder(Path(root), name, self.published)
         self.valid_fraction, self.seed = valid_fraction, seed

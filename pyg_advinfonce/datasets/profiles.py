@@ -1,5 +1,7 @@
 """Profile of a data set: counts, overlaps and degrees per split."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,8 +21,11 @@ from pyg_advinfonce.datasets.base import (
 )
 from pyg_advinfonce.datasets.load import holds_tables, load_dataset
 from pyg_advinfonce.datasets.published import RawFolder, known_set, recognise
+from pyg_advinfonce.datasets.table import is_one_table, whole_table
+from pyg_advinfonce.datasets.tables import TableOptions
 from pyg_advinfonce.graph import num_nodes, split_edges
 from pyg_advinfonce.registry import data_root
+from pyg_advinfonce.schema import check_options
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -75,8 +80,9 @@ def _degrees(ends: IntArray) -> dict[str, float]:
 class Profile(TypedDict):
     """Statistics of a data set; ``licence`` is None if unknown.
 
-    ``overlaps`` counts the pairs that two splits share. ``duplicates_merged`` counts
-    repeated pairs; a table is counted before it is split.
+    The only split of one table is ``all``, and its numbers of users and items without
+    train are None. ``overlaps`` counts the pairs that two splits share.
+    ``duplicates_merged`` counts repeated pairs; a table is counted before it is split.
     """
 
     data: str
@@ -118,9 +124,8 @@ def profile(
     if data.partition(":")[0] == "simulated":
         made = load_dataset(data, **options).processed
         return _profile(made, data, folder=None, licence="none: simulated data")
-    if is_table(data):  # with the default split
-        table = load_dataset(data, **options).processed
-        return _profile(table, Path(data).name, folder=None, licence=None)
+    if is_table(data):
+        return _table_profile(Path(data), options, folder=None)
     place = RawFolder.named(data, data_root(root))
     whole, known = place.root / place.name, place.published
     is_tables = known is None and whole.is_dir() and holds_tables(whole)
@@ -128,6 +133,8 @@ def profile(
     form = options.get("format") or "auto"
     is_converted = known is not None and known.is_converted
     others = options.keys() - {"format"}
+    if is_tables and is_one_table(whole):
+        return _table_profile(whole, options, folder=str(whole))
     if is_tables or is_converted or form not in FORMATS or others:
         found = load_dataset(data, root=root, **options).processed
         licence = None if known is None else str(known.licence)
@@ -143,6 +150,26 @@ def profile(
     origin = known if name is None else known_set(name)
     licence = str(origin.licence) if origin else None
     return _profile(process(raw), place.name, folder=str(folder), licence=licence)
+
+
+WHOLE = "all"
+"""The only split of the profile of a table that is not split yet."""
+
+
+def _table_profile(
+    path: Path, options: Mapping[str, Any], *, folder: str | None
+) -> Profile:
+    """Return the profile of one table, of its splits only if a split is asked for."""
+    known = {field.name for field in fields(TableOptions)}
+    if not options.keys() <= known:
+        found = load_dataset(str(path), **options).processed
+        return _profile(found, path.name, folder=folder, licence=None)
+    check_options("data", [TableOptions], options)
+    pairs = process(whole_table(path, TableOptions(**options)))
+    profile = _profile(pairs, path.name, folder=folder, licence=None)
+    profile["splits"] = {WHOLE: profile["splits"]["train"]}
+    profile["users_without_train"] = profile["items_without_train"] = None
+    return profile
 
 
 def _profile(

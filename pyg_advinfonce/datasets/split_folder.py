@@ -40,7 +40,7 @@ from pyg_advinfonce.datasets.tables import (
     table_sha256,
 )
 from pyg_advinfonce.errors import ConfigError, DatasetNotFoundError, UnknownNameError
-from pyg_advinfonce.files import file_sha256
+from pyg_advinfonce.files import file_sha256, not_found
 from pyg_advinfonce.graph import ITEM, num_nodes, split_edges, split_names
 from pyg_advinfonce.registry import unknown
 
@@ -154,7 +154,7 @@ def _source_path(source: str) -> Path:
             "with --raw"
         )
     if table_suffix(path) in SUFFIXES:
-        raise DatasetNotFoundError(f"{source}: no such file")
+        raise DatasetNotFoundError(not_found(path))
     known = unknown("source", source, SOURCES)
     raise UnknownNameError(f"{known} with --raw, or the path of a table or folder")
 

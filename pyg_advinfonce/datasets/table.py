@@ -46,6 +46,8 @@ from pyg_advinfonce.datasets.tables import (
 from pyg_advinfonce.errors import ConfigError, DataError, DatasetNotFoundError
 
 _KINDS = ("train", "valid", "test")
+_ADVICE = {"time": "try --split temporal-user (data.split) or leave-last"}
+"""What to do if all held-out pairs are of users without a train pair, by split."""
 
 
 def split_table(
@@ -79,11 +81,29 @@ def split_table(
     rare -= merged.pairs.shape[1]
     divided = divide(merged, split)
     del merged  # each array of a large table is dropped as soon as possible
-    splits = without_cold_users(divided)
+    splits = without_cold_users(divided, _ADVICE.get(split.split, ""))
     del divided
     rows = _rows(logs, duplicates, splits, {"of rare users or items": rare})
     compact = compact_ids(splits, logs.user_ids, logs.item_ids, duplicates, logs.known)
     return replace(compact, rows=rows)
+
+
+def whole_table(source: Path, table: TableOptions) -> SplitPairs:
+    """Read a table of interactions without splitting it: all its pairs are ``train``.
+
+    Args:
+        source: As for :func:`split_table`.
+        table: Format of the table.
+
+    Raises:
+        DataError: If the table is malformed; the message says where.
+        ConfigError: If an option is invalid.
+    """
+    needs_time = table.time_col is not None
+    logs, merged = _merged(_read({"table": source}, table, needs_time=needs_time))
+    pairs = {"train": merged.core(table.min_user, table.min_item).pairs}
+    duplicates = {"train": merged.duplicates}
+    return compact_ids(pairs, logs.user_ids, logs.item_ids, duplicates, logs.known)
 
 
 def _merged(logs: Logs) -> tuple[Logs, Interactions]:
@@ -167,7 +187,8 @@ def _refuse_row_numbers(folder: Path) -> None:
         if (folder / name).exists():
             raise DataError(
                 f"{folder / name} holds row numbers, which tables and triples do not "
-                "have: remove it; rows that --positive-if refuses are seen"
+                "have: remove it; rows that --positive-if (data.positive_if) refuses "
+                "are seen"
             )
 
 
@@ -323,6 +344,7 @@ class TableDataset(ProcessedDataset):
         cache_dir = None if cache_dir is None else Path(cache_dir)
         self.source = path
         self.in_memory = not isinstance(path, Path)
+        self.place = path.resolve() if isinstance(path, Path) else None
         self.label = path.name if isinstance(path, Path) else "DataFrame"
         self.table_options = TableOptions(
             user_col=user_col,

@@ -53,7 +53,7 @@ from pyg_advinfonce.runs.summary import (
 if TYPE_CHECKING:
     from pyg_advinfonce.runs.resume import check_settings
     from pyg_advinfonce.runs.seed_folder import SeedFolder
-    from pyg_advinfonce.runs.trained import Result, load_run
+    from pyg_advinfonce.runs.trained import Result, load_data, load_run
 
 __all__ = [
     "BEST",
@@ -82,6 +82,7 @@ __all__ = [
     "is_same_data",
     "is_seed_name",
     "list_runs",
+    "load_data",
     "load_per_user",
     "load_run",
     "mean_and_std",
@@ -104,6 +105,7 @@ __getattr__, __dir__ = lazy_names(
         "Result": "trained",
         "SeedFolder": "seed_folder",
         "check_settings": "resume",
+        "load_data": "trained",
         "load_run": "trained",
         "write_card": "card",
     },

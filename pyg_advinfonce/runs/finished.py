@@ -19,6 +19,7 @@ from pyg_advinfonce.runs.folder import (
     HISTORY,
     METRICS,
     PER_USER,
+    no_run,
     seed_folders,
 )
 from pyg_advinfonce.schema import (
@@ -33,7 +34,6 @@ from pyg_advinfonce.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 3
 TIMES = ("seconds_per_epoch", "wall_seconds")
 
 Values = NDArray[Any]
@@ -188,7 +188,7 @@ def read_seed(folder: Path | str) -> FinishedSeed:
     folder = Path(folder)
     file = folder / METRICS
     if not file.is_file():
-        raise CheckpointError(f"{folder} holds no finished run: it has no {METRICS}")
+        raise no_run(folder, METRICS)
     return FinishedSeed(folder, Config.load(folder / CONFIG), read_json(file, Outcome))
 
 
@@ -247,20 +247,9 @@ def read_run(folder: Path | str, *, partly: bool = False) -> list[FinishedSeed]:
     folder = Path(folder)
     seeds = seed_folders(folder)
     if not any((seed / METRICS).is_file() for seed in seeds):
-        raise CheckpointError(
-            f"{folder} holds no finished run: it has no {METRICS}{_runs_below(folder)}"
-        )
+        raise no_run(folder, METRICS)
     chosen = [s for s in seeds if not partly or (s / METRICS).is_file()]
     return [read_seed(seed) for seed in chosen]
-
-
-def _runs_below(folder: Path) -> str:
-    """Return a hint with the first few runs in subfolders."""
-    files = folder.rglob(f"seed-*/{METRICS}")
-    found = {file.parent.parent for file in files} - {folder}
-    names = [str(run) for run in sorted(found)[:SHOWN]]
-    more = ["..."] * (len(found) > SHOWN)
-    return f"; choose one of {', '.join(names + more)}" if found else ""
 
 
 def save_per_user(values: Mapping[str, Values], folder: Path) -> None:

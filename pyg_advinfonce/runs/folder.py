@@ -25,7 +25,7 @@ from itertools import count
 from pathlib import Path
 
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.files import locked, writing
+from pyg_advinfonce.files import locked, not_found, writing
 from pyg_advinfonce.launch import launch_id, num_restarts
 
 SUMMARY = "summary.json"
@@ -41,6 +41,8 @@ STUDY, TRIALS, BEST = "study.sqlite3", "trials.csv", "best.toml"
 RUNS = "runs"
 """The folder of the runs of ``reproduce``."""
 MARK = ".advnce"
+SHOWN = 3
+"""Runs that an error suggests."""
 MAX_NAME = 100
 OTHERS = (RUNS, STUDY)
 """Content that marks a folder as one of ``reproduce`` or ``tune``."""
@@ -208,9 +210,29 @@ def trained_seed(folder: Path | str) -> Path:
     folder = Path(folder)
     seeds = seed_folders(folder)
     if len(seeds) > 1:
-        names = ", ".join(seed.name for seed in seeds)
+        names = ", ".join(map(str, seeds))
         raise CheckpointError(f"{folder} holds several seeds: choose one of {names}")
     for name in (CONFIG, WEIGHTS):
         if not (seeds[0] / name).is_file():
-            raise CheckpointError(f"{seeds[0]} holds no finished run: it has no {name}")
+            raise no_run(seeds[0], name)
     return seeds[0]
+
+
+def no_run(folder: Path, lacking: str) -> CheckpointError:
+    """Return the error about a folder that is not one finished run.
+
+    Args:
+        folder: The folder, which need not exist.
+        lacking: The file that it lacks.
+    """
+    if not folder.is_dir():
+        return CheckpointError(not_found(folder, "folder"))
+    if (folder / CONFIG).is_file() or any(folder.glob("seed-*")):
+        return CheckpointError(f"{folder} holds no finished run: it has no {lacking}")
+    files = folder.rglob(f"seed-*/{CONFIG}")
+    found = sorted({file.parent.parent for file in files})
+    names = ", ".join([*map(str, found[:SHOWN]), *["..."] * (len(found) > SHOWN)])
+    if len(found) > 1:
+        return CheckpointError(f"{folder} holds several runs: name one: {names}")
+    hint = f"; choose {names}" if found else ""
+    return CheckpointError(f"{folder} is not a run: it has no {lacking}{hint}")

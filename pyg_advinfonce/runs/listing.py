@@ -11,7 +11,7 @@ from typing import Literal
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
-from pyg_advinfonce.files import is_locked, write_text
+from pyg_advinfonce.files import is_locked, not_found, write_text
 from pyg_advinfonce.runs.finished import FinishedSeed, read_seed
 from pyg_advinfonce.runs.folder import (
     CONFIG,
@@ -20,6 +20,7 @@ from pyg_advinfonce.runs.folder import (
     METRICS,
     STARTS,
     is_seed_name,
+    no_run,
     seed_folders,
 )
 from pyg_advinfonce.schema import FileData, read_json
@@ -41,23 +42,31 @@ class Start(FileData):
 
 
 class Starts(FileData):
-    """The content of ``run.json``: the first start and those that resumed it."""
+    """The content of ``run.json``, which is not published with a run.
+
+    Attributes:
+        starts: The first start and those that resumed it.
+        data: The absolute path of the table or folder of the data, None without one.
+    """
 
     starts: list[Start]
+    data: str | None = None
 
 
-def note_start(folder: Path, *, again: bool) -> None:
-    """Write date, command and version of a training to its folder.
+def note_start(folder: Path, data: Path | None, *, again: bool) -> None:
+    """Write date, command and version of a training, and where its data is.
 
     Args:
         folder: The seed's folder.
+        data: The absolute path of the data's table or folder, if any.
         again: Keep the earlier starts, since the training is resumed.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     new = Start(date=now, command=command, version=__version__)
     earlier = read_starts(folder) if again else []
-    text = Starts(starts=[*earlier, new]).model_dump_json(indent=2)
+    place = None if data is None else str(data)
+    text = Starts(starts=[*earlier, new], data=place).model_dump_json(indent=2)
     write_text(folder / STARTS, text + "\n")
 
 
@@ -67,9 +76,22 @@ def read_starts(folder: Path | str) -> list[Start]:
     Raises:
         CheckpointError: If the file is damaged.
     """
-    folder = Path(folder)
-    file = folder / STARTS
-    return read_json(file, Starts).starts if file.is_file() else []
+    return _read(folder).starts
+
+
+def data_place(folder: Path | str) -> Path | None:
+    """Return where the data of a seed was when it was trained, if that is known.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    place = _read(folder).data
+    return None if place is None else Path(place)
+
+
+def _read(folder: Path | str) -> Starts:
+    file = Path(folder) / STARTS
+    return read_json(file, Starts) if file.is_file() else Starts(starts=[])
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,7 @@ def find_run(folder: Path | str) -> Run:
     folder = Path(folder)
     seeds = [seed for seed in seed_folders(folder) if (seed / CONFIG).is_file()]
     if not seeds:
-        raise CheckpointError(f"{folder} holds no run: it has no {CONFIG}")
+        raise no_run(folder, CONFIG)
     finished = [read_seed(seed) for seed in seeds if (seed / METRICS).is_file()]
     is_running = is_locked(folder / LOCK)
     ended: Literal["finished", "interrupted"] = "interrupted"
@@ -138,7 +160,8 @@ def list_runs(root: Path | str) -> tuple[list[Run], list[str]]:
     """
     root = Path(root)
     if not root.is_dir():
-        raise ConfigError(f"{root}: no such folder: name the folder of your runs")
+        message = not_found(root, "folder")
+        raise ConfigError(f"{message}: name the folder of your runs")
     runs, problems = [], []
     for folder, _ in groupby(map(_run_of, find_seeds(root))):
         try:

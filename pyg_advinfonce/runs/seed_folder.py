@@ -53,6 +53,7 @@ class SeedFolder:
         config: The seed's settings.
         fingerprint: The fingerprint of the data.
         device: The device of the training.
+        data: The absolute path of the data's table or folder, if any.
         save_every: As for :class:`~pyg_advinfonce.training.StateFile`.
     """
 
@@ -63,10 +64,11 @@ class SeedFolder:
         fingerprint: str,
         device: str,
         *,
+        data: Path | None = None,
         save_every: int | None = None,
     ) -> None:
         self.path, self.config, self.fingerprint = path, config, fingerprint
-        self.device = device
+        self.device, self.data = device, data
         run = {"settings": config.flat(), "data": fingerprint, "device": device}
         self.state = StateFile(path / STATE, run, every=save_every)
 
@@ -95,7 +97,7 @@ class SeedFolder:
         self._clear(METRICS, WEIGHTS, EMBEDDINGS, PER_USER, BAD_BATCH)
         self._clear(f".{STATE}.*")  # left by a killed process
         self.config.save(self.path / CONFIG)
-        note_start(self.path, again=bool(trainer.history))
+        note_start(self.path, self.data, again=bool(trainer.history))
         history = HistoryFile(self.path / HISTORY, trainer.history)
         return history, self.state
 

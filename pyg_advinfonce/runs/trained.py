@@ -1,6 +1,7 @@
 """A trained seed, returned by training or loaded from its folder."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,15 @@ import torch
 from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.build import CustomLoss, CustomModel, build_method, prepare
-from pyg_advinfonce.config import Config
-from pyg_advinfonce.datasets import Dataset, as_dataset
+from pyg_advinfonce.config import IN_MEMORY, Config
+from pyg_advinfonce.datasets import Dataset, as_dataset, load_named
+from pyg_advinfonce.datasets.base import check_name
 from pyg_advinfonce.encoders import FixedEmbeddings
 from pyg_advinfonce.errors import (
     CheckpointError,
     ConfigError,
+    DatasetNotFoundError,
+    UnknownNameError,
     explaining_memory,
     optional_package,
 )
@@ -24,7 +28,7 @@ from pyg_advinfonce.graph import num_nodes, split_names
 from pyg_advinfonce.machine import find_device
 from pyg_advinfonce.methods import Method
 from pyg_advinfonce.objective import Objective
-from pyg_advinfonce.registry import custom_name
+from pyg_advinfonce.registry import DATASETS, custom_name, data_root
 from pyg_advinfonce.runs.finished import (
     check_data,
     history_table,
@@ -39,6 +43,7 @@ from pyg_advinfonce.runs.folder import (
     WEIGHTS,
     trained_seed,
 )
+from pyg_advinfonce.runs.listing import data_place
 from pyg_advinfonce.serving import export, recommend
 from pyg_advinfonce.training import (
     Record,
@@ -175,9 +180,7 @@ def load_run(
         folder: The folder of one seed, or of a run of a single seed.
         data: The data of the run (default: loaded by its name); required for a graph or
             data frame in memory.
-        root: The folder of the data sets (default: that of the environment variable
-            ``ADVNCE_DATA``, else ``data``); it has no effect if the run's data is a
-            path.
+        root: As for :func:`load_data`.
         cache_dir: The folder of processed data.
         device: As for :func:`~pyg_advinfonce.experiment.train`.
         model: The custom model of the run, if it has one.
@@ -194,7 +197,7 @@ def load_run(
     config, place = Config.load(folder / CONFIG), find_device(device)
     finished = (folder / METRICS).is_file()  # a failed training has only weights
     outcome = read_seed(folder).outcome if finished else None
-    named = config.load_dataset(root, cache_dir) if data is None else data
+    named = load_data(folder, config, root, cache_dir) if data is None else data
     dataset = as_dataset(named)
     if outcome is not None:
         check_data(folder, outcome.data, dataset.fingerprint)
@@ -217,6 +220,59 @@ def load_run(
     rows = read_history(folder) if (folder / HISTORY).is_file() else []
     known["history"] = [Record.of_flat(row, split_names(graph)) for row in rows]
     return Result(config, method.to(place), graph, dataset.fingerprint, **known)
+
+
+def load_data(
+    folder: Path,
+    config: Config,
+    root: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+) -> Dataset:
+    """Load the data of a seed: what its settings name, or else its place in training.
+
+    The caller compares the fingerprints.
+
+    Args:
+        folder: The seed's folder.
+        config: Its settings.
+        root: The folder of the data sets (default: that of the environment variable
+            ``ADVNCE_DATA``, else ``data``). A table or folder whose path leads nowhere
+            is looked for in it, too.
+        cache_dir: The folder of processed data.
+
+    Raises:
+        DatasetNotFoundError: If it is in none of these places.
+    """
+    name, root = config.data.name, data_root(root)
+    try:
+        return _load_named(config, root, cache_dir)
+    except DatasetNotFoundError as error:
+        was = data_place(folder)
+        places = [root.resolve() / Path(name).name, *([] if was is None else [was])]
+        for place in places:
+            with suppress(DatasetNotFoundError):
+                if name in DATASETS:
+                    return config.load_dataset(place.parent, cache_dir)
+                return load_named(str(place), config.data.options, cache_dir=cache_dir)
+        if name in DATASETS:
+            raise DatasetNotFoundError(
+                f"{folder} was trained on '{name}': {error}"
+            ) from error
+        raise DatasetNotFoundError(
+            f"{folder} was trained on '{name}', which is not in {Path.cwd()} and is "
+            f"not {' or '.join(map(str, places))}: name the folder that holds it with "
+            "--data-root DIR"
+        ) from error
+
+
+def _load_named(config: Config, root: Path, cache_dir: Path | str | None) -> Dataset:
+    """Load the data by its name; an unknown name is that of a missing folder."""
+    try:
+        if config.data.name != IN_MEMORY:
+            check_name(config.data.name, root)
+    except UnknownNameError as error:
+        raise DatasetNotFoundError(str(error)) from error
+    return config.load_dataset(root, cache_dir)
 
 
 @torch.no_grad()

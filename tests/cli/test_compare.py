@@ -76,7 +76,7 @@ def test_other_seeds_are_a_warning(advnce, runs):
     ("words", "said"),
     [
         (["bpr"], "compare expects at least two runs (got 1)"),
-        (["bpr", "nowhere"], "nowhere holds no finished run: it has no metrics.json"),
+        (["bpr", "nowhere"], "nowhere: no such folder in the working directory"),
         (
             ["bpr", "infonce", "--metric", "test/recalls@20"],
             "did you mean 'test/recall@20'",

@@ -71,13 +71,36 @@ def test_a_table_by_the_options_of_split(advnce, folder):
     described = json.loads(found.out)
     assert described["data"] == "own.dat"
     made = json.loads(advnce("data", "split", *words, "--out", "out", "--json").out)
-    counts = {name: split["pairs"] for name, split in described["splits"].items()}
     sizes = {name: described[name] for name in ("users", "items", "seen")}
-    assert sizes | counts == made["counts"]
+    counts = {n: made["counts"].pop(n) for n in ("train", "valid", "test")}
+    assert sizes == made["counts"]
+    assert list(described["splits"]) == ["all"]
+    assert described["splits"]["all"]["pairs"] == sum(counts.values())
     assert described == profile(
         "own.dat",
         **{"columns": "who,film,stars,", "separator": "|", "user_col": "who"},
         **{"item_col": "film", "positive_if": "stars >= 2", "min_user": 5},
+    )
+
+
+def test_a_table_is_described_without_a_split(advnce, folder):
+    text = "user,item,rating,time\na,1,5,1\na,2,3,2\nb,1,4,3\n"
+    folder.joinpath("own.csv").write_text(text, "utf-8")
+    words = ["data", "describe", "own.csv", "--positive-if", "rating >= 4"]
+    found = advnce(*words, "--time-col", "time")
+    assert (found.code, found.err) == (0, "")
+    assert "\ntrain       not split yet\n" in found.out
+    assert "\nall        2  " in found.out
+    found = advnce(*words, "--time-col", "rated")
+    assert "own.csv:1: expected the column 'rated' of time_col" in found.line
+
+
+def test_a_name_for_each_column(advnce, folder):
+    folder.joinpath("two.csv").write_text("a,1\nb,2\n", "utf-8")
+    found = advnce("data", "split", "two.csv", "--columns", "user", "--out", "o")
+    assert found.line == (
+        "two.csv:1: expected 1 value, the columns user, got 2: 'a,1': name each value, "
+        "e.g. --columns user,item (data.columns)"
     )
 
 
@@ -91,8 +114,7 @@ def test_a_table_that_is_not_there(advnce, folder):
     found = advnce("data", "describe", "no.csv")
     assert (found.code, found.line) == (
         2,
-        f"no.csv: no such file in the working directory {folder}: change to the "
-        "directory that the path is relative to (cd)",
+        f"no.csv: no such file in the working directory {folder}",
     )
     found = advnce("data", "describe", "/none/no.csv")
     assert (found.code, found.line) == (2, "/none/no.csv: no such file")
@@ -103,10 +125,17 @@ def test_a_table_that_is_not_there(advnce, folder):
     [
         ("../../x", "../../x: no such folder or table"),
         ("cota", "unknown data set 'cota', did you mean 'coat'?"),
+        ("mime", "unknown data set 'mime', did you mean 'mine'?"),
+        ("mine/rating.csv", "mine/rating.csv: no such file in the working directory"),
+        ("ratngs.csv", "ratngs.csv: no such file in the working directory"),
         ("", "unknown data set ''"),
     ],
 )
-def test_what_is_not_there(advnce, data, said):
+def test_what_is_not_there(advnce, folder, data, said):
+    for path in ("ratings.csv", "mine/ratings.csv"):
+        file = folder / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("user,item\n")
     found = advnce("data", "describe", data)
     assert found.code == 2
     assert found.line.startswith(said)
@@ -490,7 +519,7 @@ def test_exit_code_2_where_a_file_is_not_the_published_one(advnce, files):
 def test_nothing_is_there(advnce, folder):
     found = advnce("data", "verify", "coat")
     assert found.code == 2
-    assert "`advnce data fetch coat`" in found.line
+    assert "`advnce data fetch coat --accept-terms coat`" in found.line
     assert "../../x: no such folder" in advnce("data", "verify", "../../x").line
 
 

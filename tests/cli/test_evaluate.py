@@ -72,11 +72,12 @@ def test_a_list_has_a_length(advnce, run, k):
     assert (found.code, found.line) == (2, f"-k must be positive (got {k})")
 
 
-@pytest.mark.parametrize("path", ["nowhere", "."])
-def test_no_run(advnce, path):
-    found = advnce("evaluate", path)
-    assert found.code == 2
-    assert found.line == f"{path} holds no finished run: it has no config.toml"
+def test_no_run(advnce, folder):
+    found = advnce("evaluate", "nowhere")
+    assert (found.code, found.line) == (
+        *(2, f"nowhere: no such folder in the working directory {folder}"),
+    )
+    assert advnce("evaluate", ".").line == ". is not a run: it has no config.toml"
 
 
 def test_all_seeds_or_one_of_them(advnce, folder):
@@ -138,7 +139,7 @@ def test_an_unfinished_run(advnce, run, name):
     run.joinpath("seed-0", name).unlink()
     found = advnce("evaluate", run / "seed-0")
     assert found.code == 2
-    assert found.line.endswith(f"holds no finished run: it has no {name}")
+    assert found.line.endswith(f": it has no {name}")
 
 
 @pytest.mark.parametrize(
@@ -177,18 +178,22 @@ def test_the_data_of_a_run_from_elsewhere(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    found = advnce("evaluate", folder / "by-path")
-    assert (found.code, found.line) == (
-        2,
-        f"./toy: no such folder or table in the working directory {elsewhere}: change "
-        "to the directory that the path is relative to (cd)",
-    )
-    found = advnce("evaluate", folder / "by-name")
-    assert found.code == 2
-    assert found.line.endswith(
-        "no folder of that name in data (set another root with --data-root) and none "
-        f"in {elsewhere}"
-    )
+    assert advnce("evaluate", folder / "by-path").out == expected
+    assert advnce("evaluate", folder / "by-name").out == expected
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (folder / "toy").rename(moved / "toy")
+    for run, name in (("by-path", "./toy"), ("by-name", "toy")):
+        found = advnce("evaluate", folder / run)
+        assert (found.code, found.line) == (
+            2,
+            f"{folder / run / 'seed-0'} was trained on '{name}', which is not in "
+            f"{elsewhere} and is not {elsewhere / 'data' / 'toy'} or {folder / 'toy'}: "
+            "name the folder that holds it with --data-root DIR",
+        )
+        found = advnce("evaluate", folder / run, "--data-root", moved)
+        assert found.out == expected
+    (moved / "toy").rename(folder / "toy")
     by_root = advnce("evaluate", folder / "by-name", "--data-root", folder)
     assert (by_root.code, by_root.out) == (0, expected)
     monkeypatch.setenv("ADVNCE_DATA", str(folder))

@@ -144,13 +144,15 @@ def test_several_seeds_are_a_question(advnce, folder):
     advnce(*WORDS, "--loss", "bpr", "--seeds", "0-1", "--out", "run")
     found = advnce("recommend", "run", "--users", "0")
     assert found.code == 2
-    assert found.line == "run holds several seeds: choose one of seed-0, seed-1"
+    assert found.line == (
+        "run holds several seeds: choose one of run/seed-0, run/seed-1"
+    )
     assert advnce("recommend", "run/seed-1", "--users", "0", "-k", 3).code == 0
 
 
 def test_no_run(advnce):
     found = advnce("recommend", "nowhere", "--users", "1")
-    assert found.line == "nowhere holds no finished run: it has no config.toml"
+    assert found.line.startswith("nowhere: no such folder in the working directory")
 
 
 def test_ids_that_look_like_formulas_are_changed_on_request_alone(advnce, folder):

@@ -112,6 +112,22 @@ def test_says_what_it_is(advnce, run):
     assert "recall" not in found.out
 
 
+def test_a_run_on_a_table_is_used_from_another_directory(
+    advnce, run, folder, monkeypatch
+):
+    elsewhere = folder / "else" / "where"
+    elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    found = advnce("recommend", "../../run/seed-0", "--users", "u1", "-k", 1)
+    assert found.code == 0, found.err
+    found = advnce("train", "--refit", "../../run", "--quiet", "--out", "refit")
+    assert found.code == 0, found.err
+    assert advnce("export", "../../run/seed-0", "--out", "m.npz", "--card").code == 0
+    assert advnce("report", "../../run", "--out", "report.html").code == 0
+    for published in ("README.md", "report.html", "refit/seed-0/config.toml"):
+        assert str(folder) not in (elsewhere / published).read_text("utf-8")
+
+
 def test_goes_on_after_an_interruption(advnce, run, folder):
     assert advnce("train", "--refit", run, "--out", "whole", "--quiet").code == 0
     assert advnce("train", "--refit", run, "--out", "part", "--quiet").code == 0
@@ -178,4 +194,4 @@ def test_features_of_a_graph_stay():
 
 
 def test_a_run_that_is_not_finished(advnce, folder):
-    assert "holds no finished run" in advnce("train", "--refit", "nowhere").line
+    assert "nowhere: no such folder" in advnce("train", "--refit", "nowhere").line

@@ -77,7 +77,7 @@ def test_a_study_becomes_a_page(advnce, folder):
 def test_what_is_neither_is_one_line(advnce, folder):
     found = advnce("report", "nothing")
     assert found.code == 2
-    assert found.line == "nothing holds no finished run: it has no metrics.json"
+    assert found.line == f"nothing: no such folder in the working directory {folder}"
     assert list(folder.iterdir()) == []
 
 
@@ -122,4 +122,4 @@ def test_several_runs_become_one_page(advnce, folder):
     assert "Commands" in text
     assert "Commands" not in folder.joinpath("runs/report.html").read_text("utf-8")
     assert advnce("report", "runs/a", "runs/a").line.endswith("each of them once")
-    assert "no finished run" in advnce("report", "runs/a", "runs/none").line
+    assert "runs/none: no such folder" in advnce("report", "runs/a", "runs/none").line

@@ -418,6 +418,15 @@ def test_a_figure_takes_finished_seeds_again(advnce, folder, monkeypatch, name, 
     assert texts[0] == texts[1] != {}
 
 
+def test_each_missing_data_set_has_its_line(advnce):
+    found = advnce("reproduce", "table10")
+    assert found.code == 2
+    lines = found.err.splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("advnce: data set '") for line in lines)
+    assert "--accept-terms tencent`" in found.err
+
+
 def test_a_figure_has_no_check(advnce):
     found = advnce("reproduce", "fig5", "--data", "simulated", "--check")
     assert found.code == 2

@@ -37,7 +37,8 @@ def test_runs_are_listed_in_two_lines(advnce, folder):
 
 def test_where_no_runs_are(advnce, folder):
     assert advnce("ls", "runs").line == (
-        "runs: no such folder: name the folder of your runs"
+        f"runs: no such folder in the working directory {folder}: name the folder of "
+        "your runs"
     )
     folder.joinpath("runs").mkdir()
     assert advnce("ls", "runs").out == "runs holds no run\n"
@@ -92,4 +93,4 @@ def test_as_json(advnce, run):
 
 
 def test_no_run(advnce, folder):
-    assert advnce("show", "none").line == "none holds no run: it has no config.toml"
+    assert advnce("show", "none").line.startswith("none: no such folder")

@@ -252,6 +252,60 @@ def test_a_saved_configuration_trains_again(advnce, folder):
     assert found.line == "the settings name the model 'mf' (expected 'lightgcn')"
 
 
+def test_a_saved_configuration_names_its_data(
+    advnce, folder, split_folder, monkeypatch
+):
+    split_folder("toy").rename(folder / "toy")
+    words = ["train", "mf", "--epochs", 1, "--quiet"]
+    assert advnce(*words, *SMALL, "--data", "toy", "--out", "one").code == 0
+    again = [*words, "--config", folder / "one/seed-0/config.toml", "--json"]
+    assert json.loads(advnce(*again, "--out", "two").out)["data"] == "toy"
+    folder.joinpath("elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    found = advnce(*again, "--data", "../toy", "--out", "three")
+    assert json.loads(found.out)["config"]["data"]["name"] == "../toy"
+    found = advnce(*again, "--data", "simulated")
+    assert found.line == "the settings name the data 'toy' (expected 'simulated')"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("who,what\na,1\n", "set it with --set data.user_col=NAME"),
+        ("a,1\nb,2\n", "name the columns with --set data.columns=user,item"),
+        ("user,item\na,\n", "drop such rows with --set data.drop_incomplete=true"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_advice_about_a_table_is_what_the_command_has(
+    advnce, folder, command, text, advice
+):
+    folder.joinpath("own.csv").write_text(text, "utf-8")
+    found = advnce(command, "mf", "--data", "own.csv")
+    assert found.code == 2
+    assert advice in found.line
+    assert "(data." not in found.line
+
+
+def test_advice_with_blanks_is_quoted():
+    from pyg_advinfonce.cli.main import as_assignments
+
+    text = (
+        "set --positive-if 'stars >= 4' (data.positive_if) or --columns (data.columns)"
+    )
+    assert as_assignments(text) == (
+        "set --set 'data.positive_if=stars >= 4' or data.columns"
+    )
+
+
+def test_a_file_of_settings_that_is_missing(advnce, folder):
+    folder.joinpath("mine.toml").touch()
+    assert advnce("train", "mf", "--config", "mime.toml").line == (
+        f"mime.toml: no such file in the working directory {folder}, did you mean "
+        "'mine.toml'?"
+    )
+
+
 UNKNOWN = [
     (["lightgnc"], "unknown model 'lightgnc', did you mean 'lightgcn'?"),
     (["mf", "--loss", "advv"], "unknown loss 'advv', did you mean 'adv'?"),
@@ -314,7 +368,7 @@ WRONG = [
     (["mf", "--device", "warp"], "device 'warp' is not available: choose from cpu"),
     (["mf", "--device", "meta"], "device 'meta' is not available: choose from cpu"),
     (["mf", "--device", "cuda:99"], "device 'cuda:99' is not available"),
-    (["mf", "--config", "my.toml"], "my.toml: No such file"),
+    (["mf", "--config", "my.toml"], "my.toml: no such file"),
     (["mf", "--config", "."], "Is a directory"),
     (["mf", "--out", "x" * 300], "File name too long; choose another --out"),
     (["mf", "--out", "/dev/null/run"], "Not a directory; choose another --out"),

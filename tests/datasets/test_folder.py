@@ -50,10 +50,10 @@ def test_the_summary_counts_what_is_odd(make_folder):
     ).parent
     with pytest.warns(DataWarning) as caught:
         dataset = InteractionDataset(root, name="toy")
-    dropped = "pair is dropped, and recommendations for these users are random"
+    dropped = "pair is dropped, and recommendations for this user are random"
     assert [str(w.message) for w in caught] == [
-        f"1 user of valid has no train pair: their 1 {dropped}",
-        f"1 user of test has no train pair: their 1 {dropped}",
+        f"1 user of valid has no train pair: its 1 {dropped}",
+        f"1 user of test has no train pair: its 1 {dropped}",
         "toy: 1 pair of train is also in test",
         "toy: 1 pair of valid is also in test",
     ]
@@ -176,7 +176,7 @@ def test_users_that_nobody_trained_are_left_out_at_every_load(make_folder, tmp_p
             dataset = InteractionDataset(root, name="toy", cache_dir=tmp_path)
         said = [str(w.message) for w in caught]
         assert said[0].startswith("2 users of test have no train pair: their 3 pairs")
-        assert said[1].startswith("1 item of test has no train pair: their 2 pairs")
+        assert said[1].startswith("1 item of test has no train pair: its 2 pairs")
         assert pairs(dataset, "test") == [[0, 3], [1, 3]]
         assert num_nodes(dataset.graph) == (4, 4)
 

@@ -69,6 +69,14 @@ def test_a_time_that_is_not_used_is_an_error(tmp_path):
         split_table(write(tmp_path, BLOCK), TableOptions(time_col="rating"), RANDOM)
 
 
+def test_a_split_by_time_of_new_users_alone_leads_to_others(tmp_path):
+    rows = [(u, i, 10 * u + i) for u in range(4) for i in range(4)]
+    path = write(tmp_path, rows, columns=("user", "item", "time"))
+    advice = r"try --split temporal-user \(data\.split\) or leave-last"
+    with pytest.raises(DataError, match=f"no user of valid has a train pair: {advice}"):
+        split_table(path, TableOptions(), SplitOptions("time", 0.25, 0.25))
+
+
 def test_users_that_come_too_late_are_left_out(tmp_path):
     rows = [(u, i, 10 * u + i) for u in range(4) for i in range(4)]
     rows += [(0, 9, 90), (8, 1, 91), (8, 2, 92), (1, 9, 93), (9, 1, 94), (9, 2, 95)]
@@ -76,14 +84,14 @@ def test_users_that_come_too_late_are_left_out(tmp_path):
     with pytest.warns(DataWarning) as caught:
         splits = split_table(path, TableOptions(), SplitOptions("time", 0.14, 0.14))
     assert [str(w.message) for w in caught] == [
-        "1 user of valid has no train pair: their 2 pairs are dropped, and "
-        "recommendations for these users are random",
-        "1 item of valid has no train pair: their 1 pair stays, but training "
-        "learns nothing about these items",
-        "1 user of test has no train pair: their 2 pairs are dropped, and "
-        "recommendations for these users are random",
-        "1 item of test has no train pair: their 1 pair stays, but training "
-        "learns nothing about these items",
+        "1 user of valid has no train pair: its 2 pairs are dropped, and "
+        "recommendations for this user are random",
+        "1 item of valid has no train pair: its 1 pair stays, but training "
+        "learns nothing about this item",
+        "1 user of test has no train pair: its 2 pairs are dropped, and "
+        "recommendations for this user are random",
+        "1 item of test has no train pair: its 1 pair stays, but training "
+        "learns nothing about this item",
     ]
     assert splits.rows == {
         "read": 22,
@@ -330,7 +338,11 @@ def test_a_wrong_option(path, options, said):
 
 def test_a_wrong_table(path):
     path.write_text("user,item\n1,\n")
-    with pytest.raises(DataError, match=r"my table\.csv:2:2: expected an id, got ''"):
+    with pytest.raises(
+        DataError,
+        match=r"my table\.csv:2:2: expected an id, got '': drop such rows with "
+        r"--drop-incomplete \(data\.drop_incomplete\)",
+    ):
         load_dataset(str(path))
 
 

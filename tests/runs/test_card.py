@@ -136,7 +136,7 @@ def test_a_card_replaces_a_card_but_no_other_file(card, seeds):
 
 
 def test_a_run_that_is_not_finished_has_no_card(tmp_path):
-    with pytest.raises(CheckpointError, match="holds no finished run"):
+    with pytest.raises(CheckpointError, match="is not a run"):
         write_card(tmp_path, tmp_path / "m.npz")
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from pyg_advinfonce.errors import ConfigError
 from pyg_advinfonce.runs import continue_run_folder, create_run_folder, run_lock
-from pyg_advinfonce.runs.folder import MARK
+from pyg_advinfonce.runs.folder import MARK, no_run
+from tests.finished_seeds import write_run
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,22 @@ def here(tmp_path, monkeypatch):
 def test_without_a_folder_runs_are_numbered():
     made = [create_run_folder(None, "coat-mf-adv").as_posix() for _ in range(3)]
     assert made == ["runs/coat-mf-adv", "runs/coat-mf-adv-2", "runs/coat-mf-adv-3"]
+
+
+def test_what_is_no_run_is_said(here):
+    write_run(here / "runs" / "one", [0.25])
+    assert str(no_run(Path("runs"), "config.toml")) == (
+        "runs is not a run: it has no config.toml; choose runs/one"
+    )
+    for name in ("two", "six", "ten"):
+        write_run(here / "runs" / name, [0.25])
+    assert str(no_run(Path("runs"), "config.toml")) == (
+        "runs holds several runs: name one: runs/one, runs/six, runs/ten, ..."
+    )
+    assert str(no_run(Path("runs/on"), "config.toml")) == (
+        f"runs/on: no such folder in the working directory {here}, did you mean "
+        "'runs/one'?"
+    )
 
 
 def test_runs_of_one_moment_have_folders_of_their_own(monkeypatch):

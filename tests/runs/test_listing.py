@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -9,22 +10,24 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.runs import LOCK, find_run, find_seeds, list_runs, read_starts
 from pyg_advinfonce.runs.folder import METRICS
-from pyg_advinfonce.runs.listing import note_start
+from pyg_advinfonce.runs.listing import data_place, note_start
 from pyg_advinfonce.version import __version__
 from tests.finished_seeds import write_run
 
 
 def test_a_start_is_noted_with_date_command_and_version(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/advnce", "train", "mf", "--out", "a b"])
-    note_start(tmp_path, again=False)
+    note_start(tmp_path, Path("/data/mine"), again=False)
     monkeypatch.setattr(sys, "argv", ["advnce", "train", "--resume", "a b"])
-    note_start(tmp_path, again=True)
+    assert data_place(tmp_path) == Path("/data/mine")
+    note_start(tmp_path, None, again=True)
+    assert data_place(tmp_path) is None
     first, second = read_starts(tmp_path)
     assert first.command == "advnce train mf --out 'a b'"
     assert second.command == "advnce train --resume 'a b'"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", first.date)
     assert first.version == __version__
-    note_start(tmp_path, again=False)
+    note_start(tmp_path, None, again=False)
     assert len(read_starts(tmp_path)) == 1
 
 
@@ -82,5 +85,5 @@ def test_a_folder_that_holds_no_run(tmp_path):
     assert list_runs(tmp_path) == ([], [])
     with pytest.raises(ConfigError, match="no such folder"):
         list_runs(tmp_path / "none")
-    with pytest.raises(CheckpointError, match=r"holds no run: it has no config\.toml"):
+    with pytest.raises(CheckpointError, match=r"is not a run: it has no config\.toml"):
         find_run(tmp_path)

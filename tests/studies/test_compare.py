@@ -182,7 +182,7 @@ def test_one_run_is_no_comparison(folders):
 
 
 def test_what_is_no_run(tmp_path, folders):
-    with pytest.raises(CheckpointError, match="holds no finished run"):
+    with pytest.raises(CheckpointError, match="nowhere: no such folder"):
         compare_runs([folders[0], tmp_path / "nowhere"])
 
 

@@ -1,6 +1,7 @@
 """Resolution of a ``--data`` text to a table or an existing folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pyg_advinfonce.errors import (
@@ -8,6 +9,7 @@ from pyg_advinfonce.errors import (
     DatasetNotFoundError,
     UnknownNameError,
 )
+from pyg_advinfonce.files import not_found
 from pyg_advinfonce.registry import DATASETS, unknown
 
 TABLE_SUFFIXES = (
@@ -60,10 +62,10 @@ def find_folder(data: str, root: Path) -> Path:
             ".parquet) or a folder that holds train.txt, valid.txt and test.txt"
         )
     if _has_table_suffix(data):
-        raise DatasetNotFoundError(f"{data}: no such file{_from_here(data)}")
+        raise DatasetNotFoundError(not_found(Path(data)))
     if data and not is_bare:
-        raise DatasetNotFoundError(f"{data}: no such folder or table{_from_here(data)}")
-    known = unknown("data set", data, DATASETS)
+        raise DatasetNotFoundError(not_found(Path(data), "folder or table"))
+    known = unknown("data set", data, DATASETS, _data_below(root, Path.cwd()))
     raise UnknownNameError(
         f"{known} or the path of a folder that holds train.txt, valid.txt and test.txt "
         f"or of a table (.csv, .tsv, .parquet); no folder of that name in {root} (set "
@@ -71,14 +73,14 @@ def find_folder(data: str, root: Path) -> Path:
     )
 
 
-def _from_here(data: str) -> str:
-    """Return where a relative path starts, e.g. that of a run from elsewhere."""
-    if Path(data).is_absolute():
-        return ""
-    return (
-        f" in the working directory {Path.cwd()}: change to the directory that the "
-        "path is relative to (cd)"
-    )
+def _data_below(*places: Path) -> Iterator[str]:
+    """Yield the names of the folders under root and here, and of the tables here."""
+    for place in places:
+        with suppress(OSError):
+            for path in sorted(place.iterdir()):
+                is_hidden = path.name.startswith(".")
+                if not is_hidden and (path.is_dir() or is_table(str(path))):
+                    yield path.name
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:

@@ -70,6 +70,7 @@ class ProcessedDataset:
     processed: Processed
     label: str
     in_memory: bool = False  # True if no name or path leads to the data
+    place: Path | None = None  # the absolute path of its table or folder, if any
 
     @property
     def graph(self) -> HeteroData:

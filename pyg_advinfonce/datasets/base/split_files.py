@@ -244,7 +244,8 @@ def check_lists(file: RawFile) -> None:
     raise DataError(
         f"{file.path}:1: expected lines 'user item item ...', got {width} values per "
         "line and several lines per user, which looks like 'user item rating': set "
-        "--format triples (data.format), or --format lists if the lines are lists"
+        "--format triples (data.format), or --format lists (data.format) if the "
+        "lines are lists"
     )
 
 

@@ -133,6 +133,13 @@ class Published:
         return f"{self.upstream.page}/{self.folder}"
 
     @property
+    def fetch_command(self) -> str:
+        """The command that downloads the files, and accepts the terms if need be."""
+        command = f"advnce data fetch {self.name}"
+        is_free = self.licence.redistributable
+        return command if is_free else f"{command} --accept-terms {self.name}"
+
+    @property
     def archive(self) -> str | None:
         """Name of the archive of the owners' files, if that is what is published."""
         return next((name for name in self.files if name.endswith(".zip")), None)

@@ -78,7 +78,7 @@ def fetch(
     if not (is_complete or accept_terms or published.licence.redistributable):
         raise ConfigError(
             f"'{name}' requires that you accept its terms: {published.licence}; to "
-            f"accept them, add --accept-terms {name}"
+            f"accept them: `{published.fetch_command}`"
         )
     progress.say(f"{name}: {published.licence}")
     if place is not None and is_complete:

@@ -119,7 +119,7 @@ class RawFolder:
             kind = "archive" if self.archive else "split files"
             advice = (
                 f"put the {kind} there, published at {self.published.url}, e.g. "
-                f"with `advnce data fetch {self.name}`"
+                f"with `{self.published.fetch_command}`"
             )
         return DatasetNotFoundError(
             f"data set '{self.name}' needs {file}, not found in {looked}: {advice}, "

@@ -83,7 +83,7 @@ class Interactions:
         if not keep.any():
             raise ConfigError(
                 f"no user has {min_user} pairs with items of {min_item} pairs: use a "
-                "smaller --min-user or --min-item (data.min_user, data.min_item)"
+                "smaller --min-user (data.min_user) or --min-item (data.min_item)"
             )
         if keep.all():
             return self
@@ -131,9 +131,10 @@ def divide(log: Interactions, options: SplitOptions) -> dict[str, IntArray]:
         del splits["test"]
     for name, found in splits.items():
         if not found.size:
+            size = counted(log.pairs.shape[1], "pair")
             raise ConfigError(
-                f"the split '{options.split}' of {log.pairs.shape[1]:,} pairs leaves "
-                f"{name} empty: use more pairs, other fractions or another split"
+                f"the split '{options.split}' of {size} leaves {name} empty: use "
+                "more pairs, other fractions or another split"
             )
     for name, found in splits.items():
         for ends, number in zip(found, numbers, strict=True):
@@ -336,7 +337,8 @@ def split_off_valid(
     is_valid = held_out(train, number, np.random.default_rng(seed))
     if not is_valid.any():
         raise ConfigError(
-            f"valid_fraction {fraction} of {train.shape[1]} train pairs leaves valid "
+            f"valid_fraction {fraction} of "
+            f"{counted(train.shape[1], 'train pair')} leaves valid "
             "empty, since every user keeps one: use a larger fraction or a valid.txt"
         )
     return (
@@ -360,7 +362,9 @@ def _first_rows(pairs: IntArray, time: NDArray[np.float64] | None = None) -> Int
     return row.astype(row_type(len(keys)))
 
 
-def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
+def without_cold_users(
+    splits: Mapping[str, IntArray], advice: str = ""
+) -> dict[str, IntArray]:
     """Drop held-out pairs of users without a train pair, with a warning.
 
     Nothing can be learned about these users, so a mean over users would measure their
@@ -369,6 +373,7 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
 
     Args:
         splits: Pairs ``[2, E]`` by split, including ``train``.
+        advice: What to do if a split becomes empty, for the error.
 
     Raises:
         DataError: If a split becomes empty.
@@ -382,21 +387,24 @@ def without_cold_users(splits: Mapping[str, IntArray]) -> dict[str, IntArray]:
         is_known = has_train[0][pairs[0]]
         kept[name] = pairs if is_known.all() else masked(pairs, is_known)
         if not is_known.any():
-            raise DataError(f"no user of {name} has a train pair")
+            message = f"no user of {name} has a train pair"
+            raise DataError(f"{message}: {advice}" if advice else message)
         if not is_known.all():
             cold = len(np.unique(pairs[0, ~is_known]))
+            whose, they = ("their", "these users") if cold > 1 else ("its", "this user")
             _warn_of_cold(
-                f"{_of(name, cold, 'user', 'has', 'have')} no train pair: their "
+                f"{_of(name, cold, 'user', 'has', 'have')} no train pair: {whose} "
                 f"{counted(int((~is_known).sum()), 'pair is', 'pairs are')} dropped, "
-                "and recommendations for these users are random"
+                f"and recommendations for {they} are random"
             )
         is_cold = ~has_train[1][kept[name][1]]
         if is_cold.any():
             cold = len(np.unique(kept[name][1, is_cold]))
+            whose, they = ("their", "these items") if cold > 1 else ("its", "this item")
             _warn_of_cold(
-                f"{_of(name, cold, 'item', 'has', 'have')} no train pair: their "
+                f"{_of(name, cold, 'item', 'has', 'have')} no train pair: {whose} "
                 f"{counted(int(is_cold.sum()), 'pair stays', 'pairs stay')}, but "
-                "training learns nothing about these items"
+                f"training learns nothing about {they}"
             )
     return kept
 

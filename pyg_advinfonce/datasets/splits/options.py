@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, counted
 from pyg_advinfonce.registry import unknown
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -130,8 +130,8 @@ def _check_shares(options: SplitOptions) -> None:
     if not are_shares or not valid or valid + tests * test > 1 - 1e-9:
         raise ConfigError(
             "valid_fraction must be positive, test_fraction must not be negative, and "
-            f"they must leave pairs for train (got {valid} and {test} for {tests} "
-            "tests)"
+            f"they must leave pairs for train (got {valid} and {test} for "
+            f"{counted(tests, 'test')})"
         )
     if not test and "gammas" in known:
         raise ConfigError(

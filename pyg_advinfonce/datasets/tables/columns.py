@@ -123,7 +123,13 @@ _COMMON: Mapping[str, str] = {
         "playtime playduration duration quantity frequency watchtime"
     ),
 }
-ADVICE = "--columns user,item,rating,time (data.columns)"
+
+
+def columns_advice(number: int) -> str:
+    """Return the option that names the columns of a text, for a number of them."""
+    names = ["user", "item", "rating", "time"][: max(number, 2)]
+    return f"--columns {','.join(names)}{',' * (number - 4)} (data.columns)"
+
 
 FORMATS: Mapping[str, tuple[str, str]] = {
     "triples": ("user,item,rating,time?", "space"),
@@ -324,7 +330,7 @@ def warn_of_ratings(path: Path, names: Sequence[str], options: TableOptions) -> 
     finder = _Finder(path, names)
     ratings = finder.common("rating")
     if options.rating_col is not None:
-        finder.check(options.rating_col, "--rating-col")
+        finder.check(options.rating_col, "rating_col")
         ratings = [options.rating_col]
     weights = finder.common("weight")
     if ratings or weights:
@@ -346,7 +352,7 @@ class _Finder:
     def find(self, role: str, chosen: str | None) -> str:
         """Return the chosen column, or the only one with a common name."""
         if chosen is not None:
-            return self.check(chosen, f"--{role}-col")
+            return self.check(chosen, f"{role}_col")
         found = self.common(role)
         if len(found) == 1:
             return found[0]
@@ -359,10 +365,12 @@ class _Finder:
     def _advice(self, role: str) -> str:
         words = [word for name in self.names for word in name.split()]
         if self.is_header and any(is_number(w) or is_time(w) for w in words):
-            return f"the first line looks like data, so name the columns with {ADVICE}"
+            names = columns_advice(len(self.names))
+            return f"the first line looks like data, so name the columns with {names}"
+        option = f"--{role}-col NAME (data.{role}_col)"
         if not self.is_header:
-            return f"use a common name in --columns or set it with --{role}-col"
-        return f"set it with --{role}-col (data.{role}_col)"
+            return f"use a common name in --columns (data.columns) or set {option}"
+        return f"set it with {option}"
 
     def warn_of_data(self, chosen: Collection[str]) -> None:
         """Warn if the header with the chosen names looks like data."""
@@ -372,7 +380,7 @@ class _Finder:
             warnings.warn(
                 f"{self.path}:1: the first line looks like data, "
                 f"{_listed(self.names)}, but is read as the header: if the file "
-                f"has no header, use {ADVICE}",
+                f"has no header, use {columns_advice(len(self.names))}",
                 DataWarning,
                 stacklevel=3,
             )

@@ -12,18 +12,19 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
-from pyg_advinfonce.datasets.tables.columns import ADVICE, is_common_name
+from pyg_advinfonce.datasets.tables.columns import columns_advice, is_common_name
 from pyg_advinfonce.datasets.tables.text import UTF_8, TextFile
 from pyg_advinfonce.datasets.tables.values import (
     CHUNK_ROWS,
     complete_rows,
+    got,
     is_missing,
     is_number,
     is_time,
     parse_times,
     shown,
 )
-from pyg_advinfonce.errors import ConfigError, DataError, DataWarning
+from pyg_advinfonce.errors import ConfigError, DataError, DataWarning, counted
 
 BLANKS = " "
 DELIMITERS = (",", "\t", ";", "|", "::")
@@ -131,9 +132,7 @@ class DelimitedTable:
                 value = self._value(row, column)
                 if is_wrong(value):
                     place = f"{self.path}:{line}:{field}"
-                    return DataError(
-                        f"{place}: expected {expected}, got {shown(value)}"
-                    )
+                    return DataError(f"{place}: expected {expected}, got {got(value)}")
         return None
 
     def _read(self, wanted: Sequence[str], numeric: set[str]) -> Iterator[pd.DataFrame]:
@@ -188,7 +187,8 @@ class DelimitedTable:
         for line, row in self._rows(strict=True):
             if any(row[number:]):
                 raise DataError(
-                    f"{self.path}:{line}: expected {number} values, got {len(row)}: "
+                    f"{self.path}:{line}: expected {counted(number, 'value')}, got "
+                    f"{len(row)}: "
                     "quote values that contain the delimiter"
                 )
             if line > before + 1 and (hidden := self._hidden_rows(row)):
@@ -270,7 +270,8 @@ class DelimitedTable:
             raise DataError(
                 f"{self.path}:1: expected a header line with column names, got "
                 f"{shown(self._separator.join(self.names))}, which looks like data: "
-                f"add one, or name the columns with {ADVICE}{by_format}"
+                f"add one, or name the columns with "
+                f"{columns_advice(len(self.names))}{by_format}"
             )
         twice = next((n for n in named if named.count(n) > 1), None)
         if twice is not None and not self._has_header:
@@ -288,9 +289,10 @@ class DelimitedTable:
             self.names = list(names)
         if number != len(names):
             raise DataError(
-                f"{self.path}:1: expected {len(names)} values, the columns "
+                f"{self.path}:1: expected {counted(len(names), 'value')}, the columns "
                 f"{','.join(names)[:80]}, got {number}: "
-                f"{shown(self._separator.join(self._first_row))}"
+                f"{shown(self._separator.join(self._first_row))}: name each value, "
+                f"e.g. {columns_advice(number)}"
             )
         known = [value for value in self._first_row if is_common_name(value)]
         if len(known) > 1 and not any(map(is_number, self._first_row)):

@@ -17,6 +17,7 @@ from pyg_advinfonce.datasets.tables.text import TextFile
 from pyg_advinfonce.datasets.tables.values import (
     CHUNK_ROWS,
     complete_rows,
+    got,
     is_number,
     is_time,
     parse_times,
@@ -104,7 +105,7 @@ class FrameTable:
                 wrong = (i for i, value in enumerate(values) if is_wrong(value))
                 if (place := next(wrong, None)) is not None:
                     where = f"{path}:{row + place}:{field}"
-                    value = shown(values[place])
+                    value = got(values[place])
                     return DataError(f"{where}: expected {expected}, got {value}")
                 row += len(values)
         return None

@@ -98,7 +98,7 @@ class TextFile:
             name = self.encoding or "UTF-8"
             raise DataError(
                 f"{self.path}:{self._undecodable_line()}: expected text in {name}: "
-                "set another encoding with --encoding, e.g. latin-1 (data.encoding)"
+                "set another encoding, e.g. --encoding latin-1 (data.encoding)"
             ) from error
 
     @contextmanager

@@ -40,6 +40,13 @@ def shown(value: object) -> str:
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
+def got(value: object) -> str:
+    """Return a value for a message, and what to do if it is a missing one."""
+    is_lost = str(value).strip().lower() in MISSING
+    advice = ": drop such rows with --drop-incomplete (data.drop_incomplete)"
+    return f"{shown(value)}{advice if is_lost else ''}"
+
+
 MISSING = frozenset(("", "nan", "none", "null", "<na>", "nat", "inf", "-inf"))
 """Texts that stand for a missing value, in lower case."""
 

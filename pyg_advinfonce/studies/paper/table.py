@@ -61,8 +61,11 @@ def reproduce_table(request: Request, progress: Progress = Progress()) -> Reprod
 def _check_runnable(rows: Sequence[TableRow]) -> None:
     if any(row.dataset is not None for row in rows):
         return
-    reasons = dict.fromkeys(row.reason for row in rows)
-    raise DatasetNotFoundError("; ".join(reasons))
+    first, *others = dict.fromkeys(row.reason for row in rows)
+    error = DatasetNotFoundError(first)
+    for reason in others:
+        error.add_note(reason)
+    raise error
 
 
 class _Source:

@@ -90,6 +90,9 @@ def _parse_space(what: str, space: Any, known: Collection[str]) -> Space:  # noq
             found[key] = _distribution(values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         got = space if key is None else f"{key} = {values!r}"
+        is_pair = isinstance(error, ValueError) and isinstance(values, Mapping)
+        if is_pair and _is_reversed(values):
+            raise ConfigError(f"{what}: low is above high in {got!s:.80}") from error
         raise ConfigError(
             f"{what} maps keys to a list of choices or to low, high and log "
             f"(got {got!s:.80})"
@@ -98,6 +101,13 @@ def _parse_space(what: str, space: Any, known: Collection[str]) -> Space:  # noq
         if key not in known:
             raise unknown(f"key of {what}", key, known)
     return found
+
+
+def _is_reversed(values: Mapping[str, Any]) -> bool:
+    low, high = values.get("low"), values.get("high")
+    if not (isinstance(low, int | float) and isinstance(high, int | float)):
+        return False
+    return low > high
 
 
 def _distribution(values: list[Any] | Mapping[str, Any]) -> BaseDistribution:

@@ -37,6 +37,7 @@ def test_what_is_used_has_the_defaults_and_is_what_json_has():
         ({"test_fraction": False}, "must not be negative"),
         ({"split": "popularity-shift", "test_fraction": 0}, "is one of tests"),
         ({"valid_fraction": 0.5, "test_fraction": 0.5}, "leave pairs for train"),
+        ({"valid_fraction": 0.1, "test_fraction": 1.5}, r"for 1 test\)"),
         ({"split": "popularity-shift", "test_fraction": 0.3}, "for 3 tests"),
         ({"split": "popularity-shift", "gammas": (0.5,)}, "gammas must be distinct"),
         ({"split": "popularity-shift", "gammas": ()}, "gammas must be distinct"),

@@ -60,7 +60,7 @@ def test_a_damaged_configuration_is_named(run):
 
 
 def test_a_folder_of_something_else(tmp_path):
-    with pytest.raises(CheckpointError, match="holds no finished run"):
+    with pytest.raises(CheckpointError, match="is not a run"):
         read_run(tmp_path)
     assert not is_study(tmp_path)
 

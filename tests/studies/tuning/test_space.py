@@ -116,6 +116,10 @@ def test_a_chosen_space_replaces_the_packaged_one(configure):
         ({"train.lr": [1e-3], "loss.tau": 0.2}, r"got loss\.tau = 0\.2"),
         ({"train.lr": []}, r"got train\.lr = \[\]"),
         ({"train.lr": {"low": 0.1}}, r"low, high and log .*train\.lr"),
+        (
+            {"train.lr": {"low": 1, "high": 0.1}},
+            r"^the space: low is above high in train\.lr = ",
+        ),
         ({"loss.tua": [0.1]}, r"^unknown key of the space 'loss\.tua'.*loss\.tau"),
         (["train.lr"], r"got \['train\.lr'\]"),
     ],
