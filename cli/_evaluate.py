@@ -18,10 +18,23 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.datasets import load_named
 from pyg_advinfonce.datasets.tables import open_table
-from pyg_advinfonce.errors import ConfigError, DataError, UnknownNameError
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DataError,
+    DataWarning,
+    UnknownNameError,
+)
 from pyg_advinfonce.evaluation import Evaluator, RankedLists
 from pyg_advinfonce.files import without_nan
-from pyg_advinfonce.graph import ITEM, USER, num_nodes, split_names, test_splits
+from pyg_advinfonce.graph import (
+    ITEM,
+    USER,
+    num_nodes,
+    split_edges,
+    split_names,
+    test_splits,
+)
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.ranks import from_first
 from pyg_advinfonce.registry import DEFAULT_METRICS
 from pyg_advinfonce.runs import (
@@ -304,6 +317,15 @@ def _given(path: Path, graph: HeteroData, split: str | None) -> Source:
         user, item = (
             torch.tensor(own[name].to_numpy(), device="cpu") for name in NAMES
         )
+        held_out = pair_keys(*split_edges(graph, split).cpu())
+        if not torch.isin(pair_keys(user, item), held_out).any():
+            warnings.warn(
+                f"no pair of {split} is in these lists: `advnce recommend` leaves out "
+                "what users already have; write lists by `advnce evaluate RUN "
+                "--lists-out FILE`, or by `advnce recommend --seen train`",
+                DataWarning,
+                stacklevel=2,
+            )
         return evaluator.given_lists(user, item, split)
 
     return graph, make, splits

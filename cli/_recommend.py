@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.files import without_formulas
 from pyg_advinfonce.ranks import from_first, ranks
 from pyg_advinfonce.runs import Result
@@ -82,13 +82,17 @@ class ListRequest:
 
 
 def split_ids(text: str) -> list[str]:
-    """Return the comma-separated ids of a text; an id with a comma is quoted."""
+    """Return the comma-separated ids of a text; an id with a comma is quoted.
+
+    Blanks around commas do not count.
+    """
     try:
-        found = [part for part in next(csv.reader([text], strict=True), []) if part]
+        parts = next(csv.reader([text], strict=True, skipinitialspace=True), [])
     except csv.Error as error:
         raise ConfigError(
             f"expected comma-separated ids, got {text!r} ({error})"
         ) from error
+    found = [part for part in map(str.strip, parts) if part]
     if not found:
         raise ConfigError("expected comma-separated ids (got none)")
     return found
@@ -125,7 +129,19 @@ def _save(tables: Iterable[pd.DataFrame], out: Path, kind: str) -> None:
     from_first(lambda: merge_lists(parts, out, kind))
 
 
+QUOTED = """an id with a comma is quoted: '"Eve, Jr.",Ann'"""
+
+
 def _tables(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:
+    try:
+        return _listed(request, recommender)
+    except UnknownNameError as error:
+        if len(request.users or request.items or request.like or []) < 2:
+            raise
+        raise UnknownNameError(f"{error}; {QUOTED}") from error
+
+
+def _listed(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:
     if request.items is not None:
         return [recommender.recommend_new({NEW: request.items}, k=request.k)]
     if request.like is not None:
