@@ -48,7 +48,7 @@ from pyg_advinfonce.scorer import Scorer
 from pyg_advinfonce.serving import IdMap, save_lists
 
 from .console import aligned, fitted, split_rows
-from .options import output_kind
+from .options import output_kind, warn_of_length
 
 Source = tuple[HeteroData, Callable[[Evaluator, str], RankedLists], Sequence[str]]
 """A graph, what makes the lists of a split, and the splits."""
@@ -200,12 +200,8 @@ def print_evaluation(request: Request, *, warns_of_length: bool, as_json: bool) 
     found: list[dict[str, float | None]] = []
     groups: list[pd.DataFrame] = []
     for graph, make, splits in request.sources():
-        if not found and warns_of_length and max(request.k) > num_nodes(graph)[1]:
-            warnings.warn(
-                f"-k {max(request.k)} exceeds the number of items, "
-                f"{num_nodes(graph)[1]}",
-                stacklevel=2,
-            )
+        if not found and warns_of_length:
+            warn_of_length(max(request.k), num_nodes(graph)[1])
         evaluator = Evaluator(
             graph, k=request.k, metrics=request.metrics, **request.evaluator
         )

@@ -20,8 +20,9 @@ from pyg_advinfonce.serving import (
     save_lists,
 )
 
-from .options import output_kind
+from .options import output_kind, warn_of_length
 
+DEFAULT_K = 20
 NEW = "new"
 """The id of a new user given by ``--items``."""
 
@@ -106,6 +107,8 @@ def print_lists(request: ListRequest, run: Result, *, seen: str) -> None:
             "several processes write the lists of all users: set --users all and --out"
         )
     recommender = Recommender(run.method, run.graph, seen=seen)
+    if request.k != DEFAULT_K:
+        warn_of_length(request.k, len(recommender.items.values))
     tables = _tables(request, recommender)
     if request.spreadsheet_safe:
         tables = map(without_formulas, tables)

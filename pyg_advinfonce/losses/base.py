@@ -324,7 +324,13 @@ def scores_by_row(
         IndexError: If an index is out of range.
     """
     if not batch.is_dense:
-        return edge_scores(user, item, index)
+        try:
+            return edge_scores(user, item, index)
+        except IndexError as error:
+            raise IndexError(
+                "the batch's dst_neg_index must hold rows of z_item, counted from 0 "
+                f"even where items follow users in one table: {error}"
+            ) from error
     if item.size(0) != index.size(1):
         raise IndexError(
             f"all negatives need a row for each of {index.size(1)} items "

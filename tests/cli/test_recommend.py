@@ -83,6 +83,13 @@ def test_files(advnce, run, folder, kind, by_name):
     assert not list(folder.glob("*.partial"))
 
 
+@pytest.mark.filterwarnings("default:-k 21 exceeds")
+def test_a_list_of_more_than_all_items_is_a_warning(advnce, run):
+    found = advnce("recommend", run, "--users", "u1", "-k", 21)
+    assert found.err == "advnce: warning: -k 21 exceeds the number of items, 9\n"
+    assert advnce("recommend", run, "--users", "u1").err == ""
+
+
 def test_csv_is_printed(advnce, run):
     found = advnce("recommend", run, "--users", "u1", "-k", 1, "--format", "csv")
     head, line = found.out.splitlines()

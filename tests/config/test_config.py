@@ -687,3 +687,10 @@ def test_an_integer_has_64_bits_as_in_toml(tmp_path, section):
     path.write_text(f"[{section}]\nkey = 0x{'F' * 6000}\n")
     with pytest.raises(ConfigError, match=rf"^{section}.key: expected an int"):
         Config.resolve("mf", "bpr", layers=[read_toml(path)])
+
+
+def test_layers_are_a_list():
+    with pytest.raises(
+        ConfigError, match=r"list of dictionaries \(got dict\): use \[{"
+    ):
+        Config.resolve("mf", "bpr", layers={"train": {"epochs": 3}})
