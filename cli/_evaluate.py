@@ -18,10 +18,23 @@ from torch_geometric.data import HeteroData
 
 from pyg_advinfonce.datasets import load_named
 from pyg_advinfonce.datasets.tables import open_table
-from pyg_advinfonce.errors import ConfigError, DataError, UnknownNameError
+from pyg_advinfonce.errors import (
+    ConfigError,
+    DataError,
+    DataWarning,
+    UnknownNameError,
+)
 from pyg_advinfonce.evaluation import Evaluator, RankedLists
 from pyg_advinfonce.files import without_nan
-from pyg_advinfonce.graph import ITEM, USER, num_nodes, split_names, test_splits
+from pyg_advinfonce.graph import (
+    ITEM,
+    USER,
+    num_nodes,
+    split_edges,
+    split_names,
+    test_splits,
+)
+from pyg_advinfonce.keys import pair_keys
 from pyg_advinfonce.ranks import from_first
 from pyg_advinfonce.registry import DEFAULT_METRICS
 from pyg_advinfonce.runs import (
@@ -36,7 +49,7 @@ from pyg_advinfonce.scorer import Scorer
 from pyg_advinfonce.serving import IdMap, save_lists
 
 from .console import aligned, fitted, split_rows
-from .options import output_kind
+from .options import output_kind, warn_of_length
 
 Source = tuple[HeteroData, Callable[[Evaluator, str], RankedLists], Sequence[str]]
 """A graph, what makes the lists of a split, and the splits."""
@@ -188,12 +201,8 @@ def print_evaluation(request: Request, *, warns_of_length: bool, as_json: bool) 
     found: list[dict[str, float | None]] = []
     groups: list[pd.DataFrame] = []
     for graph, make, splits in request.sources():
-        if not found and warns_of_length and max(request.k) > num_nodes(graph)[1]:
-            warnings.warn(
-                f"-k {max(request.k)} exceeds the number of items, "
-                f"{num_nodes(graph)[1]}",
-                stacklevel=2,
-            )
+        if not found and warns_of_length:
+            warn_of_length(max(request.k), num_nodes(graph)[1])
         evaluator = Evaluator(
             graph, k=request.k, metrics=request.metrics, **request.evaluator
         )
@@ -305,6 +314,15 @@ def _given(path: Path, graph: HeteroData, split: str | None) -> Source:
         user, item = (
             torch.tensor(own[name].to_numpy(), device="cpu") for name in NAMES
         )
+        held_out = pair_keys(*split_edges(graph, split).cpu())
+        if not torch.isin(pair_keys(user, item), held_out).any():
+            warnings.warn(
+                f"no pair of {split} is in these lists: `advnce recommend` leaves out "
+                "what users already have; write lists by `advnce evaluate RUN "
+                "--lists-out FILE`, or by `advnce recommend --seen train`",
+                DataWarning,
+                stacklevel=2,
+            )
         return evaluator.given_lists(user, item, split)
 
     return graph, make, splits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.errors import ConfigError, UnknownNameError
 from pyg_advinfonce.files import without_formulas
 from pyg_advinfonce.ranks import from_first, ranks
 from pyg_advinfonce.runs import Result
@@ -20,8 +20,9 @@ from pyg_advinfonce.serving import (
     save_lists,
 )
 
-from .options import output_kind
+from .options import output_kind, warn_of_length
 
+DEFAULT_K = 20
 NEW = "new"
 """The id of a new user given by ``--items``."""
 
@@ -82,13 +83,17 @@ class ListRequest:
 
 
 def split_ids(text: str) -> list[str]:
-    """Return the comma-separated ids of a text; an id with a comma is quoted."""
+    """Return the comma-separated ids of a text; an id with a comma is quoted.
+
+    Blanks around commas do not count.
+    """
     try:
-        found = [part for part in next(csv.reader([text], strict=True), []) if part]
+        parts = next(csv.reader([text], strict=True, skipinitialspace=True), [])
     except csv.Error as error:
         raise ConfigError(
             f"expected comma-separated ids, got {text!r} ({error})"
         ) from error
+    found = [part for part in map(str.strip, parts) if part]
     if not found:
         raise ConfigError("expected comma-separated ids (got none)")
     return found
@@ -102,6 +107,8 @@ def print_lists(request: ListRequest, run: Result, *, seen: str) -> None:
             "several processes write the lists of all users: set --users all and --out"
         )
     recommender = Recommender(run.method, run.graph, seen=seen)
+    if request.k != DEFAULT_K:
+        warn_of_length(request.k, len(recommender.items.values))
     tables = _tables(request, recommender)
     if request.spreadsheet_safe:
         tables = map(without_formulas, tables)
@@ -125,7 +132,19 @@ def _save(tables: Iterable[pd.DataFrame], out: Path, kind: str) -> None:
     from_first(lambda: merge_lists(parts, out, kind))
 
 
+QUOTED = """an id with a comma is quoted: '"Eve, Jr.",Ann'"""
+
+
 def _tables(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:
+    try:
+        return _listed(request, recommender)
+    except UnknownNameError as error:
+        if len(request.users or request.items or request.like or []) < 2:
+            raise
+        raise UnknownNameError(f"{error}; {QUOTED}") from error
+
+
+def _listed(request: ListRequest, recommender: Recommender) -> Iterable[pd.DataFrame]:
     if request.items is not None:
         return [recommender.recommend_new({NEW: request.items}, k=request.k)]
     if request.like is not None:

@@ -1,7 +1,7 @@
 """Output of ``advnce ls runs`` and ``advnce show``."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pyg_advinfonce.progress import wrapped
 from pyg_advinfonce.registry import MONITOR
 from pyg_advinfonce.runs import (
     Run,
+    StudySummary,
     mean_and_std,
     run_summary,
     seed_text,
@@ -28,11 +29,33 @@ def runs_text(runs: list[Run], root: Path) -> str:
     return "\n".join(f"{head}\n  {result}" for head, result in pairs)
 
 
+def studies_text(studies: Mapping[Path, StudySummary | None], root: Path) -> str:
+    """Return a line per study, and one about its best trial."""
+    lines = []
+    for folder, study in studies.items():
+        name = _name(folder, root)
+        if study is None:
+            lines.append(f"{name}  study: no trial has ended")
+            continue
+        states = ("complete", "pruned", "failed")
+        counts = ", ".join(f"{study.trials.get(s, 0)} {s}" for s in states)
+        what = f"{study.model} + {study.loss} on {study.data}"
+        lines.append(f"{name}  study of {what}: {counts}")
+        if study.best is not None:
+            value, trial = study.best.get("value"), study.best.get("trial")
+            text = f"{value:.4f}" if isinstance(value, float) else str(value)
+            lines.append(f"  best so far: {study.monitor} {text} in trial {trial}")
+    return "\n".join(lines)
+
+
+def _name(folder: Path, root: Path) -> str:
+    return str(folder.relative_to(root) if folder != root else folder)
+
+
 def _head(run: Run, root: Path) -> list[str]:
-    name = run.folder.relative_to(root) if run.folder != root else run.folder
     seeds = f"{len(run.seeds)} of {counted(run.num_seeds, 'seed')}"
     date = f"{run.starts[0].date} UTC" if run.starts else ""
-    return [str(name), run.state, seeds, date]
+    return [_name(run.folder, root), run.state, seeds, date]
 
 
 def _result(run: Run) -> str:

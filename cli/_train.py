@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ class SeedLoop:
         if not config.train.refit:
             words = ["report", self.folder]
         command = self._next(*words, of=config)
+        if words[0] == "report" and find_spec("matplotlib") is None:
+            command = shlex.join(["advnce", "show", str(self.folder)])
         typer.echo(f"next        {command}")
 
     def _machine(self) -> list[object]:

@@ -1,6 +1,8 @@
 """The hyperparameter search behind ``advnce tune``."""
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -40,18 +42,23 @@ def run(
     name = f"tune-{config.title}"
     bar = listener(not quiet, lines=True)
     bar.say(f"data: {dataset.fingerprint}")
-    summary = tune(
-        config,
-        dataset,
-        folder=partial(continue_run_folder, out, name, mark=STUDY),
-        fixed={key for layer in plan.layers for key in flatten(layer)},
-        space=space,
-        trials=trials,
-        timeout=timeout,
-        device=device,
-        progress=bar,
-        **plan.custom,
-    )
+    try:
+        summary = tune(
+            config,
+            dataset,
+            folder=partial(continue_run_folder, out, name, mark=STUDY),
+            fixed={key for layer in plan.layers for key in flatten(layer)},
+            space=space,
+            trials=trials,
+            timeout=timeout,
+            device=device,
+            progress=bar,
+            **plan.custom,
+        )
+    except KeyboardInterrupt:
+        command = shlex.join(["advnce", *sys.argv[1:]])
+        print(f"to continue: {command}", file=sys.stderr)
+        raise
     text = study_table(summary, plan.data_root)
     typer.echo(json.dumps(summary) if as_json else text)
     if summary["best"] is None:

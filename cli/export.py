@@ -45,15 +45,17 @@ def export(
     from pyg_advinfonce.runs import trained_seed
 
     trained_seed(run)  # an error comes before torch is imported
-    from pyg_advinfonce.runs import load_run, write_card
+    from pyg_advinfonce.runs import card_path, load_run, write_card
     from pyg_advinfonce.serving import find_format
 
     use_threads(threads)
     find_format(out, to)
+    if card:
+        card_path(out)  # an error comes before the file is written
     custom = import_custom(model=model, loss=loss)
     trained = load_run(
         run, root=data_root, cache_dir=cache_dir, device=device, **custom
     )
     typer.echo(trained.export(out, to))
     if card:
-        typer.echo(write_card(run, out))
+        typer.echo(write_card(run, out, root=data_root))

@@ -29,13 +29,13 @@ def ls(
     table: str | None = typer.Argument(
         None,
         help="One of models, losses, datasets, metrics, reproductions (default: all), "
-        "or runs.",
+        "or runs (and studies).",
     ),
     folder: Path | None = typer.Argument(
         None, help="The folder of the runs (default: runs)."
     ),
 ) -> None:
-    """List names of models, losses, data sets and so on, or runs."""
+    """List names of models, losses, data sets and so on, or runs and studies."""
     if table == "runs":
         _list_runs(folder or Path("runs"))
         return
@@ -53,11 +53,17 @@ def ls(
 
 
 def _list_runs(root: Path) -> None:
-    from pyg_advinfonce.runs import list_runs
+    from pyg_advinfonce.runs import list_runs, list_studies
 
-    from ._runs import runs_text
+    from ._runs import runs_text, studies_text
 
     runs, problems = list_runs(root)
-    for problem in problems:
+    studies, others = list_studies(root)
+    for problem in [*problems, *others]:
         typer.echo(f"advnce: warning: {problem}", err=True)
-    typer.echo(runs_text(runs, root) if runs else f"{root} holds no run")
+    if runs:
+        typer.echo(runs_text(runs, root))
+    if studies:
+        typer.echo(studies_text(studies, root))
+    if not runs and not studies:
+        typer.echo(f"{root} holds no run")

@@ -4,6 +4,7 @@ import importlib
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -166,6 +167,12 @@ def output_kind(kind: str | None, out: Path | None) -> str:
     if found == "parquet":
         optional_package("pyarrow")
     return found
+
+
+def warn_of_length(k: int, num_items: int) -> None:
+    """Warn of lists that are longer than the number of items."""
+    if k > num_items:
+        warnings.warn(f"-k {k} exceeds the number of items, {num_items}", stacklevel=2)
 
 
 def find_tracker(name: str | None) -> "type[Tracker] | None":

@@ -21,7 +21,10 @@ def recommend(
         help="A run's folder, or the folder of one of its seeds if it has several."
     ),
     users: str | None = typer.Option(
-        None, metavar="ID,ID|all", help="Users by the ids of the input, or all users."
+        None,
+        metavar="ID,ID|all",
+        help="Users by the ids of the input, or all users; an id "
+        "with a comma is quoted, '\"Eve, Jr.\",Ann'.",
     ),
     items: str | None = typer.Option(
         None, metavar="ID,ID", help="Instead of --users: the items of a new user."

@@ -32,7 +32,7 @@ def tune(
     ),
     data: str = typer.Option(
         "simulated",
-        help="A data set, see `advnce ls datasets`, or a folder's path.",
+        help="A data set, see `advnce ls datasets`, or the path of a folder or table.",
         autocompletion=complete_data,
     ),
     data_root: Path = DataRoot,

@@ -320,12 +320,16 @@ class EdgeBatch:
         """
         found = self
         if 2 * self.src_index.numel() <= num_users:
-            row, local = _numbered(num_users, self.src_index)
+            row, local = _numbered("z_user", num_users, src_index=self.src_index)
             found = replace(found, src_n_id=row, src_index=local[0])
         read = self.dst_pos_index.numel() + self.dst_neg_index.numel()
         if self.seen is None and 2 * read <= num_items:
-            indices = self.dst_pos_index, self.dst_neg_index
-            row, (pos, neg) = _numbered(num_items, *indices)
+            row, (pos, neg) = _numbered(
+                "z_item",
+                num_items,
+                dst_pos_index=self.dst_pos_index,
+                dst_neg_index=self.dst_neg_index,
+            )
             found = replace(found, dst_n_id=row, dst_pos_index=pos, dst_neg_index=neg)
         return found
 
@@ -449,15 +453,20 @@ def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _numbered(size: int, *indices: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _numbered(table: str, size: int, **indices: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Return the ascending values of all indices, and each value's place in them."""
-    is_read = torch.zeros(size, dtype=torch.bool, device=indices[0].device)
-    for index in indices:
-        if index.numel() and int(index.min()) < 0:  # which would count from the end
-            raise IndexError(f"indices must not be negative (got {int(index.min())})")
+    device = next(iter(indices.values())).device
+    is_read = torch.zeros(size, dtype=torch.bool, device=device)
+    for name, index in indices.items():
+        low, high = map(int, index.aminmax()) if index.numel() else (0, 0)
+        if low < 0 or high >= size:  # a negative one would count from the end
+            raise IndexError(
+                f"{name} must hold rows of {table}, 0 to {size - 1} "
+                f"(got {low} to {high})"
+            )
         is_read[index] = True
     place = is_read.cumsum(0) - 1
-    return is_read.nonzero().view(-1), [place[index] for index in indices]
+    return is_read.nonzero().view(-1), [place[index] for index in indices.values()]
 
 
 def _global(index: Tensor, n_id: Tensor | None) -> Tensor:

@@ -225,6 +225,11 @@ class Config(BaseModel):
             ConfigError: If a name, key or value is wrong.
             MissingExtraError: If the loader needs a package that is not installed.
         """
+        if isinstance(layers, Mapping):
+            raise ConfigError(
+                f"layers: expected a list of dictionaries (got {type(layers).__name__})"
+                ": use [{...}]"
+            )
         loss = loss or default_loss(model)
         check_pair(model, loss)
         names = {"model": model, "loss": loss, "data": data}

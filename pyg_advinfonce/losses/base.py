@@ -331,7 +331,10 @@ def scores_by_row(
         IndexError: If an index is out of range.
     """
     if not batch.is_dense:
-        return edge_scores(user, item, index)
+        try:
+            return edge_scores(user, item, index)
+        except IndexError as error:
+            raise IndexError(f"dst_neg_index: {error} of z_item") from error
     if item.size(0) != index.size(1):
         raise IndexError(
             f"all negatives need a row for each of {index.size(1)} items "

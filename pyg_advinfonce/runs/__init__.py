@@ -38,9 +38,11 @@ from pyg_advinfonce.runs.folder import (
 from pyg_advinfonce.runs.listing import (
     Run,
     Start,
+    StudySummary,
     find_run,
     find_seeds,
     list_runs,
+    list_studies,
     read_starts,
 )
 from pyg_advinfonce.runs.summary import (
@@ -51,6 +53,7 @@ from pyg_advinfonce.runs.summary import (
 )
 
 if TYPE_CHECKING:
+    from pyg_advinfonce.runs.card import card_path, write_card
     from pyg_advinfonce.runs.resume import check_settings
     from pyg_advinfonce.runs.seed_folder import SeedFolder
     from pyg_advinfonce.runs.trained import Result, load_data, load_run
@@ -71,6 +74,8 @@ __all__ = [
     "Run",
     "SeedFolder",
     "Start",
+    "StudySummary",
+    "card_path",
     "check_data",
     "check_settings",
     "continue_run_folder",
@@ -82,6 +87,7 @@ __all__ = [
     "is_same_data",
     "is_seed_name",
     "list_runs",
+    "list_studies",
     "load_data",
     "load_per_user",
     "load_run",
@@ -104,6 +110,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "Result": "trained",
         "SeedFolder": "seed_folder",
+        "card_path": "card",
         "check_settings": "resume",
         "load_data": "trained",
         "load_run": "trained",

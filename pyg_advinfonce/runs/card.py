@@ -10,10 +10,19 @@ import tomli_w
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pyg_advinfonce.config import Config
+from pyg_advinfonce.datasets.base import find_folder
 from pyg_advinfonce.datasets.published import CATALOGUE
-from pyg_advinfonce.errors import ConfigError
+from pyg_advinfonce.datasets.splits import read_manifest
+from pyg_advinfonce.errors import ConfigError, DataError
 from pyg_advinfonce.files import output_file
-from pyg_advinfonce.registry import DATASETS, LOSSES, MODELS, Entry
+from pyg_advinfonce.registry import (
+    DATASETS,
+    LOSSES,
+    MODELS,
+    MONITOR,
+    Entry,
+    data_root,
+)
 from pyg_advinfonce.runs.finished import FinishedSeed, read_run, read_seed
 from pyg_advinfonce.runs.folder import (
     CONFIG,
@@ -25,17 +34,33 @@ from pyg_advinfonce.runs.folder import (
 from pyg_advinfonce.runs.summary import mean_and_std_text, run_summary, seed_text
 from pyg_advinfonce.version import __version__
 
-CARD = "README.md"
+CARD, SETTINGS = "README.md", "settings.toml"
 MARK = "library_name: pyg_advinfonce\n"
 IDS = {"CC BY-SA 4.0": "cc-by-sa-4.0"}
 """Identifiers of licences on a model hub; any other licence is ``other``."""
 READERS = {
-    ".npz": 'import numpy as np\n\narrays = np.load("{}")',
-    ".safetensors": (
-        'from safetensors.numpy import load_file\n\narrays = load_file("{}")'
-    ),
+    ".npz": """\
+import numpy as np
+
+arrays = np.load("{}")
+ids = {{name: arrays[name] for name in ("user_id", "item_id")}}
+""",
+    ".safetensors": """\
+import json
+import numpy as np
+from safetensors.numpy import load_file
+
+arrays = load_file("{}")
+ids = {{name: arrays[name] for name in ("user_id", "item_id")}}
+for name, values in ids.items():
+    if values.dtype == np.uint8:  # ids that are texts
+        ids[name] = np.array(json.loads(bytes(values)))
+""",
 }
 """Python code that reads the arrays of an exported file, by its suffix."""
+
+SOURCE = "SOURCE"
+"""Stands for the user's own files in the command that splits them."""
 
 
 @dataclass(frozen=True)
@@ -62,33 +87,69 @@ class Terms:
         return cls(IDS.get(licence.text, "other"), text, link)
 
 
-def write_card(run: Path, file: Path) -> Path:
+def card_path(file: Path) -> Path:
+    """Return the path of an exported file's model card.
+
+    Raises:
+        ConfigError: If that is another ``README.md``.
+    """
+    path = file.parent / CARD
+    if not path.exists():
+        return path
+    text = path.read_text("utf-8", errors="ignore")
+    if MARK not in text or f"\n`{file.name}` holds " not in text:
+        what = (
+            "describes another file" if MARK in text else "is no model card of advnce"
+        )
+        raise ConfigError(f"{path} exists and {what}: export to a folder of its own")
+    return path
+
+
+def write_card(run: Path, file: Path, *, root: Path | None = None) -> Path:
     """Write the model card of an exported file beside it, as ``README.md``.
 
-    The folder of the file is then what a model hub takes as it is, e.g.
+    The settings are written beside it, too, as ``settings.toml``. The folder of the
+    file is then what a model hub takes as it is, e.g.
     ``huggingface_hub.upload_folder``.
 
     Args:
         run: The folder of the exported seed, or of a run of a single seed. Finished
             seeds beside it with the same settings give the spread of the metrics.
         file: The exported file.
+        root: The folder of the data sets (default: as for
+            :func:`~pyg_advinfonce.datasets.load_dataset`).
+
+    Returns:
+        The path of the card.
 
     Raises:
         ConfigError: If the file's folder has another ``README.md``, or cannot be
             written.
         CheckpointError: If the run is not finished or is damaged.
     """
-    path = file.parent / CARD
-    if path.exists() and MARK not in path.read_text("utf-8", errors="ignore"):
-        raise ConfigError(
-            f"{path} exists and is no model card of advnce: export to a folder of its "
-            "own"
-        )
+    path = card_path(file)
     [seed] = read_run(run)
-    text = model_card(seed, _alike(seed), file.name)
-    with output_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    settings, new = path.with_name(SETTINGS), _settings(seed)
+    is_other = settings.exists() and settings.read_text("utf-8", "ignore") != new
+    if is_other and not path.exists():
+        raise ConfigError(f"{settings} exists: export to a folder of its own")
+    text = model_card(seed, _alike(seed), file.name, _origin_of_data(seed, root))
+    for place, content in ((path, text), (settings, new)):
+        with output_file(place) as unfinished:
+            unfinished.write_text(content, encoding="utf-8")
     return path
+
+
+def _settings(seed: FinishedSeed) -> str:
+    return tomli_w.dumps(_public(seed.config).model_dump(exclude_none=True))
+
+
+def _origin_of_data(seed: FinishedSeed, root: Path | None) -> Mapping[str, Any]:
+    """Return the manifest of a split folder; empty for other data."""
+    try:
+        return read_manifest(find_folder(seed.config.data.name, root or data_root()))
+    except (ConfigError, DataError):
+        return {}
 
 
 def _alike(seed: FinishedSeed) -> list[FinishedSeed]:
@@ -108,13 +169,19 @@ def _origin(seed: FinishedSeed) -> object:
     return {**seed.config.flat(), "train.seed": None}, seed.fingerprint
 
 
-def model_card(seed: FinishedSeed, seeds: Sequence[FinishedSeed], file: str) -> str:
+def model_card(
+    seed: FinishedSeed,
+    seeds: Sequence[FinishedSeed],
+    file: str,
+    made: Mapping[str, Any],
+) -> str:
     """Return the model card of an exported file.
 
     Args:
         seed: The exported seed.
         seeds: All seeds of the run, for the spread of the metrics.
         file: The file's name.
+        made: The manifest of a split folder, or nothing.
     """
     config, outcome = _public(seed.config), seed.outcome
     summary = run_summary(seeds, seed.folder.parent)
@@ -143,13 +210,17 @@ def model_card(seed: FinishedSeed, seeds: Sequence[FinishedSeed], file: str) -> 
         metrics=dict.fromkeys(n.split("/")[1].split("@")[0] for n in outcome.metrics),
         best_epoch=outcome.best_epoch,
         epochs=outcome.epochs,
+        monitor=MONITOR,
         device=outcome.device,
         wall_seconds=outcome.wall_seconds,
         versions=", ".join(f"{name} {v}" for name, v in outcome.versions.items()),
         version=__version__,
-        settings=tomli_w.dumps(config.model_dump(exclude_none=True)),
+        settings=_settings(seed),
+        settings_file=SETTINGS,
+        sources=made.get("source", {}),
+        cites_paper=config.loss.name.startswith("adv"),
         is_custom=bool(config.custom),
-        commands=_commands(config, summary["seeds"], file),
+        commands=_commands(config, summary["seeds"], file, made),
     )
 
 
@@ -180,13 +251,34 @@ def _results(
     return found
 
 
-def _commands(config: Config, seeds: Sequence[int], file: str) -> str:
-    """Return the commands that train the run and export the seed."""
+def _commands(
+    config: Config, seeds: Sequence[int], file: str, made: Mapping[str, Any]
+) -> str:
+    """Return the commands that split the data, train the run and export the seed."""
     named = [config.model.name, "--loss", config.loss.name, "--data", config.data.name]
     run = Path("runs") / folder_name(config.title)
     which = ["--seeds", ",".join(map(str, seeds))]
-    train = ["advnce", "train", *named, "--config", "settings.toml", *which]
+    train = ["advnce", "train", *named, "--config", SETTINGS, *which]
     export = ["advnce", "export", str(run / f"seed-{config.train.seed}"), "--out", file]
-    return "\n".join(
-        map(shlex.join, [[*train, "--out", str(run)], [*export, "--card"]])
-    )
+    split = [_split_words(config.data.name, made["options"])] if made else []
+    commands = [*split, [*train, "--out", str(run)], [*export, "--card"]]
+    return "\n".join(map(shlex.join, commands))
+
+
+def _split_words(folder: str, options: Mapping[str, Any]) -> list[str]:
+    """Return the command that makes a split folder from its manifest's options."""
+    kind = options["kind"]
+    if kind == "simulated":
+        words = ["advnce", "data", "simulate"]
+    elif kind.startswith("table"):
+        words = ["advnce", "data", "split", SOURCE]
+    else:
+        words = ["advnce", "data", "split", kind, "--raw", SOURCE]
+    for key, value in options.items():
+        flag = f"--{key.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif key != "kind":
+            parts = value if isinstance(value, list) else [value]
+            words += [flag, ",".join(map(str, parts))]
+    return [*words, "--out", folder]

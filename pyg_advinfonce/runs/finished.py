@@ -1,5 +1,6 @@
 """Reading finished seeds: settings, metrics, history, metrics per user."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from pyg_advinfonce.config import Config
-from pyg_advinfonce.errors import CheckpointError, ConfigError, counted
+from pyg_advinfonce.errors import (
+    CheckpointError,
+    ConfigError,
+    UnknownNameError,
+    counted,
+)
 from pyg_advinfonce.files import read_bytes, whole_file
 from pyg_advinfonce.registry import MONITOR, unknown
 from pyg_advinfonce.runs.folder import (
@@ -90,7 +96,7 @@ class FinishedSeed:
     outcome: Outcome
 
     def __repr__(self) -> str:
-        epochs = f"best epoch {self.outcome.best_epoch} of {self.outcome.epochs}"
+        epochs = f"best epoch {self.outcome.best_epoch} of 0-{self.outcome.epochs - 1}"
         what = f"{self.config.title}, seed {self.seed}, {epochs}"
         return f"FinishedSeed({str(self.folder)!r}: {what})"
 
@@ -147,7 +153,11 @@ class FinishedSeed:
         values = {name: getattr(self.outcome, name) for name in TIMES}
         values |= self.outcome.metrics
         if metric not in values:
-            raise unknown("metric", metric, self.outcome.metrics)
+            error = unknown("metric", metric, self.outcome.metrics)
+            raise UnknownNameError(
+                f"{error}, as measured after training; `advnce evaluate "
+                f"{shlex.quote(str(self.folder))} -k 10` measures other lengths"
+            )
         return values[metric]
 
 

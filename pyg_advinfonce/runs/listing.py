@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
@@ -19,6 +19,8 @@ from pyg_advinfonce.runs.folder import (
     LOCK,
     METRICS,
     STARTS,
+    STUDY,
+    SUMMARY,
     is_seed_name,
     no_run,
     seed_folders,
@@ -125,6 +127,12 @@ def find_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     seeds = [seed for seed in seed_folders(folder) if (seed / CONFIG).is_file()]
+    if not seeds and (folder / STUDY).is_file():
+        path = shlex.quote(str(folder))
+        raise CheckpointError(
+            f"{folder} is a study: see it by `advnce ls runs {path}`, or by `advnce "
+            f"report {path}`"
+        )
     if not seeds:
         raise no_run(folder, CONFIG)
     finished = [read_seed(seed) for seed in seeds if (seed / METRICS).is_file()]
@@ -169,6 +177,46 @@ def list_runs(root: Path | str) -> tuple[list[Run], list[str]]:
         except (CheckpointError, ConfigError) as error:
             problems.append(str(error))
     return runs, problems
+
+
+class StudySummary(FileData):
+    """What ``summary.json`` of a study tells in a list.
+
+    Attributes:
+        model: The model.
+        loss: The loss.
+        data: The data set.
+        monitor: The metric that selects.
+        trials: The number of trials by state.
+        best: The best trial, if one is complete.
+    """
+
+    model: str
+    loss: str
+    data: str
+    monitor: str
+    trials: dict[str, int]
+    best: dict[str, Any] | None
+
+
+def list_studies(
+    root: Path | str,
+) -> tuple[dict[Path, StudySummary | None], list[str]]:
+    """Return the studies at any depth below a folder, and problems with others.
+
+    The summary of a study without an ended trial is None.
+    """
+    found: dict[Path, StudySummary | None] = {}
+    problems = []
+    for file in sorted(Path(root).rglob(STUDY)):
+        about = file.with_name(SUMMARY)
+        try:
+            found[file.parent] = (
+                read_json(about, StudySummary) if about.is_file() else None
+            )
+        except CheckpointError as error:
+            problems.append(str(error))
+    return found, problems
 
 
 def _run_of(seed: Path) -> Path:

@@ -157,7 +157,7 @@ class Result:
         pair = " + ".join(name.rpartition(":")[2] for name in names)
         data = Path(self.config.data.name).name
         what = f"{pair} on {data}, seed {self.config.train.seed}"
-        epochs = f"best epoch {self.best_epoch} of {self.epochs}"
+        epochs = f"best epoch {self.best_epoch} of 0-{self.epochs - 1}"
         return f"Result({what}, {epochs}: {', '.join(shown) or 'no metrics'})"
 
 

@@ -61,9 +61,16 @@ def compare(base: Seeds, other: Seeds, metric: str) -> Comparison:
     common = sorted(one.keys() & two.keys())
     return Comparison(
         statistics.fmean(two.values()) - statistics.fmean(one.values()),
-        paired_t_test([two[s] for s in common], [one[s] for s in common]),
+        _by_seeds([two[s] for s in common], [one[s] for s in common]),
         _by_users(base, other, metric),
     )
+
+
+def _by_seeds(first: Sequence[float], second: Sequence[float]) -> Significance:
+    found = paired_t_test(first, second)
+    if len(first) > 1:
+        return found
+    return Significance.unknown(f"{found.note}: train with --seeds 0-4")
 
 
 def _values(seeds: Seeds, metric: str) -> dict[int, float]:

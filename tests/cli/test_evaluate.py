@@ -394,6 +394,7 @@ def test_lists_with_a_missing_id(advnce, folder):
     assert (found.code, "unknown item 'nan'" in found.line) == (2, True), found.err
 
 
+@pytest.mark.filterwarnings("default:no pair of valid")
 def test_lists_of_another_split_only(advnce, folder):
     text = "split,user,item,rank\nvalid,0,1,1\n"
     folder.joinpath("lists.csv").write_text(text, "utf-8")
@@ -401,6 +402,19 @@ def test_lists_of_another_split_only(advnce, folder):
     assert set(advnce(*words).out.split()[1:]) >= {"valid"}
     found = advnce(*words, "--split", "test")
     assert "expected lists of split 'test', found none" in found.line
+
+
+@pytest.mark.filterwarnings("default:no pair of test")
+def test_lists_without_a_held_out_pair_are_a_warning(advnce, run):
+    advnce("recommend", run, "--users", "all", "--out", "lists.csv")
+    found = advnce("evaluate", "--lists", "lists.csv", run)
+    assert found.code == 0
+    assert found.err.startswith("advnce: warning: no pair of test is in these lists:")
+    assert "--seen train" in found.err
+    words = ["--users", "all", "--out", "lists.csv", "--seen", "train"]
+    advnce("recommend", run, *words)
+    found = advnce("evaluate", "--lists", "lists.csv", run)
+    assert (found.code, found.err) == (0, "")
 
 
 def test_lists_of_one_seed(advnce):

@@ -83,6 +83,13 @@ def test_files(advnce, run, folder, kind, by_name):
     assert not list(folder.glob("*.partial"))
 
 
+@pytest.mark.filterwarnings("default:-k 21 exceeds")
+def test_a_list_of_more_than_all_items_is_a_warning(advnce, run):
+    found = advnce("recommend", run, "--users", "u1", "-k", 21)
+    assert found.err == "advnce: warning: -k 21 exceeds the number of items, 9\n"
+    assert advnce("recommend", run, "--users", "u1").err == ""
+
+
 def test_csv_is_printed(advnce, run):
     found = advnce("recommend", run, "--users", "u1", "-k", 1, "--format", "csv")
     head, line = found.out.splitlines()
@@ -138,6 +145,15 @@ def test_an_id_with_a_comma_is_quoted():
     from pyg_advinfonce.cli._recommend import split_ids
 
     assert split_ids('a,"b,c",7') == ["a", "b,c", "7"]
+    assert split_ids('Ann 1 , "Eve, Jr.", 7 ') == ["Ann 1", "Eve, Jr.", "7"]
+
+
+def test_an_unknown_id_among_several_may_hold_a_comma(advnce, run):
+    found = advnce("recommend", run, "--users", "Eve, Jr.")
+    assert (found.code, found.line.startswith("unknown user 'Eve'")) == (2, True)
+    assert found.line.endswith(r"""; an id with a comma is quoted: '"Eve, Jr.",Ann'""")
+    found = advnce("recommend", run, "--like", "j1")
+    assert "comma" not in found.line
 
 
 def test_several_seeds_are_a_question(advnce, folder):

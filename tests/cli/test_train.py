@@ -168,6 +168,13 @@ def test_the_table_for_a_person(advnce):
     assert "raise --epochs" in found.out
 
 
+def test_without_matplotlib_the_next_command_shows_the_run(advnce, monkeypatch):
+    missing = lambda name: None if name == "matplotlib" else object()  # noqa: E731
+    monkeypatch.setattr("pyg_advinfonce.cli._train.find_spec", missing)
+    found = advnce(*QUICK, "--out", "run")
+    assert found.out.endswith("next        advnce show run\n")
+
+
 def test_the_next_command_names_the_root_of_the_data(advnce, split_folder):
     path = split_folder()
     words = ["--data", path.name, "--data-root", path.parent, "--out", "run", *SMALL]

@@ -48,11 +48,18 @@ def test_the_table_for_a_person(advnce, folder):
 
 def test_the_best_settings_are_for_train(advnce, folder):
     summary = json.loads(advnce(*QUICK, "--trials", 2, "--out", "a", "--json").out)
-    words = ["--config", "a/best.toml", "--out", "b", "--json"]
+    words = ["--config", "a/best.toml", "--epochs", 1, "--out", "b", "--json"]
     trained = json.loads(advnce("train", "mf", "--loss", "bpr", *words).out)
     assert trained["metrics"]["valid/recall@20"]["mean"] == summary["best"]["value"]
     assert trained["config"]["train"]["batch_size"] == 256
     assert trained["epochs"] == [1]
+
+
+def test_the_epochs_of_a_trial_are_not_those_of_the_training(advnce, folder):
+    advnce(*QUICK, "--trials", 1, "--out", "a")
+    best = folder.joinpath("a/best.toml").read_text("utf-8")
+    assert "batch_size = 256" in best
+    assert "epochs" not in best
 
 
 def test_a_file_holds_the_space(advnce, folder):
@@ -84,11 +91,38 @@ def test_interrupting_leaves_a_study_to_continue(advnce, folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "fit", interrupted)
-    found = advnce(*QUICK, "--trials", 1, "--out", "study", "--quiet")
-    assert (found.code, found.line) == (130, "interrupted")
+    found = advnce(*QUICK, "--trials", 1, "--out", "my study", "--quiet")
+    command, line = found.err.splitlines()
+    assert (found.code, found.out, line) == (130, "", "advnce: interrupted")
+    assert command == (
+        "to continue: advnce tune mf --loss bpr --epochs 1 --set train.batch_size=256 "
+        "--trials 1 --out 'my study' --quiet"
+    )
     monkeypatch.setattr(Trainer, "fit", fit)
-    found = advnce(*QUICK, "--trials", 1, "--out", "study", "--json")
+    found = advnce(*QUICK, "--trials", 1, "--out", "my study", "--json")
     assert json.loads(found.out)["trials"]["complete"] == 1
+
+
+def test_a_study_is_found_again(advnce, folder):
+    summary = json.loads(advnce(*QUICK, "--trials", 2, "--out", "runs/a", "--json").out)
+    found = advnce("ls", "runs")
+    assert (found.code, found.err) == (0, "")
+    best = summary["best"]
+    assert found.out.splitlines() == [
+        "a  study of mf + bpr on simulated: 2 complete, 0 pruned, 0 failed",
+        f"  best so far: valid/recall@20 {best['value']:.4f} in trial {best['trial']}",
+    ]
+    found = advnce("show", "runs/a")
+    assert (found.code, found.line) == (
+        2,
+        "runs/a is a study: see it by `advnce ls runs runs/a`, or by `advnce report "
+        "runs/a`",
+    )
+    folder.joinpath("runs/a/summary.json").write_text("{", "utf-8")
+    found = advnce("ls", "runs")
+    assert found.err.startswith("advnce: warning: runs/a/summary.json")
+    folder.joinpath("runs/a/summary.json").unlink()
+    assert advnce("ls", "runs").out == "a  study: no trial has ended\n"
 
 
 def test_a_study_of_failures_fails(advnce, monkeypatch):

@@ -278,7 +278,8 @@ def test_defaults_then_the_loss_then_the_packaged_file_then_the_layers():
         layers = [{"train": {"num_negatives": value}} for value in values]
         return resolved(data, "mf", loss, *layers).train.num_negatives
 
-    assert negatives("infonce", "none") == 64  # the default
+    assert negatives("ccl", "none") == 64  # the default
+    assert negatives("infonce", "none") == 128  # the preset
     assert negatives("bpr", "none") == 1  # the loss's own
     assert negatives("infonce", "tencent") == 128  # the packaged file
     assert negatives("infonce", "tencent", 3) == 3
@@ -302,7 +303,7 @@ def test_with_all_negatives_they_have_weight_1(data, loss):
     assert config.train.num_negatives == "all"
     assert config.loss.options["negative_weight"] == 1.0
     sampled = resolved(data, "lightgcn", loss)
-    assert sampled.train.num_negatives == 64
+    assert sampled.train.num_negatives == {"coat": 64, "none": 128}[data]
     assert sampled.loss.options.get("negative_weight") != 1.0 or loss == "infonce"
     assert sampled.updated(EXACT).loss.options == config.loss.options
     assert config.updated({"train": {"lr": 0.5}}).loss.options == config.loss.options
@@ -591,8 +592,8 @@ def test_fitting_twice_says_it_once(graph, recwarn):
 
 
 def test_enough_data_leaves_a_configuration_as_it_is(graph):
-    pairs = torch.cartesian_prod(torch.arange(32), torch.arange(32)).t()
-    dataset = SimpleNamespace(graph=build_graph(pairs, num_users=32, num_items=32))
+    pairs = torch.cartesian_prod(torch.arange(64), torch.arange(32)).t()
+    dataset = SimpleNamespace(graph=build_graph(pairs, num_users=64, num_items=32))
     config = Config.resolve("mf", "bpr", "none")
     assert config.fitted_to(dataset) is config
 
@@ -687,3 +688,10 @@ def test_an_integer_has_64_bits_as_in_toml(tmp_path, section):
     path.write_text(f"[{section}]\nkey = 0x{'F' * 6000}\n")
     with pytest.raises(ConfigError, match=rf"^{section}.key: expected an int"):
         Config.resolve("mf", "bpr", layers=[read_toml(path)])
+
+
+def test_layers_are_a_list():
+    with pytest.raises(
+        ConfigError, match=r"list of dictionaries \(got dict\): use \[{"
+    ):
+        Config.resolve("mf", "bpr", layers={"train": {"epochs": 3}})

@@ -309,3 +309,11 @@ def test_a_row_that_does_not_exist_is_an_error_in_a_large_table(wrong):
     batch = EdgeBatch(*torch.zeros(2, 1).long(), torch.tensor([[3, wrong]]))
     with pytest.raises(IndexError):
         batch_scores(torch.ones(1, 2), torch.ones(200, 2), batch)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_a_negative_outside_the_items_is_named_as_the_batch_does(cosine):
+    batch = EdgeBatch(*torch.zeros(2, 1).long(), torch.tensor([[3, 10]]))
+    said = r"dst_neg_index.* must hold rows of .*, 0 to 9 \(got .*10\)"
+    with pytest.raises(IndexError, match=said):
+        batch_scores(torch.ones(1, 2), torch.ones(10, 2), batch, cosine=cosine)

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,8 @@ from pyg_advinfonce.config import Config
 from pyg_advinfonce.errors import CheckpointError, ConfigError
 from pyg_advinfonce.runs import run_summary, write_card
 from tests.finished_seeds import OUTCOME, write_run
+
+ROOT = Path(__file__).parents[2]
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -135,16 +138,49 @@ def test_a_card_replaces_a_card_but_no_other_file(card, seeds):
     assert card.read_text("utf-8") == "# My project\n"
 
 
+def test_the_card_and_settings_of_another_file_stay(card, seeds):
+    before = card.read_text("utf-8")
+    with pytest.raises(ConfigError, match=r"README\.md exists and describes another"):
+        write_card(seeds[0].folder, card.parent / "again.npz")
+    assert card.read_text("utf-8") == before
+    card.unlink()
+    card.with_name("settings.toml").write_text("mine = 1\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"settings\.toml exists"):
+        write_card(seeds[1].folder, card.parent / "m.npz")
+
+
+def test_the_citation_is_that_of_the_project(card, seeds, tmp_path):
+    text = card.read_text("utf-8")
+    known = yaml.safe_load(ROOT.joinpath("CITATION.cff").read_text("utf-8"))
+    assert known["title"].replace("_", r"\_") in text
+    paper = known["preferred-citation"]
+    assert paper["title"] not in text  # the loss is another one
+    for seed in seeds:
+        seed.config.resolve("mf", "adv", "coat").save(seed.folder / "config.toml")
+    text = write_card(seeds[0].folder, tmp_path / "adv.npz").read_text("utf-8")
+    names = [f"{a['given-names']} {a['family-names']}" for a in paper["authors"]]
+    for said in (paper["title"], " and ".join(names), paper["url"]):
+        assert said in text
+    assert f"year = {{{paper['year']}}}" in text
+
+
+def test_the_epoch_was_chosen_on_valid(card):
+    text = card.read_text("utf-8")
+    assert (
+        "seed 1 after epoch 4 of 0-4, whose `valid/recall@20` was the highest" in text
+    )
+
+
 def test_a_run_that_is_not_finished_has_no_card(tmp_path):
     with pytest.raises(CheckpointError, match="is not a run"):
         write_card(tmp_path, tmp_path / "m.npz")
 
 
-def test_settings_and_commands_are_those_of_the_run(card, seeds, tmp_path):
+def test_settings_and_commands_are_those_of_the_run(card, seeds):
     text = card.read_text("utf-8")
     [settings] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    tmp_path.joinpath("settings.toml").write_text(settings, "utf-8")
-    assert Config.load(tmp_path / "settings.toml") == seeds[1].config
+    assert card.with_name("settings.toml").read_text("utf-8") == settings
+    assert Config.load(card.with_name("settings.toml")) == seeds[1].config
     [commands] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     train, export = map(shlex.split, commands.splitlines())
     assert train[:7] == ["advnce", "train", "mf", "--loss", "bpr", "--data", "coat"]

@@ -55,7 +55,9 @@ def test_the_t_test_takes_the_seeds_of_both(tmp_path, runs):
 def test_runs_without_a_common_seed(tmp_path, runs):
     found = compare(runs[0], write_run(tmp_path / "other", HIGH, first=7), RECALL)
     assert math.isnan(found.by_seeds.p)
-    assert found.by_seeds.note == "too few pairs for a t-test (0)"
+    assert found.by_seeds.note == (
+        "too few pairs for a t-test (0): train with --seeds 0-4"
+    )
     assert found.by_users.p < 0.001
 
 
@@ -151,7 +153,9 @@ def test_one_seed_s_folder_is_a_run_too(folders):
     row = found["metrics"][COMPARE_RUNS_RECALL][1]
     assert row["p_seeds"] is None
     assert row["p_users"] < 0.05
-    assert row["notes"] == ["by seeds: too few pairs for a t-test (1)"]
+    assert row["notes"] == [
+        "by seeds: too few pairs for a t-test (1): train with --seeds 0-4"
+    ]
 
 
 def test_other_data_is_refused(tmp_path, folders):

@@ -16,6 +16,7 @@ from pyg_advinfonce.datasets.splits.write import (
     SplitFolder,
     SplitSpec,
     make_split_folder,
+    read_manifest,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "make_split_folder",
     "parse_gammas",
     "popularity_shift",
+    "read_manifest",
     "resolve_overlaps",
     "seen_beside",
     "split_off_valid",

@@ -104,7 +104,7 @@ def make_split_folder(
     """
     with writing(path, "choose another --out"):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            manifest = _read_manifest(path)
+            manifest = read_manifest(path)
             if manifest["fingerprint"] == spec.fingerprint and _is_whole(
                 path, manifest
             ):
@@ -140,7 +140,12 @@ class Manifest(FileData):
     files: dict[Annotated[str, Field(pattern=r"^\w[\w.-]*$")], str]
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the content of a split folder's ``split.json``.
+
+    Raises:
+        ConfigError: If the folder has none, or it is damaged.
+    """
     file = path / MANIFEST
     if not file.is_file():
         raise ConfigError(

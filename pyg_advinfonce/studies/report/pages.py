@@ -107,8 +107,8 @@ def _run_tiles(
         known = f"{by} {paper[name]:.4f}" if name in paper else ""
         tiles.append((name, mean_and_std_text(metrics[name]), known))
     epochs = ", ".join(f"{s.outcome.best_epoch}" for s in seeds)
-    lengths = ", ".join(f"{len(s.history)}" for s in seeds)
-    tiles.append(("best epoch", epochs, f"of {lengths} trained, by valid recall@20"))
+    lasts = ", ".join(f"0-{len(s.history) - 1}" for s in seeds)
+    tiles.append(("best epoch", epochs, f"of {lasts}, by valid recall@20"))
     seconds = sum(seed.outcome.wall_seconds for seed in seeds)
     tiles.append(("time", f"{seconds:.1f} s", "all seeds, loading the data excluded"))
     return tiles

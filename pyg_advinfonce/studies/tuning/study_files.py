@@ -107,9 +107,15 @@ def study_summary(
 
 
 def _settings(config: Config, fixed: Collection[str], params: Params) -> str:
-    """Return a file for ``advnce train --config``: fixed and found settings."""
+    """Return a file for ``advnce train --config``: fixed and found settings.
+
+    The epochs of a trial are a budget of the search: they count only if searched.
+    """
     known = config.flat()
-    names = [*(f"{section}.name" for section in NAMED), *sorted(fixed)]
+    names = [
+        *(f"{section}.name" for section in NAMED),
+        *sorted({*fixed} - {"train.epochs"}),
+    ]
     found = {key: known[key] for key in names if key in known}
     return tomli_w.dumps(unflatten(found | params))
 

@@ -87,14 +87,15 @@ def test_what_a_study_leaves_behind(study, tmp_path):
     }
 
 
-def test_the_best_settings_train_again(study, dataset, tmp_path):
+def test_the_best_settings_train_again(study, dataset, configure, tmp_path):
     summary = study(trials=3, fixed={"model.dim", "train.epochs", "train.eval_every"})
     layer = read_toml(tmp_path / "study" / "best.toml")
     assert layer["model"]["dim"] == 4
     assert set(layer["train"]) == {
-        *("epochs", "eval_every", "lr", "batch_size", "num_negatives"),
+        *("eval_every", "lr", "batch_size", "num_negatives"),
     }
-    config = Config.resolve("mf", "infonce", "toy", layers=[layer])
+    epochs = {"train": {"epochs": configure().train.epochs}}
+    config = Config.resolve("mf", "infonce", "toy", layers=[layer, epochs])
     result = train(config, dataset, device="cpu")
     assert result.metrics["valid/recall@20"] == summary["best"]["value"]
     assert result.best_epoch == summary["best"]["best_epoch"]
