@@ -139,8 +139,8 @@ class ProgressBar(Progress):
     def _layout(self) -> str:
         """Return tqdm's format of a line, the longest one that fits."""
         label, note = (re.sub("[{}]", "", text) for text in (self._label, self._note))
-        share = "" if self._share is None else f"+{self._share:.0%}"
-        count = f"{self._done}/{self._total}{share}"
+        tenth = "" if self._share is None else f".{min(int(10 * self._share), 9)}"
+        count = f"{self._done}{tenth}/{self._total}"
         note = f", {note}" if note else ""
         unit, time, bar = f", {self._unit}", " {elapsed}", " |{bar}|"
         layouts = [

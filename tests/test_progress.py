@@ -141,7 +141,7 @@ def test_a_training_fits_in_one_line(capsys, on_terminal, columns, label):
     bar.finish()
     assert len(line) < columns
     assert line.startswith(label)
-    assert "123/2000+45%" in line
+    assert "123.4/2000" in line
     assert TEXT in line
     assert ("00:00" in line) == (label != "seed 1 (2 of 3)" or columns == 120)
     assert ("|" in line) == (columns == 120)
@@ -153,7 +153,7 @@ def test_text_of_a_label_is_no_format(capsys, on_terminal):
     bar.start("{bar}", 2, unit="epoch")
     bar.within(0.5)
     bar.finish()
-    assert "bar, epoch 0/2+50%" in capsys.readouterr().err
+    assert "bar, epoch 0.5/2" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_impatient")
