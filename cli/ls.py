@@ -35,7 +35,7 @@ def ls(
         None, help="The folder of the runs (default: runs)."
     ),
 ) -> None:
-    """List names of models, losses, data sets and so on, or runs and studies."""
+    """List models, losses, data sets and so on, or runs and studies."""
     if table == "runs":
         _list_runs(folder or Path("runs"))
         return

@@ -229,7 +229,7 @@ def no_run(folder: Path, lacking: str) -> CheckpointError:
         return CheckpointError(not_found(folder, "folder"))
     if (folder / CONFIG).is_file() or any(folder.glob("seed-*")):
         return CheckpointError(f"{folder} holds no finished run: it has no {lacking}")
-    files = folder.glob(f"*/seed-*/{CONFIG}")
+    files = folder.rglob(f"seed-*/{CONFIG}")
     found = sorted({file.parent.parent for file in files})
     names = ", ".join([*map(str, found[:SHOWN]), *["..."] * (len(found) > SHOWN)])
     if len(found) > 1:

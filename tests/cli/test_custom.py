@@ -252,7 +252,9 @@ def test_a_study_of_custom_code(advnce, code, folder):
     summary = json.loads(folder.joinpath("study/summary.json").read_text("utf-8"))
     searched = {key for row in summary["top"] for key in row["params"]}
     assert searched >= {"model.dim", "loss.margin", "train.lr"}
-    trained = advnce(*shlex.split(following)[2:], "--out", "run", "--json")
+    trained = advnce(
+        *shlex.split(following)[2:], "--epochs", 2, "--out", "run", "--json"
+    )
     best = metrics(trained)["metrics"]["valid/recall@20"]["mean"]
     assert best == summary["best"]["value"]
     again = advnce(*words, "--trials", 4, "--out", "study", "--json")

@@ -444,6 +444,6 @@ def test_published_numbers_of_another_protocol_are_marked(advnce, folder, name):
     found = advnce("reproduce", name, "--check")
     assert found.code == 1  # there is no data
     data, note = name.split("/")[0], "the published numbers chose the epoch on test"
-    assert f"`advnce data fetch {data}`" in found.out
+    assert f"`advnce data fetch {data} " in found.out
     assert note in found.out
     assert note not in advnce("reproduce", "table10", "--check").out

@@ -100,6 +100,7 @@ def write_ratings(file):
     file.write_text("\n".join(rows) + "\n", "utf-8")
 
 
+@pytest.mark.filterwarnings("ignore:train.batch_size is")
 def test_your_own_data(run_page):
     write_ratings(Path("ratings.csv"))
     names, printed = run_page("guides/own_data.md")

@@ -7,7 +7,7 @@ from pyg_advinfonce.terms import svd_contrast
 from tests import cases, method_cases
 from tests.seams.conftest import configure, dataset, goes_on  # noqa: F401
 
-MODEL = {"rank": 3, "message_drop": 0.3}
+MODEL = {"rank": 3, "message_drop": 0.3, "weight": 0.2, "tau": 0.2}
 FACTORS = ("user", "scale", "item")
 
 

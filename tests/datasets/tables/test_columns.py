@@ -62,9 +62,7 @@ def test_what_is_not_clear_names_what_there_is_and_the_option(names):
 
 
 def test_a_chosen_column_that_is_not_there():
-    with pytest.raises(
-        DataError, match=r"column 'who' of --user-col, found 'a', 'item'"
-    ):
+    with pytest.raises(DataError, match=r"column 'who' of user_col, found 'a', 'item'"):
         find(["a", "item"], user_col="who")
     with pytest.raises(DataError, match=r"'stars' of positive_if, found"):
         find(["user", "item"], positive_if="stars > 2")
@@ -95,7 +93,7 @@ def test_ratings_that_a_condition_or_nobody_has_are_none(recwarn):
     warn_of_ratings(PATH, ["stars"], TableOptions(positive_if="stars > 2"))
     warn_of_ratings(PATH, ["user", "item"], TableOptions())
     assert not recwarn.list
-    with pytest.raises(DataError, match="column 'x' of --rating-col"):
+    with pytest.raises(DataError, match="column 'x' of rating_col"):
         warn_of_ratings(PATH, ["user", "item"], TableOptions(rating_col="x"))
 
 

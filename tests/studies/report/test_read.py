@@ -72,7 +72,7 @@ def test_runs_that_lie_deeper_are_named(run, tmp_path):
     with pytest.raises(CheckpointError) as error:
         read_run(tmp_path / "table")
     names = ", ".join(str(deep / name) for name in "abc")
-    assert str(error.value).endswith(f"no metrics.json; choose one of {names}, ...")
+    assert str(error.value).endswith(f"holds several runs: name one: {names}, ...")
 
 
 def test_a_study_is_its_summary_and_its_trials(study):
