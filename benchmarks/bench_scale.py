@@ -138,7 +138,7 @@ def plot(results: list[dict[str, float]], path: Path) -> None:
         axis.set(xscale="log", xlabel="edges", ylabel=label)
         axis.legend()
     axes[0].set_ylim(0, None)
-    axes[1].set_yscale("log")
+    axes[1].set_ylim(0, None)
     axes[2].set_yscale("log")
     figure.savefig(path, dpi=150)
 
