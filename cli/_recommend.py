@@ -20,9 +20,8 @@ from pyg_advinfonce.serving import (
     save_lists,
 )
 
-from .options import output_kind, warn_of_length
+from .options import LENGTH, output_kind, warn_of_length
 
-DEFAULT_K = 20
 NEW = "new"
 """The id of a new user given by ``--items``."""
 
@@ -107,7 +106,7 @@ def print_lists(request: ListRequest, run: Result, *, seen: str) -> None:
             "several processes write the lists of all users: set --users all and --out"
         )
     recommender = Recommender(run.method, run.graph, seen=seen)
-    if request.k != DEFAULT_K:
+    if request.k != LENGTH:
         warn_of_length(request.k, len(recommender.items.values))
     tables = _tables(request, recommender)
     if request.spreadsheet_safe:

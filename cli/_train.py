@@ -34,6 +34,7 @@ from pyg_advinfonce.runs import (
     check_data,
     check_settings,
     create_run_folder,
+    epoch_text,
     load_data,
     run_lock,
     run_summary,
@@ -382,7 +383,7 @@ def _head(summary: Mapping[str, Any], fingerprint: str) -> list[str]:
             f"refit       on the pairs of all splits, {counts} epochs, not evaluated",
         ]
     epochs = zip(summary["best_epoch"], summary["epochs"], strict=True)
-    best = ", ".join(f"{best} of 0-{total - 1}" for best, total in epochs)
+    best = ", ".join(epoch_text(*pair) for pair in epochs)
     rising = summary["config"]["train"]["epochs"] - 1 in summary["best_epoch"]
     untested = all(name.startswith("valid/") for name in summary["metrics"])
     return [

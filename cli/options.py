@@ -169,6 +169,10 @@ def output_kind(kind: str | None, out: Path | None) -> str:
     return found
 
 
+LENGTH = 20
+"""The default length of recommended lists."""
+
+
 def warn_of_length(k: int, num_items: int) -> None:
     """Warn of lists that are longer than the number of items."""
     if k > num_items:

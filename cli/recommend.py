@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from .options import (
+    LENGTH,
     CacheDir,
     CustomLoss,
     CustomModel,
@@ -32,7 +33,7 @@ def recommend(
     like: str | None = typer.Option(
         None, metavar="ID,ID", help="Instead of --users: items, to list similar ones."
     ),
-    k: int = typer.Option(20, "-k", metavar="<int>", help="The list length."),
+    k: int = typer.Option(LENGTH, "-k", metavar="<int>", help="The list length."),
     seen: str = typer.Option(
         "all",
         metavar="all|train|none",

@@ -96,8 +96,8 @@ class FinishedSeed:
     outcome: Outcome
 
     def __repr__(self) -> str:
-        epochs = f"best epoch {self.outcome.best_epoch} of 0-{self.outcome.epochs - 1}"
-        what = f"{self.config.title}, seed {self.seed}, {epochs}"
+        best = epoch_text(self.outcome.best_epoch, self.outcome.epochs)
+        what = f"{self.config.title}, seed {self.seed}, best epoch {best}"
         return f"FinishedSeed({str(self.folder)!r}: {what})"
 
     @property
@@ -112,8 +112,8 @@ class FinishedSeed:
         facts = [counted(outcome.epochs, "epoch")]
         score = outcome.metrics.get(MONITOR)
         if score is not None:
-            best = f"epoch {outcome.best_epoch} of 0-{outcome.epochs - 1}"
-            facts = [f"{MONITOR} {score:.4f} in {best}"]
+            best = epoch_text(outcome.best_epoch, outcome.epochs)
+            facts = [f"{MONITOR} {score:.4f} in epoch {best}"]
         return ", ".join([*facts, f"{outcome.wall_seconds:.1f} s"])
 
     def refit_config(self) -> Config:
@@ -159,6 +159,11 @@ class FinishedSeed:
                 f"{shlex.quote(str(self.folder))} -k 10` measures other lengths"
             )
         return values[metric]
+
+
+def epoch_text(best: int, epochs: int) -> str:
+    """Return an epoch among those of a training, counted from 0: ``4 of 0-19``."""
+    return f"{best} of 0-{epochs - 1}"
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

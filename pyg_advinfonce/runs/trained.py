@@ -31,6 +31,7 @@ from pyg_advinfonce.objective import Objective
 from pyg_advinfonce.registry import DATASETS, custom_name, data_root
 from pyg_advinfonce.runs.finished import (
     check_data,
+    epoch_text,
     history_table,
     read_history,
     read_seed,
@@ -157,7 +158,7 @@ class Result:
         pair = " + ".join(name.rpartition(":")[2] for name in names)
         data = Path(self.config.data.name).name
         what = f"{pair} on {data}, seed {self.config.train.seed}"
-        epochs = f"best epoch {self.best_epoch} of 0-{self.epochs - 1}"
+        epochs = f"best epoch {epoch_text(self.best_epoch, self.epochs)}"
         return f"Result({what}, {epochs}: {', '.join(shown) or 'no metrics'})"
 
 
