@@ -91,7 +91,6 @@ class Row:
     space: Mapping[str, Any] | None = None
 
 
-CONTRAST = {"model.tau": TAU}
 ROWS: Mapping[str, Row] = {
     "popularity": Row("popularity"),
     "itemknn": Row("itemknn"),
@@ -108,7 +107,7 @@ ROWS: Mapping[str, Row] = {
         "bpr",
         {
             **PAIRWISE,
-            **CONTRAST,
+            "model.tau": TAU,
             "model.weight": {"low": 0.01, "high": 1.0, "log": True},
             "model.noise": [0.05, 0.1, 0.2],
             "model.num_layers": [2, 3],
@@ -119,7 +118,7 @@ ROWS: Mapping[str, Row] = {
         "bpr",
         {
             **PAIRWISE,
-            **CONTRAST,
+            "model.tau": {"low": 0.1, "high": 1.0, "log": True},
             "model.weight": {"low": 1e-3, "high": 1.0, "log": True},
             "model.num_layers": [1, 2, 3],
         },

@@ -240,7 +240,7 @@ MODELS: Mapping[str, Entry] = {
         "methods:build_lightgcl",
         "LightGCL (Cai et al., ICLR 2023): contrasts a low-rank graph",
         encoder="encoders:LightGCN",
-        losses={name: {"train": {"l2": 1e-7}} for name in _CONTRASTED},
+        losses={name: {} for name in _CONTRASTED},
     ),
     "dcl": Entry(
         "methods:build_dcl",

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
 from pyg_advinfonce.batch import EdgeBatch
 from pyg_advinfonce.graph import build_graph, num_nodes, split_edges
@@ -18,6 +19,8 @@ from pyg_advinfonce.losses import Criterion
 from pyg_advinfonce.registry import LOSSES, MODELS, NO_LOSS
 from pyg_advinfonce.transforms import BipartiteNorm
 from tests import reference
+
+HAS_SAMPLER = WITH_PYG_LIB or WITH_TORCH_SPARSE  # of neighbours
 
 DIM = 6
 NUM_USERS, NUM_ITEMS = 9, 12  # the last user and the last item are isolated

@@ -4,19 +4,16 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from torch_geometric.typing import WITH_PYG_LIB, WITH_TORCH_SPARSE
 
 from pyg_advinfonce.datasets.published import PublishedFile
 from tests import cases
 from tests.file_server import FileServer
 
-HAS_SAMPLER = WITH_PYG_LIB or WITH_TORCH_SPARSE
-
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("every_pair") and "every_pair" not in chosen(item):
         pytest.skip("takes minutes: pytest -m every_pair")
-    if item.get_closest_marker("pyg_lib") and not HAS_SAMPLER:
+    if item.get_closest_marker("pyg_lib") and not cases.HAS_SAMPLER:
         pytest.skip("no neighbour sampler: neither pyg-lib nor torch-sparse is there")
 
 

@@ -65,6 +65,7 @@ def test_a_batch_of_another_mode_is_refused(node, key):
         EdgeBatch.from_hetero(batch)
 
 
+@pytest.mark.pyg_lib
 @pytest.mark.parametrize("mode", ["triplet", "binary"])
 def test_a_batch_of_a_homogeneous_graph_is_refused(mode):
     user, item = torch.tensor([0, 1, 1]), torch.tensor([2, 3, 4])

@@ -265,7 +265,10 @@ PRESETS: Mapping[str, tuple[Choice, ...]] = {
         Choice("3.1", {"model": {"anchors": "edges"}}, models=("sgl",)),
         Choice(
             "3.8",
-            {"model": {"with_negatives": True, "weight": 0.2, "tau": 0.2}},
+            {
+                "model": {"with_negatives": True, "weight": 0.2, "tau": 0.2},
+                "train": {"l2": 1e-7},
+            },
             models=("lightgcl",),
         ),
     ),

@@ -18,7 +18,7 @@ def build_lightgcl(
     loss: RankingLoss,
     *,
     lr: float = 1e-3,
-    l2: float = 1e-7,
+    l2: float = 1e-5,
     l2_options: Mapping[str, Any] | None = None,
     rank: int = 5,
     weight: float = 0.01,
@@ -31,8 +31,9 @@ def build_lightgcl(
     """Build `LightGCL <https://arxiv.org/abs/2302.08191>`_: contrast a low-rank graph.
 
     The embeddings are a sum of layers, not their mean. Dropped messages are the
-    authors' edge dropout; the embeddings that rank have none. Weight and temperature
-    are RecBole-GNN's, better than the authors' on three data sets (docs/decisions.md).
+    authors' edge dropout; the embeddings that rank have none. The contrast's weight,
+    its temperature and the penalty are RecBole-GNN's, better than the authors' on
+    three data sets (docs/decisions.md).
 
     Args:
         graph: User-item graph.

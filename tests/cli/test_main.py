@@ -85,7 +85,7 @@ def test_help_of_a_verb_is_complete_and_without_noise(advnce, verb):
 def test_wrong_usage_is_one_line_that_points_to_the_help(advnce, words, said):
     found = advnce(*words)
     assert found.code == 2
-    assert said in found.line
+    assert said.lower() in found.line.lower()  # old typers write RUN
     assert "--help)" in found.line
 
 

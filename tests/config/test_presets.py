@@ -162,7 +162,10 @@ ROWS = (
     Row("3.1", "faithful", "sgl", "bpr", {"model": {"anchors": "edges"}}),
     Row(
         *("3.8", "faithful", "lightgcl", "bpr"),
-        {"model": {"with_negatives": True, "weight": 0.2, "tau": 0.2}},
+        {
+            "model": {"with_negatives": True, "weight": 0.2, "tau": 0.2},
+            "train": {"l2": 1e-7},
+        },
     ),
 )
 

@@ -322,8 +322,14 @@ def _id_error(columns: Sequence[tuple[Table, str]]) -> ErrorFactory:
     """Return a function that makes the error about the first place of an id."""
 
     def error(text: str, expected: str) -> DataError:
+        is_missing = text.lower() in MISSING  # pandas may have changed None to nan
+
+        def is_wrong(value: str) -> bool:
+            value = value.strip()
+            return value == text or (is_missing and value.lower() in MISSING)
+
         for table, column in columns:
-            wrong = table.wrong(column, lambda v: v.strip() == text, expected)
+            wrong = table.wrong(column, is_wrong, expected)
             if wrong is not None:
                 return wrong
         table, column = columns[0]
