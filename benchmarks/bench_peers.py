@@ -30,7 +30,7 @@ from pyg_advinfonce.graph import num_nodes, split_edges
 
 HEAD = ["peer", "version", "s of CPU per epoch", "times ours", "s per epoch (wall)"]
 HEAD += ["s of CPU to rank all", "peak MB", "epochs", "s of CPU until 99 % of best"]
-HEAD += [f"final valid recall@{K}"]
+HEAD += [f"final valid recall@{K}", "s of CPU until ours has that"]
 
 
 def train_apart(key: str, args: argparse.Namespace, evaluate: Evaluator) -> dict:
@@ -97,14 +97,23 @@ def per_epoch(blocks: list[dict], time: str) -> float:
     return sum(b[time] for b in kept) / sum(b["share"] for b in kept)
 
 
+def seconds_until(blocks: list[dict], recall: float) -> str:
+    """Return the CPU seconds after which a recall was reached, of valid."""
+    spent = 0.0
+    for block in blocks:
+        spent += block["cpu"]
+        if block["recall"] >= recall:
+            return f"{spent:.1f}"
+    return "-"
+
+
 def row(peer: Peer, found: dict, ours: dict, steps: int) -> list[str]:
     name, release = peer.name, found["settings"]["version"]
     if "error" in found:
         error = found["error"]
-        return [f"{name}: {error['kind']}, {error['text']}", release, *["-"] * 8]
+        return [f"{name}: {error['kind']}, {error['text']}", release, *["-"] * 9]
     blocks = found["blocks"]
     recalls = [block["recall"] for block in blocks]
-    first = next(n for n, r in enumerate(recalls) if r >= 0.99 * max(recalls))
     epoch = per_epoch(blocks, "cpu")
     epochs = sum(block["share"] for block in blocks)
     rank = sorted(block["rank_cpu"] for block in blocks)[len(blocks) // 2]
@@ -118,8 +127,9 @@ def row(peer: Peer, found: dict, ours: dict, steps: int) -> list[str]:
         f"{rank:.2f}",
         f"{max(block['peak_mb'] for block in blocks):.0f}",
         f"{epochs:.2f}" if peer.in_blocks else f"{epochs:.0f}",
-        f"{sum(block['cpu'] for block in blocks[: first + 1]):.1f}",
+        seconds_until(blocks, 0.99 * max(recalls)),
         f"{recalls[-1]:.4f}",
+        seconds_until(ours.get("blocks", []), recalls[-1]),
     ]
 
 
