@@ -4,10 +4,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 
 from pyg_advinfonce.datasets.published import PublishedFile
 from tests import cases
 from tests.file_server import FileServer
+
+settings.register_profile("untimed", settings(), deadline=None)  # machines may be busy
+settings.load_profile("untimed")
 
 
 def pytest_runtest_setup(item):

@@ -129,7 +129,7 @@ def test_g3():
 
 
 @given(rows(scale=1.0), st.floats(0.5, 3.0))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_align_and_uniform_are_the_naive_formulas(row, t):
     _, x, y = row
     torch.testing.assert_close(align(x, y), reference.align(x, y))
@@ -161,7 +161,7 @@ def test_the_debiased_mass_falls_as_more_negatives_are_taken_for_positives():
 
 
 @given(rows(), st.floats(0, 0.5), st.integers(0, 63))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_debiased_mass_is_the_naive_formula(row, prior, bits):
     pos, neg, _ = row
     keep = torch.tensor([bits >> k & 1 for k in range(neg.size(1))]).bool()
@@ -204,7 +204,7 @@ def test_g8():
 
 
 @given(rows(num_rows=st.integers(2, 6), size=st.integers(1, 4), scale=1.0))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_distance_correlation_is_the_naive_formula_symmetric_and_in_range(row):
     _, x, y = row
     found = distance_correlation(x, y)
@@ -229,7 +229,7 @@ def test_distance_correlation_of_equal_rows_is_finite(dtype, scale):
 
 
 @given(rows(num_rows=st.integers(1, 4), size=st.integers(2, 4), scale=1.0))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_views_are_contrasted_as_in_the_naive_formula(row):
     _, x, y = row
     expected = reference.view_info_nce(x, y, 0.3)
@@ -237,7 +237,7 @@ def test_views_are_contrasted_as_in_the_naive_formula(row):
 
 
 @given(rows(num_rows=st.integers(1, 4), size=st.integers(2, 4), scale=1.0), st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_an_anchor_may_have_its_own_row_anywhere(row, data):
     _, anchor, other = row
     candidate = torch.cat([other, anchor.flip(0), other.flip(1)])
@@ -291,7 +291,7 @@ def test_uniform_of_one_row_is_an_error():
 
 
 @given(rows())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_bpr_is_the_naive_formula(row):
     pos, neg, _ = row
     torch.testing.assert_close(bpr(pos, neg), reference.bpr(pos, neg))
@@ -311,7 +311,7 @@ def test_bpr_ignores_a_users_constant_and_its_gradients_are_opposite():
 
 
 @given(rows())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t1_mean_delta_is_minus_kl(row):
     delta = delta_of(row[2])
     torch.testing.assert_close(
@@ -332,7 +332,7 @@ def test_t1_equality_holds_for_uniform_hardness_alone():
 
 
 @given(rows(), st.sampled_from([0.25, 1.0, 64.0]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t2_is_the_ratio_form(row, weight):
     pos, neg, logits = row
     delta = delta_of(logits)
@@ -341,7 +341,7 @@ def test_t2_is_the_ratio_form(row, weight):
 
 
 @given(rows(num_rows=st.just(1)))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t2_bounds_the_largest_violation(row):
     pos, neg, logits = row
     delta, loss = delta_of(logits), info_nce(row[0], row[1], delta_of(logits))
@@ -351,7 +351,7 @@ def test_t2_bounds_the_largest_violation(row):
 
 
 @given(rows(num_rows=st.just(1)), st.sampled_from([1.0, 64.0]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t3_gradients_of_the_scores(row, weight):
     pos, neg, logits = row
     pos.requires_grad_(), neg.requires_grad_()
@@ -366,7 +366,7 @@ def test_t3_gradients_of_the_scores(row, weight):
 
 
 @given(rows())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_t4_no_hardness_is_info_nce_with_shifted_logits(row):
     pos, neg, _ = row
     none = torch.zeros_like(neg)
@@ -376,7 +376,7 @@ def test_t4_no_hardness_is_info_nce_with_shifted_logits(row):
 
 
 @given(rows(num_rows=st.just(1)), st.sampled_from([1.0, 64.0]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t5_gradient_of_the_logits(row, weight):
     pos, neg, logits = row
     logits.requires_grad_()
@@ -390,7 +390,7 @@ def test_t5_gradient_of_the_logits(row, weight):
 
 
 @given(rows(), st.floats(-2, 2))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_t6_equal_scores_make_hardness_irrelevant(row, score):
     pos, neg, logits = row
     equal = torch.full_like(neg, score)
@@ -399,14 +399,14 @@ def test_t6_equal_scores_make_hardness_irrelevant(row, score):
 
 
 @given(rows(), st.floats(-50, 50))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_rows_constant_changes_nothing(row, shift):
     pos, neg, _ = row
     torch.testing.assert_close(info_nce(pos + shift, neg + shift), info_nce(pos, neg))
 
 
 @given(rows())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_info_nce_is_cross_entropy(row):
     pos, neg, _ = row
     logits = torch.cat([pos[:, None], neg], 1)

@@ -98,7 +98,7 @@ def users(draw):
 
 
 @given(users(), users())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t7_the_loss_orders_distributions_as_the_mean_exponential_does(user, other):
     scores, positives = user[0], user[2][:1]
     batch = everything(len(scores), positives)
@@ -148,7 +148,7 @@ def corner(size, eps):
 
 
 @given(st.integers(2, 20), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_t8_no_distribution_in_the_box_diverges_more(size, part, seed):
     eps = part / size
     generator = torch.Generator().manual_seed(seed)
@@ -161,7 +161,7 @@ def test_t8_no_distribution_in_the_box_diverges_more(size, part, seed):
 
 
 @given(st.integers(2, 21), st.floats(0.01, 0.99))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t8_a_corner_attains_the_bound_and_exceeds_the_printed_one(size, part):
     eps = part / size
     attained = divergence(corner(size, eps))
@@ -192,7 +192,7 @@ def rank(scores, item):
 
 
 @given(users())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t9_the_adjusted_rank_is_at_most_the_exponential_of_the_loss(user):
     scores, logits, positives = user
     batch = everything(len(scores), positives)
@@ -230,7 +230,7 @@ def test_t9_the_true_rank_fails_in_about_one_of_a_hundred_trials():
 
 
 @given(users())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_t10_the_chain_of_bounds_holds_for_adjusted_ranks(user):
     scores, logits, positives = user
     batch = everything(len(scores), positives)
@@ -246,7 +246,7 @@ def test_t10_the_chain_of_bounds_holds_for_adjusted_ranks(user):
 
 
 @given(users())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_t10_without_hardness_the_ranks_are_the_true_ones(user):
     scores, _, positives = user
     batch = everything(len(scores), positives)
@@ -265,7 +265,7 @@ def test_t10_sampled_negatives_promise_nothing():
 
 
 @given(users())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t11_only_positives_on_top_reach_the_largest_dcg(user):
     scores, _, positives = user
     others = [j for j in range(len(scores)) if j not in positives]
@@ -284,7 +284,7 @@ def test_t11_only_positives_on_top_reach_the_largest_dcg(user):
 
 
 @given(users())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t12_scores_from_0_to_1_bound_the_loss_whatever_the_hardness(user):
     scores, logits, positives = user
     batch = everything(len(scores), positives)
@@ -311,7 +311,7 @@ def test_t12_six_items_suffice_five_do_not():
 
 
 @given(users(), st.floats(0.05, 3.0))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_t12_cosines_reach_further_down_than_scores_from_0_to_1(user, tau):
     scores, logits, positives = user
     generator = torch.Generator().manual_seed(len(scores))

@@ -238,7 +238,7 @@ free = st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), values)
         }
     )
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_configuration_survives_a_file_and_the_command_line(sections):
     config = Config.resolve("mf", "adv", "none", layers=[sections])
     with TemporaryDirectory() as folder:

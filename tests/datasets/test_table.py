@@ -140,7 +140,6 @@ pair_lists = st.lists(
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -253,7 +252,6 @@ items = st.sets(st.integers(0, 9), min_size=6)  # large enough that no split is 
 
 @given(st.dictionaries(ids_of_table_dataset, items, min_size=2, max_size=5))
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -492,7 +490,6 @@ def core_of(pairs, min_user, min_item):
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -526,7 +523,6 @@ def test_rows_in_are_rows_used_and_rows_reported(tmp_path, split, rows, cores):
 
 
 @settings(
-    deadline=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -119,7 +119,7 @@ def worlds(draw):
     return graph, Oracle(train, splits, candidates, strict), z_user, z_item
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(worlds(), st.lists(st.integers(1, 15), min_size=1, max_size=3), st.data())
 def test_agrees_with_the_naive_protocol(world, ks, data):
     graph, oracle, z_user, z_item = world
@@ -139,7 +139,7 @@ def test_agrees_with_the_naive_protocol(world, ks, data):
         assert result == pytest.approx(expected, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(worlds(), st.integers(1, 15))
 def test_every_user_agrees_with_the_naive_protocol(world, k):
     graph, oracle, z_user, z_item = world
@@ -157,7 +157,7 @@ def test_every_user_agrees_with_the_naive_protocol(world, k):
         assert found.means() == evaluator(z_user, z_item, split)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(worlds(), st.integers(1, 15), st.data())
 def test_rank_agrees_with_the_naive_protocol(world, k, data):
     graph, oracle, z_user, z_item = world
@@ -174,7 +174,7 @@ def test_rank_agrees_with_the_naive_protocol(world, k, data):
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(worlds())
 def test_counts_agree_with_the_naive_protocol(world):
     graph, oracle, _, _ = world
@@ -332,7 +332,7 @@ def renamed(oracle, user, item):
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     worlds(),
     st.integers(1, 15),
@@ -358,7 +358,7 @@ def test_neither_names_nor_chunks_matter(world, k, ties, data):
             assert torch.equal(value[order], after.values[name])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(worlds())
 def test_metrics_are_shares_and_longer_lists_lose_nothing(world):
     graph, oracle, z_user, z_item = world
@@ -497,7 +497,7 @@ def test_equal_scores_rank_by_id():
     assert ranked.tolist() == [[1, 2, 4, 5]]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(worlds(), st.integers(1, 15), st.sampled_from([1.0, math.inf, 1e38, 1e-45]))
 def test_ties_go_to_the_positives_to_the_others_or_to_the_lower_id(world, k, scale):
     graph, oracle, z_user, z_item = world
@@ -662,7 +662,7 @@ class Table:
 
 
 @pytest.mark.parametrize("kind", SCORERS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(world=worlds(), k=st.integers(1, 15), data=st.data())
 def test_scorers_agree_with_the_naive_protocol(kind, world, k, data):
     graph, oracle, z_user, _ = world

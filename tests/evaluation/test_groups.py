@@ -72,7 +72,7 @@ def naive_rows(world):
     return pd.DataFrame.from_dict(rows, orient="index").astype(float)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_table_is_the_naive_one(seed):
     world = naive.World(seed)
@@ -86,7 +86,7 @@ def test_the_table_is_the_naive_one(seed):
     pd.testing.assert_frame_equal(found.astype(float), expected, rtol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_groups_add_up_to_the_total(seed):
     world = naive.World(seed)

@@ -121,7 +121,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @pytest.mark.parametrize("name", naive.OF_USER)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=SEEDS)
 def test_a_users_value_is_the_naive_one(name, seed):
     world = naive.World(seed)
@@ -136,7 +136,7 @@ def test_a_users_value_is_the_naive_one(name, seed):
 
 
 @pytest.mark.parametrize("name", naive.IN_TOTAL)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=SEEDS)
 def test_a_total_is_the_naive_one(name, seed):
     world = naive.World(seed)
@@ -154,7 +154,7 @@ def test_the_worlds_have_lists_that_end_early():
     assert 10 < len(short) < 40
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=SEEDS, power=st.sampled_from([0, 0.3, 2]), clip=st.sampled_from([1e-3, 1]))
 def test_power_and_clip(seed, power, clip):
     world = naive.World(seed)
@@ -174,7 +174,7 @@ def test_power_and_clip(seed, power, clip):
 
 
 @pytest.mark.parametrize("options", [{"propensity_power": 0}, {"propensity_clip": 1}])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=SEEDS)
 def test_equal_propensities_give_the_plain_metric_exactly(options, seed):
     world = naive.World(seed)
@@ -278,7 +278,7 @@ def test_no_list_at_all():
     assert all(math.isnan(means[f"test/{n}@2"]) for n in ("gini", "arp", "novelty"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=SEEDS)
 def test_given_lists_of_all_items_are_those_of_the_scores(seed):
     world = naive.World(seed)

@@ -59,7 +59,7 @@ def test_an_incomplete_last_batch_may_be_kept(graph):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_on_any_graph_every_unseen_item_is_drawn_and_no_other(data):
     num_users, num_items = data.draw(st.integers(1, 4)), data.draw(st.integers(2, 8))
     pair = st.tuples(st.integers(0, num_users - 1), st.integers(0, num_items - 1))

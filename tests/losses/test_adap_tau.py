@@ -46,7 +46,7 @@ def test_a_larger_loss_gives_a_higher_temperature():
 
 
 @given(st.floats(0.05, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_with_one_temperature_it_is_info_nce(tau, size, num_negatives, seed):
     tables, batch = toy_tables(seed=seed), toy_batch(size, num_negatives, seed)
     found = find("adap-tau").build(tau=tau).double()(*tables, batch)

@@ -22,7 +22,7 @@ def test_golden_fixture_1():
 
 
 @given(st.floats(0.05, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_without_a_margin_it_is_info_nce(tau, size, num_negatives, seed):
     criterion = find("bc").build(tau=tau, popularity_weight=0.0).double()
     criterion.margin = lambda batch: torch.zeros(size).double()

@@ -102,7 +102,7 @@ def test_gradients_reach_both_tables(case):
 
 @draws_nothing
 @given(st.permutations(range(4)), st.integers(0, 1000))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_the_order_of_negatives_does_not_matter(case, order, seed):
     criterion, tables = case.build().double().eval(), toy_tables(seed=seed)
     batch = toy_batch(seed=seed)

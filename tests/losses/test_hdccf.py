@@ -9,7 +9,7 @@ from tests.cases import toy_batch, toy_tables
 
 
 @given(st.floats(0.05, 1), st.integers(1, 20), st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_all_switched_off_it_is_info_nce_in_the_batch(tau, size, seed):
     criterion = HDCCF(tau, omega=0.0, users=False, same_type=False)
     tables, batch = toy_tables(seed=seed), toy_batch(size, 0, seed)

@@ -88,7 +88,7 @@ def test_g1_diagnostics():
     st.integers(1, 9),
     st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_uniform_hardness_is_info_nce_of_the_same_weight(
     tau, weight, size, num_negatives, seed
 ):

@@ -97,7 +97,7 @@ def test_every_row_of_a_table_is_seen(tmp_path, options, form):
     assert len(found) > 100
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     options=st.sampled_from(SPLITS),
@@ -116,7 +116,6 @@ def test_nothing_known_is_listed(seed, options, core, valid_is_liked):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 10_000))

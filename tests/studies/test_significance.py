@@ -60,7 +60,7 @@ def p(one, other, **options):
     return paired_bootstrap(np.asarray(one), np.asarray(other), **options).p
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(few, st.randoms(use_true_random=False))
 def test_neither_order_nor_side_nor_scale_matter(pairs, random):
     values, other = map(list, zip(*pairs, strict=True))

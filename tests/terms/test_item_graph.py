@@ -46,7 +46,7 @@ def test_the_paper_s_form_by_hand():
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_neighbours_are_those_of_the_naive_formula(data):
     num_users, num_items = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 9))
     pair = st.tuples(st.integers(0, num_users - 1), st.integers(0, num_items - 1))

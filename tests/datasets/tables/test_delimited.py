@@ -188,7 +188,7 @@ def test_long_values_are_shortened_and_escaped(write):
     assert "\x1b" not in str(error.value)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["user,item,rating,time\n", "user,item\n", ""]),
     st.binary(max_size=60)
@@ -221,7 +221,7 @@ word = st.text(
 ).filter(lambda text: text.strip(" \t") == text)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(word, word), min_size=1), st.sampled_from(",;|"))
 def test_what_pandas_writes_is_read(write, pairs, sep):
     frame = pd.DataFrame(pairs, columns=["user", "item"])
@@ -261,7 +261,7 @@ def test_quoted_values_that_look_like_rows_are_a_warning(write):
 letters = st.text("ab \",;'|:", max_size=5).map("x{}y".format) | st.sampled_from('"x')
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(letters, letters, letters), min_size=1),
     st.sampled_from(["\t", "::"]),
