@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 import warnings
+from functools import cache
 from typing import Any
 
 MOST_COLUMNS = 100
@@ -184,14 +185,19 @@ def wrapped(text: str, *, indent: int, width: int | None = None) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
+@cache
 def _tqdm() -> Any:  # noqa: ANN401
-    """Import tqdm, which an import of this library does without."""
+    """Import tqdm, which an import of this library does without.
+
+    Its thread, which watches for rare updates, is left out: an interrupt while it
+    starts leaves a traceback.
+    """
     from tqdm import TqdmWarning
 
     with warnings.catch_warnings():  # without ipywidgets the bar is one of text
         warnings.simplefilter("ignore", TqdmWarning)
         from tqdm.auto import tqdm
-    return tqdm
+    return type("tqdm", (tqdm,), {"monitor_interval": 0})
 
 
 def _is_watched() -> bool:

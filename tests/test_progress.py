@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -34,6 +35,15 @@ def shown(monkeypatch):
 def _in_notebook(monkeypatch):
     shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
     monkeypatch.setitem(sys.modules, "IPython", shell)
+
+
+def test_a_bar_starts_no_thread(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    before = set(threading.enumerate())
+    bar = ProgressBar()
+    bar.start("seed 0", 2, unit="epoch")
+    assert set(threading.enumerate()) == before
+    bar.finish()
 
 
 def test_training_shows_a_bar_on_a_terminal(shown):
